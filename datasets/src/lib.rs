@@ -1,0 +1,1 @@
+//! Episodes on disk: recorder, DROID-raw layout, index, clip sampling.

@@ -1,0 +1,66 @@
+//! What a search minimises: the energy of candidate action sequences.
+
+/// Candidate action sequences `[S, H, 7]`, f32, sample-major; the seven components are those of
+/// [`crate::Action`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionSequences {
+    samples: usize,
+    horizon: usize,
+    values: Vec<f32>,
+}
+
+impl ActionSequences {
+    /// All-zero sequences `[samples, horizon, 7]`.
+    pub fn zeros(samples: usize, horizon: usize) -> Self {
+        ActionSequences {
+            samples,
+            horizon,
+            values: vec![0.0; samples * horizon * 7],
+        }
+    }
+
+    /// Number of sequences, `S`.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Steps per sequence, `H`.
+    pub fn horizon(&self) -> usize {
+        self.horizon
+    }
+
+    /// The values, `[S, H, 7]` row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// One action of one sequence, as its seven components.
+    pub fn action(&self, sample: usize, step: usize) -> &[f32] {
+        let at = (sample * self.horizon + step) * 7;
+        &self.values[at..at + 7]
+    }
+
+    /// One action of one sequence, to write into.
+    pub fn action_mut(&mut self, sample: usize, step: usize) -> &mut [f32] {
+        let at = (sample * self.horizon + step) * 7;
+        &mut self.values[at..at + 7]
+    }
+}
+
+/// Why energies could not be computed; the world model behind the trait says what went wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the energy of the candidate actions could not be computed: {0}")]
+pub struct EnergyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Scores action sequences by how far their predicted outcome is from the goal.
+///
+/// Implementations must be pure: the same sequences give the same energies, whatever was asked
+/// before and however many threads compute them. Energies must be finite; a search treats NaN
+/// as worse than anything.
+pub trait Energy {
+    /// One energy per sequence, lower is better.
+    ///
+    /// # Errors
+    /// [`EnergyError`] when the model behind it fails.
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError>;
+}

@@ -1,0 +1,1 @@
+//! V-JEPA 2 encoder and action-conditioned predictor on candle: inference, checkpoints, training.

@@ -1,0 +1,1 @@
+//! A simulated FR3 tabletop: rigid-body physics, grasping by contact, and a software renderer.

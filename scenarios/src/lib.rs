@@ -1,0 +1,1 @@
+//! Scenario files, the runner, success checks, the run folder.

@@ -1,0 +1,2 @@
+//! The `foresight` command line: one subcommand a file.
+fn main() {}
