@@ -1,0 +1,132 @@
+//! Where an episode's files lie below a dataset's root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::DatasetError;
+
+/// The trajectory's file name.
+pub const TRAJECTORY: &str = "trajectory.h5";
+/// Folder of losslessly stored frames inside an episode.
+pub const FRAMES: &str = "recordings/frames";
+/// Folder of videos inside an episode, as DROID has it.
+pub const VIDEOS: &str = "recordings/MP4";
+/// Extension of losslessly stored frames.
+pub const FRAMES_EXTENSION: &str = "rgb8";
+/// Episodes being written have this prefix; readers pass them over.
+pub const PARTIAL_PREFIX: &str = ".partial-";
+
+/// `success` or `failure`, DROID's folder for an outcome.
+pub fn outcome_folder(success: bool) -> &'static str {
+    if success {
+        "success"
+    } else {
+        "failure"
+    }
+}
+
+/// Every episode folder below a root, in path order: a folder that has a trajectory or a
+/// metadata file.
+///
+/// # Errors
+/// [`DatasetError::Io`] when a folder cannot be listed.
+pub fn episode_folders(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut found = Vec::new();
+    walk(root, 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+/// Deeper than any layout in use; ends a walk into a loop of links.
+const MAX_DEPTH: usize = 8;
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), DatasetError> {
+    let mut children = Vec::new();
+    let entries = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| DatasetError::io("list", folder, e))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name == TRAJECTORY || is_metadata(&name) {
+            found.push(folder.to_path_buf());
+            return Ok(());
+        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && !name.starts_with('.') {
+            children.push(entry.path());
+        }
+    }
+    if depth < MAX_DEPTH {
+        for child in children {
+            walk(&child, depth + 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_metadata(name: &str) -> bool {
+    name.starts_with("metadata_") && name.ends_with(".json")
+}
+
+/// An episode's metadata file.
+///
+/// # Errors
+/// [`DatasetError::Episode`] when there is none or more than one, [`DatasetError::Io`].
+pub fn metadata_file(episode: &Path) -> Result<PathBuf, DatasetError> {
+    let mut found = files_with(episode, |name| is_metadata(name))?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(DatasetError::episode(
+            episode,
+            "it has no metadata_*.json; the recording was interrupted",
+        )),
+        n => Err(DatasetError::episode(
+            episode,
+            format!("it has {n} files metadata_*.json, where one belongs"),
+        )),
+    }
+}
+
+/// Losslessly stored frames of an episode, as (camera, file), in camera order.
+///
+/// # Errors
+/// [`DatasetError::Io`].
+pub fn frame_files(episode: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+    cameras(&episode.join(FRAMES), FRAMES_EXTENSION)
+}
+
+/// Videos of an episode, as (camera, file), in camera order.
+///
+/// # Errors
+/// [`DatasetError::Io`].
+pub fn video_files(episode: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+    cameras(&episode.join(VIDEOS), "mp4")
+}
+
+fn cameras(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let suffix = format!(".{extension}");
+    let files = files_with(folder, |name| name.ends_with(&suffix))?;
+    Ok(files
+        .into_iter()
+        .filter_map(|path| {
+            let camera = path.file_stem()?.to_string_lossy().into_owned();
+            Some((camera, path))
+        })
+        .collect())
+}
+
+fn files_with(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, DatasetError> {
+    let entries = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| DatasetError::io("list", folder, e))?;
+        if wanted(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}

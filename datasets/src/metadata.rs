@@ -1,0 +1,117 @@
+//! An episode's `metadata_*.json`: DROID's fields, and ours under `foresight`.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+use crate::split::Split;
+
+/// Version of the `foresight` section this program writes.
+pub const SCHEMA: u32 = 1;
+
+/// DROID's metadata, as far as it is used; fields of other versions are kept out of the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Unique name, `LAB+user+time` in DROID.
+    pub uuid: String,
+    /// Laboratory, the dataset's top folder.
+    pub lab: String,
+    /// Who drove the arm.
+    #[serde(default)]
+    pub user: String,
+    /// The driver's short id.
+    #[serde(default)]
+    pub user_id: String,
+    /// Day of recording, `YYYY-MM-DD`.
+    #[serde(default)]
+    pub date: String,
+    /// Time of recording, free text.
+    #[serde(default)]
+    pub timestamp: String,
+    /// Path of the trajectory below the laboratory's folder.
+    #[serde(default)]
+    pub hdf5_path: String,
+    /// Where the robot stands.
+    #[serde(default)]
+    pub building: String,
+    /// Scene number; the simulator's is the scene seed.
+    #[serde(default)]
+    pub scene_id: i64,
+    /// Whether the task was achieved.
+    #[serde(default)]
+    pub success: bool,
+    /// The arm's serial number.
+    #[serde(default)]
+    pub robot_serial: String,
+    /// What was attempted.
+    #[serde(default)]
+    pub current_task: String,
+    /// Number of recorded states, `T`.
+    #[serde(default)]
+    pub trajectory_length: u64,
+    /// Wrist camera's serial number, empty when there is none.
+    #[serde(default)]
+    pub wrist_cam_serial: String,
+    /// First exterior camera's serial number.
+    #[serde(default)]
+    pub ext1_cam_serial: String,
+    /// Second exterior camera's serial number.
+    #[serde(default)]
+    pub ext2_cam_serial: String,
+    /// The left exterior video below the laboratory's folder; empty when frames are stored.
+    #[serde(default)]
+    pub left_mp4_path: String,
+    /// What our recorder adds; absent in episodes from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foresight: Option<Recording>,
+}
+
+/// What our recorder says about an episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Version of this section, [`SCHEMA`].
+    pub schema: u32,
+    /// What the episode may be used for.
+    pub split: Split,
+    /// The scene's and the episode's seed.
+    pub seed: u64,
+    /// Name of the scenario it was recorded in.
+    pub scenario: String,
+    /// The demonstrator's behaviour, e.g. `pick_and_place`.
+    pub behaviour: String,
+    /// How the episode started, e.g. `far`, `near`, `in_hand`.
+    pub start: String,
+    /// Standard deviation of the demonstrator's waypoint noise, m.
+    pub waypoint_noise_m: f64,
+    /// Share of actions replaced by random ones, 0 to 1.
+    pub random_action_share: f64,
+    /// Nominal steps per second; true times are in the trajectory.
+    pub step_rate_hz: f64,
+    /// Version of the program that recorded it.
+    pub program_version: String,
+}
+
+impl Metadata {
+    /// Reads a metadata file.
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when it is not such a file.
+    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+        let text = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
+        serde_json::from_slice(&text)
+            .map_err(|e| DatasetError::corrupt(path, format!("not DROID metadata: {e}")))
+    }
+
+    /// Writes a metadata file.
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`].
+    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|e| DatasetError::corrupt(path, format!("cannot be written as JSON: {e}")))?;
+        text.push('\n');
+        fs::write(path, text).map_err(|e| DatasetError::io("write", path, e))
+    }
+}

@@ -1,0 +1,171 @@
+//! Which scene seeds may be used for what: the one place that says so.
+//!
+//! A simulated scene is a pure function of its seed, so disjoint seed ranges give disjoint
+//! scenes. Evaluation owns the small numbers a person types; recordings number their episodes
+//! inside the training or validation range and so cannot reach an evaluation scene, whatever
+//! `--seed` says. Readers check the recorded seed against the same ranges again.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+
+/// What an episode, or a scene, may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Closed-loop evaluation and runs by hand: never recorded for training.
+    Evaluation,
+    /// Fits weights.
+    Train,
+    /// Chooses among weights (early stopping, best checkpoint), never fits them.
+    Validation,
+}
+
+impl Split {
+    /// All splits.
+    pub const ALL: [Split; 3] = [Split::Evaluation, Split::Train, Split::Validation];
+
+    /// The seeds of this split.
+    pub const fn seeds(self) -> Range<u64> {
+        match self {
+            Split::Evaluation => 0..1_000_000,
+            Split::Train => 1_000_000_000..2_000_000_000,
+            Split::Validation => 2_000_000_000..3_000_000_000,
+        }
+    }
+
+    /// The split a scene seed belongs to; `None` for seeds reserved for nothing.
+    pub fn of_seed(seed: u64) -> Option<Split> {
+        Split::ALL
+            .into_iter()
+            .find(|split| split.seeds().contains(&seed))
+    }
+
+    /// The `index`-th seed of this split.
+    ///
+    /// # Errors
+    /// [`DatasetError::Seed`] when the split has no such seed.
+    pub fn seed(self, index: u64) -> Result<u64, DatasetError> {
+        let range = self.seeds();
+        if index < range.end - range.start {
+            return Ok(range.start + index);
+        }
+        Err(DatasetError::Seed(format!(
+            "seed number {index} does not exist in the {self} split: it has {} seeds, numbered \
+             from 0 (they become scene seeds {} to {})",
+            range.end - range.start,
+            range.start,
+            range.end - 1,
+        )))
+    }
+
+    /// Checks that a scene seed may be used for this split.
+    ///
+    /// # Errors
+    /// [`DatasetError::Seed`] naming the split the seed really belongs to.
+    pub fn check(self, seed: u64) -> Result<(), DatasetError> {
+        if self.seeds().contains(&seed) {
+            return Ok(());
+        }
+        let (range, owner) = (self.seeds(), Split::of_seed(seed));
+        Err(DatasetError::Seed(format!(
+            "scene seed {seed} may not be used for {self}: it belongs to {}; {self} uses seeds \
+             {} to {}",
+            owner.map_or("no split".to_owned(), |o| format!("the {o} split")),
+            range.start,
+            range.end - 1,
+        )))
+    }
+
+    /// The scene seeds of `count` recorded episodes, numbered from `first` inside this split.
+    ///
+    /// # Errors
+    /// [`DatasetError::Seed`] for the evaluation split, which is never recorded, and for
+    /// numbers beyond the split.
+    pub fn recording_seeds(self, first: u64, count: u64) -> Result<Range<u64>, DatasetError> {
+        if self == Split::Evaluation {
+            return Err(DatasetError::Seed(
+                "evaluation scenes are never recorded: a model that has seen them cannot be \
+                 measured on them; record the train or the validation split"
+                    .to_owned(),
+            ));
+        }
+        let start = self.seed(first)?;
+        if count > 0 {
+            self.seed(first.saturating_add(count - 1))?;
+        }
+        Ok(start..start + count)
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Evaluation => "evaluation",
+            Split::Train => "train",
+            Split::Validation => "validation",
+        })
+    }
+}
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Split::ALL
+            .into_iter()
+            .find(|split| split.to_string() == name)
+            .ok_or_else(|| format!("unknown split `{name}`: use train, validation or evaluation"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_do_not_overlap() {
+        for a in Split::ALL {
+            for b in Split::ALL {
+                if a != b {
+                    let (a, b) = (a.seeds(), b.seeds());
+                    assert!(a.end <= b.start || b.end <= a.start);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_seed_has_at_most_one_split() {
+        for split in Split::ALL {
+            let range = split.seeds();
+            assert_eq!(Split::of_seed(range.start), Some(split));
+            assert_eq!(Split::of_seed(range.end - 1), Some(split));
+            assert_ne!(Split::of_seed(range.end), Some(split));
+            assert_eq!(split.to_string().parse::<Split>(), Ok(split));
+        }
+        assert_eq!(Split::of_seed(999_999_999), None);
+    }
+
+    #[test]
+    fn recording_never_reaches_evaluation_seeds() {
+        assert!(Split::Evaluation.recording_seeds(0, 1).is_err());
+        for split in [Split::Train, Split::Validation] {
+            for first in [0, 1, 42, 999_999] {
+                for seed in split.recording_seeds(first, 100).expect("inside the split") {
+                    assert!(Split::Evaluation.check(seed).is_err());
+                    split.check(seed).expect("its own split");
+                }
+            }
+            assert!(split.recording_seeds(1_000_000_000, 1).is_err());
+            assert!(split.recording_seeds(999_999_999, 2).is_err());
+            assert!(split.recording_seeds(u64::MAX, u64::MAX).is_err());
+        }
+        let error = Split::Train.check(7).expect_err("an evaluation seed");
+        assert!(error.to_string().contains("evaluation"), "{error}");
+    }
+}

@@ -1,0 +1,409 @@
+//! An episode's `trajectory.h5`: DROID's groups, plus `simulator_state` in our recordings.
+//!
+//! | dataset | shape | meaning |
+//! |---|---|---|
+//! | `observation/robot_state/cartesian_position` | `[T, 6]` f64 | x y z m, extrinsic xyz Euler rad |
+//! | `observation/robot_state/gripper_position` | `[T]` f64 | closedness, 0 open to 1 closed |
+//! | `observation/robot_state/joint_positions` | `[T, 7]` f64 | rad |
+//! | `observation/timestamp/robot_state/read_end` | `[T]` i64 | ms on the arm's clock |
+//! | `observation/timestamp/time_s` | `[T]` f64 | the same in s, not rounded |
+//! | `action/cartesian_position`, `action/gripper_position` | `[T, 6]`, `[T]` f64 | the pose commanded at step t; the last row repeats the last pose |
+//! | `action/requested` | `[T-1, 7]` f64 | the action asked for, before the safety envelope |
+//! | `simulator_state/object_position_m` | `[T, 3]` f64 | base frame |
+//! | `simulator_state/object_quaternion_xyzw` | `[T, 4]` f64 | |
+//! | `simulator_state/held`, `simulator_state/upright` | `[T]` u8 | 0 or 1 |
+//! | `simulator_state/target_position_m` | `[2]` f64 | x y in the base frame |
+//! | `simulator_state/scene` | `[n]` u8 | the scene as JSON text; its seed is the attribute `scene_seed` of the group |
+//!
+//! Datasets from elsewhere need only the first two; whatever else is missing reads as absent.
+
+use std::fs;
+use std::path::Path;
+
+use foresight_planner::{Action, Pose};
+use hdf5_pure::{AttrValue, File, FileBuilder};
+
+use crate::error::DatasetError;
+
+const CARTESIAN: &str = "observation/robot_state/cartesian_position";
+const GRIPPER: &str = "observation/robot_state/gripper_position";
+const JOINTS: &str = "observation/robot_state/joint_positions";
+const TIME: &str = "observation/timestamp/time_s";
+const TIME_MS: &str = "observation/timestamp/robot_state/read_end";
+
+/// States, actions and times of one episode.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trajectory {
+    /// Measured poses, `T`.
+    pub states: Vec<Pose>,
+    /// When each state was measured, s on the arm's clock, `T`; empty when not recorded.
+    pub time_s: Vec<f64>,
+    /// Joint angles, rad, `T`; empty when not recorded.
+    pub joints_rad: Vec<[f64; 7]>,
+    /// What was commanded between the states, `T - 1`; empty when not recorded.
+    pub commands: Vec<CommandedStep>,
+    /// The simulator's truth, in recordings from the simulator.
+    pub simulator: Option<SimulatorTrack>,
+}
+
+/// One commanded step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CommandedStep {
+    /// What the demonstrator asked for.
+    pub requested: Action,
+    /// The pose the safety envelope let through.
+    pub target: Pose,
+}
+
+/// The simulator's truth along an episode.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SimulatorTrack {
+    /// Object's position in the base frame, m, `T`.
+    pub object_position_m: Vec<[f64; 3]>,
+    /// Object's orientation, `T`.
+    pub object_quaternion_xyzw: Vec<[f64; 4]>,
+    /// Whether the object is between both fingers, `T`.
+    pub held: Vec<bool>,
+    /// Whether the object stands upright, `T`.
+    pub upright: Vec<bool>,
+    /// The target's centre, x y in the base frame, m.
+    pub target_position_m: [f64; 2],
+    /// Seed of the scene.
+    pub scene_seed: u64,
+    /// The scene as JSON.
+    pub scene: String,
+}
+
+impl Trajectory {
+    /// Number of states, `T`.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether there is no state.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// The realised actions, `T - 1`: differences of measured poses by the official formula
+    /// (`poses_to_diffs`), which is what the predictor is trained on.
+    pub fn actions(&self) -> Vec<Action> {
+        self.states
+            .windows(2)
+            .map(|pair| pair[0].action_to(&pair[1]))
+            .collect()
+    }
+
+    /// Writes the trajectory as HDF5.
+    ///
+    /// # Errors
+    /// [`DatasetError::Corrupt`] when the parts disagree in length, [`DatasetError::Io`].
+    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+        self.check_lengths()
+            .map_err(|reason| DatasetError::corrupt(path, reason))?;
+        let bytes = self
+            .to_hdf5()
+            .map_err(|e| DatasetError::corrupt(path, format!("cannot be encoded: {e}")))?;
+        fs::write(path, bytes).map_err(|e| DatasetError::io("write", path, e))
+    }
+
+    fn to_hdf5(&self) -> Result<Vec<u8>, hdf5_pure::Error> {
+        let steps = self.len() as u64;
+        let mut file = FileBuilder::new();
+
+        let mut observation = file.create_group("observation");
+        let mut robot = observation.create_group("robot_state");
+        robot
+            .create_dataset("cartesian_position")
+            .with_f64_data(&flat(self.states.iter().map(cartesian)))
+            .with_shape(&[steps, 6]);
+        robot
+            .create_dataset("gripper_position")
+            .with_f64_data(&self.states.iter().map(|s| s.gripper).collect::<Vec<_>>())
+            .with_shape(&[steps]);
+        if !self.joints_rad.is_empty() {
+            robot
+                .create_dataset("joint_positions")
+                .with_f64_data(&flat(self.joints_rad.iter().copied()))
+                .with_shape(&[steps, 7]);
+        }
+        observation.add_group(robot.finish());
+        if !self.time_s.is_empty() {
+            let mut timestamp = observation.create_group("timestamp");
+            timestamp
+                .create_dataset("time_s")
+                .with_f64_data(&self.time_s)
+                .with_shape(&[steps]);
+            let mut reads = timestamp.create_group("robot_state");
+            let milliseconds: Vec<i64> = self
+                .time_s
+                .iter()
+                .map(|t| (t * 1000.0).round() as i64)
+                .collect();
+            reads
+                .create_dataset("read_end")
+                .with_i64_data(&milliseconds)
+                .with_shape(&[steps]);
+            timestamp.add_group(reads.finish());
+            observation.add_group(timestamp.finish());
+        }
+        file.add_group(observation.finish());
+
+        if let Some(last) = self.commands.last() {
+            let targets: Vec<Pose> = self
+                .commands
+                .iter()
+                .map(|c| c.target)
+                .chain([last.target])
+                .collect();
+            let mut action = file.create_group("action");
+            action
+                .create_dataset("cartesian_position")
+                .with_f64_data(&flat(targets.iter().map(cartesian)))
+                .with_shape(&[steps, 6]);
+            action
+                .create_dataset("gripper_position")
+                .with_f64_data(&targets.iter().map(|t| t.gripper).collect::<Vec<_>>())
+                .with_shape(&[steps]);
+            action
+                .create_dataset("requested")
+                .with_f64_data(&flat(self.commands.iter().map(|c| c.requested.to_array())))
+                .with_shape(&[steps - 1, 7]);
+            file.add_group(action.finish());
+        }
+
+        if let Some(simulator) = &self.simulator {
+            let flags = |values: &[bool]| values.iter().map(|v| u8::from(*v)).collect::<Vec<_>>();
+            let mut group = file.create_group("simulator_state");
+            group
+                .create_dataset("object_position_m")
+                .with_f64_data(&flat(simulator.object_position_m.iter().copied()))
+                .with_shape(&[steps, 3]);
+            group
+                .create_dataset("object_quaternion_xyzw")
+                .with_f64_data(&flat(simulator.object_quaternion_xyzw.iter().copied()))
+                .with_shape(&[steps, 4]);
+            group
+                .create_dataset("held")
+                .with_u8_data(&flags(&simulator.held))
+                .with_shape(&[steps]);
+            group
+                .create_dataset("upright")
+                .with_u8_data(&flags(&simulator.upright))
+                .with_shape(&[steps]);
+            group
+                .create_dataset("target_position_m")
+                .with_f64_data(&simulator.target_position_m)
+                .with_shape(&[2]);
+            group.set_attr("scene_seed", AttrValue::U64(simulator.scene_seed));
+            // A dataset, not an attribute: attributes end at 64 KiB.
+            group
+                .create_dataset("scene")
+                .with_u8_data(simulator.scene.as_bytes())
+                .with_shape(&[simulator.scene.len() as u64]);
+            file.add_group(group.finish());
+        }
+        file.finish()
+    }
+
+    /// Reads a trajectory; parts beyond poses and gripper are optional.
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file is not HDF5, lacks the
+    /// required datasets, has lengths that disagree, or values that are not finite.
+    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+        let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
+        Trajectory::from_hdf5(bytes).map_err(|reason| DatasetError::corrupt(path, reason))
+    }
+
+    fn from_hdf5(bytes: Vec<u8>) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Err("the file is empty; the recording was interrupted".to_owned());
+        }
+        let file = File::from_bytes(bytes)
+            .map_err(|e| format!("not a readable HDF5 file ({e}); it may be cut short"))?;
+        let cartesian = required(&file, CARTESIAN)?;
+        let gripper = required(&file, GRIPPER)?;
+        let steps = gripper.values.len();
+        cartesian.expect(CARTESIAN, &[steps, 6])?;
+        gripper.expect(GRIPPER, &[steps])?;
+        let states: Vec<Pose> = cartesian
+            .rows::<6>()
+            .zip(&gripper.values)
+            .map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]))
+            .collect();
+
+        let mut trajectory = Trajectory {
+            states,
+            time_s: Vec::new(),
+            joints_rad: Vec::new(),
+            commands: Vec::new(),
+            simulator: None,
+        };
+        if let Some(joints) = optional(&file, JOINTS)? {
+            joints.expect(JOINTS, &[steps, 7])?;
+            trajectory.joints_rad = joints.rows::<7>().collect();
+        }
+        if let Some(time) = optional(&file, TIME)? {
+            time.expect(TIME, &[steps])?;
+            trajectory.time_s = time.values;
+        } else if let Some(time) = optional(&file, TIME_MS)? {
+            time.expect(TIME_MS, &[steps])?;
+            trajectory.time_s = time.values.iter().map(|ms| ms / 1000.0).collect();
+        }
+        trajectory.commands = read_commands(&file, steps)?;
+        trajectory.simulator = read_simulator(&file, steps)?;
+        trajectory.check_lengths()?;
+        Ok(trajectory)
+    }
+
+    fn check_lengths(&self) -> Result<(), String> {
+        let steps = self.len();
+        let mut parts = vec![
+            ("times", self.time_s.len(), steps),
+            ("joint positions", self.joints_rad.len(), steps),
+            ("commands", self.commands.len(), steps.saturating_sub(1)),
+        ];
+        parts.retain(|(_, length, _)| *length > 0);
+        if let Some(s) = &self.simulator {
+            parts.push(("object positions", s.object_position_m.len(), steps));
+            parts.push(("object rotations", s.object_quaternion_xyzw.len(), steps));
+            parts.push(("held flags", s.held.len(), steps));
+            parts.push(("upright flags", s.upright.len(), steps));
+        }
+        for (what, length, expected) in parts {
+            if length != expected {
+                return Err(format!(
+                    "it has {steps} states but {length} {what}, where {expected} belong"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_commands(file: &File, steps: usize) -> Result<Vec<CommandedStep>, String> {
+    // Only our recordings say what was asked for; DROID's own action group is not needed.
+    let Some(requested) = optional(file, "action/requested")? else {
+        return Ok(Vec::new());
+    };
+    requested.expect("action/requested", &[steps.saturating_sub(1), 7])?;
+    let cartesian = required(file, "action/cartesian_position")?;
+    cartesian.expect("action/cartesian_position", &[steps, 6])?;
+    let gripper = required(file, "action/gripper_position")?;
+    gripper.expect("action/gripper_position", &[steps])?;
+    let targets = cartesian
+        .rows::<6>()
+        .zip(&gripper.values)
+        .map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]));
+    Ok(requested
+        .rows::<7>()
+        .zip(targets)
+        .map(|(requested, target)| CommandedStep {
+            requested: Action::from_array(requested),
+            target,
+        })
+        .collect())
+}
+
+fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, String> {
+    const POSITION: &str = "simulator_state/object_position_m";
+    const ROTATION: &str = "simulator_state/object_quaternion_xyzw";
+    const TARGET: &str = "simulator_state/target_position_m";
+    let Some(position) = optional(file, POSITION)? else {
+        return Ok(None);
+    };
+    position.expect(POSITION, &[steps, 3])?;
+    let rotation = required(file, ROTATION)?;
+    rotation.expect(ROTATION, &[steps, 4])?;
+    let target = required(file, TARGET)?;
+    target.expect(TARGET, &[2])?;
+    let flags = |name: &str| -> Result<Vec<bool>, String> {
+        let array = required(file, name)?;
+        array.expect(name, &[steps])?;
+        Ok(array.values.iter().map(|v| *v != 0.0).collect())
+    };
+    let group = file
+        .group("simulator_state")
+        .map_err(|e| format!("simulator_state: {e}"))?;
+    let attributes = group.attrs().map_err(|e| format!("simulator_state: {e}"))?;
+    let scene_seed = attributes
+        .get("scene_seed")
+        .and_then(AttrValue::as_u64)
+        .ok_or("simulator_state lacks its attribute scene_seed")?;
+    let scene = file
+        .dataset("simulator_state/scene")
+        .and_then(|d| d.read_u8())
+        .map_err(|e| format!("simulator_state/scene: {e}"))?;
+    Ok(Some(SimulatorTrack {
+        object_position_m: position.rows::<3>().collect(),
+        object_quaternion_xyzw: rotation.rows::<4>().collect(),
+        held: flags("simulator_state/held")?,
+        upright: flags("simulator_state/upright")?,
+        target_position_m: [target.values[0], target.values[1]],
+        scene_seed,
+        scene: String::from_utf8(scene)
+            .map_err(|_| "simulator_state/scene is not UTF-8 text".to_owned())?,
+    }))
+}
+
+/// A dataset's shape and values.
+struct Array {
+    shape: Vec<u64>,
+    values: Vec<f64>,
+}
+
+impl Array {
+    fn expect(&self, name: &str, shape: &[usize]) -> Result<(), String> {
+        if self.shape.len() == shape.len()
+            && self.shape.iter().zip(shape).all(|(a, b)| *a == *b as u64)
+            && self.values.len() == shape.iter().product::<usize>()
+        {
+            return Ok(());
+        }
+        Err(format!(
+            "{name} has the shape {:?}, where {shape:?} belongs",
+            self.shape
+        ))
+    }
+
+    fn rows<const N: usize>(&self) -> impl Iterator<Item = [f64; N]> + '_ {
+        self.values.chunks_exact(N).map(|row| {
+            let mut out = [0.0; N];
+            out.copy_from_slice(row);
+            out
+        })
+    }
+}
+
+fn required(file: &File, name: &str) -> Result<Array, String> {
+    optional(file, name)?.ok_or_else(|| format!("the dataset {name} is missing"))
+}
+
+fn optional(file: &File, name: &str) -> Result<Option<Array>, String> {
+    let Ok(dataset) = file.dataset(name) else {
+        return Ok(None);
+    };
+    let read = || -> Result<Array, hdf5_pure::Error> {
+        Ok(Array {
+            shape: dataset.shape()?,
+            values: dataset.read_f64()?,
+        })
+    };
+    let array = read().map_err(|e| format!("{name} cannot be read: {e}"))?;
+    if let Some(at) = array.values.iter().position(|v| !v.is_finite()) {
+        return Err(format!(
+            "{name} has a value that is not finite, number {at}"
+        ));
+    }
+    Ok(Some(array))
+}
+
+fn cartesian(pose: &Pose) -> [f64; 6] {
+    let [x, y, z, a, b, c, _] = pose.to_array();
+    [x, y, z, a, b, c]
+}
+
+fn flat<const N: usize>(rows: impl Iterator<Item = [f64; N]>) -> Vec<f64> {
+    rows.flatten().collect()
+}
