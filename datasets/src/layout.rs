@@ -73,7 +73,7 @@ fn is_metadata(name: &str) -> bool {
 /// # Errors
 /// [`DatasetError::Episode`] when there is none or more than one, [`DatasetError::Io`].
 pub fn metadata_file(episode: &Path) -> Result<PathBuf, DatasetError> {
-    let mut found = files_with(episode, |name| is_metadata(name))?;
+    let mut found = files_with(episode, is_metadata)?;
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(DatasetError::episode(

@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod recorder;
 pub mod set;
 pub mod split;
+pub mod statistics;
 pub mod trajectory;
 
 pub use clips::{Clip, ClipSampler, WindowWeights};

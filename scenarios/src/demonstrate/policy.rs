@@ -1,0 +1,430 @@
+//! The scripted demonstrator: looks at the simulator's truth and answers with one bounded action.
+
+use std::collections::VecDeque;
+
+use foresight_planner::{Action, Pose};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::mix::{Behaviour, DemonstrationMix, Style};
+
+/// What the demonstrator sees before each action.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Measured pose of the hand.
+    pub pose: Pose,
+    /// The object's centre in the base frame, m.
+    pub object_m: [f64; 3],
+    /// Whether the object is between both fingers.
+    pub held: bool,
+}
+
+/// The scene's geometry as far as a script needs it, base frame, m.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// Target's centre on the table.
+    pub target_m: [f64; 2],
+    /// Height of the hand's centre point for a grasp of the standing object.
+    pub grasp_height_m: f64,
+    /// Height from which to set out: the fingers clear the standing object.
+    pub hover_height_m: f64,
+    /// Lower corner of the box the hand may be in.
+    pub box_min_m: [f64; 3],
+    /// Upper corner of the box the hand may be in.
+    pub box_max_m: [f64; 3],
+}
+
+/// Where a stage goes.
+#[derive(Debug, Clone, Copy)]
+enum Anchor {
+    /// Above the object, wherever it is now.
+    Object,
+    /// Above the target.
+    Target,
+    /// A fixed point.
+    Point([f64; 2]),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Move until within `tolerance_m` on every axis.
+    Go {
+        anchor: Anchor,
+        offset_m: [f64; 2],
+        height_m: f64,
+        tolerance_m: f64,
+    },
+    /// Close until the object is held or the fingers meet.
+    Close,
+    /// Open wide.
+    Open,
+    /// Bring the gripper near a closedness.
+    GripTo(f64),
+    /// Start over when the object is not in the hand.
+    RetryUnlessHeld,
+    /// Stay, for one action.
+    Stay,
+}
+
+/// A stage that makes no headway is given up after so many actions.
+const MAX_ACTIONS_PER_STAGE: usize = 7;
+/// Actions spent on closing or opening before going on regardless.
+const MAX_GRIPPER_ACTIONS: usize = 4;
+
+/// Produces one action a step.
+#[derive(Debug, Clone)]
+pub struct Demonstrator {
+    style: Style,
+    site: Site,
+    action_noise_m: f64,
+    max_step_m: f64,
+    max_gripper_step: f64,
+    rng: ChaCha8Rng,
+    stages: VecDeque<Stage>,
+    /// Offset of the current waypoint, drawn once when it is set out for, m.
+    waypoint_offset_m: Option<[f64; 3]>,
+    spent: usize,
+    retries: usize,
+}
+
+impl Demonstrator {
+    /// A demonstrator of a style for a scene; `rng` is its own.
+    pub fn new(mix: &DemonstrationMix, style: Style, site: Site, rng: ChaCha8Rng) -> Self {
+        Demonstrator {
+            style,
+            site,
+            action_noise_m: mix.action_noise_m,
+            max_step_m: mix.max_step_m,
+            max_gripper_step: mix.max_gripper_step,
+            rng,
+            stages: VecDeque::new(),
+            waypoint_offset_m: None,
+            spent: 0,
+            retries: 0,
+        }
+    }
+
+    /// The next action: within ± the mixture's bounds on every axis, no rotation.
+    pub fn act(&mut self, view: &View) -> Action {
+        let random = self.style.behaviour == Behaviour::Random
+            || self.rng.random_bool(self.style.random_action_share);
+        let mut action = if random {
+            self.random_action()
+        } else {
+            self.scripted_action(view)
+        };
+        for (axis, step) in action.translation_m.iter_mut().enumerate() {
+            *step = step.clamp(-self.max_step_m, self.max_step_m);
+            // Against the box's walls actions would all be cut: turn back instead.
+            let to = view.pose.position_m[axis] + *step;
+            let (low, high) = (self.site.box_min_m[axis], self.site.box_max_m[axis]);
+            if random && !(low..=high).contains(&to) {
+                *step = -*step;
+            }
+        }
+        action.gripper = action
+            .gripper
+            .clamp(-self.max_gripper_step, self.max_gripper_step);
+        action
+    }
+
+    fn random_action(&mut self) -> Action {
+        let bound = self.max_step_m;
+        // Half of them small: near contact a few millimetres matter.
+        let scale = if self.rng.random_bool(0.5) { 1.0 } else { 0.4 };
+        let mut axis = || scale * self.rng.random_range(-bound..=bound);
+        let translation_m = [axis(), axis(), axis()];
+        let gripper = match self.rng.random_range(0..10) {
+            0..=3 => 0.0,
+            4..=5 => self.normal(0.1),
+            6..=8 => self.rng.random_range(-0.75..=0.75),
+            _ if self.rng.random_bool(0.5) => 1.0,
+            _ => -1.0,
+        };
+        Action {
+            translation_m,
+            rotation_rad: [0.0; 3],
+            gripper,
+        }
+    }
+
+    fn scripted_action(&mut self, view: &View) -> Action {
+        // Stages that are already done cost no action; a plan that only retries ends anyway.
+        for _ in 0..32 {
+            let Some(stage) = self.stages.front().copied() else {
+                let plan = self.plan(view);
+                self.stages.extend(plan);
+                continue;
+            };
+            match self.try_stage(stage, view) {
+                Some(action) => {
+                    self.spent += 1;
+                    return action;
+                }
+                None => self.next_stage(),
+            }
+        }
+        self.stay()
+    }
+
+    fn next_stage(&mut self) {
+        self.stages.pop_front();
+        self.waypoint_offset_m = None;
+        self.spent = 0;
+    }
+
+    /// One action of a stage, or nothing when the stage is over.
+    fn try_stage(&mut self, stage: Stage, view: &View) -> Option<Action> {
+        match stage {
+            Stage::Go {
+                anchor,
+                offset_m,
+                height_m,
+                tolerance_m,
+            } => {
+                let [x, y] = match anchor {
+                    Anchor::Object => [view.object_m[0], view.object_m[1]],
+                    Anchor::Target => self.site.target_m,
+                    Anchor::Point(point) => point,
+                };
+                let noise = self.waypoint_noise();
+                let mut goal = [
+                    x + offset_m[0] + noise[0],
+                    y + offset_m[1] + noise[1],
+                    height_m + noise[2],
+                ];
+                for (axis, value) in goal.iter_mut().enumerate() {
+                    *value = value.clamp(self.site.box_min_m[axis], self.site.box_max_m[axis]);
+                }
+                let here = view.pose.position_m;
+                let near = (0..3).all(|i| (goal[i] - here[i]).abs() < tolerance_m);
+                if near || self.spent >= MAX_ACTIONS_PER_STAGE {
+                    return None;
+                }
+                let stride = self.style.stride_m;
+                let mut translation_m = [0.0; 3];
+                for (i, step) in translation_m.iter_mut().enumerate() {
+                    let noise = self.normal(self.action_noise_m);
+                    *step = (goal[i] - here[i]).clamp(-stride, stride) + noise;
+                }
+                Some(Action {
+                    translation_m,
+                    rotation_rad: [0.0; 3],
+                    gripper: self.idle_gripper(),
+                })
+            }
+            Stage::Close => {
+                let closed = view.pose.gripper > 0.97;
+                let done = (view.held && self.spent > 0) || closed;
+                if done || self.spent >= MAX_GRIPPER_ACTIONS {
+                    return None;
+                }
+                Some(self.grip(self.style.closing_step))
+            }
+            Stage::Open => {
+                if view.pose.gripper < 0.05 || self.spent >= MAX_GRIPPER_ACTIONS {
+                    return None;
+                }
+                Some(self.grip(-self.style.opening_step))
+            }
+            Stage::GripTo(closedness) => {
+                let change = closedness - view.pose.gripper;
+                if change.abs() < 0.06 || self.spent >= 2 {
+                    return None;
+                }
+                Some(self.grip(change))
+            }
+            Stage::RetryUnlessHeld => {
+                if !view.held && self.retries < 2 {
+                    self.retries += 1;
+                    self.stages.clear();
+                }
+                None
+            }
+            Stage::Stay => (self.spent == 0).then(|| self.stay()),
+        }
+    }
+
+    /// The stages of the behaviour, from wherever the hand is.
+    fn plan(&mut self, view: &View) -> Vec<Stage> {
+        let (grasp, hover) = (self.site.grasp_height_m, self.site.hover_height_m);
+        let carry = (hover + self.rng.random_range(-0.01..0.05)).min(self.site.box_max_m[2]);
+        let go = |anchor, height_m, tolerance_m| Stage::Go {
+            anchor,
+            offset_m: [0.0; 2],
+            height_m,
+            tolerance_m,
+        };
+        let mut pick = Vec::new();
+        if !view.held {
+            if view.pose.gripper > 0.15 {
+                pick.push(Stage::Open);
+            }
+            // Straight down mostly; sometimes aslant, which sweeps the object: both happen
+            // when a search moves the hand.
+            if self.rng.random_bool(0.75) {
+                pick.push(go(Anchor::Object, hover, 0.02));
+            }
+            pick.push(go(Anchor::Object, grasp, 0.008));
+            pick.push(Stage::Close);
+        }
+        match self.style.behaviour {
+            Behaviour::PickAndPlace => {
+                pick.push(go(Anchor::Object, carry, 0.02));
+                pick.push(Stage::RetryUnlessHeld);
+                pick.push(go(Anchor::Target, carry, 0.015));
+                let release = grasp + self.rng.random_range(0.0..0.02);
+                pick.push(go(Anchor::Target, release, 0.01));
+                pick.push(Stage::Open);
+                pick.push(go(Anchor::Target, hover, 0.02));
+                pick.extend([Stage::Stay; 3]);
+                pick.push(self.wander(view));
+                pick
+            }
+            Behaviour::Grasp => {
+                pick.push(go(Anchor::Object, carry, 0.02));
+                pick.push(Stage::RetryUnlessHeld);
+                pick.extend([Stage::Stay; 4]);
+                pick.push(if self.rng.random_bool(0.5) {
+                    Stage::Open
+                } else {
+                    self.wander(view)
+                });
+                pick
+            }
+            Behaviour::Reach => {
+                let mut stages = vec![self.wander(view), self.wander(view)];
+                if self.rng.random_bool(0.4) {
+                    stages.push(Stage::GripTo(self.rng.random_range(0.0..1.0)));
+                }
+                stages
+            }
+            Behaviour::Carry => {
+                if !view.held {
+                    pick.push(self.wander(view));
+                    return pick;
+                }
+                let mut stages = vec![self.wander(view)];
+                if self.rng.random_bool(0.6) {
+                    stages.push(go(Anchor::Target, carry, 0.015));
+                    stages.push(go(Anchor::Target, grasp, 0.01));
+                    if self.rng.random_bool(0.8) {
+                        stages.push(Stage::Open);
+                        stages.push(go(Anchor::Target, hover, 0.02));
+                    }
+                }
+                stages
+            }
+            Behaviour::Push => self.push_stages(),
+            Behaviour::Random | Behaviour::Fumble => self.fumble_stages(),
+        }
+    }
+
+    /// Closed hand beside the object, then through where it stands.
+    fn push_stages(&mut self) -> Vec<Stage> {
+        let angle = self.rng.random_range(0.0..std::f64::consts::TAU);
+        let (sin, cos) = angle.sin_cos();
+        let beside = self.rng.random_range(0.055..0.08);
+        let beyond = self.rng.random_range(-0.02..0.08);
+        let low = self.site.grasp_height_m + self.rng.random_range(-0.005..0.02);
+        let at = |distance: f64, height_m, tolerance_m| Stage::Go {
+            anchor: Anchor::Object,
+            offset_m: [cos * distance, sin * distance],
+            height_m,
+            tolerance_m,
+        };
+        let mut stages = Vec::new();
+        if self.rng.random_bool(0.8) {
+            stages.push(Stage::GripTo(1.0));
+        }
+        stages.push(at(-beside, self.site.hover_height_m, 0.025));
+        stages.push(at(-beside, low, 0.015));
+        // The goal moves with the object, so the hand follows it until the stage is given up.
+        stages.push(at(beyond, low, 0.015));
+        stages.push(at(beyond - 0.09, self.site.hover_height_m, 0.03));
+        stages
+    }
+
+    fn fumble_stages(&mut self) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        for _ in 0..3 {
+            let offset_m = [self.normal(0.025), self.normal(0.025)];
+            let (low, high) = (self.site.grasp_height_m, self.site.hover_height_m);
+            stages.push(Stage::Go {
+                anchor: Anchor::Object,
+                offset_m,
+                height_m: self.rng.random_range(low..high),
+                tolerance_m: 0.015,
+            });
+            match self.rng.random_range(0..4) {
+                0 => stages.push(Stage::Close),
+                1 => stages.push(Stage::Open),
+                2 => stages.push(Stage::GripTo(self.rng.random_range(0.0..1.0))),
+                _ => {}
+            }
+        }
+        stages
+    }
+
+    /// To a point of the box, low points as often as high ones.
+    fn wander(&mut self, view: &View) -> Stage {
+        let (min, max) = (self.site.box_min_m, self.site.box_max_m);
+        let mut axis = |i: usize| self.rng.random_range(min[i]..=max[i]);
+        let point = [axis(0), axis(1)];
+        let mut height_m = axis(2);
+        if view.held {
+            height_m = height_m.max(self.site.grasp_height_m);
+        }
+        Stage::Go {
+            anchor: Anchor::Point(point),
+            offset_m: [0.0; 2],
+            height_m,
+            tolerance_m: 0.02,
+        }
+    }
+
+    fn grip(&mut self, change: f64) -> Action {
+        let noise = self.action_noise_m;
+        Action {
+            translation_m: [self.normal(noise), self.normal(noise), self.normal(noise)],
+            rotation_rad: [0.0; 3],
+            gripper: change,
+        }
+    }
+
+    fn stay(&mut self) -> Action {
+        let gripper = self.idle_gripper();
+        self.grip(gripper)
+    }
+
+    fn idle_gripper(&mut self) -> f64 {
+        if self.style.gripper_noise > 0.0 && self.rng.random_bool(0.5) {
+            self.normal(self.style.gripper_noise)
+        } else {
+            0.0
+        }
+    }
+
+    fn waypoint_noise(&mut self) -> [f64; 3] {
+        let sigma = self.style.waypoint_noise_m;
+        if let Some(offset) = self.waypoint_offset_m {
+            return offset;
+        }
+        // Height errs half as much: a centimetre too low is the table.
+        let offset = [
+            self.normal(sigma),
+            self.normal(sigma),
+            0.5 * self.normal(sigma),
+        ];
+        self.waypoint_offset_m = Some(offset);
+        offset
+    }
+
+    /// A normal draw (Box–Muller), cut at three standard deviations.
+    fn normal(&mut self, sigma: f64) -> f64 {
+        let u: f64 = 1.0 - self.rng.random::<f64>();
+        let v: f64 = self.rng.random();
+        let z = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+        sigma * z.clamp(-3.0, 3.0)
+    }
+}
