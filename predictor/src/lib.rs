@@ -1,1 +1,26 @@
 //! V-JEPA 2 encoder and action-conditioned predictor on candle: inference, checkpoints, training.
+//!
+//! Two paths compute the same numbers. [`encoder`] and [`ac_predictor`] are the reference on
+//! candle: differentiable, on any device. [`cpu_encoder`] and [`rollout`] are the fast path on
+//! our CPU [`kernels`], which [`WorldModel`] plans with.
+
+pub mod ac_predictor;
+pub mod block;
+// pub mod checkpoint;
+pub mod config;
+pub mod cpu_encoder;
+pub mod encoder;
+pub mod error;
+pub mod kernels;
+pub mod layout;
+pub mod npz;
+pub mod parameters;
+pub mod rollout;
+pub mod rope;
+pub mod transform;
+pub mod world_model;
+
+pub use config::{ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem};
+pub use error::PredictorError;
+pub use rollout::Budget;
+pub use world_model::{Latent, LatentEnergy, WorldModel};

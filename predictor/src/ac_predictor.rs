@@ -1,0 +1,159 @@
+//! The action-conditioned predictor: latents, actions and states so far to the next latents.
+//!
+//! Official code: `src/models/ac_predictor.py`, `vit_ac_predictor(use_rope=True,
+//! is_frame_causal=True)`. The tokens of one time step are `[action, state, (extrinsics),
+//! patches…]`; a step sees itself and every earlier step.
+
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::{Linear, Module, VarBuilder};
+
+use crate::block::{Block, LayerNorm};
+use crate::config::PredictorConfig;
+use crate::rope::{Position, RopeTable};
+
+/// The predictor.
+#[derive(Debug, Clone)]
+pub struct AcPredictor {
+    config: PredictorConfig,
+    predictor_embed: Linear,
+    action_encoder: Linear,
+    state_encoder: Linear,
+    extrinsics_encoder: Option<Linear>,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    proj: Linear,
+}
+
+impl AcPredictor {
+    /// Reads the official state-dict names (`predictor_embed.weight`,
+    /// `predictor_blocks.0.norm1.weight`, …) from `vb`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape.
+    pub fn new(config: &PredictorConfig, vb: VarBuilder) -> Result<Self> {
+        let (outer, d) = (config.embed_dim, config.predictor_embed_dim);
+        let extrinsics_encoder = if config.use_extrinsics {
+            Some(candle_nn::linear(6, d, vb.pp("extrinsics_encoder"))?)
+        } else {
+            None
+        };
+        let blocks = (0..config.depth)
+            .map(|i| {
+                let vb = vb.pp(format!("predictor_blocks.{i}"));
+                Block::new(d, config.num_heads, config.mlp_hidden(), vb)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(AcPredictor {
+            config: config.clone(),
+            predictor_embed: candle_nn::linear(outer, d, vb.pp("predictor_embed"))?,
+            action_encoder: candle_nn::linear(7, d, vb.pp("action_encoder"))?,
+            state_encoder: candle_nn::linear(7, d, vb.pp("state_encoder"))?,
+            extrinsics_encoder,
+            blocks,
+            norm: LayerNorm::new(d, vb.pp("predictor_norm"))?,
+            proj: candle_nn::linear(d, outer, vb.pp("predictor_proj"))?,
+        })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// Latents `[B, T·N, D]`, actions and states `[B, T, 7]` and, where the model has them,
+    /// camera extrinsics `[B, T, 6]`, to predicted latents `[B, T·N, D]` of the next step each.
+    ///
+    /// # Errors
+    /// When shapes disagree, or extrinsics are given or missing against the configuration.
+    pub fn forward(
+        &self,
+        latents: &Tensor,
+        actions: &Tensor,
+        states: &Tensor,
+        extrinsics: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let n = self.config.tokens_per_frame();
+        let (b, tokens, _) = latents.dims3()?;
+        let steps = tokens / n;
+        if steps * n != tokens || steps == 0 {
+            candle_core::bail!("{tokens} latent tokens are not a whole number of frames of {n}");
+        }
+        let d = self.config.predictor_embed_dim;
+        let x = self
+            .predictor_embed
+            .forward(latents)?
+            .reshape((b, steps, n, d))?;
+        let action = self.action_encoder.forward(actions)?.unsqueeze(2)?;
+        let state = self.state_encoder.forward(states)?.unsqueeze(2)?;
+        let x = match (&self.extrinsics_encoder, extrinsics) {
+            (Some(encoder), Some(extrinsics)) => {
+                let camera = encoder.forward(extrinsics)?.unsqueeze(2)?;
+                Tensor::cat(&[&action, &state, &camera, &x], 2)?
+            }
+            (None, None) => Tensor::cat(&[&action, &state, &x], 2)?,
+            (Some(_), None) => candle_core::bail!("this predictor needs camera extrinsics"),
+            (None, Some(_)) => candle_core::bail!("this predictor takes no camera extrinsics"),
+        };
+        let condition = self.config.condition_tokens();
+        let mut x = x.reshape((b, steps * (condition + n), d))?;
+        let table = rope_table(&self.config, 0, steps);
+        let (cos, sin) = table.tensors(x.device())?;
+        let (cos, sin) = (cos.to_dtype(x.dtype())?, sin.to_dtype(x.dtype())?);
+        let bias = causal_bias(steps, condition + n, x.dtype(), x.device())?;
+        for block in &self.blocks {
+            x = block.forward(&x, &cos, &sin, bias.as_ref())?;
+        }
+        let patches = x
+            .reshape((b, steps, condition + n, d))?
+            .narrow(2, condition, n)?
+            .reshape((b, tokens, d))?;
+        self.proj.forward(&self.norm.forward(&patches)?)
+    }
+}
+
+/// RoPE of the tokens of `steps` time steps, the first of which is step `first`. Patch positions
+/// are scaled as the official code does: rows by `grid height / rows`, columns by
+/// `grid height / columns`.
+pub fn rope_table(config: &PredictorConfig, first: usize, steps: usize) -> RopeTable {
+    let [rows, columns] = config.grid();
+    let column_scale = rows as f32 / columns as f32;
+    let mut positions = Vec::new();
+    for step in first..first + steps {
+        let depth = step as f32;
+        let nowhere = Position { depth, place: None };
+        positions.extend(std::iter::repeat_n(nowhere, config.condition_tokens()));
+        for row in 0..rows {
+            for column in 0..columns {
+                positions.push(Position {
+                    depth,
+                    place: Some((row as f32, column as f32 * column_scale)),
+                });
+            }
+        }
+    }
+    let head_dim = config.predictor_embed_dim / config.num_heads;
+    RopeTable::new(&positions, head_dim, config.rope)
+}
+
+/// What block-causal attention adds to its logits, `[N, N]` for `steps` steps of `per_step`
+/// tokens: made for the length at hand, so there is no limit on `T` and no mask of the longest
+/// clip in memory. `None` for one step, which sees itself whole.
+fn causal_bias(
+    steps: usize,
+    per_step: usize,
+    dtype: DType,
+    device: &Device,
+) -> Result<Option<Tensor>> {
+    if steps == 1 {
+        return Ok(None);
+    }
+    let n = steps * per_step;
+    let mut bias = vec![0f32; n * n];
+    for query in 0..n {
+        let visible = (query / per_step + 1) * per_step;
+        bias[query * n + visible..(query + 1) * n].fill(f32::NEG_INFINITY);
+    }
+    Ok(Some(
+        Tensor::from_vec(bias, (n, n), device)?.to_dtype(dtype)?,
+    ))
+}

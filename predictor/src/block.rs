@@ -1,0 +1,118 @@
+//! One pre-norm transformer block on candle: the reference path, differentiable, any device.
+//!
+//! Layer normalisation and softmax are spelled out in plain operations: candle's fused versions
+//! have no backward pass and would cut the graph without a word.
+
+use candle_core::{Result, Tensor, D};
+use candle_nn::{Linear, Module, VarBuilder};
+
+use crate::rope;
+
+/// Added to the variance in every affine layer normalisation of the models.
+pub const NORM_EPS: f64 = 1e-6;
+
+/// Layer normalisation with weight and bias.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl LayerNorm {
+    /// Reads `weight` and `bias`, `[dim]`.
+    ///
+    /// # Errors
+    /// When they are missing or of another shape.
+    pub fn new(dim: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(LayerNorm {
+            weight: vb.get(dim, "weight")?,
+            bias: vb.get(dim, "bias")?,
+        })
+    }
+}
+
+impl Module for LayerNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        normalise(x, NORM_EPS)?
+            .broadcast_mul(&self.weight)?
+            .broadcast_add(&self.bias)
+    }
+}
+
+/// Layer normalisation without weight and bias over the last dimension.
+///
+/// # Errors
+/// When `x` has no dimension.
+pub fn normalise(x: &Tensor, eps: f64) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+    centred.broadcast_div(&(variance + eps)?.sqrt()?)
+}
+
+/// Attention and MLP with residuals (`Block` and `ACBlock` of the official `modules.py`).
+#[derive(Debug, Clone)]
+pub struct Block {
+    heads: usize,
+    norm1: LayerNorm,
+    qkv: Linear,
+    proj: Linear,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl Block {
+    /// Reads `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp.fc1` and `mlp.fc2`.
+    ///
+    /// # Errors
+    /// When one is missing or of another shape.
+    pub fn new(dim: usize, heads: usize, hidden: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Block {
+            heads,
+            norm1: LayerNorm::new(dim, vb.pp("norm1"))?,
+            qkv: candle_nn::linear(dim, 3 * dim, vb.pp("attn.qkv"))?,
+            proj: candle_nn::linear(dim, dim, vb.pp("attn.proj"))?,
+            norm2: LayerNorm::new(dim, vb.pp("norm2"))?,
+            fc1: candle_nn::linear(dim, hidden, vb.pp("mlp.fc1"))?,
+            fc2: candle_nn::linear(hidden, dim, vb.pp("mlp.fc2"))?,
+        })
+    }
+
+    /// `x` `[B, N, D]` to the same shape. `cos` and `sin` are RoPE tables that broadcast against
+    /// `[B, heads, N, head_dim]`; `bias` is added to the attention logits `[N, N]` (0 where a
+    /// query sees a key, −∞ where it doesn't).
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        cos: &Tensor,
+        sin: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (b, n, d) = x.dims3()?;
+        let head_dim = d / self.heads;
+        let qkv = self
+            .qkv
+            .forward(&self.norm1.forward(x)?)?
+            .reshape((b, n, 3, self.heads, head_dim))?
+            .permute((2, 0, 3, 1, 4))?;
+        let part = |i: usize| qkv.get(i)?.contiguous();
+        let q = rope::rotate(&part(0)?, cos, sin)?;
+        let k = rope::rotate(&part(1)?, cos, sin)?;
+        let logits = (q.matmul(&k.t()?)? * (head_dim as f64).powf(-0.5))?;
+        let logits = match bias {
+            Some(bias) => logits.broadcast_add(bias)?,
+            None => logits,
+        };
+        let weights = candle_nn::ops::softmax(&logits, D::Minus1)?;
+        let attended = weights
+            .matmul(&part(2)?)?
+            .transpose(1, 2)?
+            .reshape((b, n, d))?;
+        let x = (x + self.proj.forward(&attended)?)?;
+        let hidden = self.fc1.forward(&self.norm2.forward(&x)?)?.gelu_erf()?;
+        &x + self.fc2.forward(&hidden)?
+    }
+}

@@ -1,0 +1,154 @@
+//! One tensor of a checkpoint: what it is and where its bytes lie, not yet read.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::error::CheckpointError;
+
+/// Bytes of one of the checkpoint's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Index into the checkpoint's files.
+    pub file: usize,
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: usize,
+}
+
+/// How elements lie in their span.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Piece {
+    /// All of them, in row-major order.
+    Dense(Span),
+    /// Anywhere: `shape` and `strides` in elements, the first element at the span's start.
+    Strided {
+        span: Span,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+    },
+}
+
+/// A tensor in a checkpoint. Its metadata were checked against the file's size when it was
+/// indexed; its data are read on demand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Element type as stored.
+    pub dtype: DType,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Joined along the first dimension: a fused tensor may be stored in several.
+    pub(super) pieces: Vec<Piece>,
+}
+
+impl Entry {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Reads the data, little-endian and row-major.
+    pub(super) fn bytes(&self, files: &[PathBuf]) -> Result<Vec<u8>, CheckpointError> {
+        let size = self.dtype.size_in_bytes();
+        let mut out = Vec::with_capacity(self.elements() * size);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Dense(span) => span.read(files, &mut out)?,
+                Piece::Strided {
+                    span,
+                    shape,
+                    strides,
+                } => {
+                    let mut storage = Vec::with_capacity(span.length);
+                    span.read(files, &mut storage)?;
+                    gather(&storage, size, shape, strides, &mut out);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Reads the tensor as it is stored.
+    pub(super) fn tensor(&self, files: &[PathBuf]) -> Result<Tensor, CheckpointError> {
+        let bytes = self.bytes(files)?;
+        let path = self.pieces.first().and_then(|p| {
+            let (Piece::Dense(span) | Piece::Strided { span, .. }) = p;
+            files.get(span.file)
+        });
+        let path = path.cloned().unwrap_or_default();
+        Tensor::from_raw_buffer(&bytes, self.dtype, &self.shape, &Device::Cpu)
+            .map_err(CheckpointError::tensor(&path))
+    }
+}
+
+impl Span {
+    fn read(&self, files: &[PathBuf], out: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        let path = &files[self.file];
+        let mut file = File::open(path).map_err(CheckpointError::io(path, "opening"))?;
+        file.seek(SeekFrom::Start(self.offset))
+            .map_err(CheckpointError::io(path, "seeking"))?;
+        let read = file
+            .take(self.length as u64)
+            .read_to_end(out)
+            .map_err(CheckpointError::io(path, "reading"))?;
+        if read != self.length {
+            return Err(CheckpointError::damaged(
+                path,
+                format!("it ended {} bytes early while being read", self.length - read),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Copies the elements of a strided view in row-major order. The caller has checked that the
+/// furthest element is inside `storage`.
+fn gather(
+    storage: &[u8],
+    size: usize,
+    shape: &[usize],
+    strides: &[usize],
+    out: &mut Vec<u8>,
+) {
+    if shape.contains(&0) {
+        return;
+    }
+    let mut index = vec![0usize; shape.len()];
+    loop {
+        let at: usize = index.iter().zip(strides).map(|(i, s)| i * s).sum();
+        out.extend_from_slice(&storage[at * size..(at + 1) * size]);
+        let mut dim = shape.len();
+        loop {
+            if dim == 0 {
+                return;
+            }
+            dim -= 1;
+            index[dim] += 1;
+            if index[dim] < shape[dim] {
+                break;
+            }
+            index[dim] = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathers_transposed_and_repeated_elements() {
+        let mut out = Vec::new();
+        gather(&[0, 1, 2, 3, 4, 5], 1, &[3, 2], &[1, 3], &mut out);
+        assert_eq!(out, [0, 3, 1, 4, 2, 5]);
+        out.clear();
+        gather(&[7, 8], 2, &[2], &[0], &mut out);
+        assert_eq!(out, [7, 8, 7, 8]);
+        out.clear();
+        gather(&[9], 1, &[], &[], &mut out);
+        assert_eq!(out, [9]);
+    }
+}

@@ -1,0 +1,105 @@
+//! What can be wrong with a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use super::audit::Audit;
+use super::Part;
+
+/// A checkpoint that can't be used; every message names the file, the fault and a remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file system said no.
+    #[error("{}: {action} failed ({source}); check the path, its permissions and the free space", path.display())]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The bytes are not those of a whole checkpoint.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What helps.
+        remedy: String,
+    },
+    /// A whole file, but of a kind or with contents that can't be used here.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What can't be used.
+        problem: String,
+        /// What helps.
+        remedy: String,
+    },
+    /// The tensors are not those of the architecture.
+    #[error(
+        "{}: the {part} doesn't fit its architecture:\n{audit}\nuse a checkpoint of this architecture, or give the right one with --config",
+        path.display()
+    )]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// Which network.
+        part: Part,
+        /// What is missing, unexpected or of another shape.
+        audit: Box<Audit>,
+    },
+    /// A tensor could not be made or moved.
+    #[error("{}: {source}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: candle_core::Error,
+    },
+}
+
+/// What to do about a file that was cut short or overwritten.
+pub(super) const COPY_AGAIN: &str =
+    "download or copy it again and compare its size with the original";
+
+impl CheckpointError {
+    pub(super) fn io(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> CheckpointError {
+        let path = path.to_path_buf();
+        move |source| CheckpointError::Io {
+            path,
+            action,
+            source,
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+        CheckpointError::Damaged {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+            remedy: COPY_AGAIN.into(),
+        }
+    }
+
+    pub(super) fn unsupported(
+        path: &Path,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        CheckpointError::Unsupported {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    pub(super) fn tensor(path: &Path) -> impl FnOnce(candle_core::Error) -> CheckpointError {
+        let path = path.to_path_buf();
+        move |source| CheckpointError::Tensor { path, source }
+    }
+}

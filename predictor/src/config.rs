@@ -1,0 +1,248 @@
+//! Architecture of the two networks, and what a model folder's `config.json` says.
+
+use serde::{Deserialize, Serialize};
+
+/// How the head dimensions of each rotated segment pair up with frequencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RopeVariant {
+    /// V-JEPA 2 and 2-AC: frequencies tiled over the segment (element `j` turns by
+    /// `freq[j mod D/2]`) while elements pair as `(2i, 2i + 1)`. Not a rotation, but what the
+    /// released weights were trained with.
+    #[default]
+    Tiled,
+    /// V-JEPA 2.1: frequencies repeated for each pair, a true rotation.
+    Interleaved,
+}
+
+/// How pixels become tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// The official `PatchEmbed3D`: one convolution of a tubelet of patches.
+    #[default]
+    Conv3d,
+    /// Two levels: patches of half the size to half the width, GELU, then 2×2 of them merged.
+    /// A tiny encoder learns small things (a gripper's fingers) far sooner this way than with
+    /// one 16×16 convolution.
+    TwoLevel,
+}
+
+/// Architecture of the V-JEPA 2 encoder; field names are the official ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncoderConfig {
+    /// Nominal height and width, px. Other sizes are accepted: RoPE has no learned positions.
+    pub img_size: [usize; 2],
+    /// Side of a patch, px.
+    pub patch_size: usize,
+    /// Nominal number of frames in a clip.
+    pub num_frames: usize,
+    /// Frames in one tubelet.
+    pub tubelet_size: usize,
+    /// Width of a token, `D`.
+    pub embed_dim: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Hidden width of the MLP over `embed_dim`; the hidden width is truncated to an integer.
+    pub mlp_ratio: f64,
+    /// Rotary embedding variant.
+    #[serde(default)]
+    pub rope: RopeVariant,
+    /// Patch embedding.
+    #[serde(default)]
+    pub stem: Stem,
+}
+
+/// Architecture of the action-conditioned predictor; field names are the official ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictorConfig {
+    /// Height and width of the encoder's images, px; with `patch_size` the token grid.
+    pub img_size: [usize; 2],
+    /// Side of a patch, px.
+    pub patch_size: usize,
+    /// Most frames a clip may have in the official code. Ours derives every mask from its
+    /// input and has no such limit; kept because checkpoints carry it.
+    pub num_frames: usize,
+    /// Frames in one tubelet.
+    pub tubelet_size: usize,
+    /// Width of the encoder's tokens, `D`.
+    pub embed_dim: usize,
+    /// Width inside the predictor.
+    pub predictor_embed_dim: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Whether a camera pose token follows the action and state tokens.
+    #[serde(default)]
+    pub use_extrinsics: bool,
+    /// Hidden width of the MLP over `predictor_embed_dim`; 4 in every official model.
+    #[serde(default = "default_mlp_ratio")]
+    pub mlp_ratio: f64,
+    /// Rotary embedding variant.
+    #[serde(default)]
+    pub rope: RopeVariant,
+}
+
+fn default_mlp_ratio() -> f64 {
+    4.0
+}
+
+/// How the robot's motion between two frames of the training data was, hence what the planner
+/// may ask for in one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionSpace {
+    /// Frames per second the predictor was trained at, Hz.
+    pub fps: f64,
+    /// Largest translation per axis and step seen in training, m.
+    pub max_translation_m: f64,
+    /// Largest rotation per axis and step seen in training, rad; 0 means rotations were never
+    /// commanded.
+    #[serde(default)]
+    pub max_rotation_rad: f64,
+}
+
+impl Default for ActionSpace {
+    /// DROID at 4 frames per second, with the paper's 7.5 cm box.
+    fn default() -> Self {
+        ActionSpace {
+            fps: 4.0,
+            max_translation_m: 0.075,
+            max_rotation_rad: 0.0,
+        }
+    }
+}
+
+/// The `config.json` of a model folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Always `foresight`; tells our folders from Hugging Face's.
+    pub model_type: String,
+    /// A name for people.
+    #[serde(default)]
+    pub name: String,
+    /// The image encoder.
+    pub encoder: EncoderConfig,
+    /// The action-conditioned predictor; a folder may hold an encoder alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor: Option<PredictorConfig>,
+    /// Time step and action bounds of the training data.
+    #[serde(default)]
+    pub action_space: ActionSpace,
+}
+
+/// The `model_type` of our folders.
+pub const MODEL_TYPE: &str = "foresight";
+
+impl EncoderConfig {
+    /// Width of one attention head.
+    pub fn head_dim(&self) -> usize {
+        self.embed_dim / self.num_heads
+    }
+
+    /// Hidden width of the MLP: `int(embed_dim * mlp_ratio)` as in the official code.
+    pub fn mlp_hidden(&self) -> usize {
+        (self.embed_dim as f64 * self.mlp_ratio) as usize
+    }
+
+    /// Tokens of one frame at the nominal image size.
+    pub fn tokens_per_frame(&self) -> usize {
+        (self.img_size[0] / self.patch_size) * (self.img_size[1] / self.patch_size)
+    }
+}
+
+impl PredictorConfig {
+    /// Token grid, `[rows, columns]`.
+    pub fn grid(&self) -> [usize; 2] {
+        [
+            self.img_size[0] / self.patch_size,
+            self.img_size[1] / self.patch_size,
+        ]
+    }
+
+    /// Patch tokens of one frame.
+    pub fn tokens_per_frame(&self) -> usize {
+        let [rows, columns] = self.grid();
+        rows * columns
+    }
+
+    /// Action, state and, with extrinsics, camera tokens in front of every frame's patches.
+    pub fn condition_tokens(&self) -> usize {
+        if self.use_extrinsics {
+            3
+        } else {
+            2
+        }
+    }
+
+    /// Hidden width of the MLP.
+    pub fn mlp_hidden(&self) -> usize {
+        (self.predictor_embed_dim as f64 * self.mlp_ratio) as usize
+    }
+}
+
+impl ModelConfig {
+    /// Sizes that divide and agree, so that no network is built on a typing error.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn validate(&self) -> Result<(), String> {
+        let e = &self.encoder;
+        positive("encoder.patch_size", e.patch_size)?;
+        positive("encoder.tubelet_size", e.tubelet_size)?;
+        heads("encoder", e.embed_dim, e.num_heads)?;
+        grid("encoder", e.img_size, e.patch_size)?;
+        if e.stem == Stem::TwoLevel && (e.patch_size % 2 != 0 || e.embed_dim % 2 != 0) {
+            return Err(
+                "encoder.patch_size and encoder.embed_dim must be even for the two_level stem"
+                    .into(),
+            );
+        }
+        if let Some(p) = &self.predictor {
+            positive("predictor.patch_size", p.patch_size)?;
+            heads("predictor", p.predictor_embed_dim, p.num_heads)?;
+            grid("predictor", p.img_size, p.patch_size)?;
+            if p.embed_dim != e.embed_dim {
+                return Err(format!(
+                    "predictor.embed_dim is {} but the encoder's tokens are {} wide",
+                    p.embed_dim, e.embed_dim
+                ));
+            }
+            if p.tokens_per_frame() != e.tokens_per_frame() {
+                return Err(format!(
+                    "the predictor expects {} tokens a frame but the encoder makes {}",
+                    p.tokens_per_frame(),
+                    e.tokens_per_frame()
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn positive(field: &str, value: usize) -> Result<(), String> {
+    if value == 0 {
+        return Err(format!("{field} must be at least 1"));
+    }
+    Ok(())
+}
+
+fn heads(network: &str, width: usize, heads: usize) -> Result<(), String> {
+    if heads == 0 || width == 0 || width % heads != 0 {
+        return Err(format!(
+            "{network}: a width of {width} can't be cut into {heads} heads"
+        ));
+    }
+    Ok(())
+}
+
+fn grid(network: &str, [height, width]: [usize; 2], patch: usize) -> Result<(), String> {
+    if height < patch || width < patch || height % patch != 0 || width % patch != 0 {
+        return Err(format!(
+            "{network}: img_size {height}×{width} is not a whole number of {patch} px patches"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The V-JEPA 2 image and video encoder: a vision transformer with three-axis RoPE.
+//!
+//! Official code: `src/models/vision_transformer.py`, `VisionTransformer(use_rope=True)`.
+
+use candle_core::{Result, Tensor, D};
+use candle_nn::{Linear, Module, VarBuilder};
+
+use crate::block::{normalise, Block, LayerNorm};
+use crate::config::{EncoderConfig, Stem};
+use crate::rope::{Position, RopeTable};
+
+/// Added to the variance when latents are normalised (`F.layer_norm`'s default).
+pub const LATENT_EPS: f64 = 1e-5;
+
+/// Pixels to tokens.
+#[derive(Debug, Clone)]
+enum PatchEmbed {
+    /// `weight` `[D, 3·t·p·p]`.
+    Conv3d(Linear),
+    /// Small patches `[D/2, 3·t·(p/2)²]`, then 2×2 of them `[D, 4·D/2]`.
+    TwoLevel { small: Linear, merge: Linear },
+}
+
+/// The encoder.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    config: EncoderConfig,
+    patch_embed: PatchEmbed,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+}
+
+impl Encoder {
+    /// Reads the official state-dict names (`patch_embed.proj.weight`, `blocks.0.norm1.weight`,
+    /// …) from `vb`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape.
+    pub fn new(config: &EncoderConfig, vb: VarBuilder) -> Result<Self> {
+        let d = config.embed_dim;
+        let (t, p) = (config.tubelet_size, config.patch_size);
+        let patch_embed = match config.stem {
+            Stem::Conv3d => {
+                let vb = vb.pp("patch_embed.proj");
+                let weight = vb.get((d, 3, t, p, p), "weight")?.flatten_from(1)?;
+                PatchEmbed::Conv3d(Linear::new(weight, Some(vb.get(d, "bias")?)))
+            }
+            Stem::TwoLevel => {
+                let vb = vb.pp("patch_embed");
+                PatchEmbed::TwoLevel {
+                    small: candle_nn::linear(3 * t * p * p / 4, d / 2, vb.pp("small"))?,
+                    merge: candle_nn::linear(2 * d, d, vb.pp("merge"))?,
+                }
+            }
+        };
+        let blocks = (0..config.depth)
+            .map(|i| {
+                let vb = vb.pp(format!("blocks.{i}"));
+                Block::new(d, config.num_heads, config.mlp_hidden(), vb)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Encoder {
+            config: config.clone(),
+            patch_embed,
+            blocks,
+            norm: LayerNorm::new(d, vb.pp("norm"))?,
+        })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// A clip `[B, 3, T, H, W]`, normalised pixels, to tokens `[B, N, D]` after the final norm;
+    /// `N = T/tubelet · H/patch · W/patch`, in that order.
+    ///
+    /// # Errors
+    /// When the clip doesn't divide into tubelets and patches.
+    pub fn forward(&self, clip: &Tensor) -> Result<Tensor> {
+        self.norm
+            .forward(&self.trunk(clip, None, &mut |_, _| Ok(()))?)
+    }
+
+    /// As [`Encoder::forward`], keeping only the tokens `kept` `[B, K]` (u32 indices); positions
+    /// are those of the kept indices, and the other tokens are never seen.
+    ///
+    /// # Errors
+    /// As [`Encoder::forward`], and when an index is out of range.
+    pub fn forward_masked(&self, clip: &Tensor, kept: &Tensor) -> Result<Tensor> {
+        self.norm
+            .forward(&self.trunk(clip, Some(kept), &mut |_, _| Ok(()))?)
+    }
+
+    /// The normed tokens after each block of `layers`, in block order.
+    ///
+    /// # Errors
+    /// As [`Encoder::forward`].
+    pub fn forward_layers(&self, clip: &Tensor, layers: &[usize]) -> Result<Vec<Tensor>> {
+        let mut outs = Vec::with_capacity(layers.len());
+        self.trunk(clip, None, &mut |i, x| {
+            if layers.contains(&i) {
+                outs.push(self.norm.forward(x)?);
+            }
+            Ok(())
+        })?;
+        Ok(outs)
+    }
+
+    /// Frames `[B, 3, H, W]`, each its own clip: duplicated to one tubelet, so that its temporal
+    /// position is 0. Returns `[B, N, D]`, not layer-normalised ([`normalise_latent`] does that).
+    ///
+    /// # Errors
+    /// As [`Encoder::forward`].
+    pub fn forward_frames(&self, frames: &Tensor) -> Result<Tensor> {
+        let copies = vec![frames; self.config.tubelet_size];
+        self.forward(&Tensor::stack(&copies, 2)?)
+    }
+
+    fn trunk(
+        &self,
+        clip: &Tensor,
+        kept: Option<&Tensor>,
+        after_block: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let (_, _, frames, height, width) = clip.dims5()?;
+        let (t, p) = (self.config.tubelet_size, self.config.patch_size);
+        if frames % t != 0 || height % p != 0 || width % p != 0 || frames * height * width == 0 {
+            candle_core::bail!(
+                "a clip of {frames} frames of {height}×{width} px doesn't divide into tubelets of {t} frames and patches of {p} px"
+            );
+        }
+        let grid = RopeTable::grid(frames / t, height / p, width / p);
+        let mut x = self.embed(clip)?;
+        let (cos, sin) = match kept {
+            None => self.tables(&grid, clip)?,
+            Some(kept) => {
+                let kept = kept.to_dtype(candle_core::DType::U32)?;
+                let d = self.config.embed_dim;
+                let (b, k) = kept.dims2()?;
+                let index = kept.unsqueeze(2)?.broadcast_as((b, k, d))?.contiguous()?;
+                x = x.gather(&index, 1)?;
+                let mut rows = Vec::with_capacity(b);
+                for ids in kept.to_vec2::<u32>()? {
+                    let positions: Vec<Position> =
+                        ids.iter().map(|id| grid[*id as usize]).collect();
+                    rows.push(self.tables(&positions, clip)?);
+                }
+                let stack = |tables: Vec<&Tensor>| Tensor::stack(&tables, 0)?.unsqueeze(1);
+                (
+                    stack(rows.iter().map(|r| &r.0).collect())?,
+                    stack(rows.iter().map(|r| &r.1).collect())?,
+                )
+            }
+        };
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, &cos, &sin, None)?;
+            after_block(i, &x)?;
+        }
+        Ok(x)
+    }
+
+    fn tables(&self, positions: &[Position], like: &Tensor) -> Result<(Tensor, Tensor)> {
+        let table = RopeTable::new(positions, self.config.head_dim(), self.config.rope);
+        let (cos, sin) = table.tensors(like.device())?;
+        Ok((cos.to_dtype(like.dtype())?, sin.to_dtype(like.dtype())?))
+    }
+
+    /// `[B, 3, T, H, W]` to `[B, N, D]`.
+    fn embed(&self, clip: &Tensor) -> Result<Tensor> {
+        let (t, p) = (self.config.tubelet_size, self.config.patch_size);
+        match &self.patch_embed {
+            PatchEmbed::Conv3d(proj) => proj.forward(&patches(clip, t, p)?),
+            PatchEmbed::TwoLevel { small, merge } => {
+                let (b, _, frames, height, width) = clip.dims5()?;
+                let (rows, columns) = (height / p, width / p);
+                let half = self.config.embed_dim / 2;
+                let tokens = small.forward(&patches(clip, t, p / 2)?)?.gelu_erf()?;
+                let merged = tokens
+                    .reshape(&[b * (frames / t) * rows, 2, columns, 2, half][..])?
+                    .permute((0, 2, 1, 3, 4))?
+                    .reshape((b, (frames / t) * rows * columns, 4 * half))?;
+                merge.forward(&merged)
+            }
+        }
+    }
+}
+
+/// Cuts `[B, 3, T, H, W]` into rows `[B, T/t · H/p · W/p, 3·t·p·p]`, each in the order of the
+/// convolution's weight.
+fn patches(clip: &Tensor, t: usize, p: usize) -> Result<Tensor> {
+    let (b, c, frames, height, width) = clip.dims5()?;
+    let (nt, nh, nw) = (frames / t, height / p, width / p);
+    clip.reshape(&[b, c, nt, t, nh, p, nw, p][..])?
+        .permute(&[0, 2, 4, 6, 1, 3, 5, 7][..])?
+        .reshape((b, nt * nh * nw, c * t * p * p))
+}
+
+/// Tokens `[…, D]` layer-normalised without weights, as the planner and the losses see them.
+///
+/// # Errors
+/// When `tokens` has no dimension.
+pub fn normalise_latent(tokens: &Tensor) -> Result<Tensor> {
+    normalise(tokens, LATENT_EPS)
+}
+
+/// Mean over the last dimension of `|a − b|`: the L1 energy per token.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn l1(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    (a - b)?.abs()?.mean(D::Minus1)
+}

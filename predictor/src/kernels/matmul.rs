@@ -1,0 +1,175 @@
+//! Matrix products on slices, checked, over the `gemm` crate.
+
+use gemm::Parallelism;
+
+/// A strided view of an f32 matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl View {
+    /// `rows × columns`, rows contiguous.
+    pub fn new(rows: usize, columns: usize) -> Self {
+        View::strided(rows, columns, columns)
+    }
+
+    /// `rows × columns` with rows `row_stride` apart.
+    pub fn strided(rows: usize, columns: usize, row_stride: usize) -> Self {
+        View {
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
+    }
+
+    /// The transpose of the same memory.
+    pub fn t(self) -> Self {
+        View {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// One past the last element this view touches.
+    fn extent(&self) -> usize {
+        if self.rows == 0 || self.columns == 0 {
+            return 0;
+        }
+        (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+    }
+}
+
+/// What happens to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// Overwritten.
+    Set,
+    /// Added to.
+    Add,
+}
+
+/// `dst = scale · a · b`, or `dst += scale · a · b`.
+///
+/// # Panics
+/// When the shapes don't agree or a view reaches past its slice: a bug in the caller, checked
+/// once per product.
+#[allow(clippy::too_many_arguments)]
+pub fn matmul(
+    (dst, dst_view): (&mut [f32], View),
+    (a, a_view): (&[f32], View),
+    (b, b_view): (&[f32], View),
+    scale: f32,
+    store: Store,
+    parallelism: Parallelism,
+) {
+    assert_eq!(a_view.columns, b_view.rows, "inner dimensions");
+    assert_eq!(dst_view.rows, a_view.rows, "rows");
+    assert_eq!(dst_view.columns, b_view.columns, "columns");
+    assert!(dst_view.extent() <= dst.len(), "destination too short");
+    assert!(a_view.extent() <= a.len(), "left operand too short");
+    assert!(b_view.extent() <= b.len(), "right operand too short");
+    // SAFETY: every element a view reaches lies inside its slice (asserted above), `dst` is
+    // borrowed mutably so it overlaps neither operand, and distinct (row, column) pairs of
+    // `dst_view` are distinct elements because views are only built row-major or transposed.
+    unsafe {
+        gemm::gemm(
+            dst_view.rows,
+            dst_view.columns,
+            a_view.columns,
+            dst.as_mut_ptr(),
+            dst_view.column_stride as isize,
+            dst_view.row_stride as isize,
+            store == Store::Add,
+            a.as_ptr(),
+            a_view.column_stride as isize,
+            a_view.row_stride as isize,
+            b.as_ptr(),
+            b_view.column_stride as isize,
+            b_view.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// `dst [rows, out] = x [rows, in] · wᵀ + bias`, or added to `dst`; `w` is `[out, in]` as
+/// PyTorch stores it.
+pub fn linear(
+    dst: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    store: Store,
+    parallelism: Parallelism,
+) {
+    let outputs = bias.len();
+    if outputs == 0 || dst.is_empty() {
+        return;
+    }
+    let rows = dst.len() / outputs;
+    let inputs = w.len() / outputs;
+    for row in dst.chunks_exact_mut(outputs) {
+        match store {
+            Store::Set => row.copy_from_slice(bias),
+            Store::Add => row.iter_mut().zip(bias).for_each(|(y, b)| *y += b),
+        }
+    }
+    matmul(
+        (dst, View::new(rows, outputs)),
+        (x, View::new(rows, inputs)),
+        (w, View::new(outputs, inputs).t()),
+        1.0,
+        Store::Add,
+        parallelism,
+    );
+}
+
+/// Gradients of [`linear`]: adds to `w_grad` and `bias_grad`, and stores `dx = dy · w` when
+/// asked for.
+pub fn linear_backward(
+    dy: &[f32],
+    x: &[f32],
+    w: &[f32],
+    w_grad: &mut [f32],
+    bias_grad: &mut [f32],
+    dx: Option<(&mut [f32], Store)>,
+) {
+    let outputs = bias_grad.len();
+    if outputs == 0 || dy.is_empty() {
+        return;
+    }
+    let rows = dy.len() / outputs;
+    let inputs = w.len() / outputs;
+    matmul(
+        (w_grad, View::new(outputs, inputs)),
+        (dy, View::new(rows, outputs).t()),
+        (x, View::new(rows, inputs)),
+        1.0,
+        Store::Add,
+        Parallelism::None,
+    );
+    for row in dy.chunks_exact(outputs) {
+        bias_grad.iter_mut().zip(row).for_each(|(g, d)| *g += d);
+    }
+    if let Some((dx, store)) = dx {
+        matmul(
+            (dx, View::new(rows, inputs)),
+            (dy, View::new(rows, outputs)),
+            (w, View::new(outputs, inputs)),
+            1.0,
+            store,
+            Parallelism::None,
+        );
+    }
+}

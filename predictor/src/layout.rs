@@ -1,0 +1,100 @@
+//! Names and shapes of every parameter of the two networks, in the official state-dict order.
+
+use crate::config::{EncoderConfig, PredictorConfig, Stem};
+use crate::kernels::block::PARAMETER_NAMES;
+use crate::kernels::BlockShape;
+
+/// A parameter's official name and its shape.
+pub type Entry = (String, Vec<usize>);
+
+/// Parameters of an encoder.
+pub fn encoder(config: &EncoderConfig) -> Vec<Entry> {
+    let d = config.embed_dim;
+    let (t, p) = (config.tubelet_size, config.patch_size);
+    let mut entries = Vec::new();
+    match config.stem {
+        Stem::Conv3d => {
+            entries.push(("patch_embed.proj.weight".into(), vec![d, 3, t, p, p]));
+            entries.push(("patch_embed.proj.bias".into(), vec![d]));
+        }
+        Stem::TwoLevel => {
+            let small = 3 * t * p * p / 4;
+            linear(&mut entries, "patch_embed.small", small, d / 2);
+            linear(&mut entries, "patch_embed.merge", 2 * d, d);
+        }
+    }
+    for i in 0..config.depth {
+        block(&mut entries, &format!("blocks.{i}"), encoder_block(config));
+    }
+    norm(&mut entries, "norm", d);
+    entries
+}
+
+/// Parameters of an action-conditioned predictor. The official module always carries an
+/// `extrinsics_encoder`, used or not; ours lists it only when it is used.
+pub fn predictor(config: &PredictorConfig) -> Vec<Entry> {
+    let (outer, d) = (config.embed_dim, config.predictor_embed_dim);
+    let mut entries = Vec::new();
+    linear(&mut entries, "predictor_embed", outer, d);
+    linear(&mut entries, "action_encoder", 7, d);
+    linear(&mut entries, "state_encoder", 7, d);
+    if config.use_extrinsics {
+        linear(&mut entries, "extrinsics_encoder", 6, d);
+    }
+    for i in 0..config.depth {
+        let prefix = format!("predictor_blocks.{i}");
+        block(&mut entries, &prefix, predictor_block(config));
+    }
+    norm(&mut entries, "predictor_norm", d);
+    linear(&mut entries, "predictor_proj", d, outer);
+    entries
+}
+
+/// Sizes of an encoder block.
+pub fn encoder_block(config: &EncoderConfig) -> BlockShape {
+    BlockShape {
+        dim: config.embed_dim,
+        heads: config.num_heads,
+        hidden: config.mlp_hidden(),
+    }
+}
+
+/// Sizes of a predictor block.
+pub fn predictor_block(config: &PredictorConfig) -> BlockShape {
+    BlockShape {
+        dim: config.predictor_embed_dim,
+        heads: config.num_heads,
+        hidden: config.mlp_hidden(),
+    }
+}
+
+fn block(entries: &mut Vec<Entry>, prefix: &str, shape: BlockShape) {
+    let (d, m) = (shape.dim, shape.hidden);
+    let shapes: [Vec<usize>; 12] = [
+        vec![d],
+        vec![d],
+        vec![3 * d, d],
+        vec![3 * d],
+        vec![d, d],
+        vec![d],
+        vec![d],
+        vec![d],
+        vec![m, d],
+        vec![m],
+        vec![d, m],
+        vec![d],
+    ];
+    for (name, shape) in PARAMETER_NAMES.into_iter().zip(shapes) {
+        entries.push((format!("{prefix}.{name}"), shape));
+    }
+}
+
+fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, outputs: usize) {
+    entries.push((format!("{name}.weight"), vec![outputs, inputs]));
+    entries.push((format!("{name}.bias"), vec![outputs]));
+}
+
+fn norm(entries: &mut Vec<Entry>, name: &str, dim: usize) {
+    entries.push((format!("{name}.weight"), vec![dim]));
+    entries.push((format!("{name}.bias"), vec![dim]));
+}

@@ -1,0 +1,308 @@
+//! Frames to network input: crop, bilinear resize, ImageNet normalisation.
+//!
+//! Numerically the official `app/vjepa_droid/transforms.py`: the crop box of
+//! `_get_param_spatial_crop`, `F.interpolate(mode="bilinear", align_corners=False)` without
+//! antialias on 0–255 floats, then `(x − 255·mean) / (255·std)`.
+
+use candle_core::{Device, Tensor};
+use image::RgbImage;
+use rand::Rng;
+
+/// ImageNet mean per channel, of values in 0–1.
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// ImageNet standard deviation per channel, of values in 0–1.
+pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// How often a random box is drawn before the centre is taken.
+const ATTEMPTS: usize = 10;
+
+/// What part of an image is used, px.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CropBox {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// An image the transform can't use.
+#[derive(Debug, thiserror::Error)]
+pub enum TransformError {
+    /// Width or height is zero.
+    #[error("an image of {height}×{width} px has nothing to crop; give frames of at least 1×1 px")]
+    Empty {
+        /// Rows, px.
+        height: usize,
+        /// Columns, px.
+        width: usize,
+    },
+    /// The buffer isn't `height·width·3` bytes.
+    #[error("an image of {height}×{width} px needs {expected} bytes of RGB but has {found}")]
+    Bytes {
+        /// Rows, px.
+        height: usize,
+        /// Columns, px.
+        width: usize,
+        /// `height·width·3`.
+        expected: usize,
+        /// What there is.
+        found: usize,
+    },
+    /// The tensor could not be made.
+    #[error("the frames could not be put into a tensor: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Crop, resize and normalisation with the official parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageTransform {
+    size: [usize; 2],
+    scale: [f64; 2],
+    ratio: [f64; 2],
+}
+
+impl ImageTransform {
+    /// The largest centred crop of the target's shape, resized to `size` `[height, width]` px:
+    /// what the official notebook does for its square images.
+    pub fn new(size: [usize; 2]) -> Self {
+        let ratio = size[1] as f64 / size[0].max(1) as f64;
+        ImageTransform::with_crop(size, [1.0, 1.0], [ratio, ratio])
+    }
+
+    /// The official `random_resize_scale` (share of the image's area) and
+    /// `random_resize_aspect_ratio` (width over height), each `[least, most]`.
+    pub fn with_crop(size: [usize; 2], scale: [f64; 2], ratio: [f64; 2]) -> Self {
+        ImageTransform { size, scale, ratio }
+    }
+
+    /// Height and width of the result, px.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The box for inference: a pure function of the image's size. Where the official code
+    /// would place a smaller box at random, this one is centred; where it always falls back to
+    /// its central crop, as with every released configuration, the boxes are the same.
+    pub fn crop_box(&self, height: usize, width: usize) -> CropBox {
+        let area = self.scale[1] * (height * width) as f64;
+        // The flattest box that is not too high: if that one is too wide, none fits.
+        let flattest = area / ((height as f64 + 0.5) * (height as f64 + 0.5));
+        // Through the logarithm and back, as the official code goes.
+        let aspect = flattest.clamp(self.ratio[0], self.ratio[1]).ln().exp();
+        match fitting(area, aspect, height, width) {
+            Some((h, w)) => centred(h, w, height, width),
+            None => self.fallback(height, width),
+        }
+    }
+
+    /// A box drawn as the official training transform draws it.
+    pub fn random_box(&self, height: usize, width: usize, rng: &mut impl Rng) -> CropBox {
+        for _ in 0..ATTEMPTS {
+            let area = uniform(self.scale, rng) * (height * width) as f64;
+            let aspect = uniform([self.ratio[0].ln(), self.ratio[1].ln()], rng).exp();
+            if let Some((h, w)) = fitting(area, aspect, height, width) {
+                return CropBox {
+                    top: rng.random_range(0..=height - h),
+                    left: rng.random_range(0..=width - w),
+                    height: h,
+                    width: w,
+                };
+            }
+        }
+        self.fallback(height, width)
+    }
+
+    /// The central crop for when no box fits.
+    fn fallback(&self, height: usize, width: usize) -> CropBox {
+        let (least, most) = (
+            self.ratio[0].min(self.ratio[1]),
+            self.ratio[0].max(self.ratio[1]),
+        );
+        let shape = width as f64 / height.max(1) as f64;
+        let (h, w) = if shape < least {
+            ((width as f64 / least).round_ties_even() as usize, width)
+        } else if shape > most {
+            (height, (height as f64 * most).round_ties_even() as usize)
+        } else {
+            (height, width)
+        };
+        centred(
+            h.clamp(1, height.max(1)),
+            w.clamp(1, width.max(1)),
+            height,
+            width,
+        )
+    }
+
+    /// One frame, `height·width·3` bytes of RGB, to `[3, H, W]` normalised values, with the box
+    /// of [`ImageTransform::crop_box`].
+    ///
+    /// # Errors
+    /// When the frame is empty or its buffer has another size.
+    pub fn apply(
+        &self,
+        rgb: &[u8],
+        height: usize,
+        width: usize,
+    ) -> Result<Vec<f32>, TransformError> {
+        let crop = self.crop_box(height, width);
+        self.apply_box(rgb, height, width, crop)
+    }
+
+    /// As [`ImageTransform::apply`], with a box of the caller's.
+    ///
+    /// # Errors
+    /// As [`ImageTransform::apply`]; a box outside the frame is cut to it.
+    pub fn apply_box(
+        &self,
+        rgb: &[u8],
+        height: usize,
+        width: usize,
+        crop: CropBox,
+    ) -> Result<Vec<f32>, TransformError> {
+        if height == 0 || width == 0 {
+            return Err(TransformError::Empty { height, width });
+        }
+        let expected = height * width * 3;
+        if rgb.len() != expected {
+            return Err(TransformError::Bytes {
+                height,
+                width,
+                expected,
+                found: rgb.len(),
+            });
+        }
+        let top = crop.top.min(height - 1);
+        let left = crop.left.min(width - 1);
+        let rows = taps(crop.height.clamp(1, height - top), self.size[0]);
+        let columns = taps(crop.width.clamp(1, width - left), self.size[1]);
+        let mut out = vec![0f32; 3 * self.size[0] * self.size[1]];
+        let plane = self.size[0] * self.size[1];
+        for (y, row) in rows.iter().enumerate() {
+            let above = &rgb[(top + row.first) * width * 3..][..width * 3];
+            let below = &rgb[(top + row.second) * width * 3..][..width * 3];
+            for (x, column) in columns.iter().enumerate() {
+                let (a, b) = ((left + column.first) * 3, (left + column.second) * 3);
+                for c in 0..3 {
+                    let mix = |line: &[u8]| {
+                        f32::from(line[a + c]) * (1.0 - column.weight)
+                            + f32::from(line[b + c]) * column.weight
+                    };
+                    let value = mix(above) * (1.0 - row.weight) + mix(below) * row.weight;
+                    out[c * plane + y * self.size[1] + x] =
+                        (value - MEAN[c] * 255.0) / (STD[c] * 255.0);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Frames to `[T, 3, H, W]`, f32.
+    ///
+    /// # Errors
+    /// When a frame is empty or the device can't hold the result.
+    pub fn tensor(&self, frames: &[RgbImage], device: &Device) -> Result<Tensor, TransformError> {
+        let [h, w] = self.size;
+        let mut values = Vec::with_capacity(frames.len() * 3 * h * w);
+        for frame in frames {
+            let (width, height) = frame.dimensions();
+            values.extend(self.apply(frame.as_raw(), height as usize, width as usize)?);
+        }
+        Ok(Tensor::from_vec(values, (frames.len(), 3, h, w), device)?)
+    }
+}
+
+/// Height and width of a box of `area` px² and `aspect`, if it fits into the image.
+fn fitting(area: f64, aspect: f64, height: usize, width: usize) -> Option<(usize, usize)> {
+    let w = (area * aspect).sqrt().round_ties_even();
+    let h = (area / aspect).sqrt().round_ties_even();
+    let fits = |v: f64, limit: usize| v >= 1.0 && v <= limit as f64;
+    (fits(w, width) && fits(h, height)).then_some((h as usize, w as usize))
+}
+
+fn centred(h: usize, w: usize, height: usize, width: usize) -> CropBox {
+    CropBox {
+        top: height.saturating_sub(h) / 2,
+        left: width.saturating_sub(w) / 2,
+        height: h,
+        width: w,
+    }
+}
+
+/// Python's `random.uniform`, exact where both bounds are the same.
+fn uniform([low, high]: [f64; 2], rng: &mut impl Rng) -> f64 {
+    low + (high - low) * rng.random::<f64>()
+}
+
+/// The two source lines a result line is mixed from.
+struct Tap {
+    first: usize,
+    second: usize,
+    weight: f32,
+}
+
+/// Half-pixel centres (`align_corners=False`), clamped at the edges, in f32 like the reference.
+fn taps(from: usize, to: usize) -> Vec<Tap> {
+    let scale = from as f32 / to as f32;
+    (0..to)
+        .map(|i| {
+            let position = (scale * (i as f32 + 0.5) - 0.5).max(0.0);
+            let first = (position as usize).min(from - 1);
+            Tap {
+                first,
+                second: (first + 1).min(from - 1),
+                weight: (position - first as f32).clamp(0.0, 1.0),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn the_box_has_the_shape_of_the_target() {
+        let wide = ImageTransform::new([64, 128]);
+        let expected = CropBox {
+            top: 10,
+            left: 0,
+            height: 160,
+            width: 320,
+        };
+        assert_eq!(wide.crop_box(180, 320), expected);
+        let square = ImageTransform::new([64, 64]);
+        assert_eq!(square.crop_box(320, 180).top, 70);
+    }
+
+    #[test]
+    fn a_random_box_is_inside_and_the_same_for_the_same_seed() {
+        let transform = ImageTransform::with_crop([32, 32], [0.3, 1.0], [0.75, 4.0 / 3.0]);
+        let draw = |seed| {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            (0..50)
+                .map(|_| transform.random_box(60, 80, &mut rng))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        for b in draw(3) {
+            assert!(b.top + b.height <= 60 && b.left + b.width <= 80, "{b:?}");
+        }
+    }
+
+    #[test]
+    fn a_flat_picture_stays_flat_and_bad_buffers_are_refused() {
+        let transform = ImageTransform::new([5, 7]);
+        let out = transform.apply(&[128; 13 * 9 * 3], 13, 9).unwrap();
+        let expected = (128.0 - 0.485 * 255.0) / (0.229 * 255.0);
+        assert!(out[..35].iter().all(|v| (v - expected).abs() < 1e-5));
+        assert!(transform.apply(&[0; 10], 2, 2).is_err());
+        assert!(transform.apply(&[], 0, 2).is_err());
+    }
+}

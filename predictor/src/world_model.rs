@@ -1,0 +1,187 @@
+//! A loaded model: images to latents, latents and actions to energies.
+
+use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
+use image::RgbImage;
+
+use crate::config::{ModelConfig, PredictorConfig};
+use crate::cpu_encoder;
+use crate::error::PredictorError;
+use crate::kernels::elementwise::mean_abs_difference;
+use crate::layout;
+use crate::parameters::{Parameters, Tensors};
+use crate::rollout::{self, Budget, Imagined, Start};
+use crate::transform::ImageTransform;
+
+/// The layer-normalised latent of one frame, `[N, D]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latent {
+    /// Values, row-major.
+    pub values: Vec<f32>,
+    /// Tokens, `N`.
+    pub tokens: usize,
+}
+
+impl Latent {
+    /// Mean absolute difference to another latent: the L1 energy.
+    pub fn distance(&self, other: &Latent) -> f32 {
+        mean_abs_difference(&self.values, &other.values)
+    }
+}
+
+/// Encoder and action-conditioned predictor, ready to plan with on the CPU.
+#[derive(Debug, Clone)]
+pub struct WorldModel {
+    config: ModelConfig,
+    predictor_config: PredictorConfig,
+    encoder: Parameters,
+    predictor: Parameters,
+}
+
+impl WorldModel {
+    /// Assembles a model from tensors with official state-dict names.
+    ///
+    /// # Errors
+    /// When the configuration is inconsistent, has no predictor, or tensors don't fit it.
+    pub fn from_tensors(
+        config: ModelConfig,
+        encoder: &Tensors,
+        predictor: &Tensors,
+    ) -> Result<Self, PredictorError> {
+        config.validate().map_err(PredictorError::Model)?;
+        let predictor_config = config.predictor.clone().ok_or_else(|| {
+            PredictorError::Model("the configuration describes no predictor".into())
+        })?;
+        Ok(WorldModel {
+            encoder: Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?,
+            predictor: Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?,
+            predictor_config,
+            config,
+        })
+    }
+
+    /// What `config.json` says.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Tokens and width of one latent, `[N, D]`.
+    pub fn latent_shape(&self) -> [usize; 2] {
+        let encoder = &self.config.encoder;
+        [encoder.tokens_per_frame(), encoder.embed_dim]
+    }
+
+    /// One latent per image. Images of any size: they are centre-cropped and resized as the
+    /// official evaluation transform does.
+    ///
+    /// # Errors
+    /// When an image is empty.
+    pub fn encode(&self, images: &[&RgbImage]) -> Result<Vec<Latent>, PredictorError> {
+        let [height, width] = self.config.encoder.img_size;
+        let mut pixels = Vec::with_capacity(images.len() * 3 * height * width);
+        let transform = ImageTransform::new([height, width]);
+        for image in images {
+            let (width, height) = image.dimensions();
+            let frame = transform.apply(image.as_raw(), height as usize, width as usize);
+            pixels.extend(frame.map_err(|e| PredictorError::Model(e.to_string()))?);
+        }
+        Ok(self.encode_pixels(&pixels))
+    }
+
+    /// One latent per frame of already transformed pixels `[B, 3, H, W]` at the model's size.
+    pub fn encode_pixels(&self, pixels: &[f32]) -> Vec<Latent> {
+        let config = &self.config.encoder;
+        let latents = cpu_encoder::encode(config, &self.encoder, pixels, config.img_size);
+        let [tokens, width] = self.latent_shape();
+        latents
+            .chunks_exact(tokens * width)
+            .map(|values| Latent {
+                values: values.to_vec(),
+                tokens,
+            })
+            .collect()
+    }
+
+    /// The energy of action sequences from `context`, where the robot is at `pose`, towards
+    /// `goal`: the L1 distance of the last predicted latent.
+    pub fn energy<'a>(
+        &'a self,
+        context: &'a Latent,
+        pose: &Pose,
+        goal: &'a Latent,
+        budget: Budget,
+    ) -> LatentEnergy<'a> {
+        LatentEnergy {
+            model: self,
+            context,
+            pose: *pose,
+            extrinsics: None,
+            goal,
+            budget,
+        }
+    }
+
+    /// The latents and poses after each step of sequence `sample`.
+    pub fn imagine(
+        &self,
+        context: &Latent,
+        pose: &Pose,
+        sequences: &ActionSequences,
+        sample: usize,
+    ) -> Imagined {
+        let start = Start {
+            latent: &context.values,
+            pose: *pose,
+            extrinsics: None,
+        };
+        rollout::imagine(
+            &self.predictor_config,
+            &self.predictor,
+            &start,
+            sequences,
+            sample,
+        )
+    }
+}
+
+/// [`Energy`] by latent rollout.
+#[derive(Debug, Clone)]
+pub struct LatentEnergy<'a> {
+    model: &'a WorldModel,
+    context: &'a Latent,
+    pose: Pose,
+    extrinsics: Option<[f32; 6]>,
+    goal: &'a Latent,
+    budget: Budget,
+}
+
+impl LatentEnergy<'_> {
+    /// With the camera pose `[6]` for predictors that take one.
+    pub fn with_extrinsics(mut self, extrinsics: [f32; 6]) -> Self {
+        self.extrinsics = Some(extrinsics);
+        self
+    }
+}
+
+impl Energy for LatentEnergy<'_> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        let needs = self.model.predictor_config.use_extrinsics;
+        if needs != self.extrinsics.is_some() {
+            let what = if needs { "needs" } else { "takes no" };
+            let message = format!("this predictor {what} camera extrinsics");
+            return Err(EnergyError(Box::new(PredictorError::Model(message))));
+        }
+        let start = Start {
+            latent: &self.context.values,
+            pose: self.pose,
+            extrinsics: self.extrinsics,
+        };
+        Ok(rollout::roll(
+            &self.model.predictor_config,
+            &self.model.predictor,
+            &start,
+            sequences,
+            self.budget,
+            |latent| mean_abs_difference(latent, &self.goal.values),
+        ))
+    }
+}
