@@ -44,13 +44,13 @@ pub fn encode(
         Parallelism::None
     };
     let encode_chunk = |(frames, latents): (&[f32], &mut [f32])| {
-        let mut ws = Workspace::default();
+        let mut ws = Workspace::new(inner);
         embed(config, parameters, frames, [height, width], latents, inner);
         let shape = layout::encoder_block(config);
         for i in 0..config.depth {
             let weights = parameters.block(&format!("blocks.{i}"));
             let all = Visibility::All;
-            block::forward(shape, &weights, latents, &rope, all, None, &mut ws, inner);
+            block::forward(shape, &weights, latents, &rope, all, None, &mut ws);
         }
         let mut normed = vec![0.0; latents.len()];
         elementwise::layer_norm(

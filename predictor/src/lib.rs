@@ -6,17 +6,19 @@
 
 pub mod ac_predictor;
 pub mod block;
-// pub mod checkpoint;
+pub mod checkpoint;
 pub mod config;
 pub mod cpu_encoder;
 pub mod encoder;
 pub mod error;
 pub mod kernels;
 pub mod layout;
+pub mod mask_predictor;
 pub mod npz;
 pub mod parameters;
 pub mod rollout;
 pub mod rope;
+pub mod train;
 pub mod transform;
 pub mod world_model;
 

@@ -9,8 +9,8 @@ use candle_nn::{Linear, Module, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, LayerNorm};
-use crate::config::RopeVariant;
-use crate::layout::Entry;
+use crate::config::{PredictorConfig, RopeVariant};
+use crate::layout::{self, Entry};
 use crate::rope::{Position, RopeTable};
 
 /// Architecture of the mask predictor; field names are the official ones.
@@ -49,39 +49,30 @@ impl MaskPredictorConfig {
         (self.predictor_embed_dim as f64 * self.mlp_ratio) as usize
     }
 
-    /// Names and shapes of the parameters.
+    /// Names and shapes of the parameters: those of the action-conditioned predictor, with mask
+    /// tokens in place of the action and state encoders.
     pub fn layout(&self) -> Vec<Entry> {
-        let (outer, d, m) = (self.embed_dim, self.predictor_embed_dim, self.mlp_hidden());
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut add = |name: String, shape: &[usize]| entries.push((name, shape.to_vec()));
-        add("predictor_embed.weight".into(), &[d, outer]);
-        add("predictor_embed.bias".into(), &[d]);
-        for i in 0..self.num_mask_tokens {
-            add(format!("mask_tokens.{i}"), &[1, 1, d]);
-        }
-        for i in 0..self.depth {
-            for (name, shape) in [
-                ("norm1.weight", &[d][..]),
-                ("norm1.bias", &[d]),
-                ("attn.qkv.weight", &[3 * d, d]),
-                ("attn.qkv.bias", &[3 * d]),
-                ("attn.proj.weight", &[d, d]),
-                ("attn.proj.bias", &[d]),
-                ("norm2.weight", &[d]),
-                ("norm2.bias", &[d]),
-                ("mlp.fc1.weight", &[m, d]),
-                ("mlp.fc1.bias", &[m]),
-                ("mlp.fc2.weight", &[d, m]),
-                ("mlp.fc2.bias", &[d]),
-            ] {
-                add(format!("predictor_blocks.{i}.{name}"), shape);
-            }
-        }
-        add("predictor_norm.weight".into(), &[d]);
-        add("predictor_norm.bias".into(), &[d]);
-        add("predictor_proj.weight".into(), &[outer, d]);
-        add("predictor_proj.bias".into(), &[outer]);
-        entries
+        let conditioned = layout::predictor(&PredictorConfig {
+            img_size: self.img_size,
+            patch_size: self.patch_size,
+            num_frames: 0,
+            tubelet_size: 0,
+            embed_dim: self.embed_dim,
+            predictor_embed_dim: self.predictor_embed_dim,
+            depth: self.depth,
+            num_heads: self.num_heads,
+            use_extrinsics: false,
+            mlp_ratio: self.mlp_ratio,
+            rope: self.rope,
+        });
+        let conditions = ["action_encoder.", "state_encoder."];
+        let tokens = (0..self.num_mask_tokens)
+            .map(|i| (format!("mask_tokens.{i}"), vec![1, 1, self.predictor_embed_dim]));
+        conditioned
+            .into_iter()
+            .filter(|(name, _)| !conditions.iter().any(|c| name.starts_with(c)))
+            .chain(tokens)
+            .collect()
     }
 }
 

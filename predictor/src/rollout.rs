@@ -172,7 +172,7 @@ impl<'a> Rollout<'a> {
             extrinsics: start.extrinsics,
             poses: vec![start.pose; samples],
             caches,
-            workspace: Workspace::default(),
+            workspace: Workspace::new(Parallelism::None),
             steps_done: 0,
         }
     }
@@ -223,7 +223,6 @@ impl<'a> Rollout<'a> {
                 Visibility::All,
                 self.caches.get_mut(i),
                 &mut self.workspace,
-                Parallelism::None,
             );
         }
         let mut patches = vec![0.0; count * n * d];

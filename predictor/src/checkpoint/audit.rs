@@ -1,6 +1,6 @@
 //! Which tensors a network needs against which ones a checkpoint has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -69,11 +69,11 @@ impl Audit {
                 Some(_) => {}
             }
         }
-        let known: BTreeMap<&str, ()> = expected.iter().map(|(n, _)| (n.as_str(), ())).collect();
+        let known: BTreeSet<&str> = expected.iter().map(|(n, _)| n.as_str()).collect();
         let unexpected: Vec<&str> = found
             .keys()
             .map(String::as_str)
-            .filter(|name| !known.contains_key(name) && !optional.contains(name))
+            .filter(|name| !known.contains(name) && !optional.contains(name))
             .collect();
         audit.missing = matched(&missing, &unexpected);
         audit.unexpected = matched(&unexpected, &missing);

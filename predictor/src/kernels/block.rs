@@ -123,14 +123,30 @@ impl<'a> BlockGradients<'a> {
 }
 
 /// Buffers one thread reuses from block to block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Workspace {
+    parallelism: Parallelism,
     normed: Vec<f32>,
     qkv: Vec<f32>,
     weights: Vec<f32>,
     attended: Vec<f32>,
     hidden: Vec<f32>,
     activated: Vec<f32>,
+}
+
+impl Workspace {
+    /// Matrix products use `parallelism`: none where samples are spread over the cores already.
+    pub fn new(parallelism: Parallelism) -> Self {
+        Workspace {
+            parallelism,
+            normed: Vec::new(),
+            qkv: Vec::new(),
+            weights: Vec::new(),
+            attended: Vec::new(),
+            hidden: Vec::new(),
+            activated: Vec::new(),
+        }
+    }
 }
 
 /// Rotated keys and values of the steps seen so far, for a batch of samples:
@@ -197,8 +213,8 @@ pub fn forward(
     visibility: Visibility,
     mut cache: Option<&mut KeyValueCache>,
     ws: &mut Workspace,
-    parallelism: Parallelism,
 ) {
+    let parallelism = ws.parallelism;
     let (d, n) = (shape.dim, rope.tokens());
     let rows = x.len() / d;
     let samples = rows / n;
@@ -298,7 +314,7 @@ pub fn forward_saved(
     let (d, n, m) = (shape.dim, rope.tokens(), shape.hidden);
     let rows = x.len() / d;
     let samples = rows / n;
-    let none = Parallelism::None;
+    let none = ws.parallelism;
     let mut saved = Saved {
         xhat1: vec![0.0; rows * d],
         rstd1: vec![0.0; rows],
@@ -387,6 +403,7 @@ pub fn backward(
     g: &mut BlockGradients,
     ws: &mut Workspace,
 ) {
+    let parallelism = ws.parallelism;
     let (d, n, m) = (shape.dim, rope.tokens(), shape.hidden);
     let rows = grad.len() / d;
     let samples = rows / n;
@@ -402,6 +419,7 @@ pub fn backward(
         g.fc2_weight,
         g.fc2_bias,
         Some((dhidden, Store::Set)),
+        parallelism,
     );
     elementwise::gelu_backward(&saved.hidden, dhidden);
     elementwise::affine(&saved.xhat2, w.norm2_weight, w.norm2_bias, normed);
@@ -413,6 +431,7 @@ pub fn backward(
         g.fc1_weight,
         g.fc1_bias,
         Some((dnormed, Store::Set)),
+        parallelism,
     );
     elementwise::layer_norm_backward(
         dnormed,
@@ -431,6 +450,7 @@ pub fn backward(
         g.proj_weight,
         g.proj_bias,
         Some((dattended, Store::Set)),
+        parallelism,
     );
     let dqkv = resize(&mut ws.qkv, rows * 3 * d);
     let scratch = resize(&mut ws.weights, n * n);
@@ -457,6 +477,7 @@ pub fn backward(
         g.qkv_weight,
         g.qkv_bias,
         Some((dnormed, Store::Set)),
+        parallelism,
     );
     elementwise::layer_norm_backward(
         dnormed,

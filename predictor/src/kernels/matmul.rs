@@ -137,6 +137,7 @@ pub fn linear(
 
 /// Gradients of [`linear`]: adds to `w_grad` and `bias_grad`, and stores `dx = dy · w` when
 /// asked for.
+#[allow(clippy::too_many_arguments)]
 pub fn linear_backward(
     dy: &[f32],
     x: &[f32],
@@ -144,6 +145,7 @@ pub fn linear_backward(
     w_grad: &mut [f32],
     bias_grad: &mut [f32],
     dx: Option<(&mut [f32], Store)>,
+    parallelism: Parallelism,
 ) {
     let outputs = bias_grad.len();
     if outputs == 0 || dy.is_empty() {
@@ -157,7 +159,7 @@ pub fn linear_backward(
         (x, View::new(rows, inputs)),
         1.0,
         Store::Add,
-        Parallelism::None,
+        parallelism,
     );
     for row in dy.chunks_exact(outputs) {
         bias_grad.iter_mut().zip(row).for_each(|(g, d)| *g += d);
@@ -169,7 +171,7 @@ pub fn linear_backward(
             (w, View::new(outputs, inputs)),
             1.0,
             store,
-            Parallelism::None,
+            parallelism,
         );
     }
 }

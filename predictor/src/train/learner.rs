@@ -1,0 +1,113 @@
+//! Parameters, their gradients and their optimiser: what every trainer moves.
+
+use std::sync::{MutexGuard, RwLockReadGuard};
+
+use candle_core::backprop::GradStore;
+use candle_core::{Error, Result};
+
+use crate::parameters::Parameters;
+use crate::train::adamw::clip_norm;
+use crate::train::leaves::Leaves;
+use crate::train::trunk::Shared;
+use crate::train::{AdamW, AdamWOptions};
+
+/// One network in training.
+#[derive(Debug)]
+pub struct Learner {
+    shared: Shared,
+    optimiser: AdamW,
+}
+
+impl Learner {
+    /// With fresh moments and zero gradients.
+    pub fn new(parameters: Parameters) -> Self {
+        Learner {
+            optimiser: AdamW::new(parameters.entries(), AdamWOptions::default()),
+            shared: Shared::new(parameters),
+        }
+    }
+
+    /// What operations on the graph hold on to.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The optimiser, to save it.
+    pub fn optimiser(&self) -> &AdamW {
+        &self.optimiser
+    }
+
+    /// The optimiser, to restore it.
+    pub fn optimiser_mut(&mut self) -> &mut AdamW {
+        &mut self.optimiser
+    }
+
+    /// The parameters.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn parameters(&self) -> Result<RwLockReadGuard<'_, Parameters>> {
+        self.shared
+            .parameters
+            .read()
+            .map_err(|_| Error::Msg("parameters were lost with a thread".into()))
+    }
+
+    /// The gradients, laid out as the parameters.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn gradients(&self) -> Result<MutexGuard<'_, Vec<f32>>> {
+        self.shared
+            .gradients
+            .lock()
+            .map_err(|_| Error::Msg("gradients were lost with a thread".into()))
+    }
+
+    /// Gradients to zero.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn clear(&self) -> Result<()> {
+        self.gradients()?.fill(0.0);
+        Ok(())
+    }
+
+    /// Candle variables for the parameters `wanted` selects.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn leaves(&self, wanted: impl Fn(&str) -> bool) -> Result<Leaves> {
+        let parameters = self.parameters()?;
+        Leaves::new(&parameters, wanted)
+    }
+
+    /// Adds the gradients of `leaves`.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn collect(&self, leaves: &Leaves, store: &GradStore) -> Result<()> {
+        let parameters = self.parameters()?;
+        leaves.collect(store, &parameters, &mut self.gradients()?)
+    }
+
+    /// One AdamW update with the gradients at hand, clipped to the norm `clip` if given; returns
+    /// their norm before clipping.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn update(&mut self, rate: f64, weight_decay: f64, clip: Option<f64>) -> Result<f64> {
+        let shared = self.shared.clone();
+        let lost = |_| Error::Msg("gradients were lost with a thread".into());
+        let mut gradients = shared.gradients.lock().map_err(lost)?;
+        let norm = clip_norm(&mut gradients, clip.unwrap_or(f64::INFINITY));
+        let mut parameters = shared
+            .parameters
+            .write()
+            .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
+        let values = parameters.values_mut();
+        self.optimiser
+            .step(values, &gradients, rate, weight_decay);
+        Ok(norm)
+    }
+}

@@ -1,0 +1,88 @@
+//! The parameters outside the blocks, as candle variables for one step.
+
+use std::collections::HashMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::{Linear, Module};
+
+use crate::block::{normalise, NORM_EPS};
+use crate::parameters::Parameters;
+
+/// Fresh variables for one forward and backward pass; their gradients are read back into the
+/// flat buffer. Made anew each step, so no graph survives it.
+#[derive(Debug)]
+pub struct Leaves {
+    vars: HashMap<String, Var>,
+}
+
+impl Leaves {
+    /// Variables for every parameter that `wanted` selects.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn new(parameters: &Parameters, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+        let mut vars = HashMap::new();
+        for (name, shape) in parameters.entries() {
+            if wanted(name) {
+                let tensor =
+                    Tensor::from_slice(parameters.slice(name), shape.as_slice(), &Device::Cpu)?;
+                vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+            }
+        }
+        Ok(Leaves { vars })
+    }
+
+    /// One variable.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn get(&self, name: &str) -> Result<&Tensor> {
+        match self.vars.get(name) {
+            Some(var) => Ok(var.as_tensor()),
+            None => candle_core::bail!("no trainable parameter is called {name}"),
+        }
+    }
+
+    /// `x` through the linear layer `name`.
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    pub fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let weight = self.get(&format!("{name}.weight"))?.clone();
+        let bias = self.get(&format!("{name}.bias"))?.clone();
+        Linear::new(weight, Some(bias)).forward(x)
+    }
+
+    /// `x` through the layer normalisation `name`.
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    pub fn layer_norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        normalise(x, NORM_EPS)?
+            .broadcast_mul(self.get(&format!("{name}.weight"))?)?
+            .broadcast_add(self.get(&format!("{name}.bias"))?)
+    }
+
+    /// Adds the variables' gradients to `gradients`, laid out as `parameters`. Parameters the
+    /// loss didn't reach keep theirs.
+    ///
+    /// # Errors
+    /// When a gradient can't be read.
+    pub fn collect(
+        &self,
+        store: &GradStore,
+        parameters: &Parameters,
+        gradients: &mut [f32],
+    ) -> Result<()> {
+        for (name, var) in &self.vars {
+            if let Some(gradient) = store.get(var) {
+                let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+                for (g, v) in gradients[parameters.range(name)].iter_mut().zip(values) {
+                    *g += v;
+                }
+            }
+        }
+        Ok(())
+    }
+}

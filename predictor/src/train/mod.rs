@@ -1,0 +1,21 @@
+//! Training: losses, gradients, AdamW with the official groups, schedules.
+//!
+//! The transformer blocks run on our kernels as one differentiable operation
+//! ([`trunk::Trunk`]); everything around them (embeddings, heads, losses) is ordinary candle and
+//! its automatic differentiation. All parameters and gradients of a network live in one flat
+//! buffer, which makes the optimiser a single pass and a checkpoint a copy.
+
+pub mod adamw;
+pub mod encoder_trainer;
+pub mod init;
+pub mod learner;
+pub mod leaves;
+pub mod predictor_trainer;
+pub mod schedule;
+pub mod trunk;
+
+pub use adamw::{AdamW, AdamWOptions};
+pub use encoder_trainer::{EncoderBatch, EncoderLosses, EncoderTrainer, Objectives};
+pub use learner::Learner;
+pub use predictor_trainer::{Losses, PredictorBatch, PredictorLossOptions, PredictorTrainer};
+pub use schedule::WsdSchedule;

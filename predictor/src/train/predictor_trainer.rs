@@ -1,0 +1,243 @@
+//! One training step of the action-conditioned predictor, as in the official recipe.
+//!
+//! Official code: `app/vjepa_droid/train.py`, `forward_predictions` and `loss_fn`.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::ac_predictor::rope_table;
+use crate::config::PredictorConfig;
+use crate::encoder::normalise_latent;
+use crate::kernels::attention::Visibility;
+use crate::layout;
+use crate::parameters::Parameters;
+use crate::train::leaves::Leaves;
+use crate::train::learner::Learner;
+use crate::train::trunk::Trunk;
+
+/// What the loss is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorLossOptions {
+    /// Steps of the autoregressive rollout, counting the teacher-forced first one. Default 2.
+    pub auto_steps: usize,
+    /// Exponent `p` of the loss `|z − h|ᵖ / p`. Default 1.
+    pub loss_exp: f64,
+    /// Weight of the rollout loss beside the teacher-forced one. Default 1, as official.
+    pub rollout_weight: f64,
+}
+
+impl Default for PredictorLossOptions {
+    fn default() -> Self {
+        PredictorLossOptions {
+            auto_steps: 2,
+            loss_exp: 1.0,
+            rollout_weight: 1.0,
+        }
+    }
+}
+
+/// One batch of clips.
+#[derive(Debug, Clone)]
+pub struct PredictorBatch {
+    /// Normalised latents of the frames, `[B, T·N, D]`.
+    pub latents: Tensor,
+    /// Actions between them, `[B, T−1, 7]`.
+    pub actions: Tensor,
+    /// Poses, `[B, T, 7]`.
+    pub states: Tensor,
+    /// Camera poses, `[B, T, 6]`, for predictors that take them.
+    pub extrinsics: Option<Tensor>,
+    /// Weight of each clip in the loss, `[B]`; 1 each when absent.
+    pub weights: Option<Tensor>,
+}
+
+/// The parts of one step's loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Losses {
+    /// Teacher-forced prediction of every next frame.
+    pub teacher_forced: f64,
+    /// Autoregressive rollout.
+    pub rollout: f64,
+    /// What is minimised.
+    pub total: f64,
+}
+
+/// Predictions of one batch.
+#[derive(Debug, Clone)]
+pub struct Predictions {
+    /// Teacher-forced, `[B, (T−1)·N, D]`, normalised.
+    pub teacher_forced: Tensor,
+    /// Rolled out, `[B, auto_steps·N, D]`, normalised.
+    pub rollout: Tensor,
+}
+
+/// Predictor parameters, gradients and optimiser.
+#[derive(Debug)]
+pub struct PredictorTrainer {
+    config: PredictorConfig,
+    options: PredictorLossOptions,
+    learner: Learner,
+}
+
+impl PredictorTrainer {
+    /// Trains `parameters`, laid out as [`layout::predictor`].
+    pub fn new(
+        config: PredictorConfig,
+        parameters: Parameters,
+        options: PredictorLossOptions,
+    ) -> Self {
+        PredictorTrainer {
+            config,
+            options,
+            learner: Learner::new(parameters),
+        }
+    }
+
+    /// Parameters, gradients and optimiser.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Parameters, gradients and optimiser, to update or restore them.
+    pub fn learner_mut(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+
+    /// Losses of a batch without touching anything.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn evaluate(&self, batch: &PredictorBatch) -> Result<Losses> {
+        let leaves = self.leaves()?;
+        let predictions = self.predict(&leaves, batch)?;
+        Ok(self.losses(&predictions, batch)?.1)
+    }
+
+    /// Losses of a batch; its gradients replace those of the last call.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn compute_gradients(&mut self, batch: &PredictorBatch) -> Result<(Losses, Predictions)> {
+        self.learner.clear()?;
+        let leaves = self.leaves()?;
+        let predictions = self.predict(&leaves, batch)?;
+        let (loss, losses) = self.losses(&predictions, batch)?;
+        self.learner.collect(&leaves, &loss.backward()?)?;
+        Ok((losses, predictions))
+    }
+
+    fn leaves(&self) -> Result<Leaves> {
+        self.learner
+            .leaves(|name| !name.starts_with("predictor_blocks."))
+    }
+
+    fn losses(&self, p: &Predictions, batch: &PredictorBatch) -> Result<(Tensor, Losses)> {
+        let teacher_forced = self.loss(&p.teacher_forced, batch)?;
+        let rollout = self.loss(&p.rollout, batch)?;
+        let total = (&teacher_forced + (&rollout * self.options.rollout_weight)?)?;
+        let losses = Losses {
+            teacher_forced: f64::from(teacher_forced.to_scalar::<f32>()?),
+            rollout: f64::from(rollout.to_scalar::<f32>()?),
+            total: f64::from(total.to_scalar::<f32>()?),
+        };
+        Ok((total, losses))
+    }
+
+    /// Against the latents of the frames after the first, as many as there are predictions.
+    fn loss(&self, predicted: &Tensor, batch: &PredictorBatch) -> Result<Tensor> {
+        let n = self.config.tokens_per_frame();
+        let target = batch.latents.narrow(1, n, predicted.dim(1)?)?;
+        let difference = (predicted - target)?.abs()?;
+        let p = self.options.loss_exp;
+        let powered = if p == 1.0 {
+            difference
+        } else {
+            (difference.powf(p)? / p)?
+        };
+        match &batch.weights {
+            None => powered.mean_all(),
+            Some(weights) => {
+                let per_clip = powered.flatten_from(1)?.mean(1)?;
+                (per_clip * weights)?.mean_all()
+            }
+        }
+    }
+
+    fn predict(&self, leaves: &Leaves, batch: &PredictorBatch) -> Result<Predictions> {
+        let n = self.config.tokens_per_frame();
+        let steps = batch.states.dim(1)?;
+        if steps < 2 || batch.latents.dim(1)? != steps * n {
+            candle_core::bail!(
+                "a clip of {steps} states needs {} latent tokens and at least 2 frames",
+                steps * n
+            );
+        }
+        if self.options.auto_steps == 0 || self.options.auto_steps > steps - 1 {
+            candle_core::bail!(
+                "auto_steps is {} but clips of {steps} frames allow 1 to {}",
+                self.options.auto_steps,
+                steps - 1
+            );
+        }
+        let history = batch.latents.narrow(1, 0, (steps - 1) * n)?;
+        let teacher_forced = self.step(leaves, &history, batch, steps - 1)?;
+        let first = batch.latents.narrow(1, 0, n)?;
+        let mut rolled = Tensor::cat(&[&first, &teacher_forced.narrow(1, 0, n)?], 1)?;
+        for done in 1..self.options.auto_steps {
+            let next = self.step(leaves, &rolled, batch, done + 1)?;
+            rolled = Tensor::cat(&[&rolled, &next.narrow(1, done * n, n)?], 1)?;
+        }
+        let rollout = rolled.narrow(1, n, rolled.dim(1)? - n)?;
+        Ok(Predictions {
+            teacher_forced,
+            rollout,
+        })
+    }
+
+    /// The predictor over the first `steps` steps, `latents [B, steps·N, D]`, normalised.
+    fn step(
+        &self,
+        leaves: &Leaves,
+        latents: &Tensor,
+        batch: &PredictorBatch,
+        steps: usize,
+    ) -> Result<Tensor> {
+        let config = &self.config;
+        let (n, d) = (config.tokens_per_frame(), config.predictor_embed_dim);
+        let condition = config.condition_tokens();
+        let b = latents.dim(0)?;
+        let token = |name: &str, input: &Tensor| {
+            let input = input.narrow(1, 0, steps)?.contiguous()?;
+            leaves.linear(name, &input)?.unsqueeze(2)
+        };
+        let mut parts = vec![
+            token("action_encoder", &batch.actions)?,
+            token("state_encoder", &batch.states)?,
+        ];
+        match (&batch.extrinsics, config.use_extrinsics) {
+            (Some(extrinsics), true) => parts.push(token("extrinsics_encoder", extrinsics)?),
+            (None, true) => candle_core::bail!("this predictor needs camera extrinsics"),
+            (_, false) => {}
+        }
+        let embedded = leaves.linear("predictor_embed", &latents.contiguous()?)?;
+        parts.push(embedded.reshape((b, steps, n, d))?);
+        let x = Tensor::cat(&parts, 2)?.reshape((b, steps * (condition + n), d))?;
+        let trunk = Trunk {
+            shape: layout::predictor_block(config),
+            depth: config.depth,
+            prefix: "predictor_blocks",
+        };
+        let rope = Arc::new(rope_table(config, 0, steps));
+        let visibility = Visibility::BlockCausal(condition + n);
+        let x = trunk.forward(self.learner.shared(), &x, &rope, visibility)?;
+        let patches = x
+            .reshape((b, steps, condition + n, d))?
+            .narrow(2, condition, n)?
+            .reshape((b, steps * n, d))?;
+        let normed = leaves.layer_norm("predictor_norm", &patches)?;
+        normalise_latent(&leaves.linear("predictor_proj", &normed)?)
+    }
+}

@@ -1,0 +1,75 @@
+//! Warm-up, hold, decay: the learning rate of the official recipe.
+
+use serde::{Deserialize, Serialize};
+
+/// Linear from `start` to `reference` in `warmup_steps`, held, then linear to `last` in the
+/// final `anneal_steps` (`WSDSchedule` of the official `src/utils/schedulers.py`). Past
+/// `total_steps` it stays at `last`; the official one goes on below it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WsdSchedule {
+    /// Rate at step 0. Default 7.5e-5.
+    pub start: f64,
+    /// Rate while held. Default 4.25e-4.
+    pub reference: f64,
+    /// Rate at the end. Default 0.
+    pub last: f64,
+    /// Steps of warm-up. Default 4,500.
+    pub warmup_steps: usize,
+    /// Steps of the final decay. Default 4,500.
+    pub anneal_steps: usize,
+    /// All steps. Default 94,500.
+    pub total_steps: usize,
+}
+
+impl Default for WsdSchedule {
+    fn default() -> Self {
+        WsdSchedule {
+            start: 7.5e-5,
+            reference: 4.25e-4,
+            last: 0.0,
+            warmup_steps: 4_500,
+            anneal_steps: 4_500,
+            total_steps: 94_500,
+        }
+    }
+}
+
+impl WsdSchedule {
+    /// The learning rate of iteration `iteration`, counted from 0. The official scheduler steps
+    /// before it is read, so the first iteration already has the rate of step 1.
+    pub fn rate(&self, iteration: usize) -> f64 {
+        let step = iteration + 1;
+        let hold = self
+            .total_steps
+            .saturating_sub(self.warmup_steps + self.anneal_steps);
+        let part = |done: usize, of: usize| (done as f64 / of.max(1) as f64).min(1.0);
+        if step < self.warmup_steps {
+            self.start + part(step, self.warmup_steps) * (self.reference - self.start)
+        } else if step < self.warmup_steps + hold {
+            self.reference
+        } else {
+            let done = step - self.warmup_steps - hold;
+            self.reference + part(done, self.anneal_steps) * (self.last - self.reference)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_at_the_last_rate_past_the_end() {
+        let schedule = WsdSchedule {
+            warmup_steps: 2,
+            anneal_steps: 3,
+            total_steps: 10,
+            ..WsdSchedule::default()
+        };
+        assert!((schedule.rate(0) - (7.5e-5 + 4.25e-4) / 2.0).abs() < 1e-12);
+        assert_eq!(schedule.rate(4), 4.25e-4);
+        assert_eq!(schedule.rate(9), 0.0);
+        assert_eq!(schedule.rate(1_000), 0.0);
+    }
+}
