@@ -1,1 +1,22 @@
 //! The arm and the camera over zenoh: client, target streamer, safety envelope, and the simulator behind the same keys.
+//!
+//! A planner sees [`Arm`]. Behind it, an action passes the [`Envelope`], becomes a 50 Hz stream
+//! in the [`streamer`], and reaches either a franka-node over zenoh ([`ZenohArm`]) or a
+//! simulator in this process ([`VirtualArm`]). [`SimServer`] is that simulator behind
+//! franka-node's own keys, state machine, watchdogs and guard.
+
+pub mod arm;
+pub mod envelope;
+pub mod frame;
+pub mod gripper;
+pub mod placement;
+pub mod sequence;
+pub mod settle;
+pub mod streamer;
+
+pub use arm::{Arm, ArmError, Execution, Observation};
+pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal, WorkspaceBox};
+pub use frame::{Frame, FrameError};
+pub use gripper::{GripperConfig, GripperPolicy};
+pub use settle::{Settle, SettleConfig};
+pub use streamer::{Budget, Streamer};

@@ -1,0 +1,174 @@
+//! What a planner sees of an arm: look, act, think, stop.
+
+use std::time::Duration;
+
+use foresight_planner::{Action, Pose};
+
+use crate::envelope::{Adjustment, EnvelopeError, Refusal};
+use crate::frame::{Frame, FrameError};
+
+/// An arm with a gripper and a camera.
+///
+/// Two implementations share the same envelope, streamer and target guard: [`crate::ZenohArm`]
+/// talks to a franka-node (a real arm, or [`crate::SimServer`]) in wall time,
+/// [`crate::VirtualArm`] drives a simulator in this process in virtual time.
+pub trait Arm {
+    /// Waits until the arm has settled, then returns a frame captured after that moment with
+    /// the pose measured at the frame's capture time.
+    ///
+    /// # Errors
+    /// [`ArmError`] when states or frames stop arriving, or the arm was stopped or faulted. An
+    /// arm that doesn't come to rest within the settle timeout is not an error: the observation
+    /// then says `settled: false`.
+    fn observe(&mut self) -> Result<Observation, ArmError>;
+
+    /// Passes one action through the envelope, streams it and returns when the arm has settled
+    /// at the end of it, or the settle timeout has passed.
+    ///
+    /// An action the envelope refuses moves nothing and returns `Ok` with
+    /// [`Execution::refusal`] set.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the arm can't be driven: stopped by someone, faulted, lease lost,
+    /// states stale.
+    fn execute(&mut self, action: &Action) -> Result<Execution, ArmError>;
+
+    /// Says that the planner thinks: the hold target is kept alive for at most `deadline` from
+    /// now. After that this side falls silent and the node's own watchdog holds, then stops the
+    /// arm. A virtual arm has nothing to keep alive, its clock stands still.
+    fn thinking(&mut self, deadline: Duration);
+
+    /// Stops the arm where it is. The next [`Arm::execute`] starts it again.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the stop could not be delivered or was refused.
+    fn stop(&mut self) -> Result<(), ArmError>;
+
+    /// Targets the guard refused since this arm was opened; 0 in normal operation.
+    fn refused_targets(&self) -> u64;
+}
+
+/// One look at the world: a frame and the pose of the same instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The camera frame.
+    pub frame: Frame,
+    /// The measured pose when the frame was captured; the gripper's closedness comes from its
+    /// measured width.
+    pub pose: Pose,
+    /// Whether the gripper reports that it holds something.
+    pub grasped: bool,
+    /// Whether the arm had come to rest before the frame was captured.
+    pub settled: bool,
+    /// The arm's own clock at the state paired with the frame, s.
+    pub arm_time_s: f64,
+    /// How far apart the frame's capture and the nearest measured state are, ms.
+    pub pose_age_ms: f64,
+}
+
+/// What became of one action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// The action asked for.
+    pub requested: Action,
+    /// The action after the envelope; all zero when refused.
+    pub sent: Action,
+    /// What the envelope changed, and why; empty when it passed as asked.
+    pub changed: Vec<Adjustment>,
+    /// Why the envelope refused the action, if it did.
+    pub refusal: Option<Refusal>,
+    /// The pose commanded.
+    pub commanded_pose: Pose,
+    /// The pose measured when the arm had settled.
+    pub reached_pose: Pose,
+    /// Distance between the commanded and the reached position, m.
+    pub error_m: f64,
+    /// Whether the arm came to rest before the settle timeout.
+    pub settled: bool,
+    /// Targets the guard refused during this action; 0 in normal operation.
+    pub refused: u64,
+    /// Targets sent during this action.
+    pub targets: u64,
+    /// How long the action took from the first target to settled, s of the arm's clock.
+    pub seconds: f64,
+    /// The part of `seconds` after the last moving target, s.
+    pub settle_seconds: f64,
+}
+
+/// Why an arm could not be looked through or driven.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// The zenoh link could not be opened or used.
+    #[error("zenoh: {what}: {reason}; check the endpoint, that the node runs, and the certificates when it is tls/")]
+    Link {
+        /// What was being done.
+        what: String,
+        /// zenoh's own words.
+        reason: String,
+    },
+    /// The node refused a command or did not answer.
+    #[error("the node of arm '{arm}' refused '{verb}': {reason}")]
+    Command {
+        /// The arm's name.
+        arm: String,
+        /// The verb of `franka/<arm>/cmd/<verb>`.
+        verb: &'static str,
+        /// The node's own words.
+        reason: String,
+    },
+    /// No state of the arm arrived for too long.
+    #[error("no state from arm '{arm}' for {age_ms:.0} ms; is franka-node running and reachable, and is the arm's name right?")]
+    StaleState {
+        /// The arm's name.
+        arm: String,
+        /// How long the last state is ago, ms.
+        age_ms: f64,
+    },
+    /// No usable camera frame arrived for too long.
+    #[error("no frame from camera '{camera}' captured after the arm settled within {waited_ms:.0} ms; is franka-cam running, and is the camera's name right?")]
+    StaleCamera {
+        /// The camera's name.
+        camera: String,
+        /// How long was waited, ms.
+        waited_ms: f64,
+    },
+    /// States arrive but the robot's own clock stands still.
+    #[error("the clock of arm '{arm}' stands still at {robot_time_ms} ms although its node publishes; check the robot's connection and restart its node")]
+    FrozenClock {
+        /// The arm's name.
+        arm: String,
+        /// The robot's clock, ms.
+        robot_time_ms: u64,
+    },
+    /// Someone stopped the arm; it is not restarted behind their back.
+    #[error("arm '{arm}' was stopped ({phase}); make sure it is clear, then start again")]
+    Stopped {
+        /// The arm's name.
+        arm: String,
+        /// The phase the node reports.
+        phase: String,
+    },
+    /// The arm is in an error state.
+    #[error("arm '{arm}' is faulted; clear the cause, then recover it")]
+    Faulted {
+        /// The arm's name.
+        arm: String,
+    },
+    /// The lease went to someone else or was lost.
+    #[error("the lease of arm '{arm}' is lost (holder is now {holder}); only one client may drive an arm")]
+    LeaseLost {
+        /// The arm's name.
+        arm: String,
+        /// The client that holds it now, 0 for nobody.
+        holder: u32,
+    },
+    /// A camera frame could not be decoded.
+    #[error("camera frame: {0}")]
+    Frame(#[from] FrameError),
+    /// The envelope's limits make no sense.
+    #[error("safety envelope: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// The simulator could not be built or served.
+    #[error("simulator: {0}")]
+    Simulator(String),
+}

@@ -1,0 +1,187 @@
+//! Camera frames: RGB pixels with the time they were captured, decoded from franka-cam's wire.
+
+use franka_cam::{CameraMsg, Format};
+
+/// One camera frame, 8-bit RGB.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+    /// `width * height * 3` bytes, row by row, R G B.
+    pub rgb: Vec<u8>,
+    /// When it was captured: ns on the clock of the arm's states (`CLOCK_MONOTONIC` of the
+    /// node's host, or a virtual arm's virtual clock).
+    pub captured_ns: u64,
+}
+
+/// Why camera bytes are not a frame.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FrameError {
+    /// Not a franka-cam message.
+    #[error("not a franka-cam frame: {0}")]
+    Wire(#[from] franka_cam::DecodeError),
+    /// A format this client doesn't decode.
+    #[error("format {0} is not supported; configure the camera for mjpeg, yuyv or nv12")]
+    Format(String),
+    /// The driver flagged the buffer as corrupt.
+    #[error("the camera driver flagged the frame as corrupt")]
+    Corrupt,
+    /// A JPEG that can't be decoded.
+    #[error("broken JPEG: {0}")]
+    Jpeg(String),
+    /// No pixels, or an odd size where chroma is shared between pixels.
+    #[error("impossible frame size {width}×{height}")]
+    Size {
+        /// Width, pixels.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+    },
+}
+
+impl Frame {
+    /// Decodes a whole franka-cam sample: header and pixels.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the bytes are not a message of that wire, are flagged corrupt, or in
+    /// a format other than MJPEG, YUYV or NV12.
+    pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+        let (header, payload) = franka_cam::decode(bytes)?;
+        Frame::from_message(&header, payload)
+    }
+
+    /// Decodes the pixels of a message whose header is already read.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
+    pub fn from_message(header: &CameraMsg, payload: &[u8]) -> Result<Frame, FrameError> {
+        if header.flags.get() & franka_cam::FRAME_ERROR != 0 {
+            return Err(FrameError::Corrupt);
+        }
+        let (width, height) = (
+            u32::from(header.width.get()),
+            u32::from(header.height.get()),
+        );
+        let captured_ns = capture_ns(header);
+        let (width, height, rgb) = match header.format() {
+            Some(Format::Mjpeg) => jpeg(payload)?,
+            Some(Format::Yuyv) => (width, height, yuyv(payload, width, height)?),
+            Some(Format::Nv12) => (width, height, nv12(payload, width, height)?),
+            Some(other) => return Err(FrameError::Format(other.to_string())),
+            None => return Err(FrameError::Format(header.format.to_string())),
+        };
+        Ok(Frame {
+            width,
+            height,
+            rgb,
+            captured_ns,
+        })
+    }
+}
+
+/// The capture time on the host's monotonic clock, ns: the driver's stamp when it is on that
+/// clock, else the node's own stamp after the buffer was dequeued.
+pub(crate) fn capture_ns(header: &CameraMsg) -> u64 {
+    if header.flags.get() & franka_cam::TIMESTAMP_MONOTONIC != 0 {
+        header.t_capture_ns.get()
+    } else {
+        header.t_node_ns.get()
+    }
+}
+
+fn jpeg(payload: &[u8]) -> Result<(u32, u32, Vec<u8>), FrameError> {
+    let decoded = image::load_from_memory_with_format(payload, image::ImageFormat::Jpeg)
+        .map_err(|e| FrameError::Jpeg(e.to_string()))?
+        .into_rgb8();
+    Ok((decoded.width(), decoded.height(), decoded.into_raw()))
+}
+
+/// Two pixels in four bytes: Y0 U Y1 V.
+fn yuyv(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
+    let bytes = width as usize * height as usize * 2;
+    if width == 0 || height == 0 || width % 2 != 0 || payload.len() != bytes {
+        return Err(FrameError::Size { width, height });
+    }
+    let mut rgb = Vec::with_capacity(bytes / 2 * 3);
+    for pair in payload.chunks_exact(4) {
+        rgb.extend(rgb_of(pair[0], pair[1], pair[3]));
+        rgb.extend(rgb_of(pair[2], pair[1], pair[3]));
+    }
+    Ok(rgb)
+}
+
+/// A plane of Y, then U and V interleaved at half resolution.
+fn nv12(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
+    let (w, h) = (width as usize, height as usize);
+    if w == 0 || h == 0 || w % 2 != 0 || h % 2 != 0 || payload.len() != w * h * 3 / 2 {
+        return Err(FrameError::Size { width, height });
+    }
+    let (luma, chroma) = payload.split_at(w * h);
+    let mut rgb = Vec::with_capacity(w * h * 3);
+    for y in 0..h {
+        for x in 0..w {
+            let at = (y / 2) * w + (x / 2) * 2;
+            rgb.extend(rgb_of(luma[y * w + x], chroma[at], chroma[at + 1]));
+        }
+    }
+    Ok(rgb)
+}
+
+/// BT.601, limited range, as webcams deliver it.
+fn rgb_of(y: u8, u: u8, v: u8) -> [u8; 3] {
+    let y = 1.164_383 * (f32::from(y) - 16.0);
+    let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+    [
+        y + 1.596_027 * v,
+        y - 0.391_762 * u - 0.812_968 * v,
+        y + 2.017_232 * u,
+    ]
+    .map(|c| c.round().clamp(0.0, 255.0) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use franka_cam::{Capture, TIMESTAMP_MONOTONIC};
+
+    fn header(format: Format, width: u16, height: u16, flags: u16) -> CameraMsg {
+        let capture = Capture {
+            seq: 1,
+            flags,
+            t_capture_ns: 70,
+            t_node_ns: 90,
+            t_wall_ns: 0,
+        };
+        CameraMsg::new(format, width, height, capture)
+    }
+
+    #[test]
+    fn yuyv_and_nv12_decode_grey_and_red() {
+        let msg = header(Format::Yuyv, 2, 1, TIMESTAMP_MONOTONIC).encode(&[126, 128, 235, 128]);
+        let frame = Frame::decode(&msg).expect("yuyv");
+        assert_eq!(frame.rgb, [128, 128, 128, 255, 255, 255]);
+        assert_eq!(frame.captured_ns, 70);
+        let msg = header(Format::Nv12, 2, 2, 0).encode(&[81, 81, 81, 81, 90, 240]);
+        let frame = Frame::decode(&msg).expect("nv12");
+        assert!(frame.rgb[0] > 250 && frame.rgb[1] < 5 && frame.rgb[2] < 5);
+        assert_eq!(frame.captured_ns, 90, "no monotonic flag: the node's stamp");
+    }
+
+    #[test]
+    fn broken_samples_are_errors_not_panics() {
+        assert!(matches!(
+            Frame::decode(&[1, 2, 3]),
+            Err(FrameError::Wire(_))
+        ));
+        let jpeg = header(Format::Mjpeg, 4, 4, 0).encode(&[0xff, 0xd8, 1, 2]);
+        assert!(matches!(Frame::decode(&jpeg), Err(FrameError::Jpeg(_))));
+        let h264 = header(Format::H264, 4, 4, 0).encode(&[0]);
+        assert!(matches!(Frame::decode(&h264), Err(FrameError::Format(_))));
+        let odd = header(Format::Yuyv, 3, 1, 0).encode(&[0; 6]);
+        assert!(matches!(Frame::decode(&odd), Err(FrameError::Size { .. })));
+        let flagged = header(Format::Yuyv, 2, 1, franka_cam::FRAME_ERROR).encode(&[0; 4]);
+        assert_eq!(Frame::decode(&flagged), Err(FrameError::Corrupt));
+    }
+}

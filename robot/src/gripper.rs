@@ -1,0 +1,178 @@
+//! Closedness and width: the one place that maps between what a planner says and what the
+//! Franka Hand understands, and decides between a grasp and a move.
+
+use franka_node::GripperKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Stroke of the Franka Hand, m: its width when fully open.
+pub const STROKE_M: f64 = 0.08;
+
+/// How closedness becomes gripper commands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GripperConfig {
+    /// Force of a grasp, N.
+    pub force_n: f64,
+    /// Changes of closedness smaller than this leave the gripper alone.
+    pub dead_band: f64,
+    /// How long a move or a grasp may take, s, before the action goes on without it.
+    pub timeout_s: f64,
+}
+
+impl Default for GripperConfig {
+    fn default() -> Self {
+        GripperConfig {
+            force_n: 30.0,
+            dead_band: 0.05,
+            timeout_s: 2.5,
+        }
+    }
+}
+
+/// Width between the fingers, m, of a closedness: 0 is open (0.08 m), 1 is closed (0 m).
+pub fn width_m(closedness: f64) -> f64 {
+    (1.0 - closedness.clamp(0.0, 1.0)) * STROKE_M
+}
+
+/// Closedness of a measured width, m.
+pub fn closedness(width_m: f64) -> f64 {
+    (1.0 - width_m / STROKE_M).clamp(0.0, 1.0)
+}
+
+/// What the gripper measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GripperReading {
+    /// Width between the fingers, m.
+    pub width_m: f64,
+    /// Whether a move or a grasp is under way.
+    pub moving: bool,
+    /// Whether the last grasp holds something.
+    pub grasped: bool,
+}
+
+/// A command to the gripper.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GripperCommand {
+    /// Move or grasp.
+    pub kind: GripperKind,
+    /// Width to go to, m.
+    pub width_m: f64,
+    /// Force, N; 0 for a move.
+    pub force_n: f64,
+}
+
+/// Remembers what was asked of the gripper and turns closedness changes into commands.
+#[derive(Debug, Clone)]
+pub struct GripperPolicy {
+    config: GripperConfig,
+    /// The closedness last commanded.
+    commanded: f64,
+    /// Whether the last command was a grasp.
+    grasping: bool,
+}
+
+impl GripperPolicy {
+    /// A policy for a gripper that stands at `measured_width_m`.
+    pub fn new(config: GripperConfig, measured_width_m: f64) -> Self {
+        GripperPolicy {
+            config,
+            commanded: closedness(measured_width_m),
+            grasping: false,
+        }
+    }
+
+    /// The closedness last commanded.
+    pub fn commanded(&self) -> f64 {
+        self.commanded
+    }
+
+    /// Turns a change of closedness, counted from the measured width, into a command.
+    ///
+    /// Closing is a grasp: a move would stop at the first resistance without holding. While a
+    /// grasp is on, closing further and small changes leave it alone, so that an object in hand
+    /// isn't let go by a delta of nothing. Opening is a move.
+    pub fn command(&mut self, change: f64, measured_width_m: f64) -> Option<GripperCommand> {
+        if !change.is_finite() || change.abs() < self.config.dead_band {
+            return None;
+        }
+        let wanted = (closedness(measured_width_m) + change).clamp(0.0, 1.0);
+        if change > 0.0 {
+            if wanted <= self.commanded && self.grasping {
+                return None;
+            }
+            if wanted <= self.commanded + 1e-9 && self.commanded >= 1.0 {
+                return None;
+            }
+            self.grasping = true;
+            self.commanded = wanted;
+            return Some(GripperCommand {
+                kind: GripperKind::Grasp,
+                width_m: width_m(wanted),
+                force_n: self.config.force_n,
+            });
+        }
+        if !self.grasping && (wanted - self.commanded).abs() < 1e-9 {
+            return None;
+        }
+        self.grasping = false;
+        self.commanded = wanted;
+        Some(GripperCommand {
+            kind: GripperKind::Width,
+            width_m: width_m(wanted),
+            force_n: 0.0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closedness_and_width_are_inverse_and_bounded() {
+        assert_eq!((width_m(0.0), width_m(1.0)), (STROKE_M, 0.0));
+        for c in [0.0, 0.25, 0.5, 1.0] {
+            assert!((closedness(width_m(c)) - c).abs() < 1e-12);
+        }
+        assert_eq!(closedness(0.2), 0.0);
+        assert_eq!(closedness(-0.01), 1.0);
+        assert_eq!(width_m(7.0), 0.0);
+    }
+
+    #[test]
+    fn closing_grasps_and_opening_moves() {
+        let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+        assert_eq!(policy.command(0.02, STROKE_M), None, "dead band");
+        assert_eq!(policy.command(f64::NAN, STROKE_M), None);
+        let close = policy.command(1.0, STROKE_M).expect("a grasp");
+        assert_eq!(close.kind, GripperKind::Grasp);
+        assert_eq!((close.width_m, close.force_n), (0.0, 30.0));
+        let open = policy.command(-1.0, 0.05).expect("a move");
+        assert_eq!((open.kind, open.width_m), (GripperKind::Width, STROKE_M));
+    }
+
+    #[test]
+    fn a_held_object_is_kept_by_small_changes_and_by_closing_further() {
+        let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+        policy.command(1.0, STROKE_M).expect("a grasp");
+        // An object of 5 cm stopped the fingers.
+        assert_eq!(policy.command(0.0, 0.05), None);
+        assert_eq!(policy.command(-0.03, 0.05), None);
+        assert_eq!(policy.command(0.4, 0.05), None);
+        assert_eq!(policy.commanded(), 1.0);
+        let open = policy.command(-0.3, 0.05).expect("a move");
+        assert_eq!(open.kind, GripperKind::Width);
+        assert!((open.width_m - 0.074).abs() < 1e-9);
+    }
+
+    #[test]
+    fn partial_closing_goes_on_until_closed() {
+        let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+        let first = policy.command(0.5, STROKE_M).expect("a grasp");
+        assert!((first.width_m - 0.04).abs() < 1e-12);
+        let second = policy.command(0.5, 0.04).expect("a grasp");
+        assert_eq!((second.kind, second.width_m), (GripperKind::Grasp, 0.0));
+        assert_eq!(policy.command(0.5, 0.0), None, "already closed");
+    }
+}
