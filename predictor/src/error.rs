@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::checkpoint::CheckpointError;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictorError {
@@ -24,6 +26,9 @@ pub enum PredictorError {
     /// A model, its configuration and what is asked of it don't fit together.
     #[error("{0}")]
     Model(String),
+    /// A checkpoint can't be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

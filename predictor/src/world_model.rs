@@ -1,8 +1,11 @@
 //! A loaded model: images to latents, latents and actions to energies.
 
+use std::path::Path;
+
 use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
 use image::RgbImage;
 
+use crate::checkpoint;
 use crate::config::{ModelConfig, PredictorConfig};
 use crate::cpu_encoder;
 use crate::error::PredictorError;
@@ -38,6 +41,20 @@ pub struct WorldModel {
 }
 
 impl WorldModel {
+    /// Loads a model folder (`config.json`, `model.safetensors`).
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or its tensors don't fit the configuration, or the model
+    /// has no predictor.
+    pub fn load(folder: &Path) -> Result<Self, PredictorError> {
+        let loaded = checkpoint::load(folder)?;
+        let predictor = loaded.predictor.ok_or_else(|| PredictorError::File {
+            path: folder.to_path_buf(),
+            what: "this model has no action-conditioned predictor, so it can't plan; train one with `foresight train`".into(),
+        })?;
+        WorldModel::from_tensors(loaded.config, &loaded.encoder, &predictor)
+    }
+
     /// Assembles a model from tensors with official state-dict names.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ pub mod init;
 pub mod learner;
 pub mod leaves;
 pub mod predictor_trainer;
+pub mod recipe;
+pub mod run;
 pub mod schedule;
+pub mod state;
 pub mod trunk;
 
 pub use adamw::{AdamW, AdamWOptions};

@@ -1,0 +1,173 @@
+//! `foresight pretrain`: an encoder from recorded frames.
+
+use anyhow::{bail, Context, Result};
+use candle_core::DType;
+use clap::Args;
+use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_predictor::checkpoint;
+use foresight_predictor::config::MODEL_TYPE;
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::train::encoder_trainer::layout_with_heads;
+use foresight_predictor::train::init::initialise;
+use foresight_predictor::train::recipe::PretrainRecipe;
+use foresight_predictor::train::run::{Parts, Task};
+use foresight_predictor::train::{EncoderBatch, EncoderLosses, EncoderTrainer, Learner};
+use foresight_predictor::{ModelConfig, PredictorError};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::training::{read_recipe, train, TrainingArgs};
+
+/// Frames the held-out losses are computed on.
+const VALIDATION_FRAMES: usize = 1024;
+
+/// Arguments of `foresight pretrain`.
+#[derive(Debug, Args)]
+pub struct PretrainArgs {
+    #[command(flatten)]
+    training: TrainingArgs,
+}
+
+/// Runs `foresight pretrain`.
+///
+/// # Errors
+/// When recipe or data can't be used, or training fails.
+pub fn run(args: PretrainArgs) -> Result<()> {
+    let args = args.training;
+    let recipe: PretrainRecipe = read_recipe(&args.recipe)?;
+    let config = ModelConfig {
+        model_type: MODEL_TYPE.into(),
+        name: recipe.name.clone(),
+        encoder: recipe.encoder.clone(),
+        predictor: None,
+        action_space: Default::default(),
+    };
+    if let Err(what) = config.validate() {
+        bail!("in the recipe {}: {what}", args.recipe.display());
+    }
+    let load = |path: &std::path::Path, split| {
+        let options = LoadOptions {
+            split: Some(split),
+            ..LoadOptions::default()
+        };
+        EpisodeSet::load(path, &options).with_context(|| format!("loading {}", path.display()))
+    };
+    let data = load(&args.data, Split::Train)?;
+    let held_out = load(&args.validation, Split::Validation)?;
+    for set in [&data, &held_out] {
+        let [height, width] = recipe.encoder.img_size;
+        if (set.height() as usize, set.width() as usize) != (height, width) {
+            bail!(
+                "the recorded frames are {}×{} px but the encoder takes {width}×{height}; record \
+                 with --image-px {width}",
+                set.width(),
+                set.height()
+            );
+        }
+    }
+    let mut parameters = Parameters::zeros(layout_with_heads(&recipe.encoder));
+    initialise(&mut parameters, recipe.optimisation.seed);
+    let mut task = Pretraining {
+        trainer: EncoderTrainer::new(recipe.encoder.clone(), parameters, recipe.objectives),
+        recipe: &recipe,
+        data: &data,
+        held_out: &held_out,
+    };
+    let outcome = train(&mut task, &recipe.optimisation, &args)?;
+    let folder = args.out.join("model");
+    let tensors = task.trainer.learner().parameters()?.to_tensors()?;
+    checkpoint::save(&folder, &config, &tensors, None, DType::F32)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "model": folder, "steps": outcome.steps, "best": outcome.best,
+                "interrupted": outcome.interrupted,
+            })
+        );
+    } else {
+        println!(
+            "encoder after {} steps, held-out loss {:.4}: {}",
+            outcome.steps,
+            outcome.best,
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+struct Pretraining<'a> {
+    trainer: EncoderTrainer,
+    recipe: &'a PretrainRecipe,
+    data: &'a EpisodeSet,
+    held_out: &'a EpisodeSet,
+}
+
+impl Task for Pretraining<'_> {
+    fn learner(&mut self) -> &mut Learner {
+        self.trainer.learner_mut()
+    }
+
+    fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.recipe.optimisation.seed);
+        rng.set_stream(step as u64);
+        let steps: Vec<usize> = (0..self.recipe.optimisation.batch_size)
+            .map(|_| rng.random_range(0..self.data.steps()))
+            .collect();
+        let batch = gather(self.data, &steps);
+        Ok(parts(&self.trainer.compute_gradients(&batch)?))
+    }
+
+    fn validate(&mut self) -> Result<Parts, PredictorError> {
+        let count = VALIDATION_FRAMES.min(self.held_out.steps());
+        let steps: Vec<usize> = (0..count)
+            .map(|i| i * self.held_out.steps() / count)
+            .collect();
+        let batch = gather(self.held_out, &steps);
+        Ok(parts(&self.trainer.evaluate(&batch)?))
+    }
+}
+
+fn gather(set: &EpisodeSet, steps: &[usize]) -> EncoderBatch {
+    let mut batch = EncoderBatch::default();
+    for &step in steps {
+        batch.frames.extend_from_slice(set.frame(step));
+        let state = set.states()[step];
+        batch.states.push(state);
+        let object = set.objects()[step];
+        let target = set
+            .episodes()
+            .partition_point(|e| e.steps.end <= step);
+        let target = set
+            .episodes()
+            .get(target)
+            .and_then(|e| e.target_position_m)
+            .unwrap_or_default();
+        let [x, y, z] = object.position_m;
+        let held = if object.held { 1.0 } else { 0.0 };
+        let relative = [x - state[0], y - state[1], z - state[2]];
+        batch.objects.push([
+            x,
+            y,
+            z,
+            relative[0],
+            relative[1],
+            relative[2],
+            target[0],
+            target[1],
+            held,
+        ]);
+    }
+    batch
+}
+
+fn parts(losses: &EncoderLosses) -> Parts {
+    vec![
+        ("total", losses.total),
+        ("proprioception", losses.proprioception),
+        ("residual", losses.residual_decoder),
+        ("pose_decoder", losses.pose_decoder),
+        ("object", losses.object),
+        ("deviation", losses.deviation),
+    ]
+}

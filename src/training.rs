@@ -1,0 +1,112 @@
+//! What `pretrain` and `train` share on the command line: recipe files, progress, Ctrl-C.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use foresight_predictor::train::recipe::Optimisation;
+use foresight_predictor::train::run::{run, Outcome, Parts, Progress, RunOptions, Task};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
+
+/// Options of every training run.
+#[derive(Debug, Args)]
+pub struct TrainingArgs {
+    /// Recipe (TOML).
+    pub recipe: PathBuf,
+    /// Recorded episodes to train on: a dataset's root or index.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Recorded episodes to validate on.
+    #[arg(long)]
+    pub validation: PathBuf,
+    /// Folder of this run: state, log and the resulting model in `model/`.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Go on where an earlier run in this folder stopped.
+    #[arg(long)]
+    pub resume: bool,
+    /// Steps between checkpoints and validations.
+    #[arg(long, default_value_t = 200)]
+    pub every: usize,
+    /// One JSON object on standard output at the end.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads a TOML recipe.
+///
+/// # Errors
+/// Naming file and line of what is wrong.
+pub fn read_recipe<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the recipe {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in the recipe {}", path.display()))
+}
+
+/// Runs a task with a progress bar (plain lines when not a terminal); Ctrl-C saves and stops.
+///
+/// # Errors
+/// When training fails; the last checkpoint stays.
+pub fn train(task: &mut dyn Task, optimisation: &Optimisation, args: &TrainingArgs) -> Result<Outcome> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    if let Err(error) = ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)) {
+        tracing::warn!("Ctrl-C will not save a checkpoint: {error}");
+    }
+    let mut options = RunOptions::new(&args.out);
+    options.resume = args.resume;
+    options.checkpoint_every = args.every;
+    options.validate_every = args.every;
+    let bar = ProgressBar::new(optimisation.schedule.total_steps as u64).with_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {eta} left  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let outcome = run(task, optimisation, &options, &stop, |progress| {
+        bar.set_position(progress.step as u64);
+        bar.set_message(describe(&progress.training));
+        if progress.validation.is_some() || bar.is_hidden() {
+            let line = summary(progress);
+            if bar.is_hidden() {
+                eprintln!("{line}");
+            } else {
+                bar.println(line);
+            }
+        }
+    })?;
+    bar.finish_and_clear();
+    if outcome.interrupted {
+        eprintln!(
+            "stopped after {} steps and saved; the same command with --resume goes on",
+            outcome.steps
+        );
+    }
+    Ok(outcome)
+}
+
+fn describe(parts: &Parts) -> String {
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.4}"))
+        .collect();
+    parts.join("  ")
+}
+
+fn summary(p: &Progress) -> String {
+    let mut line = format!(
+        "step {}/{}  {:.0} s  rate {:.1e}  |g| {:.2}  {}",
+        p.step,
+        p.total,
+        p.seconds,
+        p.rate,
+        p.gradient_norm,
+        describe(&p.training)
+    );
+    if let Some(validation) = &p.validation {
+        line.push_str("  | held out: ");
+        line.push_str(&describe(validation));
+    }
+    line
+}
