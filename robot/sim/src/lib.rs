@@ -1,1 +1,33 @@
 //! A simulated FR3 tabletop: rigid-body physics, grasping by contact, and a software renderer.
+//!
+//! A [`Scene`] says what stands where (sampled from a [`SceneDistribution`] by seed), a
+//! [`Simulator`] runs it in virtual time, one [`Simulator::step`] of [`Simulator::STEP_S`] after
+//! the other, and [`Simulator::render`] draws what its camera sees. [`goals`] poses the same scene
+//! as it should look later, for goal images; [`Truth`] is what really happened, from the physics
+//! alone.
+//!
+//! Frames and units: the robot's base frame, metres, radians, seconds; the table's top is z = 0;
+//! the hand's pose is the TCP of the Franka Hand (see `foresight-kinematics`); quaternions are
+//! `[x, y, z, w]`. Everything is a pure function of the scene and the commands: the same run gives
+//! the same bits.
+
+pub mod arm;
+pub mod distribution;
+pub mod goals;
+pub mod gripper;
+pub mod objects;
+pub mod scene;
+pub mod truth;
+
+mod draw;
+mod simulator;
+mod world;
+
+pub use arm::{ArmLimits, ArmState};
+pub use distribution::SceneDistribution;
+pub use draw::RgbFrame;
+pub use goals::{GoalState, ObjectPose};
+pub use gripper::GripperState;
+pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, Target};
+pub use simulator::{SimError, Simulator};
+pub use truth::Truth;

@@ -1,0 +1,147 @@
+//! Goal states: the scene posed as it should look later.
+//!
+//! Pure geometry, but the same geometry the physics produces: the hand takes an object at
+//! [`Object::grasp_height_m`](crate::scene::Object::grasp_height_m) with the fingers
+//! [`Object::grasp_width_m`](crate::scene::Object::grasp_width_m) apart and turns it square to
+//! its pads.
+
+use foresight_planner::Pose;
+use serde::{Deserialize, Serialize};
+
+use crate::gripper::closedness;
+use crate::scene::{Object, ObjectKind, Scene};
+
+/// The hand's height over the object when it hovers, TCP above the object's top, m.
+pub const HOVER_M: f64 = 0.06;
+/// How high a carried object's bottom is above the table, m.
+pub const CARRY_M: f64 = 0.08;
+/// How far the hand has risen from a placed object, m.
+pub const RELEASE_RISE_M: f64 = 0.045;
+
+/// Where an object is: the middle of its extent and its orientation, base frame.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectPose {
+    /// Position, m.
+    pub position_m: [f64; 3],
+    /// Orientation, xyzw.
+    pub quaternion_xyzw: [f64; 4],
+}
+
+impl ObjectPose {
+    /// Upright at a position, turned about z.
+    pub fn upright(position_m: [f64; 3], yaw_rad: f64) -> Self {
+        let (sin, cos) = (yaw_rad / 2.0).sin_cos();
+        ObjectPose {
+            position_m,
+            quaternion_xyzw: [0.0, 0.0, sin, cos],
+        }
+    }
+}
+
+/// The scene as it should look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoalState {
+    /// The hand's pose and closedness.
+    pub arm: Pose,
+    /// Where the object is; `None` leaves it where it stands.
+    pub object: Option<ObjectPose>,
+    /// Whether the fingers press on the object, so that stepping on from here keeps hold of it.
+    pub grasping: bool,
+}
+
+/// The TCP at `position_m`, the object untouched, the gripper as in the scene's start.
+pub fn reach(scene: &Scene, position_m: [f64; 3]) -> GoalState {
+    GoalState {
+        arm: Pose {
+            position_m,
+            ..scene.start.pose()
+        },
+        object: Some(standing(&scene.object)),
+        grasping: false,
+    }
+}
+
+/// Open, straight above the object.
+pub fn above_object(scene: &Scene) -> GoalState {
+    let [x, y] = scene.object.position_m;
+    open_at(scene, [x, y, scene.object.size_m[2] + HOVER_M])
+}
+
+/// Open, around the object: closing would grasp it.
+pub fn at_object(scene: &Scene) -> GoalState {
+    let [x, y] = scene.object.position_m;
+    open_at(scene, [x, y, scene.object.grasp_height_m()])
+}
+
+/// Closed on the object where it stands.
+pub fn grasped(scene: &Scene) -> GoalState {
+    holding(scene, scene.object.position_m, 0.0)
+}
+
+/// Holding the object `height_m` above where it stood.
+pub fn lifted(scene: &Scene, height_m: f64) -> GoalState {
+    holding(scene, scene.object.position_m, height_m)
+}
+
+/// Holding the object above the target.
+pub fn carried_over_target(scene: &Scene) -> GoalState {
+    holding(scene, scene.target.position_m, CARRY_M)
+}
+
+/// Holding the object down on the target, not yet released.
+pub fn lowered_on_target(scene: &Scene) -> GoalState {
+    holding(scene, scene.target.position_m, 0.0)
+}
+
+/// The object on the target, let go, the open hand just above.
+pub fn placed(scene: &Scene) -> GoalState {
+    let [x, y] = scene.target.position_m;
+    let z = scene.object.grasp_height_m() + RELEASE_RISE_M;
+    GoalState {
+        object: Some(in_hand(scene, [x, y], 0.0)),
+        ..open_at(scene, [x, y, z])
+    }
+}
+
+fn open_at(scene: &Scene, position_m: [f64; 3]) -> GoalState {
+    GoalState {
+        arm: Pose {
+            position_m,
+            gripper: 0.0,
+            ..scene.start.pose()
+        },
+        object: Some(standing(&scene.object)),
+        grasping: false,
+    }
+}
+
+fn holding(scene: &Scene, xy_m: [f64; 2], bottom_m: f64) -> GoalState {
+    GoalState {
+        arm: Pose {
+            position_m: [xy_m[0], xy_m[1], bottom_m + scene.object.grasp_height_m()],
+            gripper: closedness(scene.object.grasp_width_m()),
+            ..scene.start.pose()
+        },
+        object: Some(in_hand(scene, xy_m, bottom_m)),
+        grasping: true,
+    }
+}
+
+fn standing(object: &Object) -> ObjectPose {
+    let [x, y] = object.position_m;
+    ObjectPose::upright([x, y, object.size_m[2] / 2.0], object.yaw_rad)
+}
+
+/// The object as the hand has turned it: a box square to the pads, a cup by the nearest flat piece.
+fn in_hand(scene: &Scene, [x, y]: [f64; 2], bottom_m: f64) -> ObjectPose {
+    let object = &scene.object;
+    let period = match object.kind {
+        ObjectKind::Box => std::f64::consts::FRAC_PI_2,
+        ObjectKind::Cup => std::f64::consts::TAU / crate::objects::CUP_SEGMENTS as f64,
+    };
+    let off = object.yaw_rad - scene.start.yaw_rad;
+    let yaw_rad = scene.start.yaw_rad + (off / period).round() * period;
+    ObjectPose::upright([x, y, bottom_m + object.size_m[2] / 2.0], yaw_rad)
+}

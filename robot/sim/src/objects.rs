@@ -1,0 +1,86 @@
+//! The bodies a scene can hold: their shapes for the physics, and how the hand takes them.
+
+use rapier3d::prelude::{ColliderBuilder, Pose as RapierPose, SharedShape, Vector};
+
+use crate::scene::{Object, ObjectKind};
+
+/// Thickness of a cup's wall and bottom, m.
+pub const CUP_WALL_M: f64 = 0.004;
+/// Flat pieces a cup's wall is made of, for the physics. A multiple of four, so that the pads of
+/// an aligned hand meet flat pieces.
+pub const CUP_SEGMENTS: usize = 16;
+
+/// From the TCP to the fingertips, m.
+pub const TIP_BELOW_TCP_M: f64 = 0.009;
+/// From the TCP up to the palm, m.
+pub const PALM_ABOVE_TCP_M: f64 = 0.045;
+/// The TCP never grasps lower than this above the table, m.
+const LOWEST_GRASP_M: f64 = 0.015;
+/// Air left between the palm and the object's top, m.
+const PALM_CLEARANCE_M: f64 = 0.012;
+
+impl Object {
+    /// Height of the TCP above the object's bottom when the hand grasps it from above, m: its
+    /// middle, unless the palm would touch a tall object or the fingertips the table.
+    pub fn grasp_height_m(&self) -> f64 {
+        let height = self.size_m[2];
+        (height / 2.0)
+            .max(height - (PALM_ABOVE_TCP_M - PALM_CLEARANCE_M))
+            .max(LOWEST_GRASP_M)
+    }
+
+    /// Width of the fingers when closed around it, m.
+    pub fn grasp_width_m(&self) -> f64 {
+        self.size_m[1]
+    }
+
+    /// Its shape for the physics, the origin in the middle of its extent.
+    pub(crate) fn collider(&self) -> ColliderBuilder {
+        let [x, y, z] = self.size_m.map(|s| (s / 2.0) as f32);
+        let builder = match self.kind {
+            ObjectKind::Box => ColliderBuilder::cuboid(x, y, z),
+            ObjectKind::Cup => ColliderBuilder::compound(cup_parts(x, z)),
+        };
+        builder
+            .friction(self.friction as f32)
+            .restitution(0.0)
+            .density(self.density_kg_m3 as f32)
+    }
+}
+
+/// Bottom and wall of a cup of outer radius and half height, m: an inscribed polygon whose flat
+/// pieces touch the outer circle in their middles.
+fn cup_parts(radius: f32, half_height: f32) -> Vec<(RapierPose, SharedShape)> {
+    let wall = CUP_WALL_M as f32;
+    let step = std::f32::consts::TAU / CUP_SEGMENTS as f32;
+    let half_chord = radius * (step / 2.0).tan();
+    let mut parts = vec![(
+        RapierPose::from_translation(Vector::new(0.0, 0.0, -half_height + wall / 2.0)),
+        // rapier's cylinders stand along y: a prism of the same polygon is as good and exact.
+        polygon_plate(radius, wall / 2.0),
+    )];
+    for segment in 0..CUP_SEGMENTS {
+        let angle = segment as f32 * step;
+        let turn = RapierPose::rotation(Vector::new(0.0, 0.0, angle));
+        let out = RapierPose::from_translation(Vector::new(radius - wall / 2.0, 0.0, 0.0));
+        parts.push((
+            turn * out,
+            SharedShape::cuboid(wall / 2.0, half_chord, half_height),
+        ));
+    }
+    parts
+}
+
+/// A flat prism with the cup's polygon as its outline.
+fn polygon_plate(radius: f32, half_thickness: f32) -> SharedShape {
+    let step = std::f32::consts::TAU / CUP_SEGMENTS as f32;
+    let corner = radius / (step / 2.0).cos();
+    let points: Vec<Vector> = (0..CUP_SEGMENTS)
+        .flat_map(|i| {
+            let (sin, cos) = ((i as f32 + 0.5) * step).sin_cos();
+            [-half_thickness, half_thickness].map(|z| Vector::new(corner * cos, corner * sin, z))
+        })
+        .collect();
+    SharedShape::convex_hull(&points)
+        .unwrap_or_else(|| SharedShape::cuboid(radius * 0.7, radius * 0.7, half_thickness))
+}

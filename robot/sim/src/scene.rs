@@ -1,0 +1,133 @@
+//! What stands where: plain data, SI units, the robot's base frame.
+
+use foresight_planner::Pose;
+use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
+use serde::{Deserialize, Serialize};
+
+/// Everything a simulated episode starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    /// The object to move.
+    pub object: Object,
+    /// Where it should go: a disc painted on the table.
+    pub target: Target,
+    /// The table.
+    pub table: Table,
+    /// The lamp.
+    pub light: Light,
+    /// The camera, any jitter already applied.
+    pub camera: Camera,
+    /// Where the hand starts.
+    pub start: StartPose,
+}
+
+/// What kind of body the object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A solid box.
+    Box,
+    /// A round cup, open at the top.
+    Cup,
+}
+
+/// The object, standing upright on the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Extent along its own x, y and z, m; a cup's x and y are its outer diameter.
+    pub size_m: [f64; 3],
+    /// Where its middle stands on the table, x and y, m.
+    pub position_m: [f64; 2],
+    /// Its turn about z, rad.
+    pub yaw_rad: f64,
+    /// Linear RGB reflectance, 0 to 1.
+    pub colour: [f64; 3],
+    /// Coulomb friction against pads and table (each pair's mean with 1.0).
+    pub friction: f64,
+    /// Density of its material, kg/m³.
+    pub density_kg_m3: f64,
+}
+
+impl Object {
+    /// Its pose standing upright on the table, the origin in the middle of its extent.
+    pub fn pose(&self) -> Isometry3<f64> {
+        let [x, y] = self.position_m;
+        Isometry3::from_parts(
+            Translation3::new(x, y, self.size_m[2] / 2.0),
+            UnitQuaternion::from_axis_angle(&Vector3::z_axis(), self.yaw_rad),
+        )
+    }
+}
+
+/// The disc the object should be brought to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its middle on the table, x and y, m.
+    pub position_m: [f64; 2],
+    /// Its radius, m.
+    pub radius_m: f64,
+    /// Linear RGB reflectance, 0 to 1.
+    pub colour: [f64; 3],
+}
+
+/// The table top and what lies behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Linear RGB reflectance of the top, 0 to 1.
+    pub colour: [f64; 3],
+    /// Linear RGB of what is seen past the table, 0 to 1.
+    pub background: [f64; 3],
+}
+
+/// A lamp far away, plus light from everywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Light {
+    /// Direction towards the lamp; any length but zero.
+    pub towards: [f64; 3],
+    /// Strength of the lamp; 1 is a well-lit surface facing it.
+    pub intensity: f64,
+    /// Strength of the light from everywhere.
+    pub ambient: f64,
+}
+
+/// A pinhole camera; z is up in the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// Where it is, m.
+    pub eye_m: [f64; 3],
+    /// The point in the middle of the picture, m.
+    pub look_at_m: [f64; 3],
+    /// Vertical field of view, rad.
+    pub fov_rad: f64,
+}
+
+/// Where the hand starts, pointing straight down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartPose {
+    /// TCP position, m.
+    pub position_m: [f64; 3],
+    /// The hand's turn about z, rad; at 0 the fingers open along y.
+    pub yaw_rad: f64,
+    /// Closedness, 0 open to 1 closed.
+    pub gripper: f64,
+}
+
+impl StartPose {
+    /// The same as the planner's vocabulary has it.
+    pub fn pose(&self) -> Pose {
+        Pose {
+            position_m: self.position_m,
+            euler_rad: [std::f64::consts::PI, 0.0, self.yaw_rad],
+            gripper: self.gripper,
+        }
+    }
+}

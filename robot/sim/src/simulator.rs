@@ -1,0 +1,343 @@
+//! The simulator: arm, hand, physics and camera on one clock.
+
+use foresight_kinematics::{Fr3, IkError, IkOptions, KinematicsError, FLANGE_TO_TCP_M, READY};
+use foresight_planner::Pose;
+use nalgebra::{Isometry3, Quaternion, Rotation3, Translation3, UnitQuaternion, Vector3};
+
+use crate::arm::{Arm, ArmLimits, ArmState};
+use crate::draw::{self, RgbFrame};
+use crate::goals::{GoalState, ObjectPose};
+use crate::gripper::{width_m, Drive, GripperState, MAX_WIDTH_M, MOVE_FORCE_N};
+use crate::scene::Scene;
+use crate::truth::Truth;
+use crate::world::{Touch, World};
+
+/// Why a simulator could not be set up or posed.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// The arm's model could not be read.
+    #[error(transparent)]
+    Kinematics(#[from] KinematicsError),
+    /// The arm can't take the pose asked for.
+    #[error("simulator: {what}: {source}")]
+    Unreachable {
+        /// Which pose.
+        what: &'static str,
+        /// What inverse kinematics says.
+        source: IkError,
+    },
+    /// A number in the scene or pose is not usable.
+    #[error("simulator: {what} is {value}; {remedy}")]
+    Invalid {
+        /// Which quantity.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        remedy: &'static str,
+    },
+}
+
+/// Force of a grasp that nobody specified, N.
+pub const DEFAULT_GRASP_FORCE_N: f64 = 30.0;
+
+/// A running simulation of one scene.
+pub struct Simulator {
+    scene: Scene,
+    fr3: Fr3,
+    arm: Arm,
+    drive: Drive,
+    world: World,
+    steps: u64,
+}
+
+impl Simulator {
+    /// Length of a physics step, s.
+    pub const STEP_S: f64 = 0.002;
+
+    /// Sets the scene up: the object stands on the table, the hand is at the scene's start.
+    ///
+    /// # Errors
+    /// [`SimError`] when the start pose is out of the arm's reach or the scene holds numbers that
+    /// make no sense.
+    pub fn new(scene: &Scene) -> Result<Self, SimError> {
+        check(scene)?;
+        let fr3 = Fr3::new()?;
+        let q = solve(&fr3, &to_isometry(&scene.start.pose()), "the start pose")?;
+        let width = width_m(scene.start.gripper);
+        let arm = Arm::new(&fr3, q, ArmLimits::default(), Self::STEP_S);
+        let world = World::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
+        Ok(Simulator {
+            scene: scene.clone(),
+            fr3,
+            arm,
+            drive: Drive::new(width),
+            world,
+            steps: 0,
+        })
+    }
+
+    /// The scene this started from.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Changes how fast the arm moves.
+    pub fn set_arm_limits(&mut self, limits: ArmLimits) {
+        self.arm.set_limits(limits);
+    }
+
+    /// The virtual clock, s.
+    pub fn time_s(&self) -> f64 {
+        self.steps as f64 * Self::STEP_S
+    }
+
+    /// Advances everything by [`Simulator::STEP_S`].
+    pub fn step(&mut self) {
+        let [left, right] = self.world.finger_positions_m();
+        let width = left + right;
+        self.arm.advance(&self.fr3, width / 2.0, Self::STEP_S);
+        let finger = self.drive.advance(width, Self::STEP_S);
+        self.world.step(&hand_of(self.arm.tcp()), finger);
+        self.steps += 1;
+    }
+
+    /// Advances by at least `seconds`, in whole steps.
+    pub fn advance(&mut self, seconds: f64) {
+        let steps = (seconds / Self::STEP_S - 1e-9).ceil().max(0.0) as u64;
+        for _ in 0..steps {
+            self.step();
+        }
+    }
+
+    /// Follows this TCP pose from now on. Numbers that are not finite are ignored.
+    pub fn set_cartesian_target(&mut self, position_m: [f64; 3], quaternion_xyzw: [f64; 4]) {
+        if let Some(target) = isometry(position_m, quaternion_xyzw) {
+            self.arm.set_cartesian(target);
+        }
+    }
+
+    /// Follows this planner pose from now on; its gripper is left out.
+    pub fn set_pose_target(&mut self, pose: &Pose) {
+        let target = to_isometry(pose);
+        let (t, r) = (target.translation, target.rotation.coords);
+        self.set_cartesian_target([t.x, t.y, t.z], [r.x, r.y, r.z, r.w]);
+    }
+
+    /// Goes to these joint angles, rad, kept within their limits.
+    pub fn set_joint_target(&mut self, q: [f64; 7]) {
+        if q.iter().all(|angle| angle.is_finite()) {
+            self.arm.set_joints(q);
+        }
+    }
+
+    /// Brakes and stays.
+    pub fn hold(&mut self) {
+        self.arm.hold();
+    }
+
+    /// Opens or closes to a width in m, with little force.
+    pub fn gripper_move(&mut self, width_m: f64) {
+        if width_m.is_finite() {
+            self.drive.command(width_m, MOVE_FORCE_N, false);
+        }
+    }
+
+    /// Closes to a width in m, pressing with a force in N on what is in between.
+    pub fn gripper_grasp(&mut self, width_m: f64, force_n: f64) {
+        if width_m.is_finite() && force_n.is_finite() {
+            self.drive.command(width_m, force_n, true);
+        }
+    }
+
+    /// Stops the fingers where they are.
+    pub fn gripper_stop(&mut self) {
+        let [left, right] = self.world.finger_positions_m();
+        self.drive.command(left + right, MOVE_FORCE_N, false);
+    }
+
+    /// What the arm reports.
+    pub fn arm(&self) -> ArmState {
+        self.arm.state(&self.fr3)
+    }
+
+    /// The hand's pose and closedness in the planner's vocabulary.
+    pub fn pose(&self) -> Pose {
+        let tcp = self.arm.tcp();
+        Pose {
+            position_m: tcp.translation.vector.into(),
+            euler_rad: foresight_planner::euler::from_rotation(&tcp.rotation.to_rotation_matrix()),
+            gripper: crate::gripper::closedness(self.gripper().width_m),
+        }
+    }
+
+    /// What the hand reports.
+    pub fn gripper(&self) -> GripperState {
+        let [left, right] = self.world.finger_positions_m();
+        let width_m = (left + right).clamp(0.0, MAX_WIDTH_M);
+        let moving = self.world.width_speed_m_s().abs() > 2e-3;
+        let Touch { pads, .. } = self.world.touch();
+        GripperState {
+            width_m,
+            commanded_m: self.drive.commanded_m,
+            max_width_m: MAX_WIDTH_M,
+            moving,
+            grasped: self.drive.grasping && !moving && pads == [true, true],
+        }
+    }
+
+    /// What really happened.
+    pub fn truth(&self) -> Truth {
+        let object = self.world.object_pose();
+        let (speed, angular_speed) = self.world.object_speeds();
+        let touch = self.world.touch();
+        let up = object.rotation * Vector3::z();
+        let tilt_rad = up.z.clamp(-1.0, 1.0).acos();
+        let height = self.world.object_lowest_m();
+        let position = object.translation.vector;
+        let [x, y] = self.scene.target.position_m;
+        let r = object.rotation.coords;
+        Truth {
+            time_s: self.time_s(),
+            object_position_m: position.into(),
+            object_quaternion_xyzw: [r.x, r.y, r.z, r.w],
+            object_speed_m_s: speed,
+            object_angular_speed_rad_s: angular_speed,
+            object_height_m: height,
+            tilt_rad,
+            upright: tilt_rad < Truth::UPRIGHT_TILT_RAD,
+            held: touch.pads == [true, true],
+            lifted: height > Truth::LIFTED_HEIGHT_M,
+            touching_gripper: touch.gripper,
+            on_table: touch.table,
+            at_rest: speed < Truth::REST_SPEED_M_S
+                && angular_speed < Truth::REST_ANGULAR_SPEED_RAD_S,
+            target_distance_m: (position.x - x).hypot(position.y - y),
+            hand_distance_m: (position - self.arm.tcp().translation.vector).norm(),
+        }
+    }
+
+    /// Draws what the camera sees, sRGB, `width` × `height` pixels.
+    pub fn render(&self, width: u32, height: u32) -> RgbFrame {
+        draw::render(&self.picture(), width, height, 1)
+    }
+
+    /// Like [`Simulator::render`] from `factor`² samples a pixel: smooth edges for people.
+    pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbFrame {
+        draw::render(&self.picture(), width, height, factor.clamp(1, 8))
+    }
+
+    fn picture(&self) -> draw::Picture<'_> {
+        draw::Picture {
+            scene: &self.scene,
+            arm: self.fr3.link_poses(self.arm.q()),
+            fingers: self.world.finger_poses(),
+            object: self.world.object_pose(),
+        }
+    }
+
+    /// Poses arm, gripper and object as `goal` says, everything at rest.
+    ///
+    /// # Errors
+    /// [`SimError::Unreachable`] when the arm can't take the pose.
+    pub fn set_goal_state(&mut self, goal: &GoalState) -> Result<(), SimError> {
+        let q = solve(&self.fr3, &to_isometry(&goal.arm), "the goal pose")?;
+        let width = width_m(goal.arm.gripper);
+        self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
+        self.drive = if goal.grasping {
+            Drive::pressing(width, DEFAULT_GRASP_FORCE_N)
+        } else {
+            Drive::new(width)
+        };
+        self.world.teleport_hand(&hand_of(self.arm.tcp()), width);
+        if let Some(object) = &goal.object {
+            let pose = object_isometry(object)?;
+            self.world.teleport_object(&pose);
+        }
+        Ok(())
+    }
+}
+
+fn check(scene: &Scene) -> Result<(), SimError> {
+    let positive = [
+        ("the object's size along x, m,", scene.object.size_m[0]),
+        ("the object's size along y, m,", scene.object.size_m[1]),
+        ("the object's height, m,", scene.object.size_m[2]),
+        ("the object's density, kg/m³,", scene.object.density_kg_m3),
+        ("the target's radius, m,", scene.target.radius_m),
+        ("the camera's field of view, rad,", scene.camera.fov_rad),
+        (
+            "the length of the light's direction",
+            Vector3::from(scene.light.towards).norm(),
+        ),
+        (
+            "the camera's distance from what it looks at, m,",
+            (Vector3::from(scene.camera.eye_m) - Vector3::from(scene.camera.look_at_m)).norm(),
+        ),
+    ];
+    for (what, value) in positive {
+        if !(value > 1e-6 && value < 1e6) {
+            return Err(SimError::Invalid {
+                what,
+                value,
+                remedy: "it must be a positive number",
+            });
+        }
+    }
+    let finite = [
+        ("the object's x, m,", scene.object.position_m[0]),
+        ("the object's y, m,", scene.object.position_m[1]),
+        ("the object's yaw, rad,", scene.object.yaw_rad),
+        ("the target's x, m,", scene.target.position_m[0]),
+        ("the target's y, m,", scene.target.position_m[1]),
+        ("the start's gripper closedness", scene.start.gripper),
+    ];
+    for (what, value) in finite {
+        if value.is_nan() || value.abs() > 100.0 {
+            return Err(SimError::Invalid {
+                what,
+                value,
+                remedy: "it must be a small finite number",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn solve(fr3: &Fr3, tcp: &Isometry3<f64>, what: &'static str) -> Result<[f64; 7], SimError> {
+    fr3.solve_ik(tcp, &READY, &IkOptions::default())
+        .map_err(|source| SimError::Unreachable { what, source })
+}
+
+/// The hand frame that belongs to a TCP.
+fn hand_of(tcp: &Isometry3<f64>) -> Isometry3<f64> {
+    tcp * Translation3::new(0.0, 0.0, -FLANGE_TO_TCP_M)
+}
+
+fn to_isometry(pose: &Pose) -> Isometry3<f64> {
+    let rotation: Rotation3<f64> = pose.rotation();
+    Isometry3::from_parts(
+        Translation3::from(Vector3::from(pose.position_m)),
+        UnitQuaternion::from_rotation_matrix(&rotation),
+    )
+}
+
+fn isometry([x, y, z]: [f64; 3], [i, j, k, w]: [f64; 4]) -> Option<Isometry3<f64>> {
+    let rotation = UnitQuaternion::try_new(Quaternion::new(w, i, j, k), 1e-6)?;
+    let finite =
+        [x, y, z].iter().all(|c| c.is_finite()) && rotation.coords.iter().all(|c| c.is_finite());
+    finite.then(|| Isometry3::from_parts(Translation3::new(x, y, z), rotation))
+}
+
+fn object_isometry(pose: &ObjectPose) -> Result<Isometry3<f64>, SimError> {
+    isometry(pose.position_m, pose.quaternion_xyzw).ok_or(SimError::Invalid {
+        what: "the norm of the object's quaternion",
+        value: pose
+            .quaternion_xyzw
+            .iter()
+            .map(|c| c * c)
+            .sum::<f64>()
+            .sqrt(),
+        remedy: "give a finite position and a unit quaternion xyzw",
+    })
+}

@@ -1,0 +1,324 @@
+//! The physics: table, object, hand and fingers in rapier.
+//!
+//! The hand is a kinematic body that goes where the arm says. The fingers are dynamic bodies on
+//! prismatic joints with force-limited spring motors; everything else between them and the
+//! object is contact and friction. Gravity doesn't pull on the fingers: a real hand's gears
+//! carry them.
+
+use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
+use rapier3d::prelude::*;
+
+use crate::gripper::{
+    FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N, MAX_WIDTH_M,
+};
+use crate::scene::Object;
+
+/// The finger frames along the hand's z axis, m.
+pub(crate) const FINGER_Z_M: f64 = 0.0584;
+/// Friction of the rubber pads and of the table; each contact takes the mean with the object's.
+const PAD_FRICTION: f32 = 1.2;
+const TABLE_FRICTION: f32 = 0.8;
+/// The scale of things here, m: rapier's tolerances are multiples of it.
+const LENGTH_UNIT_M: f32 = 0.04;
+const SOLVER_ITERATIONS: usize = 4;
+
+const TABLE_GROUP: Group = Group::GROUP_1;
+const OBJECT_GROUP: Group = Group::GROUP_2;
+const HAND_GROUP: Group = Group::GROUP_3;
+
+/// Half extents and middles of the finger's parts in the left finger's frame, m: the rubber pad
+/// and the metal above and behind it. The right finger is its mirror image in y.
+const PAD: ([f32; 3], [f32; 3]) = ([0.0089, 0.0055, 0.009], [0.0, 0.0055, 0.045]);
+const FINGER_PARTS: [([f32; 3], [f32; 3]); 2] = [
+    ([0.0105, 0.0065, 0.018], [0.0, 0.0095, 0.018]),
+    ([0.0105, 0.005, 0.0089], [0.0, 0.0155, 0.045]),
+];
+
+pub(crate) struct World {
+    physics: PhysicsWorld,
+    hand: RigidBodyHandle,
+    fingers: [RigidBodyHandle; 2],
+    joints: [ImpulseJointHandle; 2],
+    object: RigidBodyHandle,
+    object_collider: ColliderHandle,
+    table: ColliderHandle,
+    pads: [ColliderHandle; 2],
+}
+
+/// What touches the object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Touch {
+    pub pads: [bool; 2],
+    pub gripper: bool,
+    pub table: bool,
+}
+
+impl World {
+    pub fn new(object: &Object, hand: &Isometry3<f64>, width_m: f64, dt_s: f64) -> Self {
+        let mut physics = PhysicsWorld::new();
+        physics.gravity = Vector::new(0.0, 0.0, -9.81);
+        let parameters = &mut physics.integration_parameters;
+        parameters.dt = dt_s as f32;
+        parameters.length_unit = LENGTH_UNIT_M;
+        parameters.num_solver_iterations = SOLVER_ITERATIONS;
+        parameters.friction_model = FrictionModel::Coulomb;
+
+        let table = insert_table(&mut physics);
+        let (hand_body, _) = physics.insert(
+            RigidBodyBuilder::kinematic_position_based().pose(to_rapier(hand)),
+            ColliderBuilder::cuboid(0.03, 0.1, 0.033)
+                .translation(Vector::new(0.0, 0.0, 0.033))
+                .friction(0.5)
+                .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
+        );
+        let (object_body, object_collider) = physics.insert(
+            RigidBodyBuilder::dynamic()
+                .pose(to_rapier(&object.pose()))
+                .can_sleep(false)
+                .ccd_enabled(false),
+            object
+                .collider()
+                .collision_groups(group(OBJECT_GROUP, TABLE_GROUP | HAND_GROUP)),
+        );
+        let mut world = World {
+            hand: hand_body,
+            fingers: [RigidBodyHandle::invalid(); 2],
+            joints: [ImpulseJointHandle::invalid(); 2],
+            pads: [ColliderHandle::invalid(); 2],
+            object: object_body,
+            object_collider,
+            table,
+            physics,
+        };
+        for side in 0..2 {
+            world.insert_finger(side, hand, width_m / 2.0);
+        }
+        world
+    }
+
+    fn insert_finger(&mut self, side: usize, hand: &Isometry3<f64>, position_m: f64) {
+        let sign = [1.0_f32, -1.0][side];
+        let body = self.physics.insert_body(
+            RigidBodyBuilder::dynamic()
+                .pose(to_rapier(&finger_pose(hand, side, position_m)))
+                .gravity_scale(0.0)
+                .can_sleep(false)
+                .additional_mass_properties(MassProperties::new(
+                    Vector::new(0.0, sign * 0.01, 0.03),
+                    FINGER_MASS_KG as f32,
+                    Vector::splat(1.0e-4),
+                )),
+        );
+        let mut part = |(half, middle): ([f32; 3], [f32; 3]), friction: f32| {
+            self.physics.insert_collider(
+                ColliderBuilder::cuboid(half[0], half[1], half[2])
+                    .translation(Vector::new(middle[0], sign * middle[1], middle[2]))
+                    .friction(friction)
+                    .density(0.0)
+                    .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
+                Some(body),
+            )
+        };
+        self.pads[side] = part(PAD, PAD_FRICTION);
+        for shape in FINGER_PARTS {
+            part(shape, 0.5);
+        }
+        // The joint's x axis is the finger's opening direction.
+        let turn = Rotation::from_rotation_z(sign * std::f32::consts::FRAC_PI_2);
+        let seat = Vector::new(0.0, 0.0, FINGER_Z_M as f32);
+        let joint = GenericJointBuilder::new(JointAxesMask::LOCKED_PRISMATIC_AXES)
+            .local_frame1(Pose::from_parts(seat, turn))
+            .local_frame2(Pose::from_rotation(turn))
+            .limits(JointAxis::LinX, [0.0, MAX_WIDTH_M as f32 / 2.0])
+            .motor_model(JointAxis::LinX, MotorModel::ForceBased)
+            .motor_position(
+                JointAxis::LinX,
+                position_m as f32,
+                FINGER_STIFFNESS_N_M as f32,
+                FINGER_DAMPING_N_S_M as f32,
+            )
+            .motor_max_force(JointAxis::LinX, 2.0 * MAX_FORCE_N as f32)
+            .contacts_enabled(false)
+            .build();
+        self.fingers[side] = body;
+        self.joints[side] = self
+            .physics
+            .impulse_joints
+            .insert(self.hand, body, joint, true);
+    }
+
+    /// One step: the hand moves to `hand`, the fingers are driven to `finger_m` from the middle.
+    pub fn step(&mut self, hand: &Isometry3<f64>, finger_m: f64) {
+        if let Some(body) = self.physics.bodies.get_mut(self.hand) {
+            body.set_next_kinematic_position(to_rapier(hand));
+        }
+        for handle in self.joints {
+            if let Some(joint) = self.physics.impulse_joints.get_mut(handle, false) {
+                joint.data.set_motor_position(
+                    JointAxis::LinX,
+                    finger_m as f32,
+                    FINGER_STIFFNESS_N_M as f32,
+                    FINGER_DAMPING_N_S_M as f32,
+                );
+            }
+        }
+        self.physics.step();
+    }
+
+    /// Each finger's distance from the hand's middle, m, from where the bodies really are.
+    pub fn finger_positions_m(&self) -> [f64; 2] {
+        let hand = from_rapier(self.physics.bodies[self.hand].position());
+        std::array::from_fn(|side| {
+            let finger = from_rapier(self.physics.bodies[self.fingers[side]].position());
+            let local = hand.inverse() * finger;
+            [1.0, -1.0][side] * local.translation.y
+        })
+    }
+
+    /// How fast the width changes, m/s.
+    pub fn width_speed_m_s(&self) -> f64 {
+        let along = from_rapier(self.physics.bodies[self.hand].position()).rotation
+            * nalgebra::Vector3::y();
+        let along = Vector::new(along.x as f32, along.y as f32, along.z as f32);
+        let v = self
+            .fingers
+            .map(|f| self.physics.bodies[f].linvel().dot(along));
+        f64::from(v[0] - v[1])
+    }
+
+    /// The finger frames in the base frame, for drawing.
+    pub fn finger_poses(&self) -> [Isometry3<f64>; 2] {
+        self.fingers
+            .map(|f| from_rapier(self.physics.bodies[f].position()))
+    }
+
+    pub fn object_pose(&self) -> Isometry3<f64> {
+        from_rapier(self.physics.bodies[self.object].position())
+    }
+
+    /// The object's speed in m/s and turning speed in rad/s.
+    pub fn object_speeds(&self) -> (f64, f64) {
+        let body = &self.physics.bodies[self.object];
+        (
+            f64::from(body.linvel().length()),
+            f64::from(body.angvel().length()),
+        )
+    }
+
+    /// The object's lowest point, m.
+    pub fn object_lowest_m(&self) -> f64 {
+        f64::from(
+            self.physics.colliders[self.object_collider]
+                .compute_aabb()
+                .mins
+                .z,
+        )
+    }
+
+    pub fn touch(&self) -> Touch {
+        let mut touch = Touch::default();
+        for pair in self
+            .physics
+            .narrow_phase
+            .contact_pairs_with(self.object_collider)
+        {
+            if !pair.has_any_active_contact() || pair.total_impulse_magnitude() <= 0.0 {
+                continue;
+            }
+            let other = if pair.collider1 == self.object_collider {
+                pair.collider2
+            } else {
+                pair.collider1
+            };
+            if other == self.table {
+                touch.table = true;
+                continue;
+            }
+            for side in 0..2 {
+                touch.pads[side] |= other == self.pads[side];
+            }
+            let groups = self.physics.colliders[other].collision_groups();
+            touch.gripper |= groups.memberships.intersects(HAND_GROUP);
+        }
+        touch
+    }
+
+    /// Puts hand and fingers somewhere without going there.
+    pub fn teleport_hand(&mut self, hand: &Isometry3<f64>, width_m: f64) {
+        if let Some(body) = self.physics.bodies.get_mut(self.hand) {
+            body.set_position(to_rapier(hand), true);
+            body.set_next_kinematic_position(to_rapier(hand));
+        }
+        for side in 0..2 {
+            let pose = finger_pose(hand, side, width_m / 2.0);
+            place(&mut self.physics.bodies, self.fingers[side], &pose);
+        }
+    }
+
+    /// Puts the object somewhere, at rest.
+    pub fn teleport_object(&mut self, pose: &Isometry3<f64>) {
+        place(&mut self.physics.bodies, self.object, pose);
+        let bodies = &self.physics.bodies;
+        if let Some(collider) = self.physics.colliders.get_mut(self.object_collider) {
+            collider.set_position(*bodies[self.object].position());
+        }
+    }
+}
+
+fn place(bodies: &mut RigidBodySet, handle: RigidBodyHandle, pose: &Isometry3<f64>) {
+    if let Some(body) = bodies.get_mut(handle) {
+        body.set_position(to_rapier(pose), true);
+        body.set_linvel(Vector::ZERO, true);
+        body.set_angvel(Vector::ZERO, true);
+    }
+}
+
+fn insert_table(physics: &mut PhysicsWorld) -> ColliderHandle {
+    let fixed = |half: Vector, middle: Vector| {
+        ColliderBuilder::cuboid(half.x, half.y, half.z)
+            .translation(middle)
+            .friction(TABLE_FRICTION)
+            .collision_groups(group(TABLE_GROUP, OBJECT_GROUP))
+    };
+    let (_, table) = physics.insert(
+        RigidBodyBuilder::fixed(),
+        fixed(Vector::new(0.6, 0.6, 0.05), Vector::new(0.35, 0.0, -0.05)),
+    );
+    // What falls off lands on the floor instead of falling for ever.
+    physics.insert(
+        RigidBodyBuilder::fixed(),
+        fixed(Vector::new(5.0, 5.0, 0.1), Vector::new(0.0, 0.0, -0.85)),
+    );
+    table
+}
+
+fn group(member: Group, meets: Group) -> InteractionGroups {
+    InteractionGroups::new(member, meets, InteractionTestMode::And)
+}
+
+/// The frame of a finger (0 left, along the hand's +y; 1 right) in the base frame. Both have the
+/// hand's orientation.
+pub(crate) fn finger_pose(hand: &Isometry3<f64>, side: usize, position_m: f64) -> Isometry3<f64> {
+    hand * Translation3::new(0.0, [1.0, -1.0][side] * position_m, FINGER_Z_M)
+}
+
+fn to_rapier(pose: &Isometry3<f64>) -> Pose {
+    let (t, r) = (pose.translation, pose.rotation.coords);
+    Pose::from_parts(
+        Vector::new(t.x as f32, t.y as f32, t.z as f32),
+        Rotation::from_xyzw(r.x as f32, r.y as f32, r.z as f32, r.w as f32).normalize(),
+    )
+}
+
+fn from_rapier(pose: &Pose) -> Isometry3<f64> {
+    let (t, r) = (pose.translation, pose.rotation);
+    Isometry3::from_parts(
+        Translation3::new(f64::from(t.x), f64::from(t.y), f64::from(t.z)),
+        UnitQuaternion::from_quaternion(Quaternion::new(
+            f64::from(r.w),
+            f64::from(r.x),
+            f64::from(r.y),
+            f64::from(r.z),
+        )),
+    )
+}
