@@ -95,6 +95,35 @@ pub struct Execution {
     pub settle_seconds: f64,
 }
 
+impl Execution {
+    /// An action that moved nothing: the arm holds `held` and is at `measured`.
+    pub(crate) fn refused(
+        requested: Action,
+        refusal: Refusal,
+        held: Pose,
+        measured: Pose,
+    ) -> Self {
+        let error_m = (0..3)
+            .map(|i| (held.position_m[i] - measured.position_m[i]).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        Execution {
+            requested,
+            sent: Action::default(),
+            changed: Vec::new(),
+            refusal: Some(refusal),
+            commanded_pose: held,
+            reached_pose: measured,
+            error_m,
+            settled: true,
+            refused: 0,
+            targets: 0,
+            seconds: 0.0,
+            settle_seconds: 0.0,
+        }
+    }
+}
+
 /// Why an arm could not be looked through or driven.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
@@ -131,6 +160,14 @@ pub enum ArmError {
         camera: String,
         /// How long was waited, ms.
         waited_ms: f64,
+    },
+    /// Frames and states are stamped by clocks that don't agree.
+    #[error("frames of camera '{camera}' are stamped {skew_s:.1} s away from the arm's states; run franka-cam on the arm node's host, so that both use one clock")]
+    ClockSkew {
+        /// The camera's name.
+        camera: String,
+        /// How far apart, s.
+        skew_s: f64,
     },
     /// States arrive but the robot's own clock stands still.
     #[error("the clock of arm '{arm}' stands still at {robot_time_ms} ms although its node publishes; check the robot's connection and restart its node")]

@@ -155,10 +155,9 @@ impl Streamer {
         let wanted = if self.next_goal.is_some() {
             self.path.rate - acceleration * elapsed_s
         } else {
-            let braking = (2.0 * acceleration * left).sqrt();
             (self.path.rate + acceleration * elapsed_s)
                 .min(top)
-                .min(braking)
+                .min(braking_rate(left, acceleration, elapsed_s))
         };
         self.path.rate = wanted.max(0.0);
         let mut step = (self.path.rate * elapsed_s).min(left);
@@ -262,6 +261,14 @@ impl Path {
         left * distance_m(&self.from, &self.to) < 1e-4
             && left * angle_rad(&self.from, &self.to) < 1e-3
     }
+}
+
+/// The highest rate from which ticks of `elapsed_s`, each slower by `acceleration * elapsed_s`,
+/// still come to rest within `left`: `n` such ticks cover `acceleration · elapsed² · n(n+1)/2`.
+fn braking_rate(left: f64, acceleration: f64, elapsed_s: f64) -> f64 {
+    let tick = acceleration * elapsed_s.max(1e-3);
+    let ticks = (0.25 + 2.0 * left / (tick * elapsed_s.max(1e-3))).sqrt() - 0.5;
+    tick * ticks
 }
 
 /// Whether a target at `place` would be within the leash of the measured arm.

@@ -1,0 +1,22 @@
+//! The zenoh side of a client: the session, the commands, what the node and the camera publish,
+//! and the thread that streams targets.
+
+mod commands;
+mod monitor;
+mod pump;
+mod session;
+
+pub use commands::{command, request, Lease};
+pub use monitor::{Monitor, RawFrame, TimedState};
+pub use pump::{Pump, Silence};
+pub use session::{open, LinkConfig, TlsConfig};
+
+use crate::arm::ArmError;
+
+/// A zenoh error as an [`ArmError`].
+pub(crate) fn link_error(what: impl Into<String>, reason: impl ToString) -> ArmError {
+    ArmError::Link {
+        what: what.into(),
+        reason: reason.to_string(),
+    }
+}

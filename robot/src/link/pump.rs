@@ -1,0 +1,252 @@
+//! The thread that sends targets at 50 Hz, from the streamer, while someone vouches for them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use franka_node::{monotonic_ns, Kind, Phase, TargetMsg};
+use nalgebra::Isometry3;
+use zenoh::pubsub::Publisher;
+use zenoh::qos::CongestionControl;
+use zenoh::{Session, Wait};
+use zerocopy::IntoBytes;
+
+use super::{link_error, Monitor};
+use crate::arm::ArmError;
+use crate::sequence::Sequence;
+use crate::streamer::{Streamer, STREAM_HZ};
+
+/// A state older than this is no base for a target: the pump falls silent and the node holds.
+const FRESH: Duration = Duration::from_millis(300);
+
+/// Why no targets are being sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Targets are being sent.
+    None,
+    /// No session is enabled.
+    Idle,
+    /// The deadline up to which targets were vouched for has passed.
+    Deadline,
+    /// The states are too old.
+    StaleState,
+}
+
+struct Core {
+    streamer: Streamer,
+    sequence: Sequence,
+    enabled: bool,
+    vouched_until: Instant,
+    silence: Silence,
+    /// The pump has been silent, for the deadline's or the states' sake, since it was enabled.
+    lapsed: bool,
+    arrived: bool,
+    targets: u64,
+    last_moving: Instant,
+}
+
+/// The streaming thread.
+pub struct Pump {
+    core: Arc<Mutex<Core>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pump {
+    /// Starts the thread; it sends nothing before [`Pump::enable`].
+    ///
+    /// # Errors
+    /// [`ArmError::Link`] when the publisher or the thread can't be made.
+    pub fn start(
+        session: &Session,
+        arm: &str,
+        client_id: u32,
+        monitor: Arc<Monitor>,
+        streamer: Streamer,
+    ) -> Result<Self, ArmError> {
+        let key = format!("franka/{arm}/target");
+        let publisher = session
+            .declare_publisher(key.clone())
+            .congestion_control(CongestionControl::Drop)
+            .express(true)
+            .wait()
+            .map_err(|e| link_error(format!("publishing on {key}"), e))?;
+        let now = Instant::now();
+        let core = Arc::new(Mutex::new(Core {
+            streamer,
+            sequence: Sequence::from_clock(monotonic_ns()),
+            enabled: false,
+            vouched_until: now,
+            silence: Silence::Idle,
+            lapsed: false,
+            arrived: true,
+            targets: 0,
+            last_moving: now,
+        }));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
+            std::thread::Builder::new()
+                .name(format!("foresight-stream-{arm}"))
+                .spawn(move || run(&core, &stop, &monitor, &publisher, client_id))
+                .map_err(|e| link_error("starting the target stream", e))?
+        };
+        Ok(Pump {
+            core,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Begins to send: the setpoint rests at `start`, vouched for until `until`.
+    pub fn enable(&self, start: Isometry3<f64>, until: Instant) {
+        let mut core = self.core();
+        core.streamer.reset(start);
+        core.enabled = true;
+        core.lapsed = false;
+        core.arrived = true;
+        core.vouched_until = until;
+    }
+
+    /// Sends nothing more.
+    pub fn disable(&self) {
+        let mut core = self.core();
+        core.enabled = false;
+        core.silence = Silence::Idle;
+    }
+
+    /// Leads the setpoint to `goal`.
+    pub fn set_goal(&self, goal: Isometry3<f64>) {
+        let mut core = self.core();
+        core.streamer.set_goal(goal);
+        core.arrived = false;
+        core.last_moving = Instant::now();
+    }
+
+    /// Where the setpoint stands or goes.
+    pub fn goal(&self) -> Isometry3<f64> {
+        self.core().streamer.goal()
+    }
+
+    /// Vouches for targets until `until`, not a moment longer than a later call allows.
+    pub fn vouch(&self, until: Instant) {
+        self.core().vouched_until = until;
+    }
+
+    /// Vouches for targets until at least `until`.
+    pub fn vouch_at_least(&self, until: Instant) {
+        let mut core = self.core();
+        core.vouched_until = core.vouched_until.max(until);
+    }
+
+    /// Whether the setpoint stands at the goal.
+    pub fn arrived(&self) -> bool {
+        self.core().arrived
+    }
+
+    /// When the last moving target was sent.
+    pub fn last_moving(&self) -> Instant {
+        self.core().last_moving
+    }
+
+    /// Targets sent since the start.
+    pub fn targets(&self) -> u64 {
+        self.core().targets
+    }
+
+    /// Why nothing is being sent now.
+    pub fn silence(&self) -> Silence {
+        self.core().silence
+    }
+
+    /// Whether the pump fell silent on its own since it was enabled.
+    pub fn lapsed(&self) -> bool {
+        self.core().lapsed
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    core: &Mutex<Core>,
+    stop: &AtomicBool,
+    monitor: &Monitor,
+    publisher: &Publisher<'_>,
+    client_id: u32,
+) {
+    let period = Duration::from_secs_f64(1.0 / STREAM_HZ);
+    let started = Instant::now();
+    let mut next = started;
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        if let Some(pause) = next.checked_duration_since(now) {
+            std::thread::sleep(pause);
+            continue;
+        }
+        // After a stall the missed ticks are skipped, not sent in a burst.
+        next = (next + period).max(now);
+        let msg = {
+            let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
+            core.tick(now, (now - started).as_secs_f64(), monitor, client_id)
+        };
+        if let Some(msg) = msg {
+            if let Err(e) = publisher.put(msg.as_bytes()).wait() {
+                tracing::warn!("target not sent: {e}");
+            }
+        }
+    }
+}
+
+impl Core {
+    fn tick(
+        &mut self,
+        now: Instant,
+        clock_s: f64,
+        monitor: &Monitor,
+        client_id: u32,
+    ) -> Option<TargetMsg> {
+        let state = monitor.state();
+        let fresh = state.filter(|s| now.saturating_duration_since(s.received) <= FRESH);
+        let silence = match (self.enabled, fresh) {
+            (false, _) => Silence::Idle,
+            (true, None) => Silence::StaleState,
+            (true, Some(_)) if now > self.vouched_until => Silence::Deadline,
+            (true, Some(_)) => Silence::None,
+        };
+        if silence != self.silence && matches!(silence, Silence::Deadline | Silence::StaleState) {
+            tracing::warn!("target stream falls silent ({silence:?}); the node will hold the arm");
+        }
+        self.silence = silence;
+        self.lapsed |= matches!(silence, Silence::Deadline | Silence::StaleState);
+        let state = fresh.filter(|s| s.phase() == Some(Phase::Active))?;
+        if silence != Silence::None {
+            return None;
+        }
+        let target = self.streamer.next(clock_s, &state.placement);
+        self.arrived = target.arrived;
+        if !target.arrived {
+            self.last_moving = now;
+        }
+        self.targets += 1;
+        let msg = TargetMsg::new(
+            Kind::Cartesian,
+            client_id,
+            self.sequence.advance(),
+            monotonic_ns(),
+            target.data(),
+        );
+        Some(if target.anchor { msg.with_anchor() } else { msg })
+    }
+}

@@ -1,0 +1,103 @@
+//! Opening a zenoh session: explicit endpoints, no scouting.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use zenoh::{Config, Session, Wait};
+
+use super::link_error;
+use crate::arm::ArmError;
+
+/// How to reach the node and the camera. Nothing is searched for on the network: what isn't
+/// named here isn't talked to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkConfig {
+    /// Endpoints to connect to, such as `tcp/127.0.0.1:7447`: the arm's node, and the camera's
+    /// when it is another process.
+    pub connect: Vec<String>,
+    /// Endpoints to listen on; a client usually needs none.
+    pub listen: Vec<String>,
+    /// Certificates for `tls/` endpoints.
+    pub tls: Option<TlsConfig>,
+    /// A zenoh configuration file (JSON5) to start from; the keys here are applied on top.
+    pub zenoh_config: Option<PathBuf>,
+}
+
+/// Certificates for `tls/` endpoints, PEM files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The authority both sides trust.
+    pub root_ca_certificate: Option<PathBuf>,
+    /// This side's certificate, shown to the peer.
+    pub certificate: Option<PathBuf>,
+    /// The key of `certificate`.
+    pub private_key: Option<PathBuf>,
+    /// Whether both sides must show a certificate.
+    pub mutual: bool,
+}
+
+impl LinkConfig {
+    /// A link to one endpoint.
+    pub fn to(endpoint: impl Into<String>) -> Self {
+        LinkConfig {
+            connect: vec![endpoint.into()],
+            ..LinkConfig::default()
+        }
+    }
+}
+
+/// Opens the session `config` describes. An endpoint that isn't there yet is no error: zenoh
+/// keeps trying, and the missing states are reported where they are needed.
+///
+/// # Errors
+/// [`ArmError::Link`] when the configuration is refused or an endpoint can't be listened on.
+pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
+    let mut zenoh = match &config.zenoh_config {
+        Some(path) => {
+            Config::from_file(path).map_err(|e| link_error(format!("reading {}", path.display()), e))?
+        }
+        None => Config::default(),
+    };
+    let mut set = |key: &str, value: serde_json::Value| {
+        zenoh
+            .insert_json5(key, &value.to_string())
+            .map_err(|e| link_error(format!("setting {key} = {value}"), e))
+    };
+    set("mode", "peer".into())?;
+    set("connect/endpoints", config.connect.clone().into())?;
+    set("listen/endpoints", config.listen.clone().into())?;
+    set("scouting/multicast/enabled", false.into())?;
+    set("scouting/gossip/enabled", false.into())?;
+    // A dead peer is noticed after this long; franka-node's own value.
+    set("transport/link/tx/lease", 1000.into())?;
+    if let Some(tls) = &config.tls {
+        let files = [
+            ("root_ca_certificate", &tls.root_ca_certificate),
+            ("connect_certificate", &tls.certificate),
+            ("connect_private_key", &tls.private_key),
+            ("listen_certificate", &tls.certificate),
+            ("listen_private_key", &tls.private_key),
+        ];
+        for (key, file) in files {
+            if let Some(file) = file {
+                set(
+                    &format!("transport/link/tls/{key}"),
+                    file.display().to_string().into(),
+                )?;
+            }
+        }
+        set("transport/link/tls/enable_mtls", tls.mutual.into())?;
+    }
+    zenoh::open(zenoh).wait().map_err(|e| {
+        link_error(
+            format!(
+                "opening a session (connect {:?}, listen {:?})",
+                config.connect, config.listen
+            ),
+            e,
+        )
+    })
+}
