@@ -6,7 +6,7 @@
 //! closedness from 0 (open) to 1 (closed). An action has the same seven components as deltas:
 //! translations and the gripper add, the rotation pre-multiplies.
 
-use nalgebra::Rotation3;
+use nalgebra::{Rotation3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use crate::euler;
@@ -82,6 +82,28 @@ impl Pose {
             gripper: end.gripper - self.gripper,
         }
     }
+
+    /// This pose seen from a frame given as `[x, y, z, rx, ry, rz]` in the same base frame
+    /// (`transform_frame` of the official data loader); the gripper stays.
+    pub fn seen_from(&self, [x, y, z, a, b, c]: [f64; 6]) -> Pose {
+        let inverse = euler::to_rotation([a, b, c]).inverse();
+        let [px, py, pz] = self.position_m;
+        let position = inverse * Vector3::new(px - x, py - y, pz - z);
+        Pose {
+            position_m: position.into(),
+            euler_rad: euler::from_rotation(&(inverse * self.rotation())),
+            gripper: self.gripper,
+        }
+    }
+}
+
+/// The actions between consecutive poses (`poses_to_diffs` of the official data loader): one
+/// fewer than poses.
+pub fn actions_between(poses: &[Pose]) -> Vec<Action> {
+    poses
+        .windows(2)
+        .map(|pair| pair[0].action_to(&pair[1]))
+        .collect()
 }
 
 impl Action {

@@ -1,0 +1,216 @@
+//! Model-predictive control: look, plan, do one action, look again.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::energy::Energy;
+use crate::noise::SeededNoise;
+use crate::pose::Pose;
+use crate::schedule::SubGoal;
+use crate::search::{solve, Plan, PlanError, SearchMethod};
+
+/// What the loop drives: an arm with a camera.
+pub trait Plant {
+    /// One look at the world.
+    type Observation;
+    /// What became of one action.
+    type Execution;
+    /// Why looking or moving failed.
+    type Error;
+
+    /// Looks, after the arm has settled.
+    ///
+    /// # Errors
+    /// When nothing can be seen.
+    fn observe(&mut self) -> Result<Self::Observation, Self::Error>;
+
+    /// The measured pose in an observation.
+    fn pose(&self, observation: &Self::Observation) -> Pose;
+
+    /// Called before planning starts.
+    fn thinking(&mut self);
+
+    /// Executes one action.
+    ///
+    /// # Errors
+    /// When the arm can't be driven.
+    fn execute(&mut self, action: &crate::Action) -> Result<Self::Execution, Self::Error>;
+}
+
+/// What judges observations and candidate actions against the goals: a world model with the
+/// goals already encoded.
+pub trait Imagination<Observation> {
+    /// An observation as the model sees it.
+    type Context;
+    /// Why an observation could not be encoded.
+    type Error;
+
+    /// Encodes an observation.
+    ///
+    /// # Errors
+    /// When the model fails.
+    fn look(&self, observation: &Observation) -> Result<Self::Context, Self::Error>;
+
+    /// How far the observation itself is from goal number `goal`.
+    fn distance(&self, context: &Self::Context, goal: usize) -> f32;
+
+    /// The energy of action sequences from here towards goal number `goal`.
+    fn energy<'a>(
+        &'a self,
+        context: &'a Self::Context,
+        pose: &Pose,
+        goal: usize,
+    ) -> Box<dyn Energy + 'a>;
+}
+
+/// One executed step.
+#[derive(Debug)]
+pub struct Step<'a, O, E> {
+    /// Steps executed before this one in the episode.
+    pub number: u32,
+    /// Index of the sub-goal.
+    pub goal: usize,
+    /// Steps executed before this one towards the sub-goal.
+    pub goal_step: u32,
+    /// What was seen before the action.
+    pub observation: &'a O,
+    /// The pose measured then.
+    pub pose: Pose,
+    /// The observation's distance to the goal.
+    pub distance: f32,
+    /// The decision.
+    pub plan: &'a Plan,
+    /// What became of its first action.
+    pub execution: &'a E,
+    /// Wall time spent looking (settling, frame), s.
+    pub observe_seconds: f64,
+    /// Wall time spent encoding and planning, s.
+    pub plan_seconds: f64,
+    /// Wall time spent moving, s.
+    pub execute_seconds: f64,
+}
+
+/// Follows the loop and may end it.
+pub trait Watch<O, E> {
+    /// After each executed step; `Break` ends the episode.
+    fn step(&mut self, step: &Step<'_, O, E>) -> ControlFlow<()>;
+
+    /// Before a decision; `Break` ends the episode before anything moves.
+    fn deciding(&mut self, _goal: usize, _goal_step: u32) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome<O> {
+    /// Steps executed.
+    pub steps: u32,
+    /// Sub-goals whose budget was spent or whose threshold was met.
+    pub subgoals_finished: usize,
+    /// The last look, after the last action.
+    pub last: O,
+    /// Its distance to the last goal pursued.
+    pub last_distance: f32,
+    /// Whether a [`Watch`] ended it.
+    pub interrupted: bool,
+}
+
+/// Why an episode could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MpcError<P, M> {
+    /// The arm or the camera.
+    #[error(transparent)]
+    Plant(P),
+    /// The model's encoder.
+    #[error(transparent)]
+    Model(M),
+    /// The search.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// What [`pursue`] comes to, for a plant `P` and a model `M`.
+pub type Pursued<P, M> = Result<
+    Outcome<<P as Plant>::Observation>,
+    MpcError<<P as Plant>::Error, <M as Imagination<<P as Plant>::Observation>>::Error>,
+>;
+
+/// Pursues the sub-goals one after the other. Decision number `n` draws its noise from
+/// `(seed, n)`.
+///
+/// # Errors
+/// [`MpcError`] of whichever part failed first.
+pub fn pursue<P, M, W>(
+    plant: &mut P,
+    model: &M,
+    method: &dyn SearchMethod,
+    goals: &[SubGoal],
+    seed: u64,
+    watch: &mut W,
+) -> Pursued<P, M>
+where
+    P: Plant,
+    M: Imagination<P::Observation>,
+    W: Watch<P::Observation, P::Execution>,
+{
+    let mut steps = 0;
+    let mut finished = 0;
+    let mut interrupted = false;
+    let mut pursued = 0;
+    'goals: for (goal, subgoal) in goals.iter().enumerate() {
+        pursued = goal;
+        for goal_step in 0..subgoal.steps {
+            if watch.deciding(goal, goal_step).is_break() {
+                interrupted = true;
+                break 'goals;
+            }
+            let started = Instant::now();
+            let observation = plant.observe().map_err(MpcError::Plant)?;
+            let pose = plant.pose(&observation);
+            let observed = Instant::now();
+            plant.thinking();
+            let context = model.look(&observation).map_err(MpcError::Model)?;
+            let distance = model.distance(&context, goal);
+            if subgoal.advance_below.is_some_and(|limit| distance < limit) {
+                break;
+            }
+            let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
+            let energy = model.energy(&context, &pose, goal);
+            let mut noise = SeededNoise::new(seed, u64::from(steps));
+            let mut search = method.begin(&constraints);
+            let plan = solve(search.as_mut(), energy.as_ref(), &mut noise)?;
+            let planned = Instant::now();
+            let action = plan.actions.first().copied().unwrap_or_default();
+            let execution = plant.execute(&action).map_err(MpcError::Plant)?;
+            let flow = watch.step(&Step {
+                number: steps,
+                goal,
+                goal_step,
+                observation: &observation,
+                pose,
+                distance,
+                plan: &plan,
+                execution: &execution,
+                observe_seconds: (observed - started).as_secs_f64(),
+                plan_seconds: (planned - observed).as_secs_f64(),
+                execute_seconds: planned.elapsed().as_secs_f64(),
+            });
+            steps += 1;
+            if flow.is_break() {
+                interrupted = true;
+                break 'goals;
+            }
+        }
+        finished += 1;
+    }
+    let last = plant.observe().map_err(MpcError::Plant)?;
+    let context = model.look(&last).map_err(MpcError::Model)?;
+    Ok(Outcome {
+        steps,
+        subgoals_finished: finished,
+        last_distance: model.distance(&context, pursued),
+        last,
+        interrupted,
+    })
+}

@@ -1,0 +1,136 @@
+//! The shape of every search: propose candidates, learn their energies, repeat.
+
+use serde::Serialize;
+
+use crate::energy::{ActionSequences, Energy, EnergyError};
+use crate::noise::Noise;
+use crate::pose::Action;
+use crate::space::Constraints;
+
+/// A sequence of actions as arrays of their seven components.
+pub type ActionArrays = Vec<[f32; 7]>;
+
+/// A search in progress for one decision.
+pub trait Search {
+    /// The next candidates, or `None` when the search has finished.
+    fn propose(&mut self, noise: &mut dyn Noise) -> Option<ActionSequences>;
+
+    /// Learns the energies of the candidates proposed last.
+    fn update(&mut self, candidates: &ActionSequences, energies: &[f32]) -> Iteration;
+
+    /// The action sequence the search has settled on, `[horizon]`.
+    fn result(&self) -> ActionArrays;
+}
+
+/// Makes a fresh search for every decision.
+pub trait SearchMethod: Send + Sync {
+    /// A search for one decision under these constraints.
+    fn begin(&self, constraints: &Constraints) -> Box<dyn Search>;
+}
+
+/// What one iteration of a search learned.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Iteration {
+    /// Mean of the sampling distribution after the update, `[horizon, 7]`.
+    pub mean: ActionArrays,
+    /// Its standard deviation, `[horizon, 7]`; 0 for components not searched.
+    pub std: ActionArrays,
+    /// Indices of the elite candidates, by ascending energy.
+    pub elites: Vec<usize>,
+    /// Their energies.
+    pub elite_energies: Vec<f32>,
+    /// The best candidate of this iteration, `[horizon, 7]`.
+    pub best: ActionArrays,
+    /// Energies computed so far in this decision.
+    pub evaluations: usize,
+}
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The actions decided on, `[horizon]`; the first one is to be executed.
+    pub actions: Vec<Action>,
+    /// What every iteration learned.
+    pub iterations: Vec<Iteration>,
+    /// Energies computed in all.
+    pub evaluations: usize,
+}
+
+impl Plan {
+    /// Lowest energy met in the last iteration; `None` for methods that compute none.
+    pub fn energy(&self) -> Option<f32> {
+        self.iterations.last()?.elite_energies.first().copied()
+    }
+}
+
+/// Why no plan was found.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The energy failed.
+    #[error(transparent)]
+    Energy(#[from] EnergyError),
+    /// The energy answered with the wrong number of values.
+    #[error("{expected} candidates were asked about but {got} energies came back")]
+    Count {
+        /// Candidates.
+        expected: usize,
+        /// Energies.
+        got: usize,
+    },
+    /// No candidate has a finite energy.
+    #[error("all {0} candidates have an energy that is not finite; check the model's weights and the goal image")]
+    NotFinite(usize),
+}
+
+/// Runs a search to its end.
+///
+/// # Errors
+/// [`PlanError`] when energies can't be computed or none is finite.
+pub fn solve(
+    search: &mut dyn Search,
+    energy: &dyn Energy,
+    noise: &mut dyn Noise,
+) -> Result<Plan, PlanError> {
+    let mut iterations = Vec::new();
+    let mut evaluations = 0;
+    while let Some(candidates) = search.propose(noise) {
+        let energies = energy.energies(&candidates)?;
+        let (expected, got) = (candidates.samples(), energies.len());
+        if expected != got {
+            return Err(PlanError::Count { expected, got });
+        }
+        if !energies.iter().any(|e| e.is_finite()) {
+            return Err(PlanError::NotFinite(expected));
+        }
+        evaluations += expected;
+        let mut iteration = search.update(&candidates, &energies);
+        iteration.evaluations = evaluations;
+        iterations.push(iteration);
+    }
+    let actions = search
+        .result()
+        .into_iter()
+        .map(|a| Action::from_array(a.map(f64::from)));
+    Ok(Plan {
+        actions: actions.collect(),
+        iterations,
+        evaluations,
+    })
+}
+
+/// Indices of the `count` lowest energies, ascending; NaN counts as worse than anything, ties
+/// go to the lower index.
+pub fn lowest(energies: &[f32], count: usize) -> Vec<usize> {
+    let key = |i: usize| {
+        let e = energies[i];
+        if e.is_nan() {
+            f32::INFINITY
+        } else {
+            e
+        }
+    };
+    let mut order: Vec<usize> = (0..energies.len()).collect();
+    order.sort_by(|&a, &b| key(a).total_cmp(&key(b)).then(a.cmp(&b)));
+    order.truncate(count);
+    order
+}

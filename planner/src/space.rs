@@ -1,0 +1,150 @@
+//! Which components of an action are searched, how widely, and what may not vary.
+
+use serde::{Deserialize, Serialize};
+
+/// One of the seven components of an [`crate::Action`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Component {
+    /// Translation along the base frame's x, m.
+    X,
+    /// Translation along the base frame's y, m.
+    Y,
+    /// Translation along the base frame's z, m.
+    Z,
+    /// Rotation about the base frame's x, rad.
+    Rx,
+    /// Rotation about the base frame's y, rad.
+    Ry,
+    /// Rotation about the base frame's z, rad.
+    Rz,
+    /// Change of the gripper's closedness.
+    Gripper,
+}
+
+impl Component {
+    /// All seven, in the order of an action's array.
+    pub const ALL: [Component; 7] = [
+        Component::X,
+        Component::Y,
+        Component::Z,
+        Component::Rx,
+        Component::Ry,
+        Component::Rz,
+        Component::Gripper,
+    ];
+
+    /// Its place in an action's array.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// One searched component.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Dimension {
+    /// Which.
+    pub component: Component,
+    /// Standard deviation of the first iteration's samples, in the component's unit.
+    pub std: f64,
+    /// Samples are clipped to ± this, in the component's unit.
+    pub bound: f64,
+}
+
+/// The searched components, in the order in which noise is drawn for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchSpace {
+    /// At least one, no component twice.
+    pub dimensions: Vec<Dimension>,
+}
+
+/// Standard deviation of the gripper's first samples in the released code.
+pub const GRIPPER_STD: f64 = 1.0;
+/// Clip of the gripper's samples in the released code.
+pub const GRIPPER_BOUND: f64 = 0.75;
+
+impl SearchSpace {
+    /// The released code's space: xyz in a box of ± `box_m` with that as standard deviation,
+    /// and the gripper.
+    pub fn translation_and_gripper(box_m: f64) -> Self {
+        let mut dimensions: Vec<Dimension> = Component::ALL[..3]
+            .iter()
+            .map(|&component| Dimension {
+                component,
+                std: box_m,
+                bound: box_m,
+            })
+            .collect();
+        dimensions.push(Dimension {
+            component: Component::Gripper,
+            std: GRIPPER_STD,
+            bound: GRIPPER_BOUND,
+        });
+        SearchSpace { dimensions }
+    }
+
+    /// The given components with the usual spreads: translations ± `box_m`, rotations
+    /// ± `rotation_rad`, the gripper as released.
+    pub fn of(components: &[Component], box_m: f64, rotation_rad: f64) -> Self {
+        let dimensions = components
+            .iter()
+            .map(|&component| {
+                let (std, bound) = match component {
+                    Component::X | Component::Y | Component::Z => (box_m, box_m),
+                    Component::Rx | Component::Ry | Component::Rz => (rotation_rad, rotation_rad),
+                    Component::Gripper => (GRIPPER_STD, GRIPPER_BOUND),
+                };
+                Dimension {
+                    component,
+                    std,
+                    bound,
+                }
+            })
+            .collect();
+        SearchSpace { dimensions }
+    }
+
+    /// Checks that there is something to search, nothing twice, and positive spreads.
+    ///
+    /// # Errors
+    /// A sentence naming the component and what it must be.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.dimensions.is_empty() {
+            return Err(
+                "no dimension to search; name at least one of x, y, z, rx, ry, rz, gripper".into(),
+            );
+        }
+        for (i, d) in self.dimensions.iter().enumerate() {
+            let name = d.component;
+            if self.dimensions[..i].iter().any(|e| e.component == name) {
+                return Err(format!("dimension {name:?} is named twice; name it once"));
+            }
+            if !(d.std.is_finite() && d.std > 0.0 && d.bound.is_finite() && d.bound > 0.0) {
+                return Err(format!(
+                    "dimension {name:?} has std {} and bound {}; both must be positive",
+                    d.std, d.bound
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one decision may not vary.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Constraints {
+    /// Components held at a value, by index: `axis` of the released code.
+    pub fixed: [Option<f32>; 7],
+    /// From this planning step on the gripper's change is 1 (close): `close_gripper` of the
+    /// released code.
+    pub close_gripper_from: Option<usize>,
+}
+
+impl Constraints {
+    /// With the gripper's change fixed at `change`.
+    pub fn with_gripper(change: f32) -> Self {
+        let mut constraints = Constraints::default();
+        constraints.fixed[Component::Gripper.index()] = Some(change);
+        constraints
+    }
+}

@@ -1,0 +1,198 @@
+//! The control loop on a point that moves exactly as asked.
+
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+
+use foresight_planner::mpc::{pursue, Imagination, Plant, Step, Watch};
+use foresight_planner::{
+    Action, ActionSequences, CemConfig, Energy, EnergyError, GripperRule, Plan, Pose, SubGoal,
+};
+
+struct Point(Pose);
+
+impl Plant for Point {
+    type Observation = Pose;
+    type Execution = ();
+    type Error = Infallible;
+
+    fn observe(&mut self) -> Result<Pose, Infallible> {
+        Ok(self.0)
+    }
+    fn pose(&self, observation: &Pose) -> Pose {
+        *observation
+    }
+    fn thinking(&mut self) {}
+    fn execute(&mut self, action: &Action) -> Result<(), Infallible> {
+        self.0 = self.0.apply(action);
+        Ok(())
+    }
+}
+
+/// Knows the goal poses; imagines exactly.
+struct Oracle(Vec<Pose>);
+
+fn distance(a: &Pose, b: &Pose) -> f32 {
+    let (a, b) = (a.to_array(), b.to_array());
+    (0..7).map(|i| (a[i] - b[i]).abs() as f32).sum()
+}
+
+struct Ahead(Pose, Pose);
+
+impl Energy for Ahead {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        let energy = |s| {
+            let mut pose = self.0;
+            for h in 0..sequences.horizon() {
+                let a = sequences.action(s, h);
+                pose = pose.apply(&Action::from_array(std::array::from_fn(|i| a[i].into())));
+            }
+            distance(&pose, &self.1)
+        };
+        Ok((0..sequences.samples()).map(energy).collect())
+    }
+}
+
+impl Imagination<Pose> for Oracle {
+    type Context = Pose;
+    type Error = Infallible;
+
+    fn look(&self, observation: &Pose) -> Result<Pose, Infallible> {
+        Ok(*observation)
+    }
+    fn distance(&self, context: &Pose, goal: usize) -> f32 {
+        distance(context, &self.0[goal])
+    }
+    fn energy<'a>(&'a self, _: &'a Pose, pose: &Pose, goal: usize) -> Box<dyn Energy + 'a> {
+        Box::new(Ahead(*pose, self.0[goal]))
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    steps: Vec<(usize, u32, Plan)>,
+    stop_after: Option<usize>,
+}
+
+impl Watch<Pose, ()> for Log {
+    fn step(&mut self, step: &Step<'_, Pose, ()>) -> ControlFlow<()> {
+        self.steps
+            .push((step.goal, step.goal_step, step.plan.clone()));
+        if self.stop_after == Some(self.steps.len()) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn goal(name: &str, steps: u32, gripper: GripperRule) -> SubGoal {
+    SubGoal {
+        name: name.into(),
+        steps,
+        advance_below: None,
+        gripper,
+    }
+}
+
+fn pose(x: f64, gripper: f64) -> Pose {
+    Pose::from_array([x, 0.0, 0.2, 3.1, 0.0, 0.0, gripper])
+}
+
+#[test]
+fn works_through_the_sub_goals_and_arrives() {
+    let goals = [
+        goal("grasp", 4, GripperRule::HoldUntilLast),
+        goal("carry", 6, GripperRule::Hold),
+        goal("place", 2, GripperRule::Open),
+    ];
+    let oracle = Oracle(vec![pose(0.5, 0.7), pose(0.3, 0.7), pose(0.3, 0.0)]);
+    let mut point = Point(pose(0.35, 0.0));
+    let mut log = Log::default();
+    let outcome = pursue(
+        &mut point,
+        &oracle,
+        &CemConfig::paper(),
+        &goals,
+        7,
+        &mut log,
+    )
+    .expect("no errors");
+    assert_eq!((outcome.steps, outcome.subgoals_finished), (12, 3));
+    assert!(!outcome.interrupted);
+    assert!(outcome.last_distance < 0.02, "{}", outcome.last_distance);
+    let gripper: Vec<f64> = log.steps.iter().map(|s| s.2.actions[0].gripper).collect();
+    assert!(gripper[..3].iter().all(|g| *g == 0.0), "{gripper:?}");
+    assert!((gripper[3] - 0.7).abs() < 0.02, "{gripper:?}");
+    assert!(gripper[4..10].iter().all(|g| *g == 0.0), "{gripper:?}");
+    assert_eq!(gripper[10..], [-1.0, -1.0]);
+    let places: Vec<(usize, u32)> = log.steps.iter().map(|s| (s.0, s.1)).collect();
+    assert_eq!(places[3..5], [(0, 3), (1, 0)]);
+
+    let mut again = Log::default();
+    let mut point = Point(pose(0.35, 0.0));
+    pursue(
+        &mut point,
+        &oracle,
+        &CemConfig::paper(),
+        &goals,
+        7,
+        &mut again,
+    )
+    .expect("no errors");
+    assert_eq!(
+        log.steps, again.steps,
+        "the same seed must give the same plans"
+    );
+}
+
+#[test]
+fn advances_early_when_near_enough() {
+    let mut first = goal("reach", 10, GripperRule::Hold);
+    first.advance_below = Some(0.01);
+    let goals = [first, goal("back", 3, GripperRule::Hold)];
+    let oracle = Oracle(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
+    let mut log = Log::default();
+    let mut point = Point(pose(0.4, 0.0));
+    let outcome = pursue(
+        &mut point,
+        &oracle,
+        &CemConfig::paper(),
+        &goals,
+        0,
+        &mut log,
+    )
+    .expect("no errors");
+    assert_eq!(outcome.subgoals_finished, 2);
+    assert!(outcome.steps < 8, "{} steps", outcome.steps);
+    assert_eq!(log.steps.iter().filter(|s| s.0 == 1).count(), 3);
+}
+
+#[test]
+fn a_watch_can_end_the_episode() {
+    let goals = [goal("reach", 10, GripperRule::Free)];
+    let oracle = Oracle(vec![pose(0.6, 0.0)]);
+    let mut log = Log {
+        stop_after: Some(3),
+        ..Log::default()
+    };
+    let mut point = Point(pose(0.4, 0.0));
+    let outcome = pursue(
+        &mut point,
+        &oracle,
+        &CemConfig::paper(),
+        &goals,
+        0,
+        &mut log,
+    )
+    .expect("no errors");
+    assert!(outcome.interrupted);
+    assert_eq!((outcome.steps, outcome.subgoals_finished), (3, 0));
+}
+
+#[test]
+fn hold_first_frees_the_gripper_afterwards() {
+    let hold = |step| GripperRule::HoldFirst(3).constraints(step, 10).fixed[6];
+    assert_eq!(
+        [hold(0), hold(2), hold(3), hold(9)],
+        [Some(0.0), Some(0.0), None, None]
+    );
+}
