@@ -19,13 +19,13 @@ pub mod split;
 pub mod statistics;
 pub mod trajectory;
 
-pub use clips::{Clip, ClipSampler, WindowWeights};
+pub use clips::{Clip, ClipSampler, Window, WindowWeights};
 pub use episode::Episode;
 pub use error::DatasetError;
 pub use frames::FrameStack;
 pub use index::{Index, IndexEntry};
 pub use metadata::Metadata;
 pub use recorder::Recorder;
-pub use set::EpisodeSet;
+pub use set::{EpisodeSet, EpisodeSpan, LoadOptions, ObjectState, Unusable};
 pub use split::Split;
 pub use trajectory::{CommandedStep, SimulatorTrack, Trajectory};
