@@ -15,6 +15,7 @@ pub mod placement;
 pub mod sequence;
 pub mod settle;
 pub mod streamer;
+mod virtual_arm;
 mod zenoh_arm;
 
 pub use arm::{Arm, ArmError, Execution, Observation};
@@ -24,4 +25,5 @@ pub use gripper::{GripperConfig, GripperPolicy};
 pub use settle::{Settle, SettleConfig};
 pub use link::{LinkConfig, TlsConfig};
 pub use streamer::{Budget, Streamer};
+pub use virtual_arm::{VirtualArm, VirtualArmConfig};
 pub use zenoh_arm::{ZenohArm, ZenohArmConfig};

@@ -122,6 +122,11 @@ impl Streamer {
         self.next_goal.unwrap_or(self.path.to)
     }
 
+    /// Whether the setpoint stands at the goal.
+    pub fn arrived(&self) -> bool {
+        self.next_goal.is_none() && self.path.progress >= 1.0
+    }
+
     /// The next target at `now_s` of a monotonic clock, with the arm measured at `measured`.
     pub fn next(&mut self, now_s: f64, measured: &Isometry3<f64>) -> Target {
         let elapsed_s = self.last_s.map_or(1.0 / STREAM_HZ, |last| {
@@ -139,7 +144,7 @@ impl Streamer {
         Target {
             placement: self.setpoint,
             anchor,
-            arrived: self.next_goal.is_none() && self.path.progress >= 1.0,
+            arrived: self.arrived(),
         }
     }
 

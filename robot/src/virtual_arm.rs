@@ -1,0 +1,356 @@
+//! An arm in this process, in virtual time: as fast as it can be computed, and the same bits
+//! every time.
+//!
+//! Between planner and simulator lies what lies between planner and a real arm: the envelope,
+//! the 50 Hz stream, and a real `franka_node` guard with its default limits that judges every
+//! target. Only zenoh and the wall clock are missing.
+
+use std::time::Duration;
+
+use foresight_planner::Action;
+use foresight_sim::{Scene, Simulator};
+use franka_node::{Guard, GuardOptions, GripperKind, Kind, TargetMsg, Verdict};
+use nalgebra::Isometry3;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::arm::{Arm, ArmError, Execution, Observation};
+use crate::envelope::{Envelope, EnvelopeConfig};
+use crate::frame::Frame;
+use crate::gripper::{closedness, GripperCommand, GripperConfig};
+use crate::intent::Intent;
+use crate::placement::{self, distance_m};
+use crate::sequence::Sequence;
+use crate::settle::{Settle, SettleConfig, SettleSample};
+use crate::streamer::{Budget, Streamer, STREAM_HZ};
+
+/// The lease holder's id in the guard.
+const CLIENT: u32 = 1;
+/// Physics steps between two targets.
+const STEPS_PER_TARGET: u64 = (1.0 / (STREAM_HZ * Simulator::STEP_S) + 0.5) as u64;
+/// Physics steps between two states, which a node publishes at 100 Hz.
+const STEPS_PER_STATE: u64 = (0.01 / Simulator::STEP_S + 0.5) as u64;
+/// The gripper's motion isn't judged earlier than this after its command, s: fingers need a
+/// moment to start.
+const GRIPPER_START_S: f64 = 0.1;
+/// How long one motion may take before the wait for it ends, s.
+const MOTION_TIMEOUT_S: f64 = 12.0;
+/// How long a stop may take, s.
+const STOP_TIMEOUT_S: f64 = 2.0;
+
+/// How a virtual arm looks and waits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct VirtualArmConfig {
+    /// Width of its frames, pixels.
+    pub frame_width: u32,
+    /// Height of its frames, pixels.
+    pub frame_height: u32,
+    /// The gripper.
+    pub gripper: GripperConfig,
+    /// When the arm counts as settled.
+    pub settle: SettleConfig,
+}
+
+impl Default for VirtualArmConfig {
+    fn default() -> Self {
+        VirtualArmConfig {
+            frame_width: 128,
+            frame_height: 128,
+            gripper: GripperConfig::default(),
+            settle: SettleConfig::default(),
+        }
+    }
+}
+
+/// A simulator behind envelope, streamer and guard.
+pub struct VirtualArm {
+    config: VirtualArmConfig,
+    simulator: Simulator,
+    intent: Intent,
+    streamer: Streamer,
+    guard: Guard,
+    sequence: Sequence,
+    steps: u64,
+    targets: u64,
+    refused: u64,
+    last_refusal: Option<String>,
+    stopped: bool,
+    settled: bool,
+    last_moving_s: f64,
+}
+
+impl VirtualArm {
+    /// Sets up `scene` in a new simulator.
+    ///
+    /// # Errors
+    /// [`ArmError::Simulator`] when the scene can't be simulated, [`ArmError::Envelope`] when the
+    /// limits make no sense.
+    pub fn new(
+        scene: &Scene,
+        envelope: EnvelopeConfig,
+        config: VirtualArmConfig,
+    ) -> Result<Self, ArmError> {
+        let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
+        VirtualArm::with_simulator(simulator, envelope, config)
+    }
+
+    /// Takes over a simulator as it stands.
+    ///
+    /// # Errors
+    /// As [`VirtualArm::new`].
+    pub fn with_simulator(
+        simulator: Simulator,
+        envelope: EnvelopeConfig,
+        config: VirtualArmConfig,
+    ) -> Result<Self, ArmError> {
+        let tcp = simulator.arm().tcp;
+        let width_m = simulator.gripper().width_m;
+        Ok(VirtualArm {
+            streamer: Streamer::new(Budget::from(&envelope), tcp),
+            guard: new_guard(&tcp, simulator.time_s())?,
+            intent: Intent::new(Envelope::new(envelope)?, config.gripper, width_m),
+            config,
+            last_moving_s: simulator.time_s(),
+            simulator,
+            sequence: Sequence::from_clock(0),
+            steps: 0,
+            targets: 0,
+            refused: 0,
+            last_refusal: None,
+            stopped: false,
+            settled: false,
+        })
+    }
+
+    /// The simulator: truth, goal images.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// The simulator, to change it. After moving the arm this way, call [`Arm::stop`].
+    pub fn simulator_mut(&mut self) -> &mut Simulator {
+        self.settled = false;
+        &mut self.simulator
+    }
+
+    /// Targets sent since the start.
+    pub fn targets(&self) -> u64 {
+        self.targets
+    }
+
+    /// Why the guard refused the last refused target.
+    pub fn last_refusal(&self) -> Option<&str> {
+        self.last_refusal.as_deref()
+    }
+
+    /// Lets `seconds` of virtual time pass with the hold target kept alive.
+    pub fn rest(&mut self, seconds: f64) -> Result<(), ArmError> {
+        self.start_if_stopped()?;
+        let until = self.simulator.time_s() + seconds;
+        while self.simulator.time_s() < until {
+            self.advance();
+        }
+        Ok(())
+    }
+
+    /// Starts the arm again after a stop, as a node's `enable` does.
+    fn start_if_stopped(&mut self) -> Result<(), ArmError> {
+        if self.stopped {
+            let tcp = self.simulator.arm().tcp;
+            self.streamer.reset(tcp);
+            self.guard = new_guard(&tcp, self.simulator.time_s())?;
+            self.stopped = false;
+        }
+        Ok(())
+    }
+
+    /// One state's worth of time: a target when one is due, then physics.
+    fn advance(&mut self) {
+        if self.steps.is_multiple_of(STEPS_PER_TARGET) {
+            self.send_target();
+        }
+        for _ in 0..STEPS_PER_STATE {
+            self.simulator.step();
+        }
+        self.steps += STEPS_PER_STATE;
+    }
+
+    fn send_target(&mut self) {
+        let now_s = self.simulator.time_s();
+        let measured = self.simulator.arm().tcp;
+        let target = self.streamer.next(now_s, &measured);
+        if !target.arrived {
+            self.last_moving_s = now_s;
+        }
+        let now_ns = to_ns(now_s);
+        let data = target.data();
+        let mut msg = TargetMsg::new(
+            Kind::Cartesian,
+            CLIENT,
+            self.sequence.advance(),
+            now_ns,
+            data,
+        );
+        if target.anchor {
+            msg = msg.with_anchor();
+        }
+        self.targets += 1;
+        let reference = placement::to_wire(&measured);
+        match self.guard.check(&msg, now_ns, Some(&reference)) {
+            Verdict::Accept => {
+                let [x, y, z, a, b, c, d] = data;
+                self.simulator.set_cartesian_target([x, y, z], [a, b, c, d]);
+            }
+            Verdict::Refuse(reason) => {
+                self.refused += 1;
+                self.last_refusal = Some(reason.to_string());
+            }
+        }
+    }
+
+    /// Advances until the arm has settled at `goal` and the gripper is done, or time is up.
+    fn settle(&mut self, goal: &Isometry3<f64>, gripper: Option<GripperCommand>) -> bool {
+        let started_s = self.simulator.time_s();
+        let mut settle = Settle::new(self.config.settle);
+        let mut arrived_s = None;
+        loop {
+            self.advance();
+            let now_s = self.simulator.time_s();
+            let arm = self.simulator.arm();
+            let arrived = distance_m(&self.streamer.goal(), goal) < 1e-9
+                && self.streamer.arrived();
+            if arrived {
+                arrived_s.get_or_insert(now_s);
+            }
+            let p = arm.tcp.translation.vector;
+            let sample = SettleSample {
+                time_s: now_s,
+                position_m: [p.x, p.y, p.z],
+                joint_speed_rad_s: arm.dq.iter().fold(0.0, |m, v| v.abs().max(m)),
+                distance_m: distance_m(&arm.tcp, goal),
+                commanded: arrived && self.gripper_done(gripper.is_some(), now_s - started_s),
+            };
+            if settle.update(&sample) {
+                return true;
+            }
+            let quiet_s = arrived_s.map_or(0.0, |at| now_s - at);
+            let limit_s = self.config.settle.timeout_s.max(self.config.gripper.timeout_s + 1.0);
+            if quiet_s > limit_s || now_s - started_s > MOTION_TIMEOUT_S {
+                return false;
+            }
+        }
+    }
+
+    fn gripper_done(&self, commanded: bool, elapsed_s: f64) -> bool {
+        !commanded
+            || elapsed_s > self.config.gripper.timeout_s
+            || (elapsed_s > GRIPPER_START_S && !self.simulator.gripper().moving)
+    }
+}
+
+impl Arm for VirtualArm {
+    fn observe(&mut self) -> Result<Observation, ArmError> {
+        self.start_if_stopped()?;
+        let settled = self.settled || {
+            let goal = self.streamer.goal();
+            self.settle(&goal, None)
+        };
+        self.settled = settled;
+        let (width, height) = (self.config.frame_width, self.config.frame_height);
+        let picture = self.simulator.render(width, height);
+        let gripper = self.simulator.gripper();
+        let time_s = self.simulator.time_s();
+        Ok(Observation {
+            frame: Frame {
+                width: picture.width,
+                height: picture.height,
+                rgb: picture.data,
+                captured_ns: to_ns(time_s),
+            },
+            pose: placement::pose(&self.simulator.arm().tcp, closedness(gripper.width_m)),
+            grasped: gripper.grasped,
+            settled,
+            arm_time_s: time_s,
+            pose_age_ms: 0.0,
+        })
+    }
+
+    fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
+        self.start_if_stopped()?;
+        let arm = self.simulator.arm();
+        let width_m = self.simulator.gripper().width_m;
+        let intended = match self.intent.judge(&arm.tcp, &arm.q, width_m, action) {
+            Ok(intended) => intended,
+            Err(refusal) => {
+                let held = self.intent.held(&arm.tcp);
+                let measured = placement::pose(&arm.tcp, closedness(width_m));
+                return Ok(Execution::refused(*action, refusal, held, measured));
+            }
+        };
+        let (refused, targets) = (self.refused, self.targets);
+        let started_s = self.simulator.time_s();
+        match intended.gripper {
+            Some(command) if command.kind == GripperKind::Grasp => {
+                self.simulator.gripper_grasp(command.width_m, command.force_n);
+            }
+            Some(command) => self.simulator.gripper_move(command.width_m),
+            None => {}
+        }
+        let goal = intended.admitted.placement;
+        self.streamer.set_goal(goal);
+        self.last_moving_s = started_s;
+        self.settled = self.settle(&goal, intended.gripper);
+        let (arm, now_s) = (self.simulator.arm(), self.simulator.time_s());
+        let width_m = self.simulator.gripper().width_m;
+        Ok(Execution {
+            requested: *action,
+            sent: intended.admitted.sent,
+            changed: intended.admitted.changed,
+            refusal: None,
+            commanded_pose: intended.commanded,
+            reached_pose: placement::pose(&arm.tcp, closedness(width_m)),
+            error_m: distance_m(&goal, &arm.tcp),
+            settled: self.settled,
+            refused: self.refused - refused,
+            targets: self.targets - targets,
+            seconds: now_s - started_s,
+            settle_seconds: now_s - self.last_moving_s,
+        })
+    }
+
+    fn thinking(&mut self, _deadline: Duration) {}
+
+    fn stop(&mut self) -> Result<(), ArmError> {
+        self.simulator.hold();
+        let until_s = self.simulator.time_s() + STOP_TIMEOUT_S;
+        loop {
+            for _ in 0..STEPS_PER_STATE {
+                self.simulator.step();
+            }
+            let now_s = self.simulator.time_s();
+            if self.simulator.arm().tcp_speed_m_s < 1e-4 || now_s > until_s {
+                break;
+            }
+        }
+        self.intent.forget();
+        (self.stopped, self.settled) = (true, false);
+        Ok(())
+    }
+
+    fn refused_targets(&self) -> u64 {
+        self.refused
+    }
+}
+
+/// A stock guard at the start of a session.
+fn new_guard(tcp: &Isometry3<f64>, now_s: f64) -> Result<Guard, ArmError> {
+    let mut guard = Guard::new(GuardOptions::default(), placement::to_wire(tcp))
+        .map_err(|reason| ArmError::Simulator(format!("the arm's pose: {reason}")))?;
+    guard.set_holder(CLIENT, to_ns(now_s));
+    Ok(guard)
+}
+
+fn to_ns(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
