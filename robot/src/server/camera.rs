@@ -1,0 +1,104 @@
+//! The simulated camera as franka-cam's capture thread reads one.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use franka_cam::{
+    CamConfig, CameraConfig, Format, Frame, FrameSource, SourceFactory, SourceInfo,
+    TIMESTAMP_MONOTONIC, TIMESTAMP_SOE,
+};
+use image::codecs::jpeg::JpegEncoder;
+
+use super::clock::World;
+use super::SimServerConfig;
+use crate::arm::ArmError;
+
+/// Draws and encodes one frame after the other at a fixed rate.
+pub(super) struct SimCamera {
+    world: Arc<World>,
+    info: SourceInfo,
+    quality: u8,
+    jpeg: Vec<u8>,
+    seq: u32,
+    due: Instant,
+}
+
+impl SimCamera {
+    /// What franka-cam opens the camera with.
+    pub fn factory(world: Arc<World>, config: &SimServerConfig) -> SourceFactory {
+        let info = SourceInfo {
+            device: "simulator".into(),
+            format: Format::Mjpeg,
+            width: config.frame_width,
+            height: config.frame_height,
+            fps: config.frames_per_second,
+            ts_monotonic: true,
+            ts_soe: true,
+        };
+        let quality = config.jpeg_quality.clamp(1, 100);
+        Arc::new(move |_| {
+            Ok(Box::new(SimCamera {
+                world: Arc::clone(&world),
+                info: info.clone(),
+                quality,
+                jpeg: Vec::new(),
+                seq: 0,
+                due: Instant::now(),
+            }) as Box<dyn FrameSource + Send>)
+        })
+    }
+}
+
+impl FrameSource for SimCamera {
+    fn next(&mut self, timeout: Duration) -> io::Result<Option<Frame<'_>>> {
+        let wait = self.due.saturating_duration_since(Instant::now());
+        if wait > timeout {
+            std::thread::sleep(timeout);
+            return Ok(None);
+        }
+        std::thread::sleep(wait);
+        self.due = (self.due + self.info.period()).max(Instant::now());
+        let (width, height) = (self.info.width, self.info.height);
+        let (captured_ns, picture) = {
+            // The clock stands still while this draws, so the stamp is the picture's.
+            let inner = self.world.lock();
+            let captured_ns = franka_cam::monotonic_ns();
+            let picture = inner.simulator.render(width.into(), height.into());
+            (captured_ns, picture)
+        };
+        self.jpeg.clear();
+        JpegEncoder::new_with_quality(&mut self.jpeg, self.quality)
+            .encode(
+                &picture.data,
+                picture.width,
+                picture.height,
+                image::ExtendedColorType::Rgb8,
+            )
+            .map_err(io::Error::other)?;
+        self.seq = self.seq.wrapping_add(1);
+        let flags = TIMESTAMP_MONOTONIC | TIMESTAMP_SOE;
+        Ok(Some(Frame::new(&self.jpeg, self.seq, captured_ns, flags)))
+    }
+
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+}
+
+/// franka-cam's own configuration of one camera.
+pub(super) fn config(config: &SimServerConfig) -> Result<CameraConfig, ArmError> {
+    let text = format!(
+        "[[camera]]\nname = {:?}\ndevice = \"simulator\"\nwidth = {}\nheight = {}\nfps = {}\n",
+        config.camera, config.frame_width, config.frame_height, config.frames_per_second
+    );
+    let invalid = |e: String| ArmError::Simulator(format!("camera '{}': {e}", config.camera));
+    let parsed: CamConfig = text
+        .parse()
+        .map_err(|e: franka_cam::ConfigError| invalid(e.to_string()))?;
+    parsed
+        .cameras
+        .into_iter()
+        .next()
+        .ok_or_else(|| invalid("no camera".into()))
+}

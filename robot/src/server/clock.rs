@@ -1,0 +1,112 @@
+//! The simulator on the wall clock.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use foresight_sim::Simulator;
+
+use crate::arm::ArmError;
+use crate::link::link_error;
+
+/// How often the simulator catches up with the wall clock.
+const PERIOD: Duration = Duration::from_millis(4);
+/// The most the simulator catches up at once, s; what is missing beyond that is lost, and the
+/// simulation runs slower than the wall. Jumping would look like a jump of the arm.
+const CATCH_UP_S: f64 = 0.04;
+
+/// The simulator and what the node's side of it needs to remember.
+pub(super) struct Inner {
+    pub simulator: Simulator,
+    /// A control session runs.
+    pub running: bool,
+    /// Time of simulators that were replaced, s: the robot's clock never runs backwards.
+    before_s: f64,
+    /// Time lost because the machine was too slow, s.
+    pub lost_s: f64,
+}
+
+impl Inner {
+    /// The robot's clock, s.
+    pub fn robot_time_s(&self) -> f64 {
+        self.before_s + self.simulator.time_s()
+    }
+
+    /// Puts another simulator in this one's place.
+    pub fn replace(&mut self, simulator: Simulator) {
+        self.before_s = self.robot_time_s() - simulator.time_s() + 0.01;
+        self.simulator = simulator;
+    }
+}
+
+/// The simulator, shared by clock, robot, gripper and camera.
+pub(super) struct World(Mutex<Inner>);
+
+impl World {
+    pub fn new(simulator: Simulator) -> Self {
+        World(Mutex::new(Inner {
+            simulator,
+            running: false,
+            before_s: 0.0,
+            lost_s: 0.0,
+        }))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that steps the simulator; dropping it stops the thread.
+pub(super) struct Clock {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clock {
+    pub fn start(world: Arc<World>) -> Result<Self, ArmError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let stop = Arc::clone(&stop);
+            std::thread::Builder::new()
+                .name("foresight-sim-clock".into())
+                .spawn(move || run(&world, &stop))
+                .map_err(|e| link_error("starting the simulator's clock", e))?
+        };
+        Ok(Clock {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(world: &World, stop: &AtomicBool) {
+    let mut last = Instant::now();
+    let mut owed_s = 0.0;
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        owed_s += (now - last).as_secs_f64();
+        last = now;
+        let mut inner = world.lock();
+        if owed_s > CATCH_UP_S {
+            inner.lost_s += owed_s - CATCH_UP_S;
+            owed_s = CATCH_UP_S;
+        }
+        while owed_s >= Simulator::STEP_S {
+            inner.simulator.step();
+            owed_s -= Simulator::STEP_S;
+        }
+        drop(inner);
+        std::thread::sleep(PERIOD.saturating_sub(now.elapsed()));
+    }
+}

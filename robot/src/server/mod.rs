@@ -1,0 +1,259 @@
+//! The simulator behind franka-node's and franka-cam's own keys, in real time.
+//!
+//! Only the robot, the gripper and the camera are simulated. State machine, lease, watchdogs,
+//! guard, messages and their rates are franka-node's own arm thread, frames and camera status
+//! franka-cam's own capture thread; so what a client sees here is what it sees in a lab.
+
+mod camera;
+mod clock;
+mod gripper;
+mod robot;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use foresight_sim::{Scene, Simulator, Truth};
+use franka_node::{NodeConfig, StatusPublisher};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use zenoh::{Session, Wait};
+
+use crate::arm::ArmError;
+use crate::link::{self, link_error, LinkConfig, TlsConfig};
+use camera::SimCamera;
+use clock::World;
+use gripper::SimGripper;
+use robot::SimRobot;
+
+/// How often another free port is tried when one was taken meanwhile.
+const PORT_ATTEMPTS: u32 = 20;
+
+/// What is served, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimServerConfig {
+    /// Endpoints to listen on; none for a free port on the loopback.
+    pub listen: Vec<String>,
+    /// Certificates for `tls/` endpoints.
+    pub tls: Option<TlsConfig>,
+    /// The arm's name in `franka/<arm>/…`.
+    pub arm: String,
+    /// The camera's name in `franka/cam/<camera>/…`.
+    pub camera: String,
+    /// Width of the frames, pixels.
+    pub frame_width: u16,
+    /// Height of the frames, pixels.
+    pub frame_height: u16,
+    /// Frames per second.
+    pub frames_per_second: u32,
+    /// JPEG quality, 1 to 100.
+    pub jpeg_quality: u8,
+    /// franka-node's hold watchdog, ms.
+    pub hold_after_ms: u64,
+    /// franka-node's stop watchdog, ms.
+    pub stop_after_ms: u64,
+}
+
+impl Default for SimServerConfig {
+    fn default() -> Self {
+        SimServerConfig {
+            listen: Vec::new(),
+            tls: None,
+            arm: "fr3".into(),
+            camera: "front".into(),
+            frame_width: 128,
+            frame_height: 128,
+            frames_per_second: 20,
+            jpeg_quality: 97,
+            hold_after_ms: 200,
+            stop_after_ms: 2000,
+        }
+    }
+}
+
+/// A running server; dropping it stops everything.
+pub struct SimServer {
+    // Order matters: what uses the session goes first, the clock last.
+    _status: (StatusPublisher, franka_cam::StatusPublisher),
+    camera: Option<franka_cam::Camera>,
+    arm: Option<franka_node::Attached>,
+    session: Session,
+    world: Arc<World>,
+    clock: Option<clock::Clock>,
+    endpoints: Vec<String>,
+}
+
+impl SimServer {
+    /// Sets up `scene` and serves it.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the scene can't be simulated, a name is not usable as a key, or the
+    /// endpoint can't be listened on.
+    pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self, ArmError> {
+        let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
+        let node = node_config(config)?;
+        let camera_config = camera::config(config)?;
+        let (session, endpoints) = listen(config)?;
+        let world = Arc::new(World::new(simulator));
+        let clock = clock::Clock::start(Arc::clone(&world))?;
+
+        let serving = |e: zenoh::Error| link_error("serving the simulator", e);
+        let arm_config = node.arms[0].clone();
+        let names = [arm_config.name.clone()];
+        let gripper = Box::new(SimGripper::new(Arc::clone(&world)));
+        let robot = SimRobot::new(Arc::clone(&world));
+        let arm = franka_node::transport::attach(&session, arm_config, &names, robot, Some(gripper))
+            .map_err(serving)?;
+        let arm_stats = vec![(config.arm.clone(), Arc::clone(arm.stats()))];
+        let arm_status = franka_node::transport::status_publisher(&session, &node.name, arm_stats)
+            .map_err(serving)?;
+
+        let stats = Arc::new(franka_cam::CamStats::new(&camera_config));
+        let factory = SimCamera::factory(Arc::clone(&world), config);
+        let camera = franka_cam::transport::attach(
+            &session,
+            camera_config,
+            factory,
+            Arc::clone(&stats),
+            None,
+        )
+        .map_err(serving)?;
+        let cameras = franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
+        let cam_status =
+            franka_cam::transport::status_publisher(&session, "foresight-sim-cam", cameras)
+                .map_err(serving)?;
+        Ok(SimServer {
+            _status: (arm_status, cam_status),
+            camera: Some(camera),
+            arm: Some(arm),
+            session,
+            world,
+            clock: Some(clock),
+            endpoints,
+        })
+    }
+
+    /// Where it listens, such as `tcp/127.0.0.1:40123`.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// A link to this server.
+    pub fn link(&self) -> LinkConfig {
+        LinkConfig {
+            connect: self.endpoints.clone(),
+            ..LinkConfig::default()
+        }
+    }
+
+    /// The physics' own account of the scene.
+    pub fn truth(&self) -> Truth {
+        self.world.lock().simulator.truth()
+    }
+
+    /// Looks at the simulator; it stands still meanwhile, so be brief.
+    pub fn with_simulator<T>(&self, look: impl FnOnce(&Simulator) -> T) -> T {
+        look(&self.world.lock().simulator)
+    }
+
+    /// Changes the simulator's arm limits or poses; it stands still meanwhile.
+    pub fn with_simulator_mut<T>(&self, change: impl FnOnce(&mut Simulator) -> T) -> T {
+        change(&mut self.world.lock().simulator)
+    }
+
+    /// Puts another scene in place of this one. Refused while a session runs: the arm would
+    /// jump under it.
+    ///
+    /// # Errors
+    /// [`ArmError::Simulator`] when a session runs or the scene can't be simulated.
+    pub fn reset(&self, scene: &Scene) -> Result<(), ArmError> {
+        let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
+        let mut inner = self.world.lock();
+        if inner.running {
+            return Err(ArmError::Simulator(
+                "the arm is enabled; stop it before changing the scene".into(),
+            ));
+        }
+        inner.replace(simulator);
+        Ok(())
+    }
+
+    /// Breaks the running session as a reflex of the robot would: the arm brakes and the node
+    /// goes to Faulted until `recover`. For tests.
+    pub fn fault(&self) {
+        let mut inner = self.world.lock();
+        inner.running = false;
+        inner.simulator.hold();
+    }
+
+    /// Targets and gripper commands the node refused since the running session began.
+    pub fn refused(&self) -> u64 {
+        self.arm
+            .as_ref()
+            .map_or(0, |arm| arm.stats().snapshot("").refused)
+    }
+
+    /// Messages on the target keys that were not messages, since the start.
+    pub fn decode_failures(&self) -> u64 {
+        self.arm.as_ref().map_or(0, |arm| arm.decode_failures())
+    }
+
+    /// How far the simulated clock is behind the wall clock, s: grows when the machine is too
+    /// slow to simulate in real time.
+    pub fn lost_s(&self) -> f64 {
+        self.world.lock().lost_s
+    }
+}
+
+impl Drop for SimServer {
+    fn drop(&mut self) {
+        drop(self.camera.take());
+        if let Some(arm) = self.arm.take() {
+            arm.shutdown();
+        }
+        if let Err(e) = self.session.close().wait() {
+            tracing::debug!("closing the server's session: {e}");
+        }
+        drop(self.clock.take());
+    }
+}
+
+/// franka-node's own configuration of one arm: its defaults, except for what the simulator has
+/// no use for.
+fn node_config(config: &SimServerConfig) -> Result<NodeConfig, ArmError> {
+    let text = format!(
+        "name = \"foresight-sim\"\n[[arm]]\nname = {:?}\nhost = \"simulator\"\nrealtime = \"ignore\"\n\
+         gripper = \"simulator\"\nhold_after_ms = {}\nstop_after_ms = {}\n",
+        config.arm, config.hold_after_ms, config.stop_after_ms
+    );
+    text.parse()
+        .map_err(|e| ArmError::Simulator(format!("arm '{}': {e}", config.arm)))
+}
+
+/// Opens the session on the configured endpoints, or on a free port of the loopback.
+fn listen(config: &SimServerConfig) -> Result<(Session, Vec<String>), ArmError> {
+    let open = |listen: Vec<String>| {
+        let link = LinkConfig {
+            listen: listen.clone(),
+            tls: config.tls.clone(),
+            ..LinkConfig::default()
+        };
+        link::open(&link).map(|session| (session, listen))
+    };
+    if !config.listen.is_empty() {
+        return open(config.listen.clone());
+    }
+    let mut last = None;
+    for _ in 0..PORT_ATTEMPTS {
+        // Someone may take the port between asking for it and listening: then try the next.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .map_err(|e| link_error("finding a free port on the loopback", e))?
+            .port();
+        match open(vec![format!("tcp/127.0.0.1:{port}")]) {
+            Ok(opened) => return Ok(opened),
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(last.unwrap_or_else(|| link_error("finding a free port on the loopback", "none")))
+}
