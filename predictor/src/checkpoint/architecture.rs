@@ -41,7 +41,8 @@ const ENCODERS: [(usize, &str, usize, usize); 6] = [
 ];
 
 impl<C> Inferred<C> {
-    pub(super) fn configured(config: C) -> Self {
+    /// An architecture that needn't be inferred.
+    pub fn configured(config: C) -> Self {
         Inferred {
             config,
             heads_known: true,

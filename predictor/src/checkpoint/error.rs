@@ -9,14 +9,14 @@ use super::Part;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file system said no.
-    #[error("{}: {action} failed ({source}); check the path, its permissions and the free space", path.display())]
+    #[error("{}: {action} failed ({reason}); check the path, its permissions and the free space", path.display())]
     Io {
         /// What was touched.
         path: PathBuf,
         /// What was tried.
         action: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The bytes are not those of a whole checkpoint.
     #[error("{}: {problem}; {remedy}", path.display())]
@@ -52,12 +52,12 @@ pub enum CheckpointError {
         audit: Box<Audit>,
     },
     /// A tensor could not be made or moved.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: candle_core::Error,
+        reason: candle_core::Error,
     },
 }
 
@@ -71,10 +71,10 @@ impl CheckpointError {
         action: &'static str,
     ) -> impl FnOnce(std::io::Error) -> CheckpointError {
         let path = path.to_path_buf();
-        move |source| CheckpointError::Io {
+        move |reason| CheckpointError::Io {
             path,
             action,
-            source,
+            reason,
         }
     }
 
@@ -100,6 +100,6 @@ impl CheckpointError {
 
     pub(super) fn tensor(path: &Path) -> impl FnOnce(candle_core::Error) -> CheckpointError {
         let path = path.to_path_buf();
-        move |source| CheckpointError::Tensor { path, source }
+        move |reason| CheckpointError::Tensor { path, reason }
     }
 }

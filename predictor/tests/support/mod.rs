@@ -17,6 +17,16 @@ pub fn root() -> PathBuf {
     }
 }
 
+/// Where `folder` is, if anywhere: frames that are not the project's to distribute lie beside
+/// the checkout.
+pub fn find(folder: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
+    [root(), beside]
+        .into_iter()
+        .map(|root| root.join(folder))
+        .find(|path| path.is_dir())
+}
+
 /// Every fixture of `folder` whose JSON says it is of `kind`.
 pub fn of_kind(folder: &str, kind: &str) -> Vec<Fixture> {
     let mut found = Vec::new();
@@ -44,6 +54,13 @@ pub struct Fixture {
 }
 
 impl Fixture {
+    /// The JSON file `path` and the tensors beside it.
+    pub fn read(path: PathBuf) -> Self {
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let json = serde_json::from_slice(&bytes).unwrap();
+        Fixture::new(path, json)
+    }
+
     fn new(path: PathBuf, json: Value) -> Self {
         let tensors =
             candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu)

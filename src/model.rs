@@ -1,0 +1,64 @@
+//! `foresight model`: look into, convert, check and make models.
+
+mod architecture;
+mod convert;
+mod init;
+mod inspect;
+mod verify;
+
+use anyhow::Result;
+use candle_core::DType;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Arguments of `foresight model`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    #[command(subcommand)]
+    command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelCommand {
+    /// Say what a checkpoint holds: architecture, tensors, types, sizes, and what is missing.
+    Inspect(inspect::InspectArgs),
+    /// Write a checkpoint as a model folder.
+    Convert(convert::ConvertArgs),
+    /// Load a model, check every value and compute a fixed input with it.
+    Verify(verify::VerifyArgs),
+    /// Write a model folder with random weights.
+    Init(init::InitArgs),
+}
+
+/// Element types weights can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits, IEEE half precision.
+    F16,
+    /// 16 bits with the range of 32.
+    Bf16,
+}
+
+impl Precision {
+    fn dtype(self) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        }
+    }
+}
+
+/// Runs `foresight model`.
+///
+/// # Errors
+/// When a file can't be read or written, or a model is not what it should be.
+pub fn run(args: ModelArgs) -> Result<()> {
+    match args.command {
+        ModelCommand::Inspect(args) => inspect::run(&args),
+        ModelCommand::Convert(args) => convert::run(&args),
+        ModelCommand::Verify(args) => verify::run(&args),
+        ModelCommand::Init(args) => init::run(&args),
+    }
+}

@@ -1,0 +1,83 @@
+//! `foresight model init`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{bail, Result};
+use clap::Args;
+use foresight_predictor::checkpoint::{self, PRESETS};
+use foresight_predictor::config::MODEL_TYPE;
+use foresight_predictor::{layout, ModelConfig};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::inspect::thousands;
+use super::{architecture, Precision};
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// A named architecture: tiny, vitl, vith, vitg, vitg-384 or vitg-ac (the full-size one).
+    #[arg(long, required_unless_present = "config", conflicts_with = "config")]
+    arch: Option<String>,
+    /// JSON with the architecture, as in a model folder's config.json.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Seed of the weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The model folder to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Type of the written weights.
+    #[arg(long, value_enum, default_value = "bf16")]
+    dtype: Precision,
+}
+
+pub(super) fn run(args: &InitArgs) -> Result<()> {
+    let started = Instant::now();
+    let config = configuration(args)?;
+    let entries = layout::encoder(&config.encoder)
+        .into_iter()
+        .chain(config.predictor.iter().flat_map(layout::predictor));
+    let total: usize = entries.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    // Hidden by itself where standard error is no terminal.
+    let bar = ProgressBar::new(total as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {percent}% {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    checkpoint::init(&config, args.seed, args.dtype.dtype(), &args.out, |values| {
+        bar.inc(values as u64);
+    })?;
+    bar.finish_and_clear();
+    println!(
+        "{}: {} random parameters from seed {} in {:.1} s",
+        args.out.display(),
+        thousands(total),
+        args.seed,
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn configuration(args: &InitArgs) -> Result<ModelConfig> {
+    if let Some(path) = &args.config {
+        let architecture = architecture::read(path)?;
+        let Some(encoder) = architecture.encoder else {
+            bail!("{} describes no encoder", path.display());
+        };
+        return Ok(ModelConfig {
+            model_type: MODEL_TYPE.into(),
+            name: "random".into(),
+            encoder: encoder.config,
+            predictor: architecture.predictor.map(|p| p.config),
+            action_space: Default::default(),
+        });
+    }
+    let name = args.arch.as_deref().unwrap_or_default();
+    match checkpoint::preset(name) {
+        Some(config) => Ok(config),
+        None => bail!(
+            "no architecture is called {name:?}; give one of {} with --arch, or a file with --config",
+            PRESETS.join(", ")
+        ),
+    }
+}

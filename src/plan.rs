@@ -1,0 +1,317 @@
+//! `foresight plan`: one decision from images on disk.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{bail, Context, Result};
+use clap::{Args, ValueEnum};
+use foresight_planner::{
+    solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan, Pose,
+    SearchMethod, SearchSpace, SeededNoise,
+};
+use foresight_predictor::npz::Trajectory;
+use foresight_predictor::{Budget, WorldModel};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+/// Arguments of `foresight plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Model folder with an encoder and a predictor.
+    #[arg(long)]
+    model: PathBuf,
+    /// What the camera sees now.
+    #[arg(long, value_name = "IMAGE", required_unless_present = "npz", conflicts_with = "npz")]
+    context: Option<PathBuf>,
+    /// What it should see.
+    #[arg(long, value_name = "IMAGE", required_unless_present = "npz", conflicts_with = "npz")]
+    goal: Option<PathBuf>,
+    /// The robot's pose now: x,y,z in m in its base frame, extrinsic xyz Euler angles in rad,
+    /// gripper from 0 (open) to 1 (closed).
+    #[arg(
+        long,
+        value_name = "X,Y,Z,RX,RY,RZ,G",
+        allow_hyphen_values = true,
+        required_unless_present = "npz",
+        conflicts_with = "npz"
+    )]
+    state: Option<String>,
+    /// An episode instead: observations [1,T,H,W,3] and states [1,T,7]. Plans from its first
+    /// frame to its last.
+    #[arg(long, value_name = "FILE")]
+    npz: Option<PathBuf>,
+    /// Settings of the search that the options below change.
+    #[arg(long, value_enum, default_value = "paper")]
+    preset: Preset,
+    /// Candidates per iteration.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Iterations.
+    #[arg(long)]
+    iterations: Option<usize>,
+    /// Elites the distribution is refitted to; at most as many as there are candidates.
+    #[arg(long)]
+    topk: Option<usize>,
+    /// Planned steps.
+    #[arg(long)]
+    horizon: Option<usize>,
+    /// Largest translation per axis and step, m.
+    #[arg(long, value_name = "M")]
+    max_step_m: Option<f64>,
+    /// Seed of the search.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Memory for the rollouts beside the weights, MiB.
+    #[arg(long, default_value_t = Budget::default().memory_mib)]
+    memory_mib: usize,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Named settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    /// The paper's: 800 samples × 10 iterations, one step ahead, the model's own action box.
+    Paper,
+    /// The released notebook's: 400 samples × 10 iterations, two steps ahead, 5 cm box.
+    Notebook,
+}
+
+/// What to plan from and to.
+struct Task {
+    context: RgbImage,
+    goal: RgbImage,
+    pose: Pose,
+    /// The pose at the goal, where an episode tells it.
+    goal_pose: Option<Pose>,
+}
+
+/// Wall-clock seconds.
+struct Seconds {
+    load: f64,
+    encode: f64,
+    search: f64,
+}
+
+/// Runs `foresight plan`.
+///
+/// # Errors
+/// When the model, an image or an option can't be used.
+pub fn run(args: PlanArgs) -> Result<()> {
+    let task = task(&args)?;
+    let started = Instant::now();
+    let model = WorldModel::load(&args.model)?;
+    let cem = settings(&args, &model)?;
+    let load = started.elapsed().as_secs_f64();
+
+    let started = Instant::now();
+    let latents = model.encode(&[&task.context, &task.goal])?;
+    let [context, goal] = &latents[..] else {
+        bail!("two images gave {} latents", latents.len());
+    };
+    let encode = started.elapsed().as_secs_f64();
+
+    let started = Instant::now();
+    let budget = Budget {
+        memory_mib: args.memory_mib,
+        ..Budget::default()
+    };
+    let energy = WithProgress {
+        energy: model.energy(context, &task.pose, goal, budget),
+        bar: progress(cem.samples * cem.iterations),
+    };
+    let mut search = cem.begin(&Constraints::default());
+    let plan = solve(&mut *search, &energy, &mut SeededNoise::new(args.seed, 0))?;
+    energy.bar.finish_and_clear();
+    let seconds = Seconds {
+        load,
+        encode,
+        search: started.elapsed().as_secs_f64(),
+    };
+    let distance = context.distance(goal);
+    if args.json {
+        println!("{}", as_json(&args, &task, &cem, &plan, distance, &seconds));
+    } else {
+        print(&task, &plan, distance, &seconds);
+    }
+    Ok(())
+}
+
+fn task(args: &PlanArgs) -> Result<Task> {
+    if let Some(path) = &args.npz {
+        let mut episode = Trajectory::read(path)?;
+        let frames = episode.frames.len();
+        let (Some(goal), Some(goal_pose)) = (episode.frames.pop(), episode.states.pop()) else {
+            bail!("{}: the episode has no frame", path.display());
+        };
+        let (Some(context), Some(pose)) =
+            (episode.frames.into_iter().next(), episode.states.first())
+        else {
+            bail!(
+                "{}: the episode has {frames} frame; planning needs a first and a last one",
+                path.display()
+            );
+        };
+        return Ok(Task {
+            context,
+            goal,
+            pose: *pose,
+            goal_pose: Some(goal_pose),
+        });
+    }
+    let (Some(context), Some(goal), Some(state)) = (&args.context, &args.goal, &args.state) else {
+        bail!("give --context, --goal and --state, or --npz");
+    };
+    Ok(Task {
+        context: open_image(context)?,
+        goal: open_image(goal)?,
+        pose: parse_state(state)?,
+        goal_pose: None,
+    })
+}
+
+fn open_image(path: &Path) -> Result<RgbImage> {
+    let image = image::open(path)
+        .with_context(|| format!("{}: give a PNG or JPEG image", path.display()))?;
+    Ok(image.into_rgb8())
+}
+
+/// `x,y,z,rx,ry,rz,g`.
+fn parse_state(text: &str) -> Result<Pose> {
+    let values: Vec<f64> = text
+        .split(',')
+        .map(|v| v.trim().parse::<f64>())
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("--state {text:?} is not seven numbers: x,y,z,rx,ry,rz,g"))?;
+    let Ok(array) = <[f64; 7]>::try_from(values) else {
+        bail!("--state {text:?} is not seven numbers: x,y,z,rx,ry,rz,g");
+    };
+    if array.iter().any(|v| !v.is_finite()) {
+        bail!("--state {text:?} has a value that is not finite");
+    }
+    if !(0.0..=1.0).contains(&array[6]) {
+        bail!(
+            "--state: the gripper is {}, outside 0 (open) to 1 (closed)",
+            array[6]
+        );
+    }
+    Ok(Pose::from_array(array))
+}
+
+fn settings(args: &PlanArgs, model: &WorldModel) -> Result<CemConfig> {
+    let mut cem = match args.preset {
+        Preset::Paper => {
+            let box_m = model.config().action_space.max_translation_m;
+            CemConfig {
+                space: SearchSpace::translation_and_gripper(box_m),
+                ..CemConfig::paper()
+            }
+        }
+        Preset::Notebook => CemConfig::notebook(),
+    };
+    if let Some(box_m) = args.max_step_m {
+        cem.space = SearchSpace::translation_and_gripper(box_m);
+    }
+    cem.samples = args.samples.unwrap_or(cem.samples);
+    cem.iterations = args.iterations.unwrap_or(cem.iterations);
+    cem.horizon = args.horizon.unwrap_or(cem.horizon);
+    // A preset's number of elites must not forbid a small search.
+    cem.topk = args.topk.unwrap_or(cem.topk.min(cem.samples));
+    if let Err(problem) = cem.validate() {
+        bail!("the search can't be set up: {problem}");
+    }
+    Ok(cem)
+}
+
+/// Counts evaluations on a progress bar.
+struct WithProgress<E> {
+    energy: E,
+    bar: ProgressBar,
+}
+
+impl<E: Energy> Energy for WithProgress<E> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        let energies = self.energy.energies(sequences)?;
+        self.bar.inc(sequences.samples() as u64);
+        Ok(energies)
+    }
+}
+
+/// Hidden by itself where standard error is no terminal.
+fn progress(evaluations: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("planning {bar:40} {pos}/{len} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(evaluations as u64).with_style(style)
+}
+
+fn as_json(
+    args: &PlanArgs,
+    task: &Task,
+    cem: &CemConfig,
+    plan: &Plan,
+    distance: f32,
+    seconds: &Seconds,
+) -> serde_json::Value {
+    let actions: Vec<[f64; 7]> = plan.actions.iter().map(Action::to_array).collect();
+    let best: Vec<Option<&f32>> = plan
+        .iterations
+        .iter()
+        .map(|i| i.elite_energies.first())
+        .collect();
+    json!({
+        "model": args.model,
+        "seed": args.seed,
+        "search": cem,
+        "state": task.pose.to_array(),
+        "actions": actions,
+        "energy": plan.energy(),
+        "energy_per_iteration": best,
+        "iterations": plan.iterations,
+        "evaluations": plan.evaluations,
+        "distance_before": distance,
+        "true_action": task.goal_pose.map(|goal| task.pose.action_to(&goal).to_array()),
+        "seconds": {"load": seconds.load, "encode": seconds.encode, "search": seconds.search},
+    })
+}
+
+fn print(task: &Task, plan: &Plan, distance: f32, seconds: &Seconds) {
+    println!("distance of the images' latents: {distance:.4}");
+    println!("\niteration  best energy  mean of elites");
+    for (i, iteration) in plan.iterations.iter().enumerate() {
+        let energies = &iteration.elite_energies;
+        let mean = energies.iter().sum::<f32>() / energies.len().max(1) as f32;
+        let best = energies.first().copied().unwrap_or(f32::NAN);
+        println!("{:>9}  {best:>11.5}  {mean:>14.5}", i + 1);
+    }
+    println!("\nstep     dx m     dy m     dz m  drx rad  dry rad  drz rad  gripper");
+    let row = |name: &str, action: &Action| {
+        let values = action.to_array().map(|v| format!("{v:>8.4}"));
+        println!("{name:<4} {}", values.join(" "));
+    };
+    for (i, action) in plan.actions.iter().enumerate() {
+        row(&(i + 1).to_string(), action);
+    }
+    if let Some(goal) = &task.goal_pose {
+        row("true", &task.pose.action_to(goal));
+    }
+    println!(
+        "\n{} evaluations; loading {:.1} s, encoding {:.1} s, search {:.1} s",
+        plan.evaluations, seconds.load, seconds.encode, seconds.search
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_state;
+
+    #[test]
+    fn a_state_is_seven_finite_numbers_with_a_gripper_in_range() {
+        let pose = parse_state("0.5, -0.1,0.2,3.14,0,-1.5,1").unwrap();
+        assert_eq!(pose.to_array(), [0.5, -0.1, 0.2, 3.14, 0.0, -1.5, 1.0]);
+        for bad in ["", "1,2,3", "0,0,0,0,0,0,2", "0,0,0,0,0,nan,0", "a,0,0,0,0,0,0"] {
+            assert!(parse_state(bad).is_err(), "{bad}");
+        }
+    }
+}
