@@ -22,10 +22,20 @@ pub struct PlanArgs {
     #[arg(long)]
     model: PathBuf,
     /// What the camera sees now.
-    #[arg(long, value_name = "IMAGE", required_unless_present = "npz", conflicts_with = "npz")]
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        required_unless_present = "npz",
+        conflicts_with = "npz"
+    )]
     context: Option<PathBuf>,
     /// What it should see.
-    #[arg(long, value_name = "IMAGE", required_unless_present = "npz", conflicts_with = "npz")]
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        required_unless_present = "npz",
+        conflicts_with = "npz"
+    )]
     goal: Option<PathBuf>,
     /// The robot's pose now: x,y,z in m in its base frame, extrinsic xyz Euler angles in rad,
     /// gripper from 0 (open) to 1 (closed).
@@ -310,7 +320,13 @@ mod tests {
     fn a_state_is_seven_finite_numbers_with_a_gripper_in_range() {
         let pose = parse_state("0.5, -0.1,0.2,3.14,0,-1.5,1").unwrap();
         assert_eq!(pose.to_array(), [0.5, -0.1, 0.2, 3.14, 0.0, -1.5, 1.0]);
-        for bad in ["", "1,2,3", "0,0,0,0,0,0,2", "0,0,0,0,0,nan,0", "a,0,0,0,0,0,0"] {
+        for bad in [
+            "",
+            "1,2,3",
+            "0,0,0,0,0,0,2",
+            "0,0,0,0,0,nan,0",
+            "a,0,0,0,0,0,0",
+        ] {
             assert!(parse_state(bad).is_err(), "{bad}");
         }
     }

@@ -66,8 +66,12 @@ impl MaskPredictorConfig {
             rope: self.rope,
         });
         let conditions = ["action_encoder.", "state_encoder."];
-        let tokens = (0..self.num_mask_tokens)
-            .map(|i| (format!("mask_tokens.{i}"), vec![1, 1, self.predictor_embed_dim]));
+        let tokens = (0..self.num_mask_tokens).map(|i| {
+            (
+                format!("mask_tokens.{i}"),
+                vec![1, 1, self.predictor_embed_dim],
+            )
+        });
         conditioned
             .into_iter()
             .filter(|(name, _)| !conditions.iter().any(|c| name.starts_with(c)))

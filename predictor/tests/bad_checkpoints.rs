@@ -29,7 +29,10 @@ fn message(path: &Path) -> String {
     let error = read(path).expect_err("must not load").to_string();
     println!("{error}\n");
     let name = path.file_name().unwrap().to_string_lossy();
-    assert!(error.contains(&*name), "the error doesn't name {name}: {error}");
+    assert!(
+        error.contains(&*name),
+        "the error doesn't name {name}: {error}"
+    );
     error
 }
 
@@ -71,12 +74,18 @@ fn wrong_shapes_and_missing_tensors_are_listed() {
     assert!(misshapen.contains(&"blocks.0.attn.qkv.weight"), "{audit}");
     assert!(misshapen.contains(&"norm.bias"), "{audit}");
     let last = format!("blocks.{}.", config.depth - 1);
-    assert!(audit.missing.iter().any(|m| m.name.starts_with(&last)), "{audit}");
+    assert!(
+        audit.missing.iter().any(|m| m.name.starts_with(&last)),
+        "{audit}"
+    );
     let error = checkpoint
         .tensors(Part::Encoder, &layout::encoder(&config))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("norm.bias") && error.contains("--config"), "{error}");
+    assert!(
+        error.contains("norm.bias") && error.contains("--config"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -86,7 +95,10 @@ fn a_misspelt_tensor_is_listed_with_its_nearest_match() {
     expected[0].0 = "patch_embed.project.weight".into();
     let audit = checkpoint.audit(Part::Encoder, &expected);
     assert_eq!(audit.missing.len(), 1);
-    assert_eq!(audit.missing[0].nearest.as_deref(), Some("patch_embed.proj.weight"));
+    assert_eq!(
+        audit.missing[0].nearest.as_deref(),
+        Some("patch_embed.proj.weight")
+    );
     assert_eq!(audit.unexpected[0].name, "patch_embed.proj.weight");
 }
 
@@ -120,14 +132,26 @@ fn folders_without_a_model_say_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let error = read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("model.safetensors"), "{error}");
-    let error = read(&folder.path().join("nowhere.pt")).unwrap_err().to_string();
+    let error = read(&folder.path().join("nowhere.pt"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("nowhere.pt"), "{error}");
 
-    std::fs::copy(file("hf_tiny/model.safetensors"), folder.path().join("model.safetensors"))
-        .unwrap();
-    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+    std::fs::copy(
+        file("hf_tiny/model.safetensors"),
+        folder.path().join("model.safetensors"),
+    )
+    .unwrap();
+    std::fs::write(
+        folder.path().join("config.json"),
+        r#"{"model_type": "bert"}"#,
+    )
+    .unwrap();
     let error = read(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("config.json") && error.contains("bert"), "{error}");
+    assert!(
+        error.contains("config.json") && error.contains("bert"),
+        "{error}"
+    );
     std::fs::write(folder.path().join("config.json"), "{").unwrap();
     assert!(read(folder.path()).is_err());
     std::fs::remove_file(folder.path().join("config.json")).unwrap();

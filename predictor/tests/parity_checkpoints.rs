@@ -71,7 +71,9 @@ fn run_mask_predictor(
     config: &MaskPredictorConfig,
     tokens: &Tensor,
 ) -> Tensor {
-    let tensors = checkpoint.tensors(Part::MaskPredictor, &config.layout()).unwrap();
+    let tensors = checkpoint
+        .tensors(Part::MaskPredictor, &config.layout())
+        .unwrap();
     let predictor = MaskPredictor::new(config, builder(&tensors)).unwrap();
     let seen = golden.tensor("in.masks_x").to_dtype(DType::U32).unwrap();
     let masked = golden.tensor("in.masks_y").to_dtype(DType::U32).unwrap();
@@ -108,7 +110,10 @@ fn parity_09_pretraining() {
     let golden = Golden::read();
     let checkpoint = Checkpoint::open(golden.dir.join("pretrain_style.pt")).unwrap();
     assert!(
-        checkpoint.ignored().iter().any(|n| n.ends_with("pos_embed")),
+        checkpoint
+            .ignored()
+            .iter()
+            .any(|n| n.ends_with("pos_embed")),
         "pos_embed is reported as ignored"
     );
     let (config, x) = (golden.encoder(), golden.tensor("in.x"));
@@ -127,7 +132,11 @@ fn parity_09_hugging_face() {
     assert_eq!(checkpoint.format(), Format::HuggingFace);
     let architecture = checkpoint.architecture().unwrap();
     let config = architecture.encoder.as_ref().unwrap().config.clone();
-    assert_eq!(config, golden.encoder(), "config.json says the architecture");
+    assert_eq!(
+        config,
+        golden.encoder(),
+        "config.json says the architecture"
+    );
     let tokens = run_encoder(&checkpoint, Part::Encoder, &config, golden.tensor("in.x"));
     golden.close("hf.last_hidden_state", &tokens, TOLERANCE);
     let config = architecture.mask_predictor.as_ref().unwrap().config.clone();
@@ -148,7 +157,10 @@ fn parity_09_architectures_are_read_off_the_tensors() {
     assert_eq!(encoder.patch_size, expected.0.patch_size);
     assert_eq!(encoder.tubelet_size, expected.0.tubelet_size);
     let predictor = architecture.predictor.clone().unwrap().config;
-    assert_eq!(layout::predictor(&predictor), layout::predictor(&expected.1));
+    assert_eq!(
+        layout::predictor(&predictor),
+        layout::predictor(&expected.1)
+    );
     for (part, audit) in checkpoint.audit_all(&architecture) {
         assert!(audit.is_clean(), "{part}: {audit}");
     }
@@ -167,7 +179,11 @@ fn parity_09_converted_to_a_model_folder() {
         action_space: Default::default(),
     };
     let x = golden.tensor("in.x");
-    for (dtype, tolerance) in [(DType::F32, TOLERANCE), (DType::F16, 2e-2), (DType::BF16, 1e-1)] {
+    for (dtype, tolerance) in [
+        (DType::F32, TOLERANCE),
+        (DType::F16, 2e-2),
+        (DType::BF16, 1e-1),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("model");
         checkpoint::convert(&checkpoint, &config, Part::Encoder, dtype, &folder).unwrap();

@@ -85,8 +85,7 @@ fn parity_10_franka_trajectory() {
         println!("skipped: the official trajectory is not here");
         return;
     }
-    let description: Value =
-        serde_json::from_slice(&std::fs::read(&description).unwrap()).unwrap();
+    let description: Value = serde_json::from_slice(&std::fs::read(&description).unwrap()).unwrap();
     let trajectory = Trajectory::read(&npz).unwrap();
     let states: Vec<[f64; 7]> = serde_json::from_value(description["states"].clone()).unwrap();
     assert_eq!(trajectory.frames.len(), states.len());

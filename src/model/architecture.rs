@@ -105,8 +105,8 @@ impl ArchitectureArgs {
 pub(super) fn read(path: &Path) -> Result<Architecture> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading the architecture from {}", path.display()))?;
-    let value: Value = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no JSON", path.display()))?;
+    let value: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
     let encoder: Option<EncoderConfig> = part(path, &value, ["encoder", "encoder_config"])?;
     let Some(encoder) = encoder else {
         bail!(
@@ -114,8 +114,7 @@ pub(super) fn read(path: &Path) -> Result<Architecture> {
             path.display()
         );
     };
-    let predictor: Option<PredictorConfig> =
-        part(path, &value, ["predictor", "predictor_config"])?;
+    let predictor: Option<PredictorConfig> = part(path, &value, ["predictor", "predictor_config"])?;
     // The pre-training predictor shares its image and token sizes with the encoder.
     let mut value = value;
     if let Some(Value::Object(mask)) = value.get_mut("pretrain_predictor_config") {
@@ -124,8 +123,11 @@ pub(super) fn read(path: &Path) -> Result<Architecture> {
             mask.entry(key).or_insert_with(|| shared[key].clone());
         }
     }
-    let mask: Option<MaskPredictorConfig> =
-        part(path, &value, ["mask_predictor", "pretrain_predictor_config"])?;
+    let mask: Option<MaskPredictorConfig> = part(
+        path,
+        &value,
+        ["mask_predictor", "pretrain_predictor_config"],
+    )?;
     Ok(Architecture {
         encoder: Some(Inferred::configured(encoder)),
         predictor: predictor.map(Inferred::configured),

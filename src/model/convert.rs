@@ -32,7 +32,10 @@ pub(super) struct ConvertArgs {
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
     let checkpoint = Checkpoint::open(&args.source)?;
     let folder_name = args.out.file_name().unwrap_or_default().to_string_lossy();
-    let name = args.name.clone().unwrap_or_else(|| folder_name.into_owned());
+    let name = args
+        .name
+        .clone()
+        .unwrap_or_else(|| folder_name.into_owned());
     let mut config = args.architecture.model_config(&checkpoint, &name)?;
     let has = |part: Part| checkpoint.entries(part).is_some();
     let encoder = if args.target_encoder || !has(Part::Encoder) {

@@ -38,15 +38,23 @@ pub(super) fn run(args: &InitArgs) -> Result<()> {
     let entries = layout::encoder(&config.encoder)
         .into_iter()
         .chain(config.predictor.iter().flat_map(layout::predictor));
-    let total: usize = entries.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    let total: usize = entries
+        .map(|(_, shape)| shape.iter().product::<usize>())
+        .sum();
     // Hidden by itself where standard error is no terminal.
     let bar = ProgressBar::new(total as u64).with_style(
         ProgressStyle::with_template("{bar:40} {percent}% {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    checkpoint::init(&config, args.seed, args.dtype.dtype(), &args.out, |values| {
-        bar.inc(values as u64);
-    })?;
+    checkpoint::init(
+        &config,
+        args.seed,
+        args.dtype.dtype(),
+        &args.out,
+        |values| {
+            bar.inc(values as u64);
+        },
+    )?;
     bar.finish_and_clear();
     println!(
         "{}: {} random parameters from seed {} in {:.1} s",

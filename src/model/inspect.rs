@@ -61,7 +61,11 @@ fn sizes(checkpoint: &Checkpoint, part: Part) -> Sizes {
         bytes: 0,
         types: BTreeMap::new(),
     };
-    for entry in checkpoint.entries(part).into_iter().flat_map(|e| e.values()) {
+    for entry in checkpoint
+        .entries(part)
+        .into_iter()
+        .flat_map(|e| e.values())
+    {
         sizes.parameters += entry.elements();
         sizes.bytes += entry.elements() * entry.dtype.size_in_bytes();
         *sizes.types.entry(entry.dtype.as_str().into()).or_default() += 1;

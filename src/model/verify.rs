@@ -11,9 +11,7 @@ use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::checkpoint::{self, Architecture, Checkpoint, CheckpointError, Part};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::parameters::{Parameters, Tensors};
-use foresight_predictor::{
-    cpu_encoder, layout, Budget, EncoderConfig, ModelConfig, WorldModel,
-};
+use foresight_predictor::{cpu_encoder, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
 use serde_json::{json, Value};
 
 use super::architecture::ArchitectureArgs;
@@ -60,7 +58,13 @@ pub(super) fn run(args: &VerifyArgs) -> Result<()> {
         .iter()
         .map(|file| Ok((file.display().to_string(), checkpoint::sha256(file)?)))
         .collect::<Result<BTreeMap<_, _>, CheckpointError>>()?;
-    report(args, &checked, &forward, &hashes, started.elapsed().as_secs_f64());
+    report(
+        args,
+        &checked,
+        &forward,
+        &hashes,
+        started.elapsed().as_secs_f64(),
+    );
     Ok(())
 }
 
@@ -100,17 +104,28 @@ fn forward(
     let Some(config) = architecture.encoder.as_ref().map(|e| e.config.clone()) else {
         return skipped("the architecture of the encoder is not known");
     };
-    let predictor = tensors.remove(&Part::AcPredictor);
-    let pixels = pattern(&config);
-    let (latents, energy) = match (&architecture.predictor, predictor) {
-        (Some(predictor_config), Some(predictor)) if !predictor_config.config.use_extrinsics => {
-            let config = ModelConfig {
-                model_type: MODEL_TYPE.into(),
-                name: String::new(),
-                encoder: config,
-                predictor: Some(predictor_config.config.clone()),
-                action_space: Default::default(),
-            };
+    let predictor = tensors.remove(&Part::AcPredictor).zip(
+        architecture
+            .predictor
+            .as_ref()
+            .filter(|p| !p.config.use_extrinsics),
+    );
+    let config = ModelConfig {
+        model_type: MODEL_TYPE.into(),
+        name: String::new(),
+        encoder: config,
+        predictor: predictor.as_ref().map(|(_, p)| p.config.clone()),
+        action_space: Default::default(),
+    };
+    if let Err(problem) = config.validate() {
+        bail!(
+            "{}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size",
+            checkpoint.path().display()
+        );
+    }
+    let pixels = pattern(&config.encoder);
+    let (latents, energy) = match predictor {
+        Some((predictor, _)) => {
             let model = WorldModel::from_tensors(config, &encoder, &predictor)?;
             drop((encoder, predictor));
             let latents = model.encode_pixels(&pixels);
@@ -120,9 +135,13 @@ fn forward(
             let pose = Pose::from_array([0.5, 0.0, 0.2, std::f64::consts::PI, 0.0, 0.0, 0.0]);
             let energy = model.energy(context, &pose, goal, Budget::default());
             let energy = energy.energies(&ActionSequences::zeros(1, 1))?;
-            ([context.values.clone(), goal.values.clone()].concat(), energy.first().copied())
+            (
+                [context.values.clone(), goal.values.clone()].concat(),
+                energy.first().copied(),
+            )
         }
-        _ => {
+        None => {
+            let config = config.encoder;
             let parameters = Parameters::from_tensors(layout::encoder(&config), &encoder)?;
             drop(encoder);
             let latents = cpu_encoder::encode(&config, &parameters, &pixels, config.img_size);
@@ -136,7 +155,9 @@ fn forward(
         );
     }
     let mean = latents.iter().map(|v| v.abs()).sum::<f32>() / latents.len().max(1) as f32;
-    Ok(json!({"ran": true, "latent_mean_abs": mean, "latent_start": latents.get(..4), "energy": energy}))
+    Ok(
+        json!({"ran": true, "latent_mean_abs": mean, "latent_start": latents.get(..4), "energy": energy}),
+    )
 }
 
 /// Two frames of waves, `[2, 3, H, W]`: the same on every machine, different from each other.
@@ -166,7 +187,9 @@ fn report(
     if args.json {
         let parts: Vec<Value> = checked
             .iter()
-            .map(|(part, c)| json!({"part": part, "tensors": c.tensors, "parameters": c.parameters}))
+            .map(
+                |(part, c)| json!({"part": part, "tensors": c.tensors, "parameters": c.parameters}),
+            )
             .collect();
         let report = json!({
             "path": args.path, "ok": true, "parts": parts, "forward": forward,
@@ -185,7 +208,10 @@ fn report(
     match (forward["ran"].as_bool(), forward["energy"].as_f64()) {
         (Some(true), Some(energy)) => println!("a fixed input gives energy {energy:.6}"),
         (Some(true), None) => println!("a fixed input gives finite latents"),
-        _ => println!("not computed: {}", forward["why"].as_str().unwrap_or_default()),
+        _ => println!(
+            "not computed: {}",
+            forward["why"].as_str().unwrap_or_default()
+        ),
     }
     for (file, hash) in hashes {
         println!("sha256 {hash}  {file}");

@@ -19,6 +19,9 @@ const NUM_FRAMES: usize = 64;
 /// MLP ratio of ViT-g, which its rounded hidden width doesn't give back.
 const GIANT_MLP_RATIO: f64 = 48.0 / 11.0;
 
+/// Largest dimension that is believed.
+const WIDEST: usize = 1 << 20;
+
 /// An architecture read off tensors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inferred<C> {
@@ -150,8 +153,10 @@ pub(super) fn mask_predictor(
     })
 }
 
+/// A tensor's shape, unless it is beyond what any model has: an empty tensor may claim any.
 fn shape<'a>(tensors: &'a Tensors, name: &str) -> Option<&'a [usize]> {
-    tensors.get(name).map(|e| e.shape.as_slice())
+    let shape = tensors.get(name)?.shape.as_slice();
+    shape.iter().all(|d| *d <= WIDEST).then_some(shape)
 }
 
 fn two_level(tensors: &Tensors) -> Option<(Stem, usize, usize, usize)> {

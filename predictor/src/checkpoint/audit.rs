@@ -112,9 +112,10 @@ impl fmt::Display for Audit {
         };
         list("missing", unmatched(&self.missing));
         list("unexpected", unmatched(&self.unexpected));
-        let shapes = self.misshapen.iter().map(|m| {
-            format!("{} is {:?} but must be {:?}", m.name, m.found, m.expected)
-        });
+        let shapes = self
+            .misshapen
+            .iter()
+            .map(|m| format!("{} is {:?} but must be {:?}", m.name, m.found, m.expected));
         list("wrong shape", shapes.collect());
         list("not a float", self.not_float.clone());
         write!(f, "{}", lines.join("\n"))

@@ -97,7 +97,10 @@ impl Span {
         if read != self.length {
             return Err(CheckpointError::damaged(
                 path,
-                format!("it ended {} bytes early while being read", self.length - read),
+                format!(
+                    "it ended {} bytes early while being read",
+                    self.length - read
+                ),
             ));
         }
         Ok(())
@@ -106,13 +109,7 @@ impl Span {
 
 /// Copies the elements of a strided view in row-major order. The caller has checked that the
 /// furthest element is inside `storage`.
-fn gather(
-    storage: &[u8],
-    size: usize,
-    shape: &[usize],
-    strides: &[usize],
-    out: &mut Vec<u8>,
-) {
+fn gather(storage: &[u8], size: usize, shape: &[usize], strides: &[usize], out: &mut Vec<u8>) {
     if shape.contains(&0) {
         return;
     }

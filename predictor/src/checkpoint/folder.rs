@@ -134,8 +134,7 @@ pub(super) fn write(
             shape,
         })
     };
-    let mut plan: Vec<Planned> =
-        prefixed("encoder", layout::encoder(&config.encoder)).collect();
+    let mut plan: Vec<Planned> = prefixed("encoder", layout::encoder(&config.encoder)).collect();
     if let Some(predictor) = &config.predictor {
         plan.extend(prefixed("predictor", layout::predictor(predictor)));
     }

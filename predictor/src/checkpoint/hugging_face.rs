@@ -56,7 +56,7 @@ impl Config {
 
     /// `None` for a model saved without its predictor.
     pub fn mask_predictor(&self) -> Option<MaskPredictorConfig> {
-        (self.pred_num_attention_heads > 0).then(|| MaskPredictorConfig {
+        (self.pred_num_attention_heads > 0).then_some(MaskPredictorConfig {
             img_size: [self.crop_size; 2],
             patch_size: self.patch_size,
             embed_dim: self.hidden_size,
@@ -112,9 +112,8 @@ pub(super) fn rename(
         let [Some(q), Some(k), Some(v)] = pieces else {
             return Err(format!("{name} lacks its query, key or value"));
         };
-        let entry = fuse(q, k, v).ok_or_else(|| {
-            format!("query, key and value of {name} differ in shape or type")
-        })?;
+        let entry = fuse(q, k, v)
+            .ok_or_else(|| format!("query, key and value of {name} differ in shape or type"))?;
         parts.entry(part).or_default().insert(name, entry);
     }
     Ok(parts)
@@ -144,10 +143,13 @@ fn official(part: Part, name: &str) -> String {
 
 /// The fused name of a query, key or value tensor, and its place in it.
 fn qkv(name: &str) -> Option<(String, usize)> {
-    ["query", "key", "value"].iter().enumerate().find_map(|(i, part)| {
-        let (before, after) = name.split_once(&format!(".attn.{part}."))?;
-        Some((format!("{before}.attn.qkv.{after}"), i))
-    })
+    ["query", "key", "value"]
+        .iter()
+        .enumerate()
+        .find_map(|(i, part)| {
+            let (before, after) = name.split_once(&format!(".attn.{part}."))?;
+            Some((format!("{before}.attn.qkv.{after}"), i))
+        })
 }
 
 fn fuse(q: Entry, k: Entry, v: Entry) -> Option<Entry> {
@@ -165,8 +167,7 @@ fn fuse(q: Entry, k: Entry, v: Entry) -> Option<Entry> {
 
 /// `[M, 1, 1, D]` to `M` tensors `[1, 1, D]`.
 fn mask_tokens(entry: &Entry) -> Result<Vec<Entry>, String> {
-    let ([count, 1, 1, width], [Piece::Dense(span)]) = (&entry.shape[..], &entry.pieces[..])
-    else {
+    let ([count, 1, 1, width], [Piece::Dense(span)]) = (&entry.shape[..], &entry.pieces[..]) else {
         return Err(format!(
             "predictor.embeddings.mask_tokens is {:?}, not [tokens, 1, 1, width]",
             entry.shape
@@ -203,7 +204,10 @@ mod tests {
             name(Part::MaskPredictor, "layer.0.mlp.fc1.weight"),
             "predictor_blocks.0.mlp.fc1.weight"
         );
-        assert_eq!(name(Part::MaskPredictor, "proj.bias"), "predictor_proj.bias");
+        assert_eq!(
+            name(Part::MaskPredictor, "proj.bias"),
+            "predictor_proj.bias"
+        );
         assert_eq!(
             qkv("blocks.0.attn.key.bias"),
             Some(("blocks.0.attn.qkv.bias".into(), 1))

@@ -182,7 +182,10 @@ mod tests {
         }
         let full = preset("vitg-ac").unwrap();
         let count = |entries: Vec<crate::layout::Entry>| -> usize {
-            entries.iter().map(|(_, s)| s.iter().product::<usize>()).sum()
+            entries
+                .iter()
+                .map(|(_, s)| s.iter().product::<usize>())
+                .sum()
         };
         let encoder = count(crate::layout::encoder(&full.encoder));
         assert_eq!(encoder, 1_012_173_952);

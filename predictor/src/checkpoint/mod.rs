@@ -274,10 +274,9 @@ impl Architecture {
     /// Names and shapes of a part's parameters; none where the architecture has no such part.
     pub fn layout(&self, part: Part) -> Vec<layout::Entry> {
         match part {
-            Part::Encoder | Part::TargetEncoder => self
-                .encoder
-                .as_ref()
-                .map(|e| layout::encoder(&e.config)),
+            Part::Encoder | Part::TargetEncoder => {
+                self.encoder.as_ref().map(|e| layout::encoder(&e.config))
+            }
             Part::AcPredictor => self
                 .predictor
                 .as_ref()

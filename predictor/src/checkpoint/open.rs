@@ -69,7 +69,9 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, CheckpointError> 
     names
         .into_iter()
         .map(|name| {
-            let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
+            let plain = Path::new(name)
+                .file_name()
+                .is_some_and(|n| n == name.as_str());
             if plain {
                 Ok(folder.join(name))
             } else {
@@ -179,8 +181,12 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Che
 }
 
 fn torch_file(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let is_network =
-        |key: &str| matches!(key, "encoder" | "predictor" | "target_encoder" | "ema_encoder");
+    let is_network = |key: &str| {
+        matches!(
+            key,
+            "encoder" | "predictor" | "target_encoder" | "ema_encoder"
+        )
+    };
     let file = torch::index(path, is_network)?;
     let mut checkpoint = Checkpoint {
         path: path.to_path_buf(),
@@ -282,7 +288,9 @@ fn sort_flat(checkpoint: &mut Checkpoint, tensors: BTreeMap<String, Entry>) {
         tensors.insert(rest.to_owned(), entry);
     }
     if !predictor.is_empty() {
-        checkpoint.parts.insert(predictor_kind(&predictor), predictor);
+        checkpoint
+            .parts
+            .insert(predictor_kind(&predictor), predictor);
     }
     if !plain.is_empty() {
         let is_predictor = plain.keys().any(|n| n.starts_with("predictor_"));

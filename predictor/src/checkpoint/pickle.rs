@@ -144,12 +144,12 @@ impl Machine<'_> {
     /// One opcode; the root once it says stop.
     fn step(&mut self) -> Result<Option<Id>, String> {
         match self.byte()? {
-            0x80 => drop(self.byte()?), // protocol
+            0x80 => drop(self.byte()?),  // protocol
             0x95 => drop(self.take(8)?), // frame
             b'.' => return self.pop().map(Some),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.pop_to_mark()?),
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -207,7 +207,7 @@ impl Machine<'_> {
             }
             b']' | 0x8f => self.push(Node::List(Vec::new()))?,
             b'l' | 0x91 => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Node::List(items))?;
             }
             b'a' => {
@@ -215,12 +215,12 @@ impl Machine<'_> {
                 self.extend(vec![item])?;
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.extend(items)?;
             }
             b')' => self.push(Node::Tuple(Vec::new()))?,
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Node::Tuple(items))?;
             }
             count @ 0x85..=0x87 => {
@@ -231,7 +231,7 @@ impl Machine<'_> {
             }
             b'}' => self.push(Node::Dict(Vec::new()))?,
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.push(Node::Dict(pairs(&items)?))?;
             }
             b's' => {
@@ -240,7 +240,7 @@ impl Machine<'_> {
                 self.insert(&[key, value])?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.insert(&items)?;
             }
             b'c' => {
@@ -382,7 +382,7 @@ impl Machine<'_> {
         self.stack.last().copied().ok_or_else(|| EMPTY.into())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("no mark")?;
         if mark > self.stack.len() {
             return Err(EMPTY.into());

@@ -138,9 +138,11 @@ fn read_member(
         )));
     }
     let mut bytes = Vec::new();
-    member
-        .read_to_end(&mut bytes)
-        .map_err(|e| damaged(format!("its description of the tensors can't be read ({e})")))?;
+    member.read_to_end(&mut bytes).map_err(|e| {
+        damaged(format!(
+            "its description of the tensors can't be read ({e})"
+        ))
+    })?;
     Ok(bytes)
 }
 
@@ -362,10 +364,10 @@ fn locate(
 }
 
 fn is_dense(shape: &[usize], strides: &[usize]) -> bool {
-    let mut expected = 1;
+    let mut expected = 1usize;
     shape.iter().zip(strides).rev().all(|(d, s)| {
         let dense = *d <= 1 || *s == expected;
-        expected *= d;
+        expected = expected.saturating_mul(*d);
         dense
     })
 }
@@ -393,7 +395,13 @@ mod tests {
             offset: 100,
             bytes: 4 * 12,
         };
-        locate(DType::F32, storage, offset, shape.to_vec(), strides.to_vec())
+        locate(
+            DType::F32,
+            storage,
+            offset,
+            shape.to_vec(),
+            strides.to_vec(),
+        )
     }
 
     #[test]
@@ -414,5 +422,7 @@ mod tests {
         assert!(at(0, &[usize::MAX, 2], &[1, 1]).is_err());
         assert!(at(0, &[1 << 30, 1 << 20], &[0, 0]).is_err());
         assert_eq!(at(12, &[0, 4], &[4, 1]).unwrap().elements(), 0);
+        let empty = at(0, &[0, 1 << 40, 1 << 40], &[1, 1, 1]).unwrap();
+        assert_eq!(empty.elements(), 0);
     }
 }
