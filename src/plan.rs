@@ -318,8 +318,8 @@ mod tests {
 
     #[test]
     fn a_state_is_seven_finite_numbers_with_a_gripper_in_range() {
-        let pose = parse_state("0.5, -0.1,0.2,3.14,0,-1.5,1").unwrap();
-        assert_eq!(pose.to_array(), [0.5, -0.1, 0.2, 3.14, 0.0, -1.5, 1.0]);
+        let pose = parse_state("0.5, -0.1,0.2,3.25,0,-1.5,1").unwrap();
+        assert_eq!(pose.to_array(), [0.5, -0.1, 0.2, 3.25, 0.0, -1.5, 1.0]);
         for bad in [
             "",
             "1,2,3",
