@@ -2,14 +2,14 @@
 //!
 //! Pure geometry, but the same geometry the physics produces: the hand takes an object at
 //! [`Object::grasp_height_m`](crate::scene::Object::grasp_height_m) with the fingers
-//! [`Object::grasp_width_m`](crate::scene::Object::grasp_width_m) apart and turns it square to
-//! its pads.
+//! [`Object::grasp_width_m`](crate::scene::Object::grasp_width_m) apart, and the rubber pads keep
+//! it turned as it stood. A test compares both.
 
 use foresight_planner::Pose;
 use serde::{Deserialize, Serialize};
 
 use crate::gripper::closedness;
-use crate::scene::{Object, ObjectKind, Scene};
+use crate::scene::{Object, Scene};
 
 /// The hand's height over the object when it hovers, TCP above the object's top, m.
 pub const HOVER_M: f64 = 0.06;
@@ -121,7 +121,7 @@ fn holding(scene: &Scene, xy_m: [f64; 2], bottom_m: f64) -> GoalState {
     GoalState {
         arm: Pose {
             position_m: [xy_m[0], xy_m[1], bottom_m + scene.object.grasp_height_m()],
-            gripper: closedness(scene.object.grasp_width_m()),
+            gripper: closedness(scene.object.grasp_width_m(scene.start.yaw_rad)),
             ..scene.start.pose()
         },
         object: Some(in_hand(scene, xy_m, bottom_m)),
@@ -134,14 +134,8 @@ fn standing(object: &Object) -> ObjectPose {
     ObjectPose::upright([x, y, object.size_m[2] / 2.0], object.yaw_rad)
 }
 
-/// The object as the hand has turned it: a box square to the pads, a cup by the nearest flat piece.
+/// The object as the hand carries it: rubber pads keep it turned as it stood.
 fn in_hand(scene: &Scene, [x, y]: [f64; 2], bottom_m: f64) -> ObjectPose {
     let object = &scene.object;
-    let period = match object.kind {
-        ObjectKind::Box => std::f64::consts::FRAC_PI_2,
-        ObjectKind::Cup => std::f64::consts::TAU / crate::objects::CUP_SEGMENTS as f64,
-    };
-    let off = object.yaw_rad - scene.start.yaw_rad;
-    let yaw_rad = scene.start.yaw_rad + (off / period).round() * period;
-    ObjectPose::upright([x, y, bottom_m + object.size_m[2] / 2.0], yaw_rad)
+    ObjectPose::upright([x, y, bottom_m + object.size_m[2] / 2.0], object.yaw_rad)
 }

