@@ -4,7 +4,7 @@ use anyhow::{bail, Context, Result};
 use candle_core::DType;
 use clap::Args;
 use foresight_datasets::{EpisodeSet, LoadOptions, Split};
-use foresight_predictor::checkpoint;
+use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::encoder_trainer::layout_with_heads;
@@ -66,7 +66,7 @@ pub fn run(args: PretrainArgs) -> Result<()> {
         }
     }
     let mut parameters = Parameters::zeros(layout_with_heads(&recipe.encoder));
-    initialise(&mut parameters, recipe.optimisation.seed);
+    initialise(&mut parameters, Part::Encoder, recipe.optimisation.seed);
     let mut task = Pretraining {
         trainer: EncoderTrainer::new(recipe.encoder.clone(), parameters, recipe.objectives),
         recipe: &recipe,

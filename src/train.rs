@@ -4,6 +4,7 @@ use anyhow::{bail, Context, Result};
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
 use foresight_datasets::{ClipSampler, EpisodeSet, LoadOptions, Split, Window, WindowWeights};
+use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::encoder_trainer::normalised_pixels;
 use foresight_predictor::train::init::{initialise, start_at_persistence};
@@ -54,7 +55,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
     let persistence = held_out.persistence();
 
     let mut parameters = Parameters::zeros(layout::predictor(&predictor));
-    initialise(&mut parameters, recipe.optimisation.seed);
+    initialise(&mut parameters, Part::AcPredictor, recipe.optimisation.seed);
     if recipe.start_at_persistence && !start_at_persistence(&mut parameters) {
         bail!(
             "start_at_persistence needs predictor_embed_dim = {}, the encoder's width",

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{roll, Budget, Start};
 use foresight_predictor::train::encoder_trainer::layout_with_heads;
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rope: Default::default(),
     };
     let mut parameters = Parameters::zeros(layout::predictor(&predictor));
-    initialise(&mut parameters, 1);
+    initialise(&mut parameters, Part::AcPredictor, 1);
     println!("predictor: {} parameters", parameters.values().len());
     let latent: Vec<f32> = (0..16 * 128).map(|i| (i as f32 * 0.37).sin()).collect();
     let start = Start {
@@ -54,9 +55,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let sequences = ActionSequences::zeros(800, horizon);
         for round in 0..3 {
             let clock = Instant::now();
-            let sum: f32 = roll(&predictor, &parameters, &start, &sequences, Budget::default(), |l| l[0])
-                .iter()
-                .sum();
+            let sum: f32 = roll(
+                &predictor,
+                &parameters,
+                &start,
+                &sequences,
+                Budget::default(),
+                |l| l[0],
+            )
+            .iter()
+            .sum();
             println!(
                 "800 samples, horizon {horizon}, round {round}: {:.0} ms (check {sum:.3})",
                 clock.elapsed().as_secs_f64() * 1e3
@@ -85,10 +93,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let mut parameters = Parameters::zeros(layout_with_heads(&encoder));
-    initialise(&mut parameters, 1);
+    initialise(&mut parameters, Part::Encoder, 1);
     let mut trainer = EncoderTrainer::new(encoder, parameters, Objectives::default());
     let batch = EncoderBatch {
-        frames: (0..128 * 64 * 64 * 3).map(|i| (i * 7919 % 251) as u8).collect(),
+        frames: (0..128 * 64 * 64 * 3)
+            .map(|i| (i * 7919 % 251) as u8)
+            .collect(),
         states: vec![[0.1; 7]; 128],
         objects: Vec::new(),
     };

@@ -194,7 +194,9 @@ impl ModelConfig {
         positive("encoder.tubelet_size", e.tubelet_size)?;
         heads("encoder", e.embed_dim, e.num_heads)?;
         grid("encoder", e.img_size, e.patch_size)?;
-        if e.stem == Stem::TwoLevel && (e.patch_size % 2 != 0 || e.embed_dim % 2 != 0) {
+        if e.stem == Stem::TwoLevel
+            && !(e.patch_size.is_multiple_of(2) && e.embed_dim.is_multiple_of(2))
+        {
             return Err(
                 "encoder.patch_size and encoder.embed_dim must be even for the two_level stem"
                     .into(),
@@ -230,7 +232,7 @@ fn positive(field: &str, value: usize) -> Result<(), String> {
 }
 
 fn heads(network: &str, width: usize, heads: usize) -> Result<(), String> {
-    if heads == 0 || width == 0 || width % heads != 0 {
+    if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
         return Err(format!(
             "{network}: a width of {width} can't be cut into {heads} heads"
         ));
@@ -239,7 +241,11 @@ fn heads(network: &str, width: usize, heads: usize) -> Result<(), String> {
 }
 
 fn grid(network: &str, [height, width]: [usize; 2], patch: usize) -> Result<(), String> {
-    if height < patch || width < patch || height % patch != 0 || width % patch != 0 {
+    if height < patch
+        || width < patch
+        || !height.is_multiple_of(patch)
+        || !width.is_multiple_of(patch)
+    {
         return Err(format!(
             "{network}: img_size {height}×{width} is not a whole number of {patch} px patches"
         ));

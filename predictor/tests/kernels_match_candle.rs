@@ -8,6 +8,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use foresight_predictor::block::Block;
+use foresight_predictor::checkpoint::Part;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::kernels::BlockShape;
 use foresight_predictor::parameters::Parameters;
@@ -53,7 +54,7 @@ fn forward_and_gradients_agree() {
     {
         let shape = BlockShape { dim, heads, hidden };
         let mut parameters = Parameters::zeros(entries(shape));
-        initialise(&mut parameters, case as u64);
+        initialise(&mut parameters, Part::Encoder, case as u64);
         // Far from the initial distribution, so that every path matters.
         for (i, v) in parameters.values_mut().iter_mut().enumerate() {
             *v = *v * 4.0 + (i as f32 * 0.37).sin() * 0.1;
@@ -116,10 +117,20 @@ fn forward_and_gradients_agree() {
         let scale = |v: &[f32]| v.iter().fold(1f32, |m, x| m.max(x.abs()));
         let label = |what: &str| format!("case {case}: {what}");
         let wanted = values(&expected);
-        close(&label("output"), &values(&got), &wanted, 2e-5 * scale(&wanted));
+        close(
+            &label("output"),
+            &values(&got),
+            &wanted,
+            2e-5 * scale(&wanted),
+        );
         let wanted = values(expected_gradients.get(&reference_x).unwrap());
         let got = values(gradients.get(&our_x).unwrap());
-        close(&label("gradient of x"), &got, &wanted, 3e-5 * scale(&wanted));
+        close(
+            &label("gradient of x"),
+            &got,
+            &wanted,
+            3e-5 * scale(&wanted),
+        );
         let parameters = shared.parameters.read().unwrap();
         let ours = shared.gradients.lock().unwrap();
         for (name, var) in &vars {

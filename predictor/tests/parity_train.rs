@@ -61,7 +61,12 @@ fn parity_train_losses_and_gradients() {
         close("losses", &got, &fixture.vec("out.step1.losses"), 5e-6);
         let z_tf = values(&predictions.teacher_forced);
         close("z_tf", &z_tf, &fixture.vec("out.z_tf"), 5e-5);
-        close("z_ar", &values(&predictions.rollout), &fixture.vec("out.z_ar"), 5e-5);
+        close(
+            "z_ar",
+            &values(&predictions.rollout),
+            &fixture.vec("out.z_ar"),
+            5e-5,
+        );
         let parameters = main.learner().parameters().unwrap();
         let gradients = main.learner().gradients().unwrap();
         for (name, _) in parameters.entries() {
@@ -73,7 +78,12 @@ fn parity_train_losses_and_gradients() {
             let mut trainer = trainer(&fixture, variant);
             let (losses, _) = trainer.compute_gradients(&batch(&fixture)).unwrap();
             let got = [losses.teacher_forced, losses.rollout, losses.total].map(|v| v as f32);
-            close(name, &got, &fixture.vec(&format!("out.{name}.losses")), 5e-6);
+            close(
+                name,
+                &got,
+                &fixture.vec(&format!("out.{name}.losses")),
+                5e-6,
+            );
             let parameters = trainer.learner().parameters().unwrap();
             let gradients = trainer.learner().gradients().unwrap();
             let norms = fixture.vec(&format!("out.{name}.grad_norms"));
@@ -104,7 +114,12 @@ fn parity_train_adamw_steps() {
         for step in 1..=fixture.json["n_steps"].as_u64().unwrap() as usize {
             let rate = schedule.rate(step - 1);
             let expected = fixture.vec(&format!("out.step{step}.lr_wd"));
-            close("rate and decay", &[rate as f32, decay as f32], &expected, 1e-9);
+            close(
+                "rate and decay",
+                &[rate as f32, decay as f32],
+                &expected,
+                1e-9,
+            );
             trainer.compute_gradients(&batch(&fixture)).unwrap();
             if step == 1 {
                 first_gradients = trainer.learner().gradients().unwrap().clone();

@@ -106,7 +106,7 @@ pub fn init(
 }
 
 /// Initial values of one parameter.
-fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
     if name.ends_with(".bias") {
         return vec![0.0; count];
     }

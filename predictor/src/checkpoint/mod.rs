@@ -16,7 +16,7 @@ mod entry;
 mod error;
 mod folder;
 mod hugging_face;
-mod init;
+pub(crate) mod init;
 mod open;
 mod pickle;
 mod safetensors_file;

@@ -106,8 +106,7 @@ impl Learner {
             .write()
             .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
         let values = parameters.values_mut();
-        self.optimiser
-            .step(values, &gradients, rate, weight_decay);
+        self.optimiser.step(values, &gradients, rate, weight_decay);
         Ok(norm)
     }
 }

@@ -13,8 +13,8 @@ use crate::encoder::normalise_latent;
 use crate::kernels::attention::Visibility;
 use crate::layout;
 use crate::parameters::Parameters;
-use crate::train::leaves::Leaves;
 use crate::train::learner::Learner;
+use crate::train::leaves::Leaves;
 use crate::train::trunk::Trunk;
 
 /// What the loss is made of.

@@ -47,8 +47,7 @@ pub fn save(path: &Path, learner: &Learner, step: usize, best: f64) -> Result<()
         ("updates".to_owned(), updates.to_string()),
         ("best".to_owned(), best.to_string()),
     ]);
-    let encoded =
-        safetensors::serialize(views, Some(metadata)).map_err(|e| file_error(path, e))?;
+    let encoded = safetensors::serialize(views, Some(metadata)).map_err(|e| file_error(path, e))?;
     let temporary = path.with_extension("tmp");
     let io = |source| PredictorError::Io {
         path: path.to_path_buf(),
