@@ -18,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{EncoderConfig, Stem};
 use crate::cpu_encoder::patch_rows;
-use crate::encoder::normalise_latent;
+use crate::encoder::LATENT_EPS;
 use crate::kernels::attention::Visibility;
 use crate::layout::{self, Entry};
 use crate::parameters::Parameters;
 use crate::rope::RopeTable;
 use crate::train::learner::Learner;
+use crate::train::norm::normalise;
 use crate::train::leaves::Leaves;
 use crate::train::trunk::Trunk;
 use crate::transform::{MEAN, STD};
@@ -280,7 +281,7 @@ impl EncoderTrainer {
         };
         let x = x.reshape((b, n, d))?;
         let x = trunk.forward(self.learner.shared(), &x, &self.rope, Visibility::All)?;
-        normalise_latent(&leaves.layer_norm("norm", &x)?)
+        normalise(&leaves.layer_norm("norm", &x)?, LATENT_EPS)
     }
 
     /// What the decoders draw: `[B, N, 3·side²]`, averaged over small squares.

@@ -6,8 +6,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module};
 
-use crate::block::{normalise, NORM_EPS};
+use crate::block::NORM_EPS;
 use crate::parameters::Parameters;
+use crate::train::norm::normalise;
 
 /// Fresh variables for one forward and backward pass; their gradients are read back into the
 /// flat buffer. Made anew each step, so no graph survives it.

@@ -10,6 +10,7 @@ pub mod encoder_trainer;
 pub mod init;
 pub mod learner;
 pub mod leaves;
+pub mod norm;
 pub mod predictor_trainer;
 pub mod recipe;
 pub mod run;

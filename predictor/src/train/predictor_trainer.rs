@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ac_predictor::rope_table;
 use crate::config::PredictorConfig;
-use crate::encoder::normalise_latent;
+use crate::encoder::LATENT_EPS;
 use crate::kernels::attention::Visibility;
 use crate::layout;
 use crate::parameters::Parameters;
 use crate::train::learner::Learner;
+use crate::train::norm::normalise;
 use crate::train::leaves::Leaves;
 use crate::train::trunk::Trunk;
 
@@ -238,6 +239,6 @@ impl PredictorTrainer {
             .narrow(2, condition, n)?
             .reshape((b, steps * n, d))?;
         let normed = leaves.layer_norm("predictor_norm", &patches)?;
-        normalise_latent(&leaves.linear("predictor_proj", &normed)?)
+        normalise(&leaves.linear("predictor_proj", &normed)?, LATENT_EPS)
     }
 }
