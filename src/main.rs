@@ -1,2 +1,77 @@
 //! The `foresight` command line: one subcommand a file.
-fn main() {}
+//!
+//! Exit codes: 0 when what was asked for was done (for `run`: the task was achieved), 1 when a
+//! task was not achieved, 2 for bad input (arguments, files), 3 when a robot or a model failed.
+
+mod dataset;
+mod eval;
+mod exit;
+mod model;
+mod plan;
+mod pretrain;
+mod record;
+mod run;
+mod scenario;
+mod sim;
+mod train;
+mod training;
+mod worlds;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Plans a Franka arm's motions in the latent space of V-JEPA 2-AC.
+///
+/// Exit codes: 0 done (for `run`: task achieved), 1 task not achieved, 2 bad input, 3 robot or
+/// model error. Progress and logs go to standard error (RUST_LOG sets their level); with --json
+/// standard output is one JSON object.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a scenario: plan, move, look again, until its sub-goals are worked through.
+    Run(run::RunArgs),
+    /// Play many unseen scenes of a scenario in virtual time and count successes.
+    Eval(eval::EvalArgs),
+    /// One decision from images on disk.
+    Plan(plan::PlanArgs),
+    /// Record scripted demonstrations in the simulator.
+    Record(record::RecordArgs),
+    /// Train an encoder on recorded frames.
+    Pretrain(pretrain::PretrainArgs),
+    /// Train an action-conditioned predictor on a frozen encoder.
+    Train(train::TrainArgs),
+    /// List, check and summarise recorded episodes.
+    Dataset(dataset::DatasetArgs),
+    /// Look into, convert, check and make models.
+    Model(model::ModelArgs),
+    /// Check scenario files, or print their JSON schema.
+    Scenario(scenario::ScenarioArgs),
+    /// Serve the simulator on franka-node's and franka-cam's zenoh keys.
+    Sim(sim::SimArgs),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match Cli::parse().command {
+        Command::Run(args) => return exit::with(run::run(args)),
+        Command::Eval(args) => eval::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Dataset(args) => dataset::run(args),
+        Command::Model(args) => model::run(args),
+        Command::Scenario(args) => scenario::run(args),
+        Command::Sim(args) => sim::run(args),
+    };
+    exit::with(done.map(|()| true))
+}

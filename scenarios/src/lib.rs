@@ -1,1 +1,31 @@
 //! Scenario files, the runner, success checks, the run folder.
+//!
+//! A file becomes a [`LoadedScenario`], that and a seed an [`Instance`] (scene, goals, limits);
+//! [`run`] plays it once and leaves a run folder, [`evaluate`] plays many in virtual time. In
+//! both, [`episode`] connects the planner's control loop with an arm and a [`World`].
+
+pub mod animation;
+pub mod cell;
+pub mod check;
+pub mod demonstrate;
+pub mod episode;
+pub mod evaluate;
+pub mod folder;
+pub mod instance;
+pub mod judge;
+pub mod load;
+pub mod oracle;
+pub mod planner;
+pub mod problem;
+pub mod run;
+pub mod scenario;
+pub mod schema;
+pub mod world;
+
+pub use evaluate::{evaluate, Evaluation, EvaluationOptions};
+pub use instance::Instance;
+pub use load::LoadedScenario;
+pub use problem::{Problem, ScenarioError};
+pub use run::{run, RunError, RunOptions, RunResult};
+pub use scenario::Scenario;
+pub use world::{World, WorldSource};

@@ -1,0 +1,55 @@
+//! An episode as an animated picture: what the camera saw beside the goal pursued.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::imageops::{overlay, resize, FilterType};
+use image::{Delay, Frame, ImageError, Rgb, RgbImage, RgbaImage};
+
+/// Side of each of the two panels, px.
+pub const PANEL_PX: u32 = 192;
+/// Space around the panels, px.
+const MARGIN_PX: u32 = 6;
+/// How long a step is shown, and the last one, ms.
+const STEP_MS: u32 = 350;
+const LAST_MS: u32 = 2500;
+/// Quantiser speed of the GIF encoder, 1 (best) to 30 (fastest).
+const SPEED: i32 = 10;
+
+/// Camera and goal side by side.
+pub fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
+    let width = 2 * PANEL_PX + 3 * MARGIN_PX;
+    let mut canvas = RgbImage::from_pixel(width, PANEL_PX + 2 * MARGIN_PX, Rgb([24, 24, 26]));
+    for (i, image) in [camera, goal].into_iter().enumerate() {
+        let side = resize(image, PANEL_PX, PANEL_PX, FilterType::CatmullRom);
+        let x = MARGIN_PX + i as u32 * (PANEL_PX + MARGIN_PX);
+        overlay(&mut canvas, &side, i64::from(x), i64::from(MARGIN_PX));
+    }
+    canvas
+}
+
+/// Writes the panels as an endless GIF.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn write_gif(path: &Path, panels: &[RgbImage]) -> Result<(), ImageError> {
+    let mut encoder = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), SPEED);
+    encoder.set_repeat(Repeat::Infinite)?;
+    for (i, panel) in panels.iter().enumerate() {
+        let rgba: RgbaImage = image::DynamicImage::ImageRgb8(panel.clone()).to_rgba8();
+        let ms = if i + 1 == panels.len() {
+            LAST_MS
+        } else {
+            STEP_MS
+        };
+        encoder.encode_frame(Frame::from_parts(
+            rgba,
+            0,
+            0,
+            Delay::from_numer_denom_ms(ms, 1),
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Where an episode takes place: an arm, and the truth about its surroundings when there is one.
+
+use std::time::Duration;
+
+use foresight_planner::mpc::Plant;
+use foresight_planner::{Action, Pose};
+use foresight_robot::{
+    Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
+    VirtualArmConfig, ZenohArm, ZenohArmConfig,
+};
+use foresight_sim::{Simulator, Truth};
+use image::RgbImage;
+
+use crate::instance::Instance;
+use crate::run::RunError;
+use crate::scenario::RobotKind;
+
+/// An arm with its surroundings.
+pub enum Cell {
+    /// A simulator in virtual time.
+    Virtual(Box<VirtualArm>),
+    /// A simulator in real time, driven over zenoh.
+    Served {
+        /// The client; dropped first, so that it says goodbye to a living server.
+        arm: Box<ZenohArm>,
+        /// The simulator behind franka-node's keys.
+        server: SimServer,
+    },
+    /// A real arm.
+    Real(Box<ZenohArm>),
+}
+
+impl Cell {
+    /// A simulator in virtual time: the same bits every time.
+    ///
+    /// # Errors
+    /// [`RunError`] when the scene can't be set up.
+    pub fn in_virtual_time(instance: &Instance) -> Result<Self, RunError> {
+        let scenario = &instance.loaded.scenario;
+        let mut simulator = Simulator::new(scene(instance)?)?;
+        instance.prepare(&mut simulator)?;
+        let config = VirtualArmConfig {
+            frame_width: scenario.camera.width_px,
+            frame_height: scenario.camera.height_px,
+            ..VirtualArmConfig::default()
+        };
+        let arm = VirtualArm::with_simulator(simulator, scenario.safety, config)?;
+        Ok(Cell::Virtual(Box::new(arm)))
+    }
+
+    /// The scenario's own arm: a simulator served over zenoh in real time, or a real one.
+    ///
+    /// # Errors
+    /// [`RunError`] when the scene can't be set up or the arm can't be reached.
+    pub fn in_real_time(instance: &Instance) -> Result<Self, RunError> {
+        let scenario = &instance.loaded.scenario;
+        match scenario.robot.kind {
+            RobotKind::Franka => {
+                let config = scenario.robot.franka.clone().unwrap_or_default();
+                Ok(Cell::Real(Box::new(ZenohArm::connect(
+                    config,
+                    scenario.safety,
+                )?)))
+            }
+            RobotKind::Sim => {
+                let config = server_config(instance);
+                let server = SimServer::start(scene(instance)?, &config)?;
+                server.with_simulator_mut(|simulator| instance.prepare(simulator))?;
+                let client = ZenohArmConfig {
+                    arm: config.arm.clone(),
+                    camera: config.camera.clone(),
+                    link: server.link(),
+                    ..ZenohArmConfig::default()
+                };
+                let arm = Box::new(ZenohArm::connect(client, scenario.safety)?);
+                Ok(Cell::Served { arm, server })
+            }
+        }
+    }
+
+    /// The arm.
+    pub fn arm(&mut self) -> &mut dyn Arm {
+        match self {
+            Cell::Virtual(arm) => arm.as_mut(),
+            Cell::Served { arm, .. } | Cell::Real(arm) => arm.as_mut(),
+        }
+    }
+
+    /// What really happened; `None` for a real arm.
+    pub fn truth(&self) -> Option<Truth> {
+        self.look(Simulator::truth)
+    }
+
+    /// A picture for people, smooth and larger than the camera's.
+    pub fn view(&self, side_px: u32) -> Option<RgbImage> {
+        let frame = self.look(|simulator| simulator.render_smooth(side_px, side_px, 2))?;
+        RgbImage::from_raw(frame.width, frame.height, frame.data)
+    }
+
+    /// Lets time pass, so that what moves comes to rest.
+    ///
+    /// # Errors
+    /// [`RunError::Arm`] when the arm can't be kept still.
+    pub fn wait(&mut self, seconds: f64) -> Result<(), RunError> {
+        match self {
+            Cell::Virtual(arm) => arm.rest(seconds)?,
+            Cell::Served { arm, .. } | Cell::Real(arm) => {
+                let time = Duration::from_secs_f64(seconds);
+                arm.thinking(time + Duration::from_millis(500));
+                std::thread::sleep(time);
+            }
+        }
+        Ok(())
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Simulator) -> T) -> Option<T> {
+        match self {
+            Cell::Virtual(arm) => Some(look(arm.simulator())),
+            Cell::Served { server, .. } => Some(server.with_simulator(look)),
+            Cell::Real(_) => None,
+        }
+    }
+}
+
+/// The simulator's server as an instance wants it, on a free port of this machine.
+pub fn server_config(instance: &Instance) -> SimServerConfig {
+    let camera = instance.loaded.scenario.camera;
+    SimServerConfig {
+        // Checked to be at most 2048.
+        frame_width: camera.width_px.min(2048) as u16,
+        frame_height: camera.height_px.min(2048) as u16,
+        ..SimServerConfig::default()
+    }
+}
+
+fn scene(instance: &Instance) -> Result<&foresight_sim::Scene, RunError> {
+    instance.scene.as_ref().ok_or_else(|| {
+        RunError::Input(
+            "this scenario drives a real arm; only robot.kind = \"sim\" can be simulated".into(),
+        )
+    })
+}
+
+/// What became of one action, and of the world.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// What the arm says.
+    pub execution: Execution,
+    /// What the simulator knows.
+    pub truth: Option<Truth>,
+    /// A picture for people, when asked for.
+    pub view: Option<RgbImage>,
+}
+
+/// A [`Cell`] as the control loop sees it.
+pub struct CellPlant<'a> {
+    /// The cell.
+    pub cell: &'a mut Cell,
+    /// How long a decision may take.
+    pub deadline: Duration,
+    /// Side of the pictures for people, px.
+    pub view_px: Option<u32>,
+}
+
+impl Plant for CellPlant<'_> {
+    type Observation = Observation;
+    type Execution = Executed;
+    type Error = ArmError;
+
+    fn observe(&mut self) -> Result<Observation, ArmError> {
+        self.cell.arm().observe()
+    }
+
+    fn pose(&self, observation: &Observation) -> Pose {
+        observation.pose
+    }
+
+    fn thinking(&mut self) {
+        self.cell.arm().thinking(self.deadline);
+    }
+
+    fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {
+        let execution = self.cell.arm().execute(action)?;
+        Ok(Executed {
+            truth: self.cell.truth(),
+            view: self.view_px.and_then(|side| self.cell.view(side)),
+            execution,
+        })
+    }
+}

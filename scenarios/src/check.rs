@@ -1,0 +1,283 @@
+//! Ranges and references that types can't express.
+
+use foresight_robot::WorkspaceBox;
+
+use crate::load::LoadedScenario;
+use crate::problem::Fault;
+use crate::scenario::{GoalStateName, GripperOption, PointRange, RobotKind, Scenario, Success};
+
+/// Most steps one sub-goal may have.
+const MOST_STEPS: u32 = 10_000;
+
+/// Everything wrong with a scenario.
+pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
+    let scenario = &loaded.scenario;
+    let mut faults = Vec::new();
+    names(scenario, &mut faults);
+    camera(scenario, &mut faults);
+    safety(scenario, &mut faults);
+    planner(scenario, &mut faults);
+    if let Err(error) = scenario.scene.validate() {
+        let what = error.to_string();
+        let field = what
+            .split([' ', ':'])
+            .find(|w| w.contains('_'))
+            .unwrap_or_default();
+        faults.push(Fault::new(format!("scene.{field}"), what.clone(), ""));
+    }
+    subgoals(loaded, &mut faults);
+    success(scenario, &mut faults);
+    robot(scenario, &mut faults);
+    faults
+}
+
+fn names(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let name = &scenario.name;
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        faults.push(Fault::new(
+            "name",
+            format!("the name is {name:?}"),
+            "use 1 to 64 lower-case letters, digits and _: it becomes part of a folder's name",
+        ));
+    }
+}
+
+fn camera(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    let camera = &scenario.camera;
+    for (key, value) in [
+        ("width_px", camera.width_px),
+        ("height_px", camera.height_px),
+    ] {
+        if !(16..=2048).contains(&value) {
+            faults.push(Fault::new(
+                format!("camera.{key}"),
+                format!("{key} is {value}"),
+                "give a number of pixels in 16..=2048",
+            ));
+        }
+    }
+}
+
+fn safety(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    if let Err(error) = scenario.safety.validate() {
+        use foresight_robot::EnvelopeError as E;
+        let path = match &error {
+            E::Range { name, .. } => format!("safety.{name}"),
+            _ => "safety.workspace".to_owned(),
+        };
+        faults.push(Fault::new(path, error.to_string(), ""));
+    }
+}
+
+fn planner(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    let options = &scenario.planner;
+    for (key, value) in [
+        ("box_m", options.box_m),
+        ("rotation_rad", options.rotation_rad),
+    ] {
+        if value.is_some_and(|v| !(v > 0.0 && v <= 0.5)) {
+            let value = value.unwrap_or_default();
+            faults.push(Fault::new(
+                format!("planner.{key}"),
+                format!("{key} is {value}"),
+                "give a number above 0 and up to 0.5",
+            ));
+        }
+    }
+    if options
+        .deadline_s
+        .is_some_and(|s| !(0.1..=3600.0).contains(&s))
+    {
+        let remedy = "give seconds in 0.1..=3600";
+        faults.push(Fault::new(
+            "planner.deadline_s",
+            "deadline_s is out of range",
+            remedy,
+        ));
+    }
+    if let Err(what) = options.cem().validate() {
+        let key = what.split([' ', ':']).next().unwrap_or_default();
+        faults.push(Fault::new(format!("planner.{key}"), what.clone(), ""));
+    }
+}
+
+fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
+    let scenario = &loaded.scenario;
+    if scenario.subgoal.is_empty() {
+        faults.push(Fault::new(
+            "subgoal",
+            "there is no sub-goal",
+            "add at least one [[subgoal]]",
+        ));
+    }
+    for (i, goal) in scenario.subgoal.iter().enumerate() {
+        let at = |key: &str| format!("subgoal.{i}.{key}");
+        let name = &goal.name;
+        let here = format!("sub-goal {name:?}");
+        if goal.steps == 0 || goal.steps > MOST_STEPS {
+            let remedy = format!("give a number of steps in 1..={MOST_STEPS}");
+            faults.push(Fault::new(
+                at("steps"),
+                format!("{here} has {} steps", goal.steps),
+                remedy,
+            ));
+        }
+        if goal
+            .advance_below
+            .is_some_and(|limit| !(limit > 0.0 && limit < 10.0))
+        {
+            let what = format!("{here}: advance_below is out of range");
+            let remedy = "give an L1 latent distance above 0, such as 0.1";
+            faults.push(Fault::new(at("advance_below"), what, remedy));
+        }
+        if let GripperOption::HoldFirst(steps) = goal.gripper {
+            if steps > goal.steps {
+                let what = format!(
+                    "{here} holds the gripper for {steps} of {} steps",
+                    goal.steps
+                );
+                let remedy = "give at most the sub-goal's steps, or use gripper = \"hold\"";
+                faults.push(Fault::new(at("gripper"), what, remedy));
+            }
+        }
+        match (&goal.image, &goal.state) {
+            (Some(_), Some(_)) => faults.push(Fault::new(
+                at("state"),
+                format!("{here} has an image and a state"),
+                "keep one of them",
+            )),
+            (None, None) => faults.push(Fault::new(
+                at("name"),
+                format!("{here} has neither image nor state"),
+                "add image = \"…\" (a file), or state = \"…\" (rendered by the simulator)",
+            )),
+            (Some(image), None) => {
+                let path = loaded.path(image);
+                if !path.is_file() {
+                    faults.push(Fault::new(
+                        at("image"),
+                        format!("{here}: the goal image {} does not exist", path.display()),
+                        "paths are relative to the scenario file; check the name",
+                    ));
+                }
+            }
+            (None, Some(state)) => {
+                if scenario.robot.kind == RobotKind::Franka {
+                    faults.push(Fault::new(
+                        at("state"),
+                        format!("{here} renders a simulator state for a real arm"),
+                        "take a photograph of the goal and give image = \"…\"",
+                    ));
+                }
+                goal_state(
+                    state,
+                    &scenario.safety.workspace,
+                    &at("state"),
+                    &here,
+                    faults,
+                );
+            }
+        }
+    }
+}
+
+fn goal_state(
+    state: &GoalStateName,
+    workspace: &WorkspaceBox,
+    path: &str,
+    here: &str,
+    faults: &mut Vec<Fault>,
+) {
+    match state {
+        GoalStateName::Lifted { height_m } if !(0.0..=0.5).contains(height_m) => {
+            let what = format!("{here} lifts by {height_m} m");
+            faults.push(Fault::new(path, what, "give height_m in 0..=0.5"));
+        }
+        GoalStateName::Reach { from } | GoalStateName::CarryTo { from } => {
+            if let Some(what) = outside(from, workspace) {
+                let remedy = "give [low, high] in m, inside safety.workspace";
+                faults.push(Fault::new(path, format!("{here}: {what}"), remedy));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn outside(range: &PointRange, workspace: &WorkspaceBox) -> Option<String> {
+    let axes = [("x_m", range.x_m), ("y_m", range.y_m), ("z_m", range.z_m)];
+    for (i, (name, [low, high])) in axes.into_iter().enumerate() {
+        let (min, max) = (workspace.min_m[i], workspace.max_m[i]);
+        // Written so that NaN is outside.
+        if !(low <= high && low >= min && high <= max) {
+            return Some(format!(
+                "{name} = [{low}, {high}] is not inside [{min}, {max}]"
+            ));
+        }
+    }
+    None
+}
+
+fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    let Some(success) = &scenario.success else {
+        if scenario.robot.kind == RobotKind::Sim {
+            let remedy = "add one of [success.reach], [success.grasp], [success.reach_with_object], [success.place]";
+            faults.push(Fault::new(
+                "success",
+                "a simulated scenario needs a success check",
+                remedy,
+            ));
+        }
+        return;
+    };
+    let (path, value) = match success {
+        Success::Reach { tolerance_m } => ("success.reach.tolerance_m", tolerance_m),
+        Success::Grasp { height_m } => ("success.grasp.height_m", height_m),
+        Success::ReachWithObject { tolerance_m } => {
+            ("success.reach_with_object.tolerance_m", tolerance_m)
+        }
+        Success::Place { tolerance_m } => ("success.place.tolerance_m", tolerance_m),
+    };
+    if !(0.001..=0.5).contains(value) {
+        let what = format!("{path} is {value}");
+        faults.push(Fault::new(path, what, "give metres in 0.001..=0.5"));
+    }
+    let by_pose = matches!(
+        success,
+        Success::Reach { .. } | Success::ReachWithObject { .. }
+    );
+    if by_pose
+        && scenario
+            .subgoal
+            .last()
+            .is_some_and(|goal| goal.state.is_none())
+    {
+        faults.push(Fault::new(
+            path,
+            "success is measured against the last sub-goal's pose, but that is an image",
+            "use a state for the last sub-goal",
+        ));
+    }
+    if scenario.robot.kind == RobotKind::Franka {
+        faults.push(Fault::new(
+            "success",
+            "success is judged from the simulator's true state, which a real arm does not have",
+            "remove [success]; a run then ends with the distance to the goal image",
+        ));
+    }
+}
+
+fn robot(scenario: &Scenario, faults: &mut Vec<Fault>) {
+    let robot = &scenario.robot;
+    let missing = robot
+        .franka
+        .as_ref()
+        .is_none_or(|f| f.link.connect.is_empty());
+    if robot.kind == RobotKind::Franka && missing {
+        faults.push(Fault::new(
+            "robot.franka.link.connect",
+            "no endpoint of the arm's node is given",
+            "add [robot.franka.link] with connect = [\"tcp/HOST:7447\"]",
+        ));
+    }
+}

@@ -1,0 +1,177 @@
+//! One episode: the control loop over a cell, followed by a judge and whoever else watches.
+
+use std::ops::ControlFlow;
+
+use foresight_planner::mpc::{self, MpcError, Step, Watch};
+use foresight_planner::SearchMethod;
+use foresight_robot::Observation;
+use foresight_sim::Truth;
+
+use crate::cell::{Cell, CellPlant, Executed};
+use crate::instance::Instance;
+use crate::judge::{FailureKind, Judge, Verdict};
+use crate::run::RunError;
+use crate::world::World;
+
+/// How long released objects get to come to rest before the verdict, s.
+const REST_S: f64 = 0.5;
+
+/// A step of an episode.
+pub type EpisodeStep<'a> = Step<'a, Observation, Executed>;
+
+/// Follows an episode: progress, recording, interruption.
+pub trait Follow {
+    /// Before a decision; `Break` ends the episode.
+    fn deciding(&mut self, _goal: usize, _goal_step: u32) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// After a step.
+    fn step(&mut self, step: &EpisodeStep<'_>);
+}
+
+/// Nobody watches.
+pub struct Unwatched;
+
+impl Follow for Unwatched {
+    fn step(&mut self, _: &EpisodeStep<'_>) {}
+}
+
+/// What one episode came to.
+#[derive(Debug, Clone)]
+pub struct EpisodeOutcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Steps executed.
+    pub steps: u32,
+    /// Sub-goals finished.
+    pub subgoals_reached: usize,
+    /// Mean wall time spent encoding and planning one action, s.
+    pub seconds_per_action: f64,
+    /// Targets the guard refused.
+    pub refused_targets: u64,
+    /// Energies computed.
+    pub evaluations: u64,
+    /// Whether someone ended it.
+    pub interrupted: bool,
+    /// The last look.
+    pub last: Observation,
+    /// Its distance to the last goal pursued.
+    pub last_distance: f32,
+    /// The true state at the end.
+    pub truth: Option<Truth>,
+}
+
+struct Watcher<'a> {
+    judge: Option<Judge>,
+    follow: &'a mut dyn Follow,
+    plan_seconds: f64,
+    evaluations: u64,
+}
+
+impl Watch<Observation, Executed> for Watcher<'_> {
+    fn step(&mut self, step: &EpisodeStep<'_>) -> ControlFlow<()> {
+        self.plan_seconds += step.plan_seconds;
+        self.evaluations += step.plan.evaluations as u64;
+        if let (Some(judge), Some(truth)) = (&mut self.judge, &step.execution.truth) {
+            judge.follow(&step.execution.execution.reached_pose, truth);
+        }
+        self.follow.step(step);
+        ControlFlow::Continue(())
+    }
+
+    fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
+        self.follow.deciding(goal, goal_step)
+    }
+}
+
+/// Plays one episode to its end and judges it.
+///
+/// # Errors
+/// [`RunError`] when arm or model fail.
+pub fn play(
+    instance: &Instance,
+    cell: &mut Cell,
+    world: &World<'_>,
+    method: &dyn SearchMethod,
+    view_px: Option<u32>,
+    follow: &mut dyn Follow,
+) -> Result<EpisodeOutcome, RunError> {
+    let scenario = &instance.loaded.scenario;
+    let goal = instance
+        .goal_states
+        .last()
+        .and_then(|s| s.as_ref().map(|s| s.arm));
+    let start = cell.truth();
+    let judge = scenario
+        .success
+        .map(|success| Judge::new(success, goal, start.as_ref()));
+    let mut watcher = Watcher {
+        judge,
+        follow,
+        plan_seconds: 0.0,
+        evaluations: 0,
+    };
+    let mut plant = CellPlant {
+        cell,
+        deadline: scenario.planner.deadline(),
+        view_px,
+    };
+    let schedule = instance.schedule();
+    let pursued = mpc::pursue(
+        &mut plant,
+        world,
+        method,
+        &schedule,
+        instance.seed,
+        &mut watcher,
+    );
+    let outcome = pursued.map_err(|error| match error {
+        MpcError::Plant(error) => RunError::Arm(error),
+        MpcError::Model(error) => RunError::Imagination(error.to_string()),
+        MpcError::Plan(error) => RunError::Imagination(error.to_string()),
+    })?;
+    cell.wait(REST_S)?;
+    let truth = cell.truth();
+    let refused_targets = cell.arm().refused_targets();
+    let verdict = verdict(&watcher, &outcome, truth.as_ref(), refused_targets);
+    Ok(EpisodeOutcome {
+        verdict,
+        steps: outcome.steps,
+        subgoals_reached: outcome.subgoals_finished,
+        seconds_per_action: watcher.plan_seconds / f64::from(outcome.steps.max(1)),
+        refused_targets,
+        evaluations: watcher.evaluations,
+        interrupted: outcome.interrupted,
+        last_distance: outcome.last_distance,
+        last: outcome.last,
+        truth,
+    })
+}
+
+fn verdict(
+    watcher: &Watcher<'_>,
+    outcome: &mpc::Outcome<Observation>,
+    truth: Option<&Truth>,
+    refused: u64,
+) -> Verdict {
+    if outcome.interrupted {
+        return Verdict::failed(FailureKind::Aborted, "interrupted");
+    }
+    let (Some(judge), Some(truth)) = (&watcher.judge, truth) else {
+        return Verdict {
+            success: None,
+            reason: format!(
+                "all sub-goals worked through, distance to the goal image {:.4}; nothing judges a real arm",
+                outcome.last_distance
+            ),
+            failure: None,
+        };
+    };
+    let mut verdict = judge.verdict(&outcome.last.pose, truth);
+    if verdict.success == Some(false) && refused > 0 {
+        verdict.failure = Some(FailureKind::Refused);
+        verdict.reason += &format!("; the guard refused {refused} targets");
+    }
+    verdict
+}

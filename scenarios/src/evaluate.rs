@@ -1,0 +1,207 @@
+//! Plays many episodes in virtual time and counts honestly.
+
+use std::collections::BTreeMap;
+
+use foresight_datasets::Split;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::cell::Cell;
+use crate::episode::{self, EpisodeOutcome, Unwatched};
+use crate::instance::Instance;
+use crate::judge::{FailureKind, Verdict};
+use crate::load::LoadedScenario;
+use crate::run::RunError;
+use crate::world::WorldSource;
+
+/// Which episodes, and how many at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationOptions {
+    /// Number of episodes.
+    pub episodes: u64,
+    /// Seed of the first; the others follow.
+    pub seed: u64,
+    /// Episodes played at the same time.
+    pub jobs: usize,
+}
+
+/// What an evaluation came to: the object `eval --json` ends with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The first seed.
+    pub seed: u64,
+    /// Episodes played.
+    pub episodes: u64,
+    /// Episodes that achieved the task.
+    pub successes: u64,
+    /// `successes / episodes`.
+    pub rate: f64,
+    /// Wilson's 95% interval of the rate.
+    pub ci95: [f64; 2],
+    /// Failures by kind.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// Mean wall time of encoding and planning one action, s.
+    pub seconds_per_action: f64,
+    /// Targets the guard refused in all episodes.
+    pub refused_targets: u64,
+    /// Every episode.
+    pub runs: Vec<EvaluatedEpisode>,
+}
+
+/// One episode of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvaluatedEpisode {
+    /// Its seed.
+    pub seed: u64,
+    /// Its verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Steps executed.
+    pub steps: u32,
+    /// Mean wall time of a decision, s.
+    pub seconds_per_action: f64,
+    /// Targets the guard refused.
+    pub refused_targets: u64,
+}
+
+/// Plays episodes of consecutive seeds. An episode that can't be played counts as a failure.
+///
+/// # Errors
+/// [`RunError::Input`] when the scenario drives a real arm, or seeds are not evaluation seeds.
+pub fn evaluate(
+    loaded: &LoadedScenario,
+    source: &WorldSource,
+    options: &EvaluationOptions,
+    done: impl Fn(&EvaluatedEpisode) + Sync,
+) -> Result<Evaluation, RunError> {
+    if options.episodes == 0 {
+        return Err(RunError::Input("evaluate at least 1 episode".into()));
+    }
+    let last = options.seed.saturating_add(options.episodes - 1);
+    for seed in [options.seed, last] {
+        Split::Evaluation
+            .check(seed)
+            .map_err(|e| RunError::Input(e.to_string()))?;
+    }
+    // A scenario that can't be simulated at all is an error, not a row of failures.
+    let first = Instance::new(loaded, options.seed);
+    source.with_goals(&first, &first.goal_images()?)?;
+    Cell::in_virtual_time(&first)?;
+
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.jobs.max(1))
+        .build()
+        .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
+    let play = |number: u32| {
+        let seed = options.seed + u64::from(number);
+        let episode = match play(loaded, source, seed) {
+            Ok(outcome) => EvaluatedEpisode {
+                seed,
+                steps: outcome.steps,
+                seconds_per_action: outcome.seconds_per_action,
+                refused_targets: outcome.refused_targets,
+                verdict: outcome.verdict,
+            },
+            Err(error) => EvaluatedEpisode {
+                seed,
+                steps: 0,
+                seconds_per_action: 0.0,
+                refused_targets: 0,
+                verdict: Verdict::failed(FailureKind::Aborted, error.to_string()),
+            },
+        };
+        done(&episode);
+        episode
+    };
+    let numbers = 0..options.episodes as u32; // the split has a million seeds
+    let runs: Vec<EvaluatedEpisode> =
+        pool.install(|| numbers.into_par_iter().with_max_len(1).map(play).collect());
+    Ok(summarise(&loaded.scenario.name, options.seed, runs))
+}
+
+fn play(
+    loaded: &LoadedScenario,
+    source: &WorldSource,
+    seed: u64,
+) -> Result<EpisodeOutcome, RunError> {
+    let instance = Instance::new(loaded, seed);
+    let images = instance.goal_images()?;
+    let world = source.with_goals(&instance, &images)?;
+    let mut cell = Cell::in_virtual_time(&instance)?;
+    let method = loaded.scenario.planner.method();
+    episode::play(
+        &instance,
+        &mut cell,
+        &world,
+        method.as_ref(),
+        None,
+        &mut Unwatched,
+    )
+}
+
+fn summarise(scenario: &str, seed: u64, runs: Vec<EvaluatedEpisode>) -> Evaluation {
+    let episodes = runs.len() as u64;
+    let successes = runs
+        .iter()
+        .filter(|r| r.verdict.success == Some(true))
+        .count() as u64;
+    let mut failures = BTreeMap::new();
+    for kind in runs.iter().filter_map(|r| r.verdict.failure) {
+        *failures.entry(kind).or_insert(0) += 1;
+    }
+    let steps: f64 = runs.iter().map(|r| f64::from(r.steps)).sum();
+    let seconds: f64 = runs
+        .iter()
+        .map(|r| r.seconds_per_action * f64::from(r.steps))
+        .sum();
+    Evaluation {
+        scenario: scenario.to_owned(),
+        seed,
+        episodes,
+        successes,
+        rate: successes as f64 / episodes.max(1) as f64,
+        ci95: wilson(successes, episodes),
+        failures,
+        seconds_per_action: seconds / steps.max(1.0),
+        refused_targets: runs.iter().map(|r| r.refused_targets).sum(),
+        runs,
+    }
+}
+
+/// Wilson's 95% score interval of a rate.
+pub fn wilson(successes: u64, episodes: u64) -> [f64; 2] {
+    if episodes == 0 {
+        return [0.0, 1.0];
+    }
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, z2) = (episodes as f64, Z * Z);
+    let rate = successes as f64 / n;
+    let middle = rate + z2 / (2.0 * n);
+    let half = Z * (rate * (1.0 - rate) / n + z2 / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + z2 / n;
+    [
+        ((middle - half) / scale).max(0.0),
+        ((middle + half) / scale).min(1.0),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_intervals_match_known_values() {
+        let near = |a: [f64; 2], b: [f64; 2]| {
+            assert!(
+                (a[0] - b[0]).abs() < 5e-4 && (a[1] - b[1]).abs() < 5e-4,
+                "{a:?} {b:?}"
+            );
+        };
+        near(wilson(0, 10), [0.0, 0.2775]);
+        near(wilson(10, 10), [0.7225, 1.0]);
+        near(wilson(80, 100), [0.7112, 0.8666]);
+        assert_eq!(wilson(0, 0), [0.0, 1.0]);
+    }
+}

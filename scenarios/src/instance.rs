@@ -1,0 +1,158 @@
+//! A scenario with a seed: which scene, which goals.
+
+use foresight_planner::{GripperRule, SubGoal};
+use foresight_sim::{goals, GoalState, Scene, Simulator};
+use image::RgbImage;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::load::LoadedScenario;
+use crate::run::RunError;
+use crate::scenario::{GoalStateName, GripperOption, PointRange, RobotKind, Start};
+
+/// How high an object that is in the hand from the start is above where it stood, m.
+const START_LIFT_M: f64 = 0.06;
+/// Virtual time an object in the hand gets to come to rest before the episode, s.
+const SETTLING_S: f64 = 0.3;
+/// The stream of the seed's random numbers that goals draw from: the scene draws from 0,
+/// demonstrators from 1.
+const GOAL_STREAM: u64 = 2;
+
+/// A scenario with a seed.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The scenario.
+    pub loaded: LoadedScenario,
+    /// The seed.
+    pub seed: u64,
+    /// The simulated scene; `None` for a real arm.
+    pub scene: Option<Scene>,
+    /// The state behind each sub-goal; `None` for image files.
+    pub goal_states: Vec<Option<GoalState>>,
+}
+
+impl Instance {
+    /// Draws what the seed decides.
+    pub fn new(loaded: &LoadedScenario, seed: u64) -> Self {
+        let scenario = &loaded.scenario;
+        let scene = match scenario.robot.kind {
+            RobotKind::Sim => Some(scenario.scene.sample(seed)),
+            RobotKind::Franka => None,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(GOAL_STREAM);
+        let state = |name: &GoalStateName| Some(goal_state(scene.as_ref()?, name, &mut rng));
+        let names = scenario.subgoal.iter().map(|g| g.state.as_ref());
+        let mut state = state;
+        Instance {
+            goal_states: names.map(|name| name.and_then(&mut state)).collect(),
+            loaded: loaded.clone(),
+            seed,
+            scene,
+        }
+    }
+
+    /// The sub-goals as the control loop wants them.
+    pub fn schedule(&self) -> Vec<SubGoal> {
+        let goals = self.loaded.scenario.subgoal.iter();
+        goals
+            .map(|goal| SubGoal {
+                name: goal.name.clone(),
+                steps: goal.steps,
+                advance_below: goal.advance_below,
+                gripper: rule(goal.gripper),
+            })
+            .collect()
+    }
+
+    /// Puts a new simulator of this instance's scene where the episode starts.
+    ///
+    /// # Errors
+    /// [`RunError::Simulator`] when the arm can't take the starting pose.
+    pub fn prepare(&self, simulator: &mut Simulator) -> Result<(), RunError> {
+        let (Start::InHand, Some(scene)) = (self.loaded.scenario.start, &self.scene) else {
+            return Ok(());
+        };
+        simulator.set_goal_state(&goals::lifted(scene, START_LIFT_M))?;
+        simulator.advance(SETTLING_S);
+        Ok(())
+    }
+
+    /// The goal images: files as they are, states rendered at the camera's size.
+    ///
+    /// # Errors
+    /// [`RunError`] when an image can't be read or a state can't be posed.
+    pub fn goal_images(&self) -> Result<Vec<RgbImage>, RunError> {
+        let scenario = &self.loaded.scenario;
+        let mut images = Vec::new();
+        for (goal, state) in scenario.subgoal.iter().zip(&self.goal_states) {
+            let image = match (&goal.image, state, &self.scene) {
+                (Some(path), _, _) => {
+                    let path = self.loaded.path(path);
+                    let read =
+                        image::open(&path).map_err(|source| RunError::Image { path, source })?;
+                    read.to_rgb8()
+                }
+                (None, Some(state), Some(scene)) => {
+                    let (width, height) = (scenario.camera.width_px, scenario.camera.height_px);
+                    render(scene, state, width, height)?
+                }
+                _ => {
+                    let name = &goal.name;
+                    let what = format!("sub-goal {name:?} has no image and no scene to render");
+                    return Err(RunError::Input(what));
+                }
+            };
+            images.push(image);
+        }
+        Ok(images)
+    }
+}
+
+/// What the camera sees of a scene in a goal state.
+fn render(scene: &Scene, state: &GoalState, width: u32, height: u32) -> Result<RgbImage, RunError> {
+    let mut simulator = Simulator::new(scene)?;
+    simulator.set_goal_state(state)?;
+    let frame = simulator.render(width, height);
+    RgbImage::from_raw(frame.width, frame.height, frame.data)
+        .ok_or_else(|| RunError::Input("the simulator rendered an incomplete picture".into()))
+}
+
+fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> GoalState {
+    match name {
+        GoalStateName::AboveObject => goals::above_object(scene),
+        GoalStateName::AtObject => goals::at_object(scene),
+        GoalStateName::Grasped => goals::grasped(scene),
+        GoalStateName::Lifted { height_m } => goals::lifted(scene, *height_m),
+        GoalStateName::CarriedOverTarget => goals::carried_over_target(scene),
+        GoalStateName::LoweredOnTarget => goals::lowered_on_target(scene),
+        GoalStateName::Placed => goals::placed(scene),
+        GoalStateName::Reach { from } => goals::reach(scene, point(from, rng)),
+        GoalStateName::CarryTo { from } => {
+            let mut state = goals::lifted(scene, START_LIFT_M);
+            let to = point(from, rng);
+            if let Some(object) = &mut state.object {
+                for (axis, at) in object.position_m.iter_mut().enumerate() {
+                    *at += to[axis] - state.arm.position_m[axis];
+                }
+            }
+            state.arm.position_m = to;
+            state
+        }
+    }
+}
+
+fn point(range: &PointRange, rng: &mut ChaCha8Rng) -> [f64; 3] {
+    [range.x_m, range.y_m, range.z_m].map(|[low, high]| rng.random_range(low..=high))
+}
+
+fn rule(option: GripperOption) -> GripperRule {
+    match option {
+        GripperOption::Free => GripperRule::Free,
+        GripperOption::Hold => GripperRule::Hold,
+        GripperOption::HoldUntilLast => GripperRule::HoldUntilLast,
+        GripperOption::HoldFirst(steps) => GripperRule::HoldFirst(steps),
+        GripperOption::Open => GripperRule::Open,
+        GripperOption::Close => GripperRule::Close,
+    }
+}

@@ -1,0 +1,209 @@
+//! Verdicts from the simulator's true state, and what a failure looked like.
+
+use foresight_planner::Pose;
+use foresight_sim::Truth;
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Success;
+
+/// Closedness from which the gripper counts as closed.
+const CLOSED: f64 = 0.25;
+/// A gripper that closes with the object farther from the hand than this closed early, m.
+const NEAR_M: f64 = 0.045;
+/// An object moved this far before it was held was pushed, m.
+const PUSHED_M: f64 = 0.02;
+
+/// How an episode failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The hand ended too far from its goal.
+    OutOfReach,
+    /// The gripper never closed.
+    NeverClosed,
+    /// The gripper first closed away from the object.
+    ClosedEarly,
+    /// It closed near the object but never held it.
+    Missed,
+    /// The object was pushed away before it was held.
+    Pushed,
+    /// It was held, then lost before it was lifted.
+    Slipped,
+    /// It was lifted, then lost.
+    Dropped,
+    /// It was never let go.
+    NotReleased,
+    /// It stands too far from the target.
+    Misplaced,
+    /// It lies on its side.
+    Toppled,
+    /// It was held, but not high enough, when the steps ran out; or it still moved.
+    TimedOut,
+    /// The guard refused targets.
+    Refused,
+    /// The arm, the model or the user ended the episode.
+    Aborted,
+}
+
+/// A verdict and its reason in words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Whether the task was achieved; `None` when nobody can tell, as with a real arm.
+    pub success: Option<bool>,
+    /// Why, with numbers.
+    pub reason: String,
+    /// What the failure looked like.
+    pub failure: Option<FailureKind>,
+}
+
+impl Verdict {
+    /// A failure.
+    pub fn failed(failure: FailureKind, reason: impl Into<String>) -> Self {
+        Verdict {
+            success: Some(false),
+            reason: reason.into(),
+            failure: Some(failure),
+        }
+    }
+
+    fn achieved(reason: String) -> Self {
+        Verdict {
+            success: Some(true),
+            reason,
+            failure: None,
+        }
+    }
+}
+
+/// Follows an episode's true states.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    success: Success,
+    goal: Option<Pose>,
+    object_start_m: Option<[f64; 3]>,
+    hand_near_when_closed: Option<bool>,
+    held: bool,
+    lifted: bool,
+    pushed: bool,
+}
+
+impl Judge {
+    /// A judge of one episode that begins like this; `goal` is the last sub-goal's pose.
+    pub fn new(success: Success, goal: Option<Pose>, start: Option<&Truth>) -> Self {
+        Judge {
+            success,
+            goal,
+            object_start_m: start.map(|t| t.object_position_m),
+            hand_near_when_closed: None,
+            held: start.is_some_and(|t| t.held),
+            lifted: start.is_some_and(|t| t.held && t.lifted),
+            pushed: false,
+        }
+    }
+
+    /// After a step: the hand's pose and the true state.
+    pub fn follow(&mut self, hand: &Pose, truth: &Truth) {
+        self.held |= truth.held;
+        self.lifted |= truth.held && truth.lifted;
+        if hand.gripper > CLOSED && self.hand_near_when_closed.is_none() {
+            self.hand_near_when_closed = Some(truth.held || truth.hand_distance_m < NEAR_M);
+        }
+        if let (false, Some(start)) = (self.held, self.object_start_m) {
+            let [x, y, _] = truth.object_position_m;
+            self.pushed |= (x - start[0]).hypot(y - start[1]) > PUSHED_M;
+        }
+    }
+
+    /// The verdict on where hand and object ended.
+    pub fn verdict(&self, hand: &Pose, truth: &Truth) -> Verdict {
+        match self.success {
+            Success::Reach { tolerance_m } => self.reach(hand, tolerance_m, None),
+            Success::ReachWithObject { tolerance_m } => self.reach(hand, tolerance_m, Some(truth)),
+            Success::Grasp { height_m } => self.grasp(truth, height_m),
+            Success::Place { tolerance_m } => self.place(truth, tolerance_m),
+        }
+    }
+
+    fn reach(&self, hand: &Pose, tolerance_m: f64, holding: Option<&Truth>) -> Verdict {
+        let Some(goal) = self.goal else {
+            return Verdict::failed(
+                FailureKind::Aborted,
+                "the last sub-goal has no pose to reach",
+            );
+        };
+        let squares = (0..3).map(|i| (hand.position_m[i] - goal.position_m[i]).powi(2));
+        let off_m = squares.sum::<f64>().sqrt();
+        let reason = format!(
+            "hand {:.1} cm from its goal (within {:.1})",
+            100.0 * off_m,
+            100.0 * tolerance_m
+        );
+        if let Some(truth) = holding {
+            if !truth.held {
+                return Verdict::failed(self.lost(), format!("the object is not held; {reason}"));
+            }
+        }
+        if off_m <= tolerance_m {
+            Verdict::achieved(reason)
+        } else {
+            Verdict::failed(FailureKind::OutOfReach, reason)
+        }
+    }
+
+    fn grasp(&self, truth: &Truth, height_m: f64) -> Verdict {
+        let height = format!(
+            "object {:.1} cm above the table (at least {:.1})",
+            100.0 * truth.object_height_m,
+            100.0 * height_m
+        );
+        if !truth.held {
+            return Verdict::failed(self.lost(), format!("the object is not held; {height}"));
+        }
+        if truth.object_height_m >= height_m {
+            Verdict::achieved(format!("held, {height}"))
+        } else {
+            Verdict::failed(FailureKind::TimedOut, format!("held, but {height}"))
+        }
+    }
+
+    fn place(&self, truth: &Truth, tolerance_m: f64) -> Verdict {
+        let distance = format!(
+            "object {:.1} cm from the target (within {:.1})",
+            100.0 * truth.target_distance_m,
+            100.0 * tolerance_m
+        );
+        if truth.placed_within(tolerance_m) {
+            return Verdict::achieved(format!("placed, {distance}"));
+        }
+        let near = truth.target_distance_m <= tolerance_m;
+        let (kind, what) = if truth.held {
+            (FailureKind::NotReleased, "still held")
+        } else if !self.lifted {
+            (self.lost(), "never carried")
+        } else if !truth.upright {
+            (FailureKind::Toppled, "toppled")
+        } else if !near {
+            (FailureKind::Misplaced, "let go elsewhere")
+        } else {
+            (FailureKind::TimedOut, "not at rest on the table")
+        };
+        Verdict::failed(kind, format!("{what}; {distance}"))
+    }
+
+    /// Why the object is not in the hand.
+    fn lost(&self) -> FailureKind {
+        if self.lifted {
+            FailureKind::Dropped
+        } else if self.held {
+            FailureKind::Slipped
+        } else if self.pushed {
+            FailureKind::Pushed
+        } else {
+            match self.hand_near_when_closed {
+                None => FailureKind::NeverClosed,
+                Some(false) => FailureKind::ClosedEarly,
+                Some(true) => FailureKind::Missed,
+            }
+        }
+    }
+}

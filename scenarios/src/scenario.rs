@@ -1,0 +1,225 @@
+//! What a scenario file says. Field names carry their units.
+
+use std::path::PathBuf;
+
+use foresight_robot::{EnvelopeConfig, ZenohArmConfig};
+use foresight_sim::SceneDistribution;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::demonstrate::DemonstrationMix;
+use crate::planner::PlannerOptions;
+
+/// A task for an arm: which model plans, which arm moves, within which limits, towards which
+/// goal images, and what counts as success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Name in reports and run folders: lower-case letters, digits and `_`.
+    pub name: String,
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// Seed used when none is given on the command line. It decides the simulated scene and the
+    /// search's noise; scenes of seeds up to 999999 are never recorded for training.
+    #[serde(default)]
+    pub seed: u64,
+    /// The world model.
+    pub model: Model,
+    /// The arm.
+    #[serde(default)]
+    pub robot: Robot,
+    /// The simulator's camera picture.
+    #[serde(default)]
+    pub camera: CameraPicture,
+    /// Limits of every motion; the workspace box is required.
+    pub safety: EnvelopeConfig,
+    /// The search for actions.
+    #[serde(default)]
+    pub planner: PlannerOptions,
+    /// Where simulated scenes are drawn from.
+    #[serde(default)]
+    pub scene: SceneDistribution,
+    /// How the episode begins in the simulator.
+    #[serde(default)]
+    pub start: Start,
+    /// What is pursued, one after the other.
+    pub subgoal: Vec<SubGoalFile>,
+    /// What counts as success, judged from the simulator's true state.
+    #[serde(default)]
+    pub success: Option<Success>,
+    /// What `record` records in this scenario's scenes.
+    #[serde(default)]
+    pub demonstrations: DemonstrationMix,
+}
+
+/// The world model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Model folder, relative to the scenario file.
+    pub dir: PathBuf,
+}
+
+/// Which arm moves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Robot {
+    /// A simulated arm or a real one.
+    pub kind: RobotKind,
+    /// How to reach franka-node and franka-cam; for `kind = "franka"`.
+    pub franka: Option<ZenohArmConfig>,
+}
+
+/// A simulated arm or a real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RobotKind {
+    /// The built-in simulator.
+    #[default]
+    Sim,
+    /// An arm behind franka-node.
+    Franka,
+}
+
+/// The simulator's camera picture. Where the camera stands is part of the scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CameraPicture {
+    /// Width, px.
+    pub width_px: u32,
+    /// Height, px.
+    pub height_px: u32,
+}
+
+impl Default for CameraPicture {
+    fn default() -> Self {
+        CameraPicture {
+            width_px: 64,
+            height_px: 64,
+        }
+    }
+}
+
+/// How an episode begins in the simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The hand where the scene puts it, the object on the table.
+    #[default]
+    Scene,
+    /// The object in the closed hand, lifted from where it stood.
+    InHand,
+}
+
+/// One sub-goal: an image to reach, and how many steps it may take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubGoalFile {
+    /// A name for people.
+    pub name: String,
+    /// Step budget; when it is spent the next sub-goal begins.
+    pub steps: u32,
+    /// Goal image, relative to the scenario file. Either this or `state`.
+    #[serde(default)]
+    pub image: Option<PathBuf>,
+    /// Simulator state to render as the goal image. Either this or `image`.
+    #[serde(default)]
+    pub state: Option<GoalStateName>,
+    /// Move on as soon as the observed latent's L1 distance to the goal falls below this.
+    #[serde(default)]
+    pub advance_below: Option<f32>,
+    /// What the gripper may do meanwhile.
+    #[serde(default)]
+    pub gripper: GripperOption,
+}
+
+/// A state of the simulated scene, rendered as a goal image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum GoalStateName {
+    /// Open hand above the object.
+    AboveObject,
+    /// Open hand around the object.
+    AtObject,
+    /// Hand closed on the object where it stands.
+    Grasped,
+    /// Object held above where it stood.
+    Lifted {
+        /// How far above, m.
+        height_m: f64,
+    },
+    /// Object held above the target.
+    CarriedOverTarget,
+    /// Object held down on the target.
+    LoweredOnTarget,
+    /// Object released on the target, the hand just above.
+    Placed,
+    /// Hand at a point drawn from a box by the seed, the object untouched.
+    Reach {
+        /// Where the point is drawn from.
+        from: PointRange,
+    },
+    /// Hand with the held object at a point drawn from a box by the seed.
+    CarryTo {
+        /// Where the hand's point is drawn from.
+        from: PointRange,
+    },
+}
+
+/// A box points are drawn from, base frame.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointRange {
+    /// `[low, high]`, m.
+    pub x_m: [f64; 2],
+    /// `[low, high]`, m.
+    pub y_m: [f64; 2],
+    /// `[low, high]`, m.
+    pub z_m: [f64; 2],
+}
+
+/// What the gripper may do while a sub-goal is pursued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GripperOption {
+    /// The search decides.
+    #[default]
+    Free,
+    /// It does not move.
+    Hold,
+    /// It does not move before the last step.
+    HoldUntilLast,
+    /// It does not move during the first so many steps.
+    HoldFirst(u32),
+    /// It is opened.
+    Open,
+    /// It is closed.
+    Close,
+}
+
+/// What counts as success, from the simulator's true state after the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Success {
+    /// The hand is near the last sub-goal's pose.
+    Reach {
+        /// Largest distance, m.
+        tolerance_m: f64,
+    },
+    /// The object is held and lifted.
+    Grasp {
+        /// Lowest point of the object at least this far above the table, m.
+        height_m: f64,
+    },
+    /// The object is held and the hand near the last sub-goal's pose.
+    ReachWithObject {
+        /// Largest distance of the hand, m.
+        tolerance_m: f64,
+    },
+    /// The object stands upright near the target, released and at rest.
+    Place {
+        /// Largest distance of the object from the target's middle, m.
+        tolerance_m: f64,
+    },
+}

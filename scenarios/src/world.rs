@@ -1,0 +1,173 @@
+//! What imagines the outcome of actions: a world model with the goals encoded, or the oracle.
+
+use std::path::{Path, PathBuf};
+
+use foresight_planner::mpc::Imagination;
+use foresight_planner::{Energy, Pose};
+use foresight_predictor::{Budget, Latent, PredictorError, WorldModel};
+use foresight_robot::Observation;
+use image::RgbImage;
+
+use crate::instance::Instance;
+use crate::oracle::{self, PoseEnergy};
+use crate::run::RunError;
+
+/// Where imagination comes from; loaded once, used for any number of episodes.
+#[derive(Debug)]
+pub enum WorldSource {
+    /// A world model.
+    Model {
+        /// The model.
+        model: Box<WorldModel>,
+        /// Its folder.
+        dir: PathBuf,
+    },
+    /// Knows the goal poses. For baselines and tests.
+    Oracle,
+}
+
+/// Imagination for one episode: the goals are encoded.
+#[derive(Debug)]
+pub enum World<'a> {
+    /// By a world model.
+    Model {
+        /// The model.
+        model: &'a WorldModel,
+        /// The latents of the goal images.
+        goals: Vec<Latent>,
+        /// Memory for rollouts.
+        budget: Budget,
+    },
+    /// By the goal poses.
+    Oracle {
+        /// The poses.
+        goals: Vec<Pose>,
+    },
+}
+
+/// An observation as a [`World`] sees it.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// Its latent.
+    Latent(Latent),
+    /// Its pose.
+    Pose(Pose),
+}
+
+impl WorldSource {
+    /// Loads a model folder.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] when it can't be used.
+    pub fn model(dir: &Path) -> Result<Self, RunError> {
+        let model = WorldModel::load(dir).map_err(|source| RunError::Model {
+            dir: dir.to_owned(),
+            source,
+        })?;
+        Ok(WorldSource::Model {
+            model: Box::new(model),
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// In one line, for reports.
+    pub fn describe(&self) -> String {
+        match self {
+            WorldSource::Model { model, dir } => {
+                format!("model {} ({})", model.config().name, dir.display())
+            }
+            WorldSource::Oracle => "oracle of goal poses".into(),
+        }
+    }
+
+    /// With an instance's goals encoded.
+    ///
+    /// # Errors
+    /// When a goal image can't be encoded, or the oracle is asked about image files.
+    pub fn with_goals(
+        &self,
+        instance: &Instance,
+        images: &[RgbImage],
+    ) -> Result<World<'_>, RunError> {
+        match self {
+            WorldSource::Model { model, dir } => {
+                let images: Vec<&RgbImage> = images.iter().collect();
+                let goals = model.encode(&images).map_err(|source| RunError::Model {
+                    dir: dir.clone(),
+                    source,
+                })?;
+                Ok(World::Model {
+                    model,
+                    goals,
+                    budget: Budget::default(),
+                })
+            }
+            WorldSource::Oracle => {
+                let poses = instance
+                    .goal_states
+                    .iter()
+                    .map(|s| s.as_ref().map(|s| s.arm));
+                let goals = poses.collect::<Option<Vec<Pose>>>().ok_or_else(|| {
+                    RunError::Input(
+                        "the oracle needs simulator states as sub-goals, not images".into(),
+                    )
+                })?;
+                Ok(World::Oracle { goals })
+            }
+        }
+    }
+}
+
+impl Imagination<Observation> for World<'_> {
+    type Context = Seen;
+    type Error = PredictorError;
+
+    fn look(&self, observation: &Observation) -> Result<Seen, PredictorError> {
+        match self {
+            World::Oracle { .. } => Ok(Seen::Pose(observation.pose)),
+            World::Model { model, .. } => {
+                let image = picture(observation)
+                    .ok_or_else(|| PredictorError::Model("an incomplete camera frame".into()))?;
+                let latent = model.encode(&[&image])?.into_iter().next();
+                let missing = || PredictorError::Model("the encoder returned no latent".into());
+                Ok(Seen::Latent(latent.ok_or_else(missing)?))
+            }
+        }
+    }
+
+    fn distance(&self, context: &Seen, goal: usize) -> f32 {
+        match (self, context) {
+            (World::Model { goals, .. }, Seen::Latent(latent)) => latent.distance(&goals[goal]),
+            (World::Oracle { goals }, Seen::Pose(pose)) => oracle::distance(pose, &goals[goal]),
+            _ => f32::NAN,
+        }
+    }
+
+    fn energy<'a>(&'a self, context: &'a Seen, pose: &Pose, goal: usize) -> Box<dyn Energy + 'a> {
+        match (self, context) {
+            (
+                World::Model {
+                    model,
+                    goals,
+                    budget,
+                },
+                Seen::Latent(latent),
+            ) => Box::new(model.energy(latent, pose, &goals[goal], *budget)),
+            (World::Oracle { goals }, _) => Box::new(PoseEnergy {
+                from: *pose,
+                to: goals[goal],
+            }),
+            // A context of another world: no pose to aim at but the present one.
+            (World::Model { .. }, Seen::Pose(seen)) => Box::new(PoseEnergy {
+                from: *pose,
+                to: *seen,
+            }),
+        }
+    }
+}
+
+/// The frame of an observation as an image.
+pub fn picture(observation: &Observation) -> Option<RgbImage> {
+    let frame = &observation.frame;
+    RgbImage::from_raw(frame.width, frame.height, frame.rgb.clone())
+}

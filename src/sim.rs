@@ -1,0 +1,67 @@
+//! `foresight sim`: the simulator behind franka-node's and franka-cam's keys.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{bail, Result};
+use clap::Args;
+use foresight_robot::SimServer;
+use foresight_scenarios::cell::server_config;
+use foresight_scenarios::{Instance, RunError};
+
+use crate::worlds::{interruption, read};
+
+/// Arguments of `foresight sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// The scenario whose scene is served.
+    scenario: PathBuf,
+    /// Seed of the scene; the scenario's when absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Endpoint to listen on.
+    #[arg(long, default_value = "tcp/127.0.0.1:7447")]
+    listen: String,
+    /// The arm's name in `franka/<arm>/…`.
+    #[arg(long, default_value = "fr3")]
+    arm: String,
+    /// The camera's name in `franka/cam/<camera>/…`.
+    #[arg(long, default_value = "front")]
+    camera: String,
+}
+
+/// Runs `foresight sim` until Ctrl-C.
+///
+/// # Errors
+/// When the scenario can't be used or the endpoint can't be listened on.
+pub fn run(args: SimArgs) -> Result<()> {
+    let loaded = read(&args.scenario)?;
+    let seed = args.seed.unwrap_or(loaded.scenario.seed);
+    let instance = Instance::new(&loaded, seed);
+    let Some(scene) = &instance.scene else {
+        bail!("{} drives a real arm; serve one with robot.kind = \"sim\"", args.scenario.display());
+    };
+    let mut config = server_config(&instance);
+    config.listen = vec![args.listen];
+    config.arm = args.arm;
+    config.camera = args.camera;
+    let server = SimServer::start(scene, &config).map_err(RunError::from)?;
+    server.with_simulator_mut(|simulator| instance.prepare(simulator))?;
+    println!(
+        "{} (seed {seed}): arm franka/{}, camera franka/cam/{}, at {}",
+        loaded.scenario.name,
+        config.arm,
+        config.camera,
+        server.endpoints().join(", ")
+    );
+    println!("Ctrl-C ends it");
+    let interrupted = interruption();
+    while !interrupted.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    if server.lost_s() > 1.0 {
+        tracing::warn!("simulated {:.1} s less than passed; the machine was busy", server.lost_s());
+    }
+    Ok(())
+}

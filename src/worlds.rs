@@ -1,0 +1,105 @@
+//! What `run` and `eval` share: overrides of a scenario, and where imagination comes from.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use foresight_scenarios::planner::Preset;
+use foresight_scenarios::{LoadedScenario, RunError, ScenarioError, WorldSource};
+
+/// Overrides of a scenario file.
+#[derive(Debug, Args)]
+pub struct Overrides {
+    /// Model folder instead of the scenario's.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// What imagines the outcome of actions.
+    #[arg(long, value_enum, default_value = "model")]
+    world: WorldName,
+    /// Planner preset instead of the scenario's; the scenario's other planner keys stay.
+    #[arg(long, value_enum)]
+    planner: Option<PresetName>,
+    /// Candidates per iteration instead of the scenario's.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Iterations per decision instead of the scenario's.
+    #[arg(long)]
+    iterations: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WorldName {
+    /// The world model.
+    Model,
+    /// The goal poses and exact kinematics: an upper bound.
+    Oracle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PresetName {
+    /// 800 samples, 10 iterations, one step ahead.
+    Paper,
+    /// 400 samples, 10 iterations, two steps ahead.
+    Notebook,
+    /// Baseline: never moves.
+    StandStill,
+    /// Baseline: random actions.
+    Random,
+}
+
+impl Overrides {
+    /// Reads a scenario, applies the overrides and loads what imagines.
+    ///
+    /// # Errors
+    /// [`RunError`] for wrong files, settings or models.
+    pub fn load(&self, file: &std::path::Path) -> Result<(LoadedScenario, WorldSource), RunError> {
+        let mut loaded = LoadedScenario::read(file)?;
+        let planner = &mut loaded.scenario.planner;
+        if let Some(name) = self.planner {
+            planner.preset = match name {
+                PresetName::Paper => Preset::Paper,
+                PresetName::Notebook => Preset::Notebook,
+                PresetName::StandStill => Preset::StandStill,
+                PresetName::Random => Preset::Random,
+            };
+        }
+        planner.samples = self.samples.or(planner.samples);
+        planner.iterations = self.iterations.or(planner.iterations);
+        if self.samples.is_some_and(|s| planner.topk.is_none() && s < planner.cem().topk) {
+            planner.topk = self.samples;
+        }
+        planner.cem().validate().map_err(RunError::Input)?;
+        let source = match self.world {
+            WorldName::Oracle => WorldSource::Oracle,
+            WorldName::Model => {
+                let own = || loaded.path(&loaded.scenario.model.dir);
+                WorldSource::model(&self.model.clone().unwrap_or_else(own))?
+            }
+        };
+        Ok((loaded, source))
+    }
+}
+
+/// Reads a scenario for commands that need no model.
+///
+/// # Errors
+/// [`ScenarioError`] with file, line and remedy.
+pub fn read(file: &std::path::Path) -> Result<LoadedScenario, ScenarioError> {
+    LoadedScenario::read(file)
+}
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
+pub fn interruption() -> Arc<AtomicBool> {
+    let raised = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&raised);
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        tracing::warn!("Ctrl-C will end the program at once: {error}");
+    }
+    raised
+}
