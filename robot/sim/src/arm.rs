@@ -177,8 +177,18 @@ impl Arm {
         }
     }
 
-    /// One tick. `finger_m` is each finger's distance from the middle, for the table's sake.
-    pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, dt_s: f64) {
+    /// One tick. `finger_m` is each finger's distance from the middle, for the table's sake;
+    /// `pressed` says that the hand presses something down as hard as it may.
+    pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, pressed: bool, dt_s: f64) {
+        let before = self.clone();
+        self.follow_target(fr3, finger_m, dt_s);
+        if pressed && self.tcp.translation.z < before.tcp.translation.z {
+            *self = before;
+            self.block();
+        }
+    }
+
+    fn follow_target(&mut self, fr3: &Fr3, finger_m: f64, dt_s: f64) {
         match self.target {
             Target::Cartesian(target) => self.advance_cartesian(fr3, &target, finger_m, dt_s),
             Target::Joints(target) => self.advance_joints(fr3, &target, finger_m, dt_s),

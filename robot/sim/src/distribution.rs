@@ -30,7 +30,7 @@ pub struct SceneDistribution {
     pub object_y_m: Range,
     /// The object's turn against the hand's, rad.
     pub object_yaw_rad: Range,
-    /// The object's hue, 0 to 1 around the colour circle.
+    /// The object's hue, 0 to 1 around the colour circle; whole numbers are red.
     pub object_hue: Range,
     /// The object's saturation, 0 to 1.
     pub object_saturation: Range,
@@ -97,7 +97,8 @@ impl Default for SceneDistribution {
             object_x_m: [0.42, 0.58],
             object_y_m: [-0.13, 0.13],
             object_yaw_rad: [-0.12, 0.12],
-            object_hue: [0.0, 1.0],
+            // From violet over red to yellow: the target is green.
+            object_hue: [-0.35, 0.20],
             object_saturation: [0.75, 1.0],
             object_value: [0.55, 0.95],
             friction: [0.8, 1.2],
@@ -105,7 +106,7 @@ impl Default for SceneDistribution {
             target_x_m: [0.42, 0.58],
             target_y_m: [-0.13, 0.13],
             target_radius_m: [0.045, 0.045],
-            target_hue: [0.33, 0.33],
+            target_hue: [0.40, 0.40],
             target_min_distance_m: 0.11,
             start_relative_to_object: true,
             start_x_m: [-0.04, 0.04],
@@ -113,14 +114,14 @@ impl Default for SceneDistribution {
             start_z_m: [0.05, 0.12],
             start_yaw_rad: [0.0, 0.0],
             start_gripper: [0.0, 0.0],
-            table_value: [0.30, 0.50],
+            table_value: [0.10, 0.25],
             light_azimuth_rad: [-1.2, 1.2],
             light_elevation_rad: [0.9, 1.35],
             light_intensity: [0.75, 1.0],
             light_ambient: [0.30, 0.45],
-            camera_eye_m: [1.12, 0.42, 0.52],
-            camera_look_at_m: [0.49, 0.0, 0.075],
-            camera_fov_rad: 0.56,
+            camera_eye_m: [1.12, 0.36, 0.50],
+            camera_look_at_m: [0.50, 0.015, 0.10],
+            camera_fov_rad: 0.48,
             camera_eye_jitter_m: 0.01,
             camera_look_at_jitter_m: 0.005,
         }
@@ -185,7 +186,7 @@ impl SceneDistribution {
             ("object_x_m", self.object_x_m, -near, near),
             ("object_y_m", self.object_y_m, -near, near),
             ("object_yaw_rad", self.object_yaw_rad, -pi, pi),
-            ("object_hue", self.object_hue, 0.0, 1.0),
+            ("object_hue", self.object_hue, -1.0, 2.0),
             ("object_saturation", self.object_saturation, 0.0, 1.0),
             ("object_value", self.object_value, 0.0, 1.0),
             ("friction", self.friction, 0.0, 3.0),
@@ -193,7 +194,7 @@ impl SceneDistribution {
             ("target_x_m", self.target_x_m, -near, near),
             ("target_y_m", self.target_y_m, -near, near),
             ("target_radius_m", self.target_radius_m, 0.005, 0.3),
-            ("target_hue", self.target_hue, 0.0, 1.0),
+            ("target_hue", self.target_hue, -1.0, 2.0),
             ("start_x_m", self.start_x_m, -near, near),
             ("start_y_m", self.start_y_m, -near, near),
             ("start_z_m", self.start_z_m, -near, near),
@@ -233,7 +234,7 @@ impl SceneDistribution {
         let table_value = draw.from(self.table_value);
         let tint = draw.from([-0.03, 0.03]);
         let background = draw.from([0.10, 0.22]);
-        Scene {
+        let mut scene = Scene {
             object,
             target,
             table: Table {
@@ -243,7 +244,9 @@ impl SceneDistribution {
             light: self.light(&mut draw),
             camera: self.camera(&mut draw),
             start,
-        }
+        };
+        for_each_number(&mut scene, |x| *x = (*x * 1e6).round() / 1e6);
+        scene
     }
 
     fn object(&self, draw: &mut Draw, hand_yaw_rad: f64) -> Object {
@@ -331,6 +334,46 @@ impl SceneDistribution {
             look_at_m: self.camera_look_at_m.map(|x| x + draw.from([-l, l])),
             fov_rad: self.camera_fov_rad,
         }
+    }
+}
+
+/// Every number of a scene. Sampled scenes are rounded to six decimals: they read well in a file,
+/// and come back from it with the same bits from any JSON parser.
+fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
+    let Scene {
+        object,
+        target,
+        table,
+        light,
+        camera,
+        start,
+    } = scene;
+    let triples = [
+        &mut object.size_m,
+        &mut object.colour,
+        &mut target.colour,
+        &mut table.colour,
+        &mut table.background,
+        &mut light.towards,
+        &mut camera.eye_m,
+        &mut camera.look_at_m,
+        &mut start.position_m,
+    ];
+    triples.into_iter().flatten().for_each(&mut visit);
+    let pairs = [&mut object.position_m, &mut target.position_m];
+    pairs.into_iter().flatten().for_each(&mut visit);
+    for single in [
+        &mut object.yaw_rad,
+        &mut object.friction,
+        &mut object.density_kg_m3,
+        &mut target.radius_m,
+        &mut light.intensity,
+        &mut light.ambient,
+        &mut camera.fov_rad,
+        &mut start.yaw_rad,
+        &mut start.gripper,
+    ] {
+        visit(single);
     }
 }
 

@@ -18,6 +18,9 @@ pub enum SimError {
     /// The arm's model could not be read.
     #[error(transparent)]
     Kinematics(#[from] KinematicsError),
+    /// The robot's meshes could not be read.
+    #[error("simulator: the robot's meshes in franka-description can't be read: {0}; its version probably does not fit this program")]
+    Meshes(&'static str),
     /// The arm can't take the pose asked for.
     #[error("simulator: {what}: {source}")]
     Unreachable {
@@ -41,13 +44,26 @@ pub enum SimError {
 /// Force of a grasp that nobody specified, N.
 pub const DEFAULT_GRASP_FORCE_N: f64 = 30.0;
 
+/// The width changes faster than this while the fingers are on their way, m/s.
+const MOVING_FINGERS_M_S: f64 = 2e-3;
+/// The arm goes no further down while it presses the object onto the table with this, N.
+const PRESS_FORCE_N: f64 = 40.0;
+
 /// A running simulation of one scene.
+///
+/// A clone goes on from here on its own, with the same bits: what a planner that imagines with
+/// the true dynamics needs.
+#[derive(Clone)]
 pub struct Simulator {
     scene: Scene,
     fr3: Fr3,
     arm: Arm,
     drive: Drive,
     world: World,
+    props: draw::Props,
+    /// Width and object a step ago: speeds are differences of positions, because the solver's
+    /// own velocities still hold the part that only pushes bodies apart.
+    before: (f64, Isometry3<f64>),
     steps: u64,
 }
 
@@ -67,12 +83,15 @@ impl Simulator {
         let width = width_m(scene.start.gripper);
         let arm = Arm::new(&fr3, q, ArmLimits::default(), Self::STEP_S);
         let world = World::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
+        let before = (width, world.object_pose());
         Ok(Simulator {
             scene: scene.clone(),
+            before,
             fr3,
             arm,
             drive: Drive::new(width),
             world,
+            props: draw::Props::new(scene).map_err(SimError::Meshes)?,
             steps: 0,
         })
     }
@@ -96,7 +115,10 @@ impl Simulator {
     pub fn step(&mut self) {
         let [left, right] = self.world.finger_positions_m();
         let width = left + right;
-        self.arm.advance(&self.fr3, width / 2.0, Self::STEP_S);
+        self.before = (width, self.world.object_pose());
+        let pressed = self.world.table_force_n() > PRESS_FORCE_N;
+        self.arm
+            .advance(&self.fr3, width / 2.0, pressed, Self::STEP_S);
         let finger = self.drive.advance(width, Self::STEP_S);
         self.world.step(&hand_of(self.arm.tcp()), finger);
         self.steps += 1;
@@ -174,8 +196,9 @@ impl Simulator {
     /// What the hand reports.
     pub fn gripper(&self) -> GripperState {
         let [left, right] = self.world.finger_positions_m();
+        let speed = (left + right - self.before.0) / Self::STEP_S;
+        let moving = speed.abs() > MOVING_FINGERS_M_S;
         let width_m = (left + right).clamp(0.0, MAX_WIDTH_M);
-        let moving = self.world.width_speed_m_s().abs() > 2e-3;
         let Touch { pads, .. } = self.world.touch();
         GripperState {
             width_m,
@@ -189,7 +212,10 @@ impl Simulator {
     /// What really happened.
     pub fn truth(&self) -> Truth {
         let object = self.world.object_pose();
-        let (speed, angular_speed) = self.world.object_speeds();
+        let before = &self.before.1;
+        let speed = (object.translation.vector - before.translation.vector).norm() / Self::STEP_S;
+        let turn = object.rotation * before.rotation.inverse();
+        let angular_speed = turn.scaled_axis().norm() / Self::STEP_S;
         let touch = self.world.touch();
         let up = object.rotation * Vector3::z();
         let tilt_rad = up.z.clamp(-1.0, 1.0).acos();
@@ -230,6 +256,7 @@ impl Simulator {
     fn picture(&self) -> draw::Picture<'_> {
         draw::Picture {
             scene: &self.scene,
+            props: &self.props,
             arm: self.fr3.link_poses(self.arm.q()),
             fingers: self.world.finger_poses(),
             object: self.world.object_pose(),
@@ -254,6 +281,7 @@ impl Simulator {
             let pose = object_isometry(object)?;
             self.world.teleport_object(&pose);
         }
+        self.before = (width, self.world.object_pose());
         Ok(())
     }
 }

@@ -26,6 +26,9 @@ const SOLVER_ITERATIONS: usize = 6;
 const PGS_ITERATIONS: usize = 2;
 const CONTACT_FREQUENCY_HZ: f32 = 300.0;
 
+/// The table top along x and y, m.
+pub(crate) const TABLE_EXTENT_M: [[f64; 2]; 2] = [[-0.25, 0.95], [-0.6, 0.6]];
+
 const TABLE_GROUP: Group = Group::GROUP_1;
 const OBJECT_GROUP: Group = Group::GROUP_2;
 const HAND_GROUP: Group = Group::GROUP_3;
@@ -47,6 +50,29 @@ pub(crate) struct World {
     object_collider: ColliderHandle,
     table: ColliderHandle,
     pads: [ColliderHandle; 2],
+}
+
+impl Clone for World {
+    /// Everything that carries over from step to step; rapier's pipelines are only workspace.
+    fn clone(&self) -> Self {
+        let from = &self.physics;
+        World {
+            physics: PhysicsWorld {
+                gravity: from.gravity,
+                integration_parameters: from.integration_parameters,
+                islands: from.islands.clone(),
+                broad_phase: from.broad_phase.clone(),
+                narrow_phase: from.narrow_phase.clone(),
+                bodies: from.bodies.clone(),
+                colliders: from.colliders.clone(),
+                impulse_joints: from.impulse_joints.clone(),
+                multibody_joints: from.multibody_joints.clone(),
+                soft_bodies: from.soft_bodies.clone(),
+                ..PhysicsWorld::new()
+            },
+            ..*self
+        }
+    }
 }
 
 /// What touches the object.
@@ -183,17 +209,6 @@ impl World {
         })
     }
 
-    /// How fast the width changes, m/s.
-    pub fn width_speed_m_s(&self) -> f64 {
-        let along = from_rapier(self.physics.bodies[self.hand].position()).rotation
-            * nalgebra::Vector3::y();
-        let along = Vector::new(along.x as f32, along.y as f32, along.z as f32);
-        let v = self
-            .fingers
-            .map(|f| self.physics.bodies[f].linvel().dot(along));
-        f64::from(v[0] - v[1])
-    }
-
     /// The finger frames in the base frame, for drawing.
     pub fn finger_poses(&self) -> [Isometry3<f64>; 2] {
         self.fingers
@@ -202,15 +217,6 @@ impl World {
 
     pub fn object_pose(&self) -> Isometry3<f64> {
         from_rapier(self.physics.bodies[self.object].position())
-    }
-
-    /// The object's speed in m/s and turning speed in rad/s.
-    pub fn object_speeds(&self) -> (f64, f64) {
-        let body = &self.physics.bodies[self.object];
-        (
-            f64::from(body.linvel().length()),
-            f64::from(body.angvel().length()),
-        )
     }
 
     /// The object's lowest point, m.
@@ -251,6 +257,17 @@ impl World {
         touch
     }
 
+    /// Force with which the table carries the object, N.
+    pub fn table_force_n(&self) -> f64 {
+        let pair = self
+            .physics
+            .narrow_phase
+            .contact_pair(self.table, self.object_collider);
+        // An impulse is that of the last of the solver's substeps.
+        let substep_s = self.physics.integration_parameters.dt / SOLVER_ITERATIONS as f32;
+        pair.map_or(0.0, |p| f64::from(p.total_impulse_magnitude() / substep_s))
+    }
+
     /// Puts hand and fingers somewhere without going there.
     pub fn teleport_hand(&mut self, hand: &Isometry3<f64>, width_m: f64) {
         if let Some(body) = self.physics.bodies.get_mut(self.hand) {
@@ -288,9 +305,15 @@ fn insert_table(physics: &mut PhysicsWorld) -> ColliderHandle {
             .friction(TABLE_FRICTION)
             .collision_groups(group(TABLE_GROUP, OBJECT_GROUP))
     };
+    let [x, y] = TABLE_EXTENT_M;
+    let half = |[low, high]: [f64; 2]| (high - low) as f32 / 2.0;
+    let middle = |[low, high]: [f64; 2]| (high + low) as f32 / 2.0;
     let (_, table) = physics.insert(
         RigidBodyBuilder::fixed(),
-        fixed(Vector::new(0.6, 0.6, 0.05), Vector::new(0.35, 0.0, -0.05)),
+        fixed(
+            Vector::new(half(x), half(y), 0.05),
+            Vector::new(middle(x), middle(y), -0.05),
+        ),
     );
     // What falls off lands on the floor instead of falling for ever.
     physics.insert(

@@ -1,9 +1,27 @@
-//! The renderer.
+//! The renderer: a software rasteriser for one fixed kind of scene.
+//!
+//! A frame is the empty table by ray casting, then every mesh by depth-buffered triangles with
+//! smooth shading, then the shadow of every mesh projected along the light onto the table. One
+//! frame is drawn by one thread; whoever needs many frames draws several at once.
+
+mod camera;
+mod ground;
+mod mesh;
+mod raster;
+mod robot;
+mod shapes;
+
+use std::sync::Arc;
 
 use foresight_kinematics::LinkPoses;
-use nalgebra::Isometry3;
+use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 
 use crate::scene::Scene;
+use camera::{View, NEAR_M};
+use ground::Lamp;
+use mesh::Mesh;
+use raster::{facing, Canvas};
+use robot::RobotMeshes;
 
 /// A picture: sRGB, 8 bit, row by row from the top left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +34,188 @@ pub struct RgbFrame {
     pub data: Vec<u8>,
 }
 
+/// What stays the same from frame to frame of one scene.
+#[derive(Clone)]
+pub(crate) struct Props {
+    levels: &'static robot::Levels,
+    object: Arc<Mesh>,
+}
+
+impl Props {
+    /// # Errors
+    /// What is wrong with the robot's meshes.
+    pub fn new(scene: &Scene) -> Result<Self, &'static str> {
+        Ok(Props {
+            levels: robot::levels()?,
+            object: Arc::new(shapes::object_mesh(&scene.object)),
+        })
+    }
+}
+
 /// Everything a picture shows, posed.
 pub(crate) struct Picture<'a> {
     pub scene: &'a Scene,
+    pub props: &'a Props,
     pub arm: LinkPoses,
     pub fingers: [Isometry3<f64>; 2],
     pub object: Isometry3<f64>,
 }
 
-pub(crate) fn render(picture: &Picture<'_>, width: u32, height: u32, _factor: u32) -> RgbFrame {
-    let _ = (
-        picture.scene,
-        &picture.arm,
-        &picture.fingers,
-        &picture.object,
-    );
+/// Pictures up to this many rows show the coarse meshes.
+const COARSE_ROWS: usize = 200;
+
+/// Draws a picture from `factor`² samples a pixel.
+pub(crate) fn render(picture: &Picture<'_>, width: u32, height: u32, factor: u32) -> RgbFrame {
+    let samples = [width, height].map(|n| (n * factor) as usize);
+    let mut canvas = Canvas::new(samples[0], samples[1]);
+    let view = View::new(&picture.scene.camera, samples[0], samples[1]);
+    let lamp = Lamp::of(picture.scene);
+    ground::paint(&mut canvas, &view, picture.scene, &lamp);
+
+    let levels = picture.props.levels;
+    let fine = samples[1] > COARSE_ROWS;
+    let mut scratch = Vec::new();
+    for (mesh, pose) in parts(picture, if fine { &levels.fine } else { &levels.coarse }) {
+        draw_mesh(&mut canvas, &view, &lamp, mesh, &pose, &mut scratch);
+    }
+    for (mesh, pose) in parts(picture, &levels.coarse) {
+        draw_shadow(&mut canvas, &view, &lamp, mesh, &pose, &mut scratch);
+    }
+    ground::cast_shadows(&mut canvas, &lamp);
+    finish(&canvas, width, height, factor as usize)
+}
+
+fn parts<'a>(
+    picture: &'a Picture<'a>,
+    robot: &'a RobotMeshes,
+) -> impl Iterator<Item = (&'a Mesh, Isometry3<f64>)> {
+    let turned = UnitQuaternion::from_axis_angle(&Vector3::z_axis(), std::f64::consts::PI);
+    let fingers = [picture.fingers[0], picture.fingers[1] * turned];
+    let links = robot.links.iter().zip(picture.arm.links);
+    links
+        .chain([(&robot.hand, picture.arm.hand)])
+        .chain(fingers.map(|pose| (&robot.finger, pose)))
+        .chain([(picture.props.object.as_ref(), picture.object)])
+}
+
+fn draw_mesh(
+    canvas: &mut Canvas,
+    view: &View,
+    lamp: &Lamp,
+    mesh: &Mesh,
+    pose: &Isometry3<f64>,
+    scratch: &mut Vec<[f32; 3]>,
+) {
+    let to_camera = view.to_camera(pose);
+    if !view.sees(&to_camera.point(&mesh.centre), mesh.radius) {
+        return;
+    }
+    project_all(view, mesh, scratch, |vertex| to_camera.point(vertex));
+    let local = pose.rotation.inverse().cast::<f32>();
+    let (towards, up) = (local * lamp.towards, local * Vector3::z());
+    for triangle in &mesh.triangles {
+        let corners = triangle.corners.map(|i| scratch[i as usize]);
+        if corners.iter().any(|c| c[2] <= 0.0) || facing(&corners) <= 0.0 {
+            continue;
+        }
+        let light = triangle
+            .normals
+            .map(|n| lamp.on(n.dot(&towards), n.dot(&up)));
+        canvas.triangle(&corners, light, &mesh.colours[triangle.colour as usize]);
+    }
+}
+
+fn draw_shadow(
+    canvas: &mut Canvas,
+    view: &View,
+    lamp: &Lamp,
+    mesh: &Mesh,
+    pose: &Isometry3<f64>,
+    scratch: &mut Vec<[f32; 3]>,
+) {
+    let light = lamp.towards;
+    let rotation = pose
+        .rotation
+        .to_rotation_matrix()
+        .into_inner()
+        .cast::<f32>();
+    let translation: Vector3<f32> = pose.translation.vector.cast();
+    let on_table = |p: &Vector3<f32>| {
+        let world = rotation * p + translation;
+        let flat = world - light * (world.z.max(0.0) / light.z.max(1e-3));
+        view.rotation * (flat - view.eye)
+    };
+    let spread = mesh.radius / light.z.max(0.1);
+    if !view.sees(&on_table(&mesh.centre), spread) {
+        return;
+    }
+    project_all(view, mesh, scratch, on_table);
+    for triangle in &mesh.triangles {
+        let corners = triangle.corners.map(|i| scratch[i as usize]);
+        // Of a closed body one side casts the whole shadow: the one that keeps its winding.
+        if corners.iter().all(|c| c[2] > 0.0) && facing(&corners) > 0.0 {
+            canvas.shadow_triangle(&corners);
+        }
+    }
+}
+
+/// The mesh's vertices in the picture; those behind the camera get a 1/z of 0.
+fn project_all(
+    view: &View,
+    mesh: &Mesh,
+    scratch: &mut Vec<[f32; 3]>,
+    to_camera: impl Fn(&Vector3<f32>) -> Vector3<f32>,
+) {
+    scratch.clear();
+    scratch.extend(mesh.vertices.iter().map(|vertex| {
+        let p = to_camera(vertex);
+        if p.z < NEAR_M {
+            [0.0; 3]
+        } else {
+            view.project(&p)
+        }
+    }));
+}
+
+/// Averages the samples and encodes them as sRGB.
+fn finish(canvas: &Canvas, width: u32, height: u32, factor: usize) -> RgbFrame {
+    let (columns, rows) = (width as usize, height as usize);
+    let table = srgb_table();
+    let mut data = Vec::with_capacity(columns * rows * 3);
+    let share = 1.0 / (factor * factor) as f32;
+    for row in 0..rows {
+        for column in 0..columns {
+            let mut sum = [0.0_f32; 3];
+            for y in row * factor..(row + 1) * factor {
+                let start = y * canvas.width + column * factor;
+                for sample in &canvas.colour[start..start + factor] {
+                    // Clipped before averaging, or bright samples would leave jagged edges.
+                    (0..3).for_each(|i| sum[i] += sample[i].min(1.0));
+                }
+            }
+            let last = table.len() as f32 - 1.0;
+            data.extend(sum.map(|c| table[(c * share * last + 0.5) as usize]));
+        }
+    }
     RgbFrame {
         width,
         height,
-        data: vec![0; (width * height * 3) as usize],
+        data,
     }
+}
+
+/// Linear light in 4096 steps to 8-bit sRGB.
+fn srgb_table() -> &'static [u8; 4096] {
+    static TABLE: std::sync::OnceLock<[u8; 4096]> = std::sync::OnceLock::new();
+    TABLE.get_or_init(|| {
+        std::array::from_fn(|i| {
+            let linear = i as f64 / 4095.0;
+            let encoded = if linear <= 0.003_130_8 {
+                12.92 * linear
+            } else {
+                1.055 * linear.powf(1.0 / 2.4) - 0.055
+            };
+            (encoded * 255.0).round() as u8
+        })
+    })
 }

@@ -4,6 +4,8 @@ use foresight_planner::Pose;
 use foresight_sim::{goals, Scene, Simulator, Truth};
 
 /// What became of a demonstration.
+// Not every test looks at every part.
+#[allow(dead_code)]
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub grasped: Truth,

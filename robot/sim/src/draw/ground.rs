@@ -1,0 +1,109 @@
+//! What lies behind everything: table, target disc, floor; found by casting a ray a pixel.
+
+use nalgebra::Vector3;
+
+use super::camera::View;
+use super::raster::Canvas;
+use crate::scene::Scene;
+use crate::world::TABLE_EXTENT_M;
+
+/// How much a shadow takes of the lamp's light.
+const SHADOW_DEPTH: f32 = 0.85;
+
+/// The lamp as shading uses it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lamp {
+    /// Towards the lamp, unit length.
+    pub towards: Vector3<f32>,
+    pub intensity: f32,
+    pub ambient: f32,
+}
+
+impl Lamp {
+    pub fn of(scene: &Scene) -> Self {
+        let towards = Vector3::from(scene.light.towards).cast::<f32>();
+        Lamp {
+            towards: towards.try_normalize(1e-9).unwrap_or(Vector3::z()),
+            intensity: scene.light.intensity as f32,
+            ambient: scene.light.ambient as f32,
+        }
+    }
+
+    /// Brightness of a surface, given its normal's cosines to the lamp and to straight up.
+    pub fn on(&self, towards_lamp: f32, up: f32) -> f32 {
+        self.ambient * (0.75 + 0.25 * up) + self.intensity * towards_lamp.max(0.0)
+    }
+
+    /// Brightness of the table in full light.
+    pub fn on_table(&self) -> f32 {
+        self.on(self.towards.z, 1.0)
+    }
+
+    /// What a shadowed table's brightness is multiplied by.
+    pub fn shadow_factor(&self) -> f32 {
+        let lamp = self.intensity * self.towards.z.max(0.0);
+        1.0 - SHADOW_DEPTH * lamp / (lamp + self.ambient).max(1e-6)
+    }
+}
+
+/// Fills the canvas with what would be seen of an empty table.
+pub(crate) fn paint(canvas: &mut Canvas, view: &View, scene: &Scene, lamp: &Lamp) {
+    let table = scene.table.colour.map(|c| c as f32 * lamp.on_table());
+    let disc = scene.target.colour.map(|c| c as f32 * lamp.on_table());
+    let background = scene.table.background.map(|c| c as f32);
+    let centre = scene.target.position_m.map(|c| c as f32);
+    let radius = scene.target.radius_m as f32;
+    let [[x0, x1], [y0, y1]] = TABLE_EXTENT_M.map(|range| range.map(|v| v as f32));
+    for row in 0..canvas.height {
+        for column in 0..canvas.width {
+            let index = row * canvas.width + column;
+            let ray = view.ray(column, row);
+            canvas.colour[index] = background;
+            if ray.z >= -1e-4 {
+                continue;
+            }
+            // The ray's camera z is 1, so this is also the depth.
+            let depth = -view.eye.z / ray.z;
+            let (x, y) = (view.eye.x + depth * ray.x, view.eye.y + depth * ray.y);
+            if x < x0 || x > x1 || y < y0 || y > y1 || depth <= 0.0 {
+                continue;
+            }
+            canvas.table[index] = true;
+            canvas.inverse_depth[index] = 1.0 / depth;
+            // The disc's edge fades over a pixel's width on the table.
+            let pixel = depth / view.focal;
+            let outside = (x - centre[0]).hypot(y - centre[1]) - radius;
+            let share = (0.5 - outside / pixel).clamp(0.0, 1.0);
+            canvas.colour[index] = std::array::from_fn(|i| table[i] + share * (disc[i] - table[i]));
+        }
+    }
+}
+
+/// Darkens the table where the shadow's mask says so, its edge softened by a pixel.
+pub(crate) fn cast_shadows(canvas: &mut Canvas, lamp: &Lamp) {
+    let factor = lamp.shadow_factor();
+    let (width, height) = (canvas.width, canvas.height);
+    for row in 0..height {
+        let rows = row.saturating_sub(1)..(row + 2).min(height);
+        for column in 0..width {
+            let index = row * width + column;
+            if !canvas.table[index] {
+                continue;
+            }
+            let columns = column.saturating_sub(1)..(column + 2).min(width);
+            let mut dark = 0_u32;
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    dark += u32::from(canvas.shadow[y * width + x]);
+                }
+            }
+            if dark > 0 {
+                let share = dark as f32 / (rows.len() * columns.len()) as f32;
+                let keep = 1.0 - share * (1.0 - factor);
+                for channel in &mut canvas.colour[index] {
+                    *channel *= keep;
+                }
+            }
+        }
+    }
+}
