@@ -166,9 +166,7 @@ impl DemonstrationMix {
         let weights = self.weights();
         if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
         {
-            return Err(
-                "behaviour weights must be numbers ≥ 0, at least one above 0".to_owned(),
-            );
+            return Err("behaviour weights must be numbers ≥ 0, at least one above 0".to_owned());
         }
         let shares = [
             ("near_start_share", self.near_start_share),
@@ -318,7 +316,10 @@ mod tests {
     fn wrong_mixtures_are_explained() {
         let wrong = [
             ("grasp = -1.0", "weights"),
-            ("near_start_share = 0.7\nin_hand_start_share = 0.7", "in_hand"),
+            (
+                "near_start_share = 0.7\nin_hand_start_share = 0.7",
+                "in_hand",
+            ),
             ("stride_m = [0.07, 0.02]", "stride_m"),
             ("waypoint_noise_m = []", "waypoint_noise_m"),
             ("max_step_m = 3.0", "max_step_m"),

@@ -1,0 +1,118 @@
+//! How an episode is set up: what the script must know of the scene, and starts in contact.
+
+use foresight_robot::EnvelopeConfig;
+use foresight_sim::goals::{self, GoalState};
+use foresight_sim::{Scene, SimError, Simulator};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::mix::Start;
+use super::policy::Site;
+
+/// Virtual time an object placed in the hand gets to come to rest, s.
+const SETTLING_S: f64 = 0.3;
+/// How far beside the object a start near it may be, m on each axis.
+const NEAR_M: f64 = 0.045;
+
+/// The scene's geometry as the demonstrator needs it.
+pub fn site(scene: &Scene, envelope: &EnvelopeConfig) -> Site {
+    let mut box_min_m = envelope.workspace.min_m;
+    box_min_m[2] = envelope.floor_m();
+    Site {
+        target_m: scene.target.position_m,
+        grasp_height_m: scene.object.grasp_height_m().max(box_min_m[2]),
+        hover_height_m: goals::above_object(scene).arm.position_m[2],
+        box_min_m,
+        box_max_m: envelope.workspace.max_m,
+    }
+}
+
+/// Puts the hand where the episode starts.
+///
+/// # Errors
+/// [`SimError`] when the arm can't take the pose.
+pub fn place(
+    simulator: &mut Simulator,
+    scene: &Scene,
+    site: &Site,
+    start: Start,
+    rng: &mut ChaCha8Rng,
+) -> Result<(), SimError> {
+    let goal = match start {
+        Start::Far => return Ok(()),
+        Start::Near => near(scene, site, rng),
+        Start::InHand => in_hand(scene, site, rng),
+    };
+    simulator.set_goal_state(&goal)?;
+    simulator.advance(SETTLING_S);
+    Ok(())
+}
+
+/// Around the object, open or partly closed: low enough to touch it with the next action, and
+/// never with a finger inside it.
+fn near(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+    let mut goal = goals::at_object(scene);
+    let around = rng.random_bool(0.5);
+    let position = &mut goal.arm.position_m;
+    if around {
+        // Fingers astride the object: nearly centred along the opening, low.
+        let [hand_x, hand_y] = [
+            rng.random_range(-0.015..0.015),
+            rng.random_range(-0.006..0.006),
+        ];
+        let (sin, cos) = scene.start.yaw_rad.sin_cos();
+        position[0] += cos * hand_x - sin * hand_y;
+        position[1] += sin * hand_x + cos * hand_y;
+        position[2] = rng.random_range(site.grasp_height_m..site.hover_height_m);
+    } else {
+        position[0] += rng.random_range(-NEAR_M..NEAR_M);
+        position[1] += rng.random_range(-NEAR_M..NEAR_M);
+        // Above the object's top with the fingertips.
+        let low = scene.object.size_m[2] + 0.012;
+        position[2] = rng.random_range(low..low + 0.06);
+        goal.arm.gripper = if rng.random_bool(0.5) {
+            0.0
+        } else {
+            rng.random_range(0.0..1.0)
+        };
+    }
+    inside(&mut goal, site);
+    goal
+}
+
+/// The object in the closed hand, anywhere between the table and the top of the box.
+fn in_hand(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+    let on_table = rng.random_bool(0.25);
+    let top = site.box_max_m[2] - site.grasp_height_m;
+    let lift = if on_table {
+        0.0
+    } else {
+        rng.random_range(0.01..top.max(0.02))
+    };
+    let mut goal = goals::lifted(scene, lift);
+    let before = goal.arm.position_m;
+    if !on_table {
+        // Anywhere over the box, the target as likely as not: placing is rare otherwise.
+        let over_target = rng.random_bool(0.4);
+        for axis in 0..2 {
+            goal.arm.position_m[axis] = if over_target {
+                site.target_m[axis] + rng.random_range(-0.05..0.05)
+            } else {
+                rng.random_range(site.box_min_m[axis]..site.box_max_m[axis])
+            };
+        }
+    }
+    inside(&mut goal, site);
+    if let Some(object) = &mut goal.object {
+        for (axis, at) in object.position_m.iter_mut().enumerate() {
+            *at += goal.arm.position_m[axis] - before[axis];
+        }
+    }
+    goal
+}
+
+fn inside(goal: &mut GoalState, site: &Site) {
+    for (axis, at) in goal.arm.position_m.iter_mut().enumerate() {
+        *at = at.clamp(site.box_min_m[axis], site.box_max_m[axis]);
+    }
+}
