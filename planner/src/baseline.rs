@@ -61,7 +61,7 @@ impl Search for Random {
         let mut row = vec![0.0; self.space.dimensions.len()];
         noise.fill(&mut row);
         for (d, z) in self.space.dimensions.iter().zip(row) {
-            let bound = d.bound as f32;
+            let bound = d.bound_f32();
             self.action[d.component.index()] = (z * d.std as f32).clamp(-bound, bound);
         }
         for (a, fixed) in self.action.iter_mut().zip(self.constraints.fixed) {

@@ -158,7 +158,7 @@ impl Cem {
     fn candidate(&self, step: usize, noise: &[f32]) -> [f32; 7] {
         let mut action = [0.0; 7];
         for (d, z) in self.config.space.dimensions.iter().zip(noise) {
-            let (i, bound) = (d.component.index(), d.bound as f32);
+            let (i, bound) = (d.component.index(), d.bound_f32());
             action[i] = (z * self.std[step][i] + self.mean[step][i]).clamp(-bound, bound);
         }
         self.constrain(step, action)

@@ -51,6 +51,19 @@ pub struct Dimension {
     pub bound: f64,
 }
 
+impl Dimension {
+    /// The bound in f32, rounded inwards: what is clipped to it passes a check against the
+    /// bound itself.
+    pub fn bound_f32(&self) -> f32 {
+        let bound = self.bound as f32;
+        if f64::from(bound) > self.bound {
+            bound.next_down()
+        } else {
+            bound
+        }
+    }
+}
+
 /// The searched components, in the order in which noise is drawn for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchSpace {

@@ -50,7 +50,7 @@ fn samples_stay_in_the_box_and_small_gripper_changes_are_dropped() {
     let wanted = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1];
     let plan = plan(&CemConfig::paper(), &Quadratic(wanted), 1);
     let action = plan.actions[0];
-    assert!(action.translation_m[0] <= 0.075 + 1e-6 && action.translation_m[0] > 0.07);
+    assert!(action.translation_m[0] <= 0.075 && action.translation_m[0] > 0.07);
     assert_eq!(action.gripper, 0.0);
 }
 

@@ -14,7 +14,7 @@ use crate::run::RunError;
 use crate::world::World;
 
 /// How long released objects get to come to rest before the verdict, s.
-const REST_S: f64 = 0.5;
+const REST_S: f64 = 1.5;
 
 /// A step of an episode.
 pub type EpisodeStep<'a> = Step<'a, Observation, Executed>;

@@ -6,12 +6,29 @@ use foresight_planner::{Action, ActionSequences, Energy, EnergyError, Pose};
 /// A position off by this much weighs as much as a gripper off by all its stroke, m.
 const POSITION_SCALE_M: f64 = 0.05;
 
-/// Distance between poses: position in units of [`POSITION_SCALE_M`] plus closedness.
-pub fn distance(a: &Pose, b: &Pose) -> f32 {
-    let squares: f64 = (0..3)
-        .map(|i| (a.position_m[i] - b.position_m[i]).powi(2))
-        .sum();
-    (squares.sqrt() / POSITION_SCALE_M + (a.gripper - b.gripper).abs()) as f32
+/// A pose to reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OracleGoal {
+    /// The pose.
+    pub pose: Pose,
+    /// Whether the hand holds the object there: then closing further than the pose says costs
+    /// nothing, because the object stops the fingers.
+    pub grasping: bool,
+}
+
+impl OracleGoal {
+    /// Distance of a pose: position in units of [`POSITION_SCALE_M`] plus closedness.
+    pub fn distance(&self, pose: &Pose) -> f32 {
+        let off = |i: usize| pose.position_m[i] - self.pose.position_m[i];
+        let squares: f64 = (0..3).map(|i| off(i).powi(2)).sum();
+        let open = self.pose.gripper - pose.gripper;
+        let gripper = if self.grasping {
+            open.max(0.0)
+        } else {
+            open.abs()
+        };
+        (squares.sqrt() / POSITION_SCALE_M + gripper) as f32
+    }
 }
 
 /// Energy of action sequences by exact kinematics.
@@ -20,7 +37,7 @@ pub struct PoseEnergy {
     /// Where the hand is.
     pub from: Pose,
     /// Where it should be.
-    pub to: Pose,
+    pub to: OracleGoal,
 }
 
 impl Energy for PoseEnergy {
@@ -32,7 +49,7 @@ impl Energy for PoseEnergy {
                 let action = std::array::from_fn(|i| f64::from(action[i]));
                 pose = pose.apply(&Action::from_array(action));
             }
-            distance(&pose, &self.to)
+            self.to.distance(&pose)
         };
         Ok((0..sequences.samples()).map(energy).collect())
     }

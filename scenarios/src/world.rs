@@ -9,7 +9,7 @@ use foresight_robot::Observation;
 use image::RgbImage;
 
 use crate::instance::Instance;
-use crate::oracle::{self, PoseEnergy};
+use crate::oracle::{OracleGoal, PoseEnergy};
 use crate::run::RunError;
 
 /// Where imagination comes from; loaded once, used for any number of episodes.
@@ -41,7 +41,7 @@ pub enum World<'a> {
     /// By the goal poses.
     Oracle {
         /// The poses.
-        goals: Vec<Pose>,
+        goals: Vec<OracleGoal>,
     },
 }
 
@@ -103,11 +103,13 @@ impl WorldSource {
                 })
             }
             WorldSource::Oracle => {
-                let poses = instance
-                    .goal_states
-                    .iter()
-                    .map(|s| s.as_ref().map(|s| s.arm));
-                let goals = poses.collect::<Option<Vec<Pose>>>().ok_or_else(|| {
+                let states = instance.goal_states.iter().map(|state| {
+                    state.as_ref().map(|state| OracleGoal {
+                        pose: state.arm,
+                        grasping: state.grasping,
+                    })
+                });
+                let goals = states.collect::<Option<Vec<OracleGoal>>>().ok_or_else(|| {
                     RunError::Input(
                         "the oracle needs simulator states as sub-goals, not images".into(),
                     )
@@ -138,7 +140,7 @@ impl Imagination<Observation> for World<'_> {
     fn distance(&self, context: &Seen, goal: usize) -> f32 {
         match (self, context) {
             (World::Model { goals, .. }, Seen::Latent(latent)) => latent.distance(&goals[goal]),
-            (World::Oracle { goals }, Seen::Pose(pose)) => oracle::distance(pose, &goals[goal]),
+            (World::Oracle { goals }, Seen::Pose(pose)) => goals[goal].distance(pose),
             _ => f32::NAN,
         }
     }
@@ -157,10 +159,13 @@ impl Imagination<Observation> for World<'_> {
                 from: *pose,
                 to: goals[goal],
             }),
-            // A context of another world: no pose to aim at but the present one.
+            // A context of another world says nothing about the goals.
             (World::Model { .. }, Seen::Pose(seen)) => Box::new(PoseEnergy {
                 from: *pose,
-                to: *seen,
+                to: OracleGoal {
+                    pose: *seen,
+                    grasping: false,
+                },
             }),
         }
     }
