@@ -85,6 +85,9 @@ pub struct Execution {
     pub error_m: f64,
     /// Whether the arm came to rest before the settle timeout.
     pub settled: bool,
+    /// Whether something in the way kept the arm from getting there; it was then led back to
+    /// where it stood, so that it doesn't go on pressing.
+    pub blocked: bool,
     /// Targets the guard refused during this action; 0 in normal operation.
     pub refused: u64,
     /// Targets sent during this action.
@@ -97,12 +100,7 @@ pub struct Execution {
 
 impl Execution {
     /// An action that moved nothing: the arm holds `held` and is at `measured`.
-    pub(crate) fn refused(
-        requested: Action,
-        refusal: Refusal,
-        held: Pose,
-        measured: Pose,
-    ) -> Self {
+    pub(crate) fn refused(requested: Action, refusal: Refusal, held: Pose, measured: Pose) -> Self {
         let error_m = (0..3)
             .map(|i| (held.position_m[i] - measured.position_m[i]).powi(2))
             .sum::<f64>()
@@ -116,6 +114,7 @@ impl Execution {
             reached_pose: measured,
             error_m,
             settled: true,
+            blocked: false,
             refused: 0,
             targets: 0,
             seconds: 0.0,

@@ -20,6 +20,8 @@ pub const LEASH_M: f64 = 0.035;
 pub const LEASH_RAD: f64 = 0.18;
 /// Longest time one target may advance over, s: a late tick never makes a long step.
 const MAX_TICK_S: f64 = 0.04;
+/// An arm that keeps the setpoint waiting at the end of the leash for this long is blocked, s.
+const BLOCKED_S: f64 = 0.4;
 /// A step from the previous target beyond this, m, is sent as an anchored target.
 const ANCHOR_STEP_M: f64 = 0.04;
 /// The same for the orientation, rad.
@@ -59,6 +61,8 @@ pub struct Target {
     pub anchor: bool,
     /// Whether the setpoint stands at the goal.
     pub arrived: bool,
+    /// Whether the setpoint can't get on because the arm doesn't follow: something blocks it.
+    pub blocked: bool,
 }
 
 impl Target {
@@ -88,6 +92,8 @@ pub struct Streamer {
     next_goal: Option<Isometry3<f64>>,
     setpoint: Isometry3<f64>,
     last_s: Option<f64>,
+    /// How long the setpoint has hardly moved on its way, s.
+    waiting_s: f64,
 }
 
 impl Streamer {
@@ -99,12 +105,14 @@ impl Streamer {
             next_goal: None,
             setpoint: start,
             last_s: None,
+            waiting_s: 0.0,
         }
     }
 
     /// Sends the setpoint to `goal`. A moving setpoint first brakes on its old path.
     pub fn set_goal(&mut self, goal: Isometry3<f64>) {
         self.next_goal = Some(goal);
+        self.waiting_s = 0.0;
     }
 
     /// Puts the setpoint, at rest, where the arm is: before a session starts.
@@ -127,6 +135,11 @@ impl Streamer {
         self.next_goal.is_none() && self.path.progress >= 1.0
     }
 
+    /// Whether the setpoint can't get on because the arm doesn't follow.
+    pub fn blocked(&self) -> bool {
+        self.waiting_s > BLOCKED_S
+    }
+
     /// The next target at `now_s` of a monotonic clock, with the arm measured at `measured`.
     pub fn next(&mut self, now_s: f64, measured: &Isometry3<f64>) -> Target {
         let elapsed_s = self.last_s.map_or(1.0 / STREAM_HZ, |last| {
@@ -139,12 +152,21 @@ impl Streamer {
         } else {
             self.pull_back(measured);
         }
+        // A tenth of a slow tick: an arm that creeps along is not blocked.
+        let still = distance_m(&previous, &self.setpoint) < 0.1 * LEASH_M * elapsed_s
+            && angle_rad(&previous, &self.setpoint) < 0.1 * LEASH_RAD * elapsed_s;
+        self.waiting_s = if still && !self.arrived() {
+            self.waiting_s + elapsed_s
+        } else {
+            0.0
+        };
         let anchor = distance_m(&previous, &self.setpoint) > ANCHOR_STEP_M
             || angle_rad(&previous, &self.setpoint) > ANCHOR_STEP_RAD;
         Target {
             placement: self.setpoint,
             anchor,
             arrived: self.arrived(),
+            blocked: self.blocked(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use foresight_planner::Action;
 use foresight_sim::{Scene, Simulator};
-use franka_node::{Guard, GuardOptions, GripperKind, Kind, TargetMsg, Verdict};
+use franka_node::{GripperKind, Guard, GuardOptions, Kind, TargetMsg, Verdict};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -210,16 +210,25 @@ impl VirtualArm {
     }
 
     /// Advances until the arm has settled at `goal` and the gripper is done, or time is up.
-    fn settle(&mut self, goal: &Isometry3<f64>, gripper: Option<GripperCommand>) -> bool {
+    /// Returns whether it settled, and whether it was blocked on the way.
+    fn settle(
+        &mut self,
+        mut goal: Isometry3<f64>,
+        gripper: Option<GripperCommand>,
+    ) -> (bool, bool) {
         let started_s = self.simulator.time_s();
         let mut settle = Settle::new(self.config.settle);
-        let mut arrived_s = None;
+        let (mut arrived_s, mut blocked) = (None, false);
         loop {
             self.advance();
             let now_s = self.simulator.time_s();
             let arm = self.simulator.arm();
-            let arrived = distance_m(&self.streamer.goal(), goal) < 1e-9
-                && self.streamer.arrived();
+            if self.streamer.blocked() {
+                goal = arm.tcp;
+                blocked = true;
+                self.streamer.set_goal(goal);
+            }
+            let arrived = self.streamer.arrived();
             if arrived {
                 arrived_s.get_or_insert(now_s);
             }
@@ -228,16 +237,16 @@ impl VirtualArm {
                 time_s: now_s,
                 position_m: [p.x, p.y, p.z],
                 joint_speed_rad_s: arm.dq.iter().fold(0.0, |m, v| v.abs().max(m)),
-                distance_m: distance_m(&arm.tcp, goal),
+                distance_m: distance_m(&arm.tcp, &goal),
                 commanded: arrived && self.gripper_done(gripper.is_some(), now_s - started_s),
             };
             if settle.update(&sample) {
-                return true;
+                return (true, blocked);
             }
             let quiet_s = arrived_s.map_or(0.0, |at| now_s - at);
-            let limit_s = self.config.settle.timeout_s.max(self.config.gripper.timeout_s + 1.0);
-            if quiet_s > limit_s || now_s - started_s > MOTION_TIMEOUT_S {
-                return false;
+            let patience_s = self.config.settle.timeout_s + self.config.gripper.timeout_s;
+            if quiet_s > patience_s || now_s - started_s > MOTION_TIMEOUT_S {
+                return (false, blocked);
             }
         }
     }
@@ -254,7 +263,7 @@ impl Arm for VirtualArm {
         self.start_if_stopped()?;
         let settled = self.settled || {
             let goal = self.streamer.goal();
-            self.settle(&goal, None)
+            self.settle(goal, None).0
         };
         self.settled = settled;
         let (width, height) = (self.config.frame_width, self.config.frame_height);
@@ -292,7 +301,8 @@ impl Arm for VirtualArm {
         let started_s = self.simulator.time_s();
         match intended.gripper {
             Some(command) if command.kind == GripperKind::Grasp => {
-                self.simulator.gripper_grasp(command.width_m, command.force_n);
+                self.simulator
+                    .gripper_grasp(command.width_m, command.force_n);
             }
             Some(command) => self.simulator.gripper_move(command.width_m),
             None => {}
@@ -300,7 +310,8 @@ impl Arm for VirtualArm {
         let goal = intended.admitted.placement;
         self.streamer.set_goal(goal);
         self.last_moving_s = started_s;
-        self.settled = self.settle(&goal, intended.gripper);
+        let (settled, blocked) = self.settle(goal, intended.gripper);
+        self.settled = settled;
         let (arm, now_s) = (self.simulator.arm(), self.simulator.time_s());
         let width_m = self.simulator.gripper().width_m;
         Ok(Execution {
@@ -311,7 +322,8 @@ impl Arm for VirtualArm {
             commanded_pose: intended.commanded,
             reached_pose: placement::pose(&arm.tcp, closedness(width_m)),
             error_m: distance_m(&goal, &arm.tcp),
-            settled: self.settled,
+            settled,
+            blocked,
             refused: self.refused - refused,
             targets: self.targets - targets,
             seconds: now_s - started_s,

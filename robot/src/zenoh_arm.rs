@@ -39,6 +39,8 @@ const MOTION_TIMEOUT: Duration = Duration::from_secs(12);
 const GRIPPER_REACTION: Duration = Duration::from_millis(300);
 /// How much earlier than its stamp a frame without a start-of-exposure stamp may have begun, ns.
 const EXPOSURE_NS: u64 = 60_000_000;
+/// A robot clock that shows the same time for this long while states arrive is frozen, ns.
+const FROZEN_NS: u64 = 1_000_000_000;
 /// Frame and state clocks further apart than this are not the same clock, ns.
 const CLOCK_SKEW_NS: u64 = 5_000_000_000;
 
@@ -74,6 +76,13 @@ impl Default for ZenohArmConfig {
             client_id: None,
         }
     }
+}
+
+/// How a wait for rest ended.
+struct Rest {
+    state: TimedState,
+    settled: bool,
+    blocked: bool,
 }
 
 /// The client of one arm and one camera.
@@ -117,6 +126,7 @@ impl ZenohArm {
             .next_state(0, FIRST_STATE_TIMEOUT)
             .ok_or_else(stale)?;
         let lease = Lease::acquire(&session, &config.arm, client_id)?;
+        wait_held(&monitor, client_id, state.node_ns());
         let streamer = Streamer::new(budget, state.placement);
         let pump = Pump::start(
             &session,
@@ -214,10 +224,13 @@ impl ZenohArm {
                 })
             }
         }
-        if let (Some(then), _) = self.monitor.around(state.node_ns().saturating_sub(500_000_000)) {
+        if let (Some(then), _) = self
+            .monitor
+            .around(state.node_ns().saturating_sub(FROZEN_NS))
+        {
             let robot_time_ms = state.msg.robot_time_ms.get();
             if then.phase() == Some(Phase::Active)
-                && state.node_ns() - then.node_ns() < 1_500_000_000
+                && state.node_ns() - then.node_ns() < 2 * FROZEN_NS
                 && then.msg.robot_time_ms.get() == robot_time_ms
             {
                 return Err(ArmError::FrozenClock {
@@ -270,10 +283,11 @@ impl ZenohArm {
     /// Waits until the arm has settled at `goal` and the gripper is done, or time is up.
     fn wait_settled(
         &mut self,
-        goal: &Isometry3<f64>,
+        mut goal: Isometry3<f64>,
         gripper: Option<(GripperCommand, Instant)>,
-    ) -> Result<(TimedState, bool), ArmError> {
+    ) -> Result<Rest, ArmError> {
         let started = Instant::now();
+        let mut blocked = false;
         let mut settle = Settle::new(self.config.settle);
         let mut seen_ns = 0;
         loop {
@@ -284,25 +298,37 @@ impl ZenohArm {
             }
             seen_ns = state.node_ns();
             self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
+            if self.pump.blocked() {
+                goal = state.placement;
+                blocked = true;
+                self.pump.set_goal(goal);
+            }
             let arrived = self.pump.arrived();
             let p = state.placement.translation.vector;
             let sample = SettleSample {
                 time_s: state.node_ns() as f64 * 1e-9,
                 position_m: [p.x, p.y, p.z],
                 joint_speed_rad_s: state.joint_speed_rad_s(),
-                distance_m: distance_m(&state.placement, goal),
+                distance_m: distance_m(&state.placement, &goal),
                 commanded: arrived && self.gripper_done(gripper.as_ref()),
             };
             if settle.update(&sample) {
                 self.settled = Some(state);
-                return Ok((state, true));
+                return Ok(Rest {
+                    state,
+                    settled: true,
+                    blocked,
+                });
             }
             let quiet = self.pump.last_moving().elapsed().as_secs_f64();
-            if (arrived && quiet > self.config.settle.timeout_s)
-                || started.elapsed() > MOTION_TIMEOUT
-            {
+            let patience = self.config.settle.timeout_s + self.config.gripper.timeout_s;
+            if (arrived && quiet > patience) || started.elapsed() > MOTION_TIMEOUT {
                 tracing::warn!("the arm did not settle in time");
-                return Ok((state, false));
+                return Ok(Rest {
+                    state,
+                    settled: false,
+                    blocked,
+                });
             }
         }
     }
@@ -342,9 +368,9 @@ impl ZenohArm {
     }
 
     fn gripper_state(&self) -> (f64, bool) {
-        self.monitor.gripper().map_or((STROKE_M, false), |(g, _)| {
-            (g.width.get(), grasped(&g))
-        })
+        self.monitor
+            .gripper()
+            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
     }
 
     /// A frame captured after the settled state, decoded.
@@ -429,7 +455,10 @@ impl Arm for ZenohArm {
         let (state, settled) = match self.settled {
             // Still where it came to rest.
             Some(rest) if distance_m(&rest.placement, &state.placement) < 0.002 => (rest, true),
-            _ => self.wait_settled(&goal, None)?,
+            _ => {
+                let rest = self.wait_settled(goal, None)?;
+                (rest.state, rest.settled)
+            }
         };
         let frame_wait = Duration::from_secs_f64(self.config.frame_timeout_s.clamp(0.05, 60.0));
         self.pump
@@ -476,7 +505,11 @@ impl Arm for ZenohArm {
             None => None,
         };
         self.pump.set_goal(admitted.placement);
-        let (state, settled) = self.wait_settled(&admitted.placement, gripper)?;
+        let Rest {
+            state,
+            settled,
+            blocked,
+        } = self.wait_settled(admitted.placement, gripper)?;
         let last_moving = self.pump.last_moving();
         let (width_m, _) = self.gripper_state();
         Ok(Execution {
@@ -488,6 +521,7 @@ impl Arm for ZenohArm {
             reached_pose: placement::pose(&state.placement, closedness(width_m)),
             error_m: distance_m(&admitted.placement, &state.placement),
             settled,
+            blocked,
             refused: self.refused_targets().saturating_sub(refused),
             targets: self.pump.targets() - targets,
             seconds: started.elapsed().as_secs_f64(),
@@ -522,6 +556,19 @@ impl Drop for ZenohArm {
     fn drop(&mut self) {
         if let Err(e) = self.finish() {
             tracing::warn!("leaving the arm: {e}");
+        }
+    }
+}
+
+/// Waits until the states show the lease that was just granted.
+fn wait_held(monitor: &Monitor, client_id: u32, after_ns: u64) {
+    let deadline = Instant::now() + STATE_TIMEOUT;
+    let mut seen_ns = after_ns;
+    while Instant::now() < deadline {
+        match monitor.next_state(seen_ns, Duration::from_millis(200)) {
+            Some(state) if state.msg.client_id.get() == client_id => return,
+            Some(state) => seen_ns = state.node_ns(),
+            None => {}
         }
     }
 }

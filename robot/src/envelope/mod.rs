@@ -17,8 +17,8 @@ pub use report::{Adjustment, Refusal};
 
 use crate::placement;
 
-/// Fractions of an unreachable action that are tried instead of it.
-const SHORTER: [f64; 3] = [0.75, 0.5, 0.25];
+/// Halvings in the search for the longest part of an unreachable action: to a 32nd of it.
+const HALVINGS: u32 = 5;
 
 /// The safety envelope: limits plus the arm's kinematics.
 pub struct Envelope {
@@ -201,18 +201,26 @@ impl Envelope {
             Ok(joints) => return Ok((goal, joints)),
             Err(why) => why,
         };
-        for fraction in SHORTER {
+        let (mut reached, mut missed) = (0.0, 1.0);
+        let mut best = None;
+        for _ in 0..HALVINGS {
+            let fraction = (reached + missed) / 2.0;
             let part = along(&from, &to, fraction);
             // A start outside the box is only led back by a whole step.
             let p = part.translation.vector;
-            let inside = self.config.workspace.contains(&[p.x, p.y, p.z], 0.0);
-            if !inside || p.z < self.config.floor_m() {
-                continue;
+            let inside = self.config.workspace.contains(&[p.x, p.y, p.z], 0.0)
+                && p.z >= self.config.floor_m();
+            match self.reach.solve(&part, joints_rad) {
+                Ok(joints) if inside => {
+                    best = Some((fraction, part, joints));
+                    reached = fraction;
+                }
+                _ => missed = fraction,
             }
-            if let Ok(joints) = self.reach.solve(&part, joints_rad) {
-                changed.push(Adjustment::Shortened { fraction, why });
-                return Ok((placement::pose(&part, goal.gripper), joints));
-            }
+        }
+        if let Some((fraction, part, joints)) = best {
+            changed.push(Adjustment::Shortened { fraction, why });
+            return Ok((placement::pose(&part, goal.gripper), joints));
         }
         Err(Refusal::Unreachable { why })
     }

@@ -81,7 +81,7 @@ pub enum Refusal {
         /// How far, m.
         outside_m: f64,
     },
-    /// Neither the action nor a quarter of it can be reached with the joint margin kept.
+    /// Neither the action nor a 32nd of it can be reached with the joint margin kept.
     #[error("no joint configuration reaches it: {why}")]
     Unreachable {
         /// What the inverse kinematics said.

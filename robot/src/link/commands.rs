@@ -57,16 +57,18 @@ pub fn request(
         .timeout(timeout)
         .wait()
         .map_err(|e| link_error(format!("sending {verb}"), e))?;
-    let reply = replies
-        .recv()
-        .map_err(|_| refused("no reply; is franka-node running and the arm's name right?".into()))?;
+    let reply = replies.recv().map_err(|_| {
+        refused("no reply; is franka-node running and the arm's name right?".into())
+    })?;
     let sample = reply.result().map_err(|e| refused(e.to_string()))?;
     let reply: CmdReply = serde_json::from_slice(&sample.payload().to_bytes())
         .map_err(|e| refused(format!("unreadable reply: {e}")))?;
     if reply.ok {
         Ok(())
     } else {
-        Err(refused(reply.error.unwrap_or_else(|| "no reason given".into())))
+        Err(refused(
+            reply.error.unwrap_or_else(|| "no reason given".into()),
+        ))
     }
 }
 

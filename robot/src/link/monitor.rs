@@ -92,11 +92,7 @@ impl Monitor {
     ///
     /// # Errors
     /// [`ArmError::Link`] when a subscription is refused.
-    pub fn subscribe(
-        session: &Session,
-        arm: &str,
-        camera: Option<&str>,
-    ) -> Result<Self, ArmError> {
+    pub fn subscribe(session: &Session, arm: &str, camera: Option<&str>) -> Result<Self, ArmError> {
         let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
         let declare = |key: String, take: fn(&mut Seen, &[u8]) -> bool| {
             let shared = Arc::clone(&shared);

@@ -42,6 +42,7 @@ struct Core {
     /// The pump has been silent, for the deadline's or the states' sake, since it was enabled.
     lapsed: bool,
     arrived: bool,
+    blocked: bool,
     targets: u64,
     last_moving: Instant,
 }
@@ -81,6 +82,7 @@ impl Pump {
             silence: Silence::Idle,
             lapsed: false,
             arrived: true,
+            blocked: false,
             targets: 0,
             last_moving: now,
         }));
@@ -106,6 +108,7 @@ impl Pump {
         core.enabled = true;
         core.lapsed = false;
         core.arrived = true;
+        core.blocked = false;
         core.vouched_until = until;
     }
 
@@ -121,6 +124,7 @@ impl Pump {
         let mut core = self.core();
         core.streamer.set_goal(goal);
         core.arrived = false;
+        core.blocked = false;
         core.last_moving = Instant::now();
     }
 
@@ -143,6 +147,11 @@ impl Pump {
     /// Whether the setpoint stands at the goal.
     pub fn arrived(&self) -> bool {
         self.core().arrived
+    }
+
+    /// Whether the arm doesn't follow because something blocks it.
+    pub fn blocked(&self) -> bool {
+        self.core().blocked
     }
 
     /// When the last moving target was sent.
@@ -236,6 +245,7 @@ impl Core {
         }
         let target = self.streamer.next(clock_s, &state.placement);
         self.arrived = target.arrived;
+        self.blocked = target.blocked;
         if !target.arrived {
             self.last_moving = now;
         }
@@ -247,6 +257,10 @@ impl Core {
             monotonic_ns(),
             target.data(),
         );
-        Some(if target.anchor { msg.with_anchor() } else { msg })
+        Some(if target.anchor {
+            msg.with_anchor()
+        } else {
+            msg
+        })
     }
 }

@@ -56,9 +56,8 @@ impl LinkConfig {
 /// [`ArmError::Link`] when the configuration is refused or an endpoint can't be listened on.
 pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
     let mut zenoh = match &config.zenoh_config {
-        Some(path) => {
-            Config::from_file(path).map_err(|e| link_error(format!("reading {}", path.display()), e))?
-        }
+        Some(path) => Config::from_file(path)
+            .map_err(|e| link_error(format!("reading {}", path.display()), e))?,
         None => Config::default(),
     };
     let mut set = |key: &str, value: serde_json::Value| {

@@ -102,8 +102,9 @@ impl SimServer {
         let names = [arm_config.name.clone()];
         let gripper = Box::new(SimGripper::new(Arc::clone(&world)));
         let robot = SimRobot::new(Arc::clone(&world));
-        let arm = franka_node::transport::attach(&session, arm_config, &names, robot, Some(gripper))
-            .map_err(serving)?;
+        let arm =
+            franka_node::transport::attach(&session, arm_config, &names, robot, Some(gripper))
+                .map_err(serving)?;
         let arm_stats = vec![(config.arm.clone(), Arc::clone(arm.stats()))];
         let arm_status = franka_node::transport::status_publisher(&session, &node.name, arm_stats)
             .map_err(serving)?;
@@ -118,7 +119,8 @@ impl SimServer {
             None,
         )
         .map_err(serving)?;
-        let cameras = franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
+        let cameras =
+            franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
         let cam_status =
             franka_cam::transport::status_publisher(&session, "foresight-sim-cam", cameras)
                 .map_err(serving)?;

@@ -172,3 +172,28 @@ fn a_late_tick_makes_no_long_step_and_halt_brakes() {
     assert!(streamer.next(now_s + TICK_S, &last).arrived);
     assert!(last.translation.x < 0.5, "halted short of the goal");
 }
+
+#[test]
+fn an_arm_that_meets_something_is_reported_blocked() {
+    let start = at(0.4, 0.0, 0.3);
+    let mut streamer = Streamer::new(budget(), start);
+    streamer.set_goal(at(0.4, 0.0, 0.2));
+    let mut blocked_at_s = None;
+    for tick in 1..100_u32 {
+        let now_s = f64::from(tick) * TICK_S;
+        // The table holds it after a centimetre.
+        let free = streamer.setpoint.translation.z.max(0.29);
+        if streamer.next(now_s, &at(0.4, 0.0, free)).blocked {
+            blocked_at_s.get_or_insert(now_s);
+        }
+    }
+    let at_s = blocked_at_s.expect("blocked");
+    assert!(at_s > BLOCKED_S && at_s < 1.5, "{at_s}");
+    // Led back to where the arm is, it is free again.
+    streamer.set_goal(at(0.4, 0.0, 0.29));
+    let mut target = streamer.next(2.0, &at(0.4, 0.0, 0.29));
+    for tick in 101..200_u32 {
+        target = streamer.next(f64::from(tick) * TICK_S, &at(0.4, 0.0, 0.29));
+    }
+    assert!(target.arrived && !target.blocked);
+}

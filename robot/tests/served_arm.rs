@@ -1,0 +1,126 @@
+//! The whole line over a loopback: client, zenoh, franka-node's arm thread, simulator, camera.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{action, envelope, scene, wait_until, workspace};
+use foresight_robot::{Arm, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig};
+use franka_node::Phase;
+
+fn serve(seed: u64) -> SimServer {
+    SimServer::start(&scene(seed), &SimServerConfig::default()).expect("a served simulator")
+}
+
+fn connect(server: &SimServer) -> ZenohArm {
+    let config = ZenohArmConfig {
+        link: server.link(),
+        ..ZenohArmConfig::default()
+    };
+    ZenohArm::connect(config, envelope()).expect("a connected arm")
+}
+
+#[test]
+fn five_actions_a_grasp_and_a_release() {
+    let server = serve(1);
+    let mut arm = connect(&server);
+    let client = arm.client_id();
+    let first = arm.observe().expect("a look");
+    assert!(first.settled);
+    let actions = [
+        action(0.0, 0.0, 0.075, 0.0),
+        action(0.04, 0.05, 0.0, 0.0),
+        action(0.0, -0.075, 0.02, 0.0),
+        action(0.0, 0.0, 0.0, 1.0),
+        action(0.0, 0.0, 0.0, -1.0),
+    ];
+    for action in &actions {
+        arm.thinking(Duration::from_secs(2));
+        let execution = arm.execute(action).expect("executed");
+        let ended_ns = franka_node::monotonic_ns();
+        println!(
+            "{:.2} s, of it {:.2} s settling, error {:.2} mm, {} targets, lost {:.2} s",
+            execution.seconds,
+            execution.settle_seconds,
+            execution.error_m * 1e3,
+            execution.targets,
+            server.lost_s(),
+        );
+        assert!(
+            execution.settled && execution.error_m < 0.002,
+            "{execution:?}"
+        );
+        assert_eq!((execution.refused, &execution.refusal), (0, &None));
+        let looked = arm.observe().expect("a look");
+        assert!(
+            looked.settled && looked.pose_age_ms < 30.0,
+            "{}",
+            looked.pose_age_ms
+        );
+        // Captured after the arm settled, which was just before `execute` returned.
+        assert!(looked.frame.captured_ns + 200_000_000 > ended_ns);
+        assert_eq!((looked.frame.width, looked.frame.height), (128, 128));
+        let truth = server.with_simulator(|s| s.pose().position_m);
+        for i in 0..3 {
+            assert!((looked.pose.position_m[i] - truth[i]).abs() < 0.001);
+        }
+        assert!(workspace().contains(&truth, 0.001), "{truth:?}");
+        if action.gripper > 0.0 {
+            assert!(looked.pose.gripper > 0.9, "{:?}", looked.pose);
+        }
+    }
+    assert!(arm.observe().expect("a look").pose.gripper < 0.05);
+    assert_eq!((arm.refused_targets(), server.decode_failures()), (0, 0));
+    arm.close().expect("closed");
+
+    // The lease is free again.
+    let again = connect(&server);
+    assert_ne!(again.client_id(), client);
+    assert_eq!(again.monitor().malformed(), 0);
+}
+
+#[test]
+fn frames_are_what_the_simulator_draws() {
+    let server = serve(2);
+    let mut arm = connect(&server);
+    let looked = arm.observe().expect("a look");
+    let drawn = server.with_simulator(|s| s.render(128, 128)).data;
+    let difference: u64 = looked
+        .frame
+        .rgb
+        .iter()
+        .zip(&drawn)
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    let mean = difference as f64 / drawn.len() as f64;
+    println!("JPEG noise: mean {mean:.2} of 255");
+    assert!(mean < 3.0, "{mean}");
+}
+
+#[test]
+fn a_thinking_planner_keeps_the_arm_until_its_deadline_and_no_longer() {
+    let server = serve(3);
+    let mut arm = connect(&server);
+    arm.observe().expect("a look");
+    // Longer than the node's own 2 s of patience.
+    arm.thinking(Duration::from_millis(3200));
+    std::thread::sleep(Duration::from_millis(2900));
+    let phase = |arm: &ZenohArm| arm.monitor().state().and_then(|s| s.phase());
+    assert_eq!(
+        phase(&arm),
+        Some(Phase::Active),
+        "kept alive while thinking"
+    );
+    let dead = Instant::now();
+    wait_until("the watchdog's stop", Duration::from_secs(5), || {
+        phase(&arm) == Some(Phase::Idle)
+    });
+    println!(
+        "stopped {:.2} s after the deadline",
+        dead.elapsed().as_secs_f64() - 0.3
+    );
+    // It was our own deadline: the next action starts the arm again.
+    let execution = arm.execute(&action(0.0, 0.0, 0.03, 0.0)).expect("executed");
+    assert!(execution.settled && execution.error_m < 0.002);
+    assert_eq!(arm.refused_targets(), 0);
+}
