@@ -101,7 +101,7 @@ fn jpeg(payload: &[u8]) -> Result<(u32, u32, Vec<u8>), FrameError> {
 /// Two pixels in four bytes: Y0 U Y1 V.
 fn yuyv(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
     let bytes = width as usize * height as usize * 2;
-    if width == 0 || height == 0 || width % 2 != 0 || payload.len() != bytes {
+    if width == 0 || height == 0 || !width.is_multiple_of(2) || payload.len() != bytes {
         return Err(FrameError::Size { width, height });
     }
     let mut rgb = Vec::with_capacity(bytes / 2 * 3);
@@ -115,7 +115,12 @@ fn yuyv(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> 
 /// A plane of Y, then U and V interleaved at half resolution.
 fn nv12(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
     let (w, h) = (width as usize, height as usize);
-    if w == 0 || h == 0 || w % 2 != 0 || h % 2 != 0 || payload.len() != w * h * 3 / 2 {
+    if w == 0
+        || h == 0
+        || !w.is_multiple_of(2)
+        || !h.is_multiple_of(2)
+        || payload.len() != w * h * 3 / 2
+    {
         return Err(FrameError::Size { width, height });
     }
     let (luma, chroma) = payload.split_at(w * h);

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{action, envelope, scene, wait_until, workspace};
+use common::{action, envelope, grasp_and_lift, scene, wait_until, workspace};
 use foresight_robot::{Arm, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig};
 use franka_node::Phase;
 
@@ -61,8 +61,8 @@ fn five_actions_a_grasp_and_a_release() {
         assert!(looked.frame.captured_ns + 200_000_000 > ended_ns);
         assert_eq!((looked.frame.width, looked.frame.height), (128, 128));
         let truth = server.with_simulator(|s| s.pose().position_m);
-        for i in 0..3 {
-            assert!((looked.pose.position_m[i] - truth[i]).abs() < 0.001);
+        for (seen, true_m) in looked.pose.position_m.iter().zip(&truth) {
+            assert!((seen - true_m).abs() < 0.001, "{seen} {true_m}");
         }
         assert!(workspace().contains(&truth, 0.001), "{truth:?}");
         if action.gripper > 0.0 {
@@ -123,4 +123,13 @@ fn a_thinking_planner_keeps_the_arm_until_its_deadline_and_no_longer() {
     let execution = arm.execute(&action(0.0, 0.0, 0.03, 0.0)).expect("executed");
     assert!(execution.settled && execution.error_m < 0.002);
     assert_eq!(arm.refused_targets(), 0);
+}
+
+#[test]
+fn an_object_is_grasped_and_lifted() {
+    let server = serve(7);
+    let mut arm = connect(&server);
+    assert!(grasp_and_lift(&mut arm, &scene(7)), "reported as grasped");
+    let truth = server.truth();
+    assert!(truth.held && truth.object_height_m > 0.08, "{truth:?}");
 }

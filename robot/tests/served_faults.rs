@@ -186,7 +186,7 @@ fn malformed_bytes_move_nothing() {
 }
 
 #[test]
-fn a_fault_is_named_and_recovers() {
+fn a_fault_is_named() {
     let server = serve(4);
     let mut arm = connect(&server).expect("connected");
     arm.observe().expect("a look");

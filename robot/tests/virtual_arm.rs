@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{action, envelope, scene, workspace};
+use common::{action, envelope, grasp_and_lift, scene, workspace};
 use foresight_planner::Action;
 use foresight_robot::{Arm, Execution, VirtualArm, VirtualArmConfig};
 use rand::{Rng, SeedableRng};
@@ -14,7 +14,7 @@ fn arm(seed: u64) -> VirtualArm {
 
 /// Random actions, some of them hostile.
 fn random_action(rng: &mut ChaCha8Rng, step: usize) -> Action {
-    let sign = if step % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
     Action::from_array(std::array::from_fn(|i| match rng.random_range(0..12) {
         0 => f64::NAN,
         1 => sign * 1e9,
@@ -142,4 +142,20 @@ fn the_same_actions_give_the_same_bits() {
     };
     let (first, second) = (run(), run());
     assert!(first == second, "two runs differ");
+}
+
+#[test]
+fn an_object_is_grasped_lifted_and_let_go() {
+    let scene = scene(7);
+    let mut arm =
+        VirtualArm::new(&scene, envelope(), VirtualArmConfig::default()).expect("a virtual arm");
+    assert!(grasp_and_lift(&mut arm, &scene), "reported as grasped");
+    let truth = arm.simulator().truth();
+    assert!(truth.held && truth.object_height_m > 0.08, "{truth:?}");
+    // Nothing asked of the gripper: it keeps hold.
+    arm.execute(&action(0.03, 0.0, 0.0, 0.02)).expect("carried");
+    assert!(arm.simulator().truth().held);
+    arm.execute(&action(0.0, 0.0, 0.0, -1.0)).expect("opened");
+    arm.rest(1.0).expect("rested");
+    assert!(!arm.simulator().truth().held && arm.simulator().truth().object_height_m < 0.02);
 }

@@ -1,6 +1,8 @@
 use super::*;
 use franka_node::{Guard, GuardOptions, Kind, TargetMsg, Verdict};
 use nalgebra::{Translation3, UnitQuaternion};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 const TICK_S: f64 = 1.0 / STREAM_HZ;
 
@@ -196,4 +198,55 @@ fn an_arm_that_meets_something_is_reported_blocked() {
         target = streamer.next(f64::from(tick) * TICK_S, &at(0.4, 0.0, 0.29));
     }
     assert!(target.arrived && !target.blocked);
+}
+
+/// Random goals, an arm of random laziness, states that are 40 ms old, a tenth of the targets
+/// lost on the way: still nothing is refused.
+#[test]
+fn old_states_and_lost_targets_lead_to_no_refusal() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut judged = 0;
+    for _ in 0..200 {
+        let start = at(0.5, 0.0, 0.3);
+        let mut arm = Lag {
+            place: start,
+            time_constant_s: rng.random_range(0.02..0.3),
+            speed_m_s: rng.random_range(0.05..0.4),
+        };
+        let mut streamer = Streamer::new(budget(), start);
+        let mut guard =
+            Guard::new(GuardOptions::default(), placement::to_wire(&start)).expect("a valid start");
+        guard.set_holder(7, 0);
+        let mut history = vec![start; 3];
+        let mut followed = start;
+        for tick in 1..200_u32 {
+            if rng.random_bool(0.05) {
+                let turn = UnitQuaternion::from_euler_angles(
+                    rng.random_range(-0.5..0.5),
+                    rng.random_range(-0.5..0.5),
+                    rng.random_range(-1.0..1.0),
+                );
+                let [x, y, z] = std::array::from_fn(|_| rng.random_range(-0.3..0.3));
+                let goal = Isometry3::from_parts(Translation3::new(0.5 + x, y, 0.3 + z), turn);
+                streamer.set_goal(goal);
+            }
+            let now_s = f64::from(tick) * TICK_S;
+            let target = streamer.next(now_s, &history[history.len() - 3]);
+            if !rng.random_bool(0.1) {
+                let seq = u64::from(tick);
+                let mut msg = TargetMsg::new(Kind::Cartesian, 7, seq, 0, target.data());
+                if target.anchor {
+                    msg = msg.with_anchor();
+                }
+                let reference = placement::to_wire(&arm.place);
+                let verdict = guard.check(&msg, (now_s * 1e9) as u64, Some(&reference));
+                assert_eq!(verdict, Verdict::Accept, "tick {tick}");
+                followed = target.placement;
+                judged += 1;
+            }
+            arm.follow(&followed);
+            history.push(arm.place);
+        }
+    }
+    assert!(judged > 30_000);
 }

@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use foresight_planner::Action;
-use foresight_robot::{EnvelopeConfig, WorkspaceBox};
-use foresight_sim::{Scene, SceneDistribution};
+use foresight_planner::{Action, Pose};
+use foresight_robot::{Arm, EnvelopeConfig, WorkspaceBox};
+use foresight_sim::{goals, Scene, SceneDistribution};
 
 pub fn scene(seed: u64) -> Scene {
     SceneDistribution::default().sample(seed)
@@ -38,4 +38,48 @@ pub fn wait_until(what: &str, timeout: Duration, mut done: impl FnMut() -> bool)
         std::thread::sleep(Duration::from_millis(5));
     }
     started.elapsed()
+}
+
+/// Drives the hand to `goal` by actions of at most 7 cm, gripper left alone.
+fn drive_to(arm: &mut dyn Arm, goal: &Pose) {
+    for _ in 0..8 {
+        let here = arm.observe().expect("a look").pose;
+        let mut action = here.action_to(goal);
+        action.gripper = 0.0;
+        let length = action
+            .translation_m
+            .iter()
+            .map(|v| v * v)
+            .sum::<f64>()
+            .sqrt();
+        if length < 0.001 {
+            return;
+        }
+        let part = (0.07 / length).min(1.0);
+        action.translation_m = action.translation_m.map(|v| v * part);
+        let execution = arm.execute(&action).expect("executed");
+        assert!(
+            execution.settled && execution.refusal.is_none(),
+            "{execution:?}"
+        );
+    }
+    panic!("did not get to {goal:?}");
+}
+
+/// Takes the object of `scene` and lifts it; returns what the gripper then reports.
+pub fn grasp_and_lift(arm: &mut dyn Arm, scene: &Scene) -> bool {
+    drive_to(arm, &goals::above_object(scene).arm);
+    drive_to(arm, &goals::at_object(scene).arm);
+    let close = arm
+        .execute(&action(0.0, 0.0, 0.0, 1.0))
+        .expect("the gripper closes");
+    assert!(
+        close.settled && close.reached_pose.gripper < 0.9,
+        "{close:?}"
+    );
+    for _ in 0..2 {
+        arm.execute(&action(0.0, 0.0, 0.06, 0.0)).expect("lifted");
+    }
+    assert_eq!(arm.refused_targets(), 0);
+    arm.observe().expect("a look").grasped
 }

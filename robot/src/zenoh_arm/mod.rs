@@ -1,13 +1,15 @@
 //! An arm behind franka-node and a camera behind franka-cam, in wall time.
 
+mod look;
+mod session;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foresight_planner::Action;
 use franka_node::{
-    monotonic_ns, CmdRequest, GripperMsg, GripperStateMsg, Kind, Phase, GRIPPER_GRASPED,
-    GRIPPER_MOVING,
+    monotonic_ns, GripperMsg, GripperStateMsg, Phase, GRIPPER_GRASPED, GRIPPER_MOVING,
 };
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
@@ -18,7 +20,6 @@ use zerocopy::IntoBytes;
 
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
-use crate::frame::Frame;
 use crate::gripper::{closedness, GripperCommand, GripperConfig, STROKE_M};
 use crate::intent::{Intended, Intent};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, Pump, TimedState};
@@ -26,9 +27,8 @@ use crate::placement::{self, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::{Settle, SettleConfig, SettleSample};
 use crate::streamer::{Budget, Streamer};
+use session::wait_held;
 
-/// How long states may stay away before that is an error.
-const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long the first state may take after connecting.
 const FIRST_STATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the target is kept alive between two calls, beyond what [`Arm::thinking`] grants.
@@ -37,12 +37,6 @@ const BETWEEN_CALLS: Duration = Duration::from_millis(1000);
 const MOTION_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long the gripper's state may take to show a command.
 const GRIPPER_REACTION: Duration = Duration::from_millis(300);
-/// How much earlier than its stamp a frame without a start-of-exposure stamp may have begun, ns.
-const EXPOSURE_NS: u64 = 60_000_000;
-/// A robot clock that shows the same time for this long while states arrive is frozen, ns.
-const FROZEN_NS: u64 = 1_000_000_000;
-/// Frame and state clocks further apart than this are not the same clock, ns.
-const CLOCK_SKEW_NS: u64 = 5_000_000_000;
 
 /// Which arm and camera, and how to reach them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -192,94 +186,6 @@ impl ZenohArm {
         stopped.and(released)
     }
 
-    /// The newest state, not older than allowed.
-    fn state(&self) -> Result<TimedState, ArmError> {
-        let newest = self.monitor.state();
-        let age = newest.map_or(FIRST_STATE_TIMEOUT, |s| s.received.elapsed());
-        newest
-            .filter(|_| age <= STATE_TIMEOUT)
-            .ok_or_else(|| ArmError::StaleState {
-                arm: self.config.arm.clone(),
-                age_ms: age.as_secs_f64() * 1e3,
-            })
-    }
-
-    /// A state in which the arm is active and ours, or why not.
-    fn active_state(&self) -> Result<TimedState, ArmError> {
-        let state = self.state()?;
-        let arm = || self.config.arm.clone();
-        match state.phase() {
-            Some(Phase::Faulted) => return Err(ArmError::Faulted { arm: arm() }),
-            _ if state.msg.client_id.get() != self.client_id => {
-                return Err(ArmError::LeaseLost {
-                    arm: arm(),
-                    holder: state.msg.client_id.get(),
-                })
-            }
-            Some(Phase::Active) => {}
-            other => {
-                return Err(ArmError::Stopped {
-                    arm: arm(),
-                    phase: other.map_or("unknown".into(), |p| p.to_string()),
-                })
-            }
-        }
-        if let (Some(then), _) = self
-            .monitor
-            .around(state.node_ns().saturating_sub(FROZEN_NS))
-        {
-            let robot_time_ms = state.msg.robot_time_ms.get();
-            if then.phase() == Some(Phase::Active)
-                && state.node_ns() - then.node_ns() < 2 * FROZEN_NS
-                && then.msg.robot_time_ms.get() == robot_time_ms
-            {
-                return Err(ArmError::FrozenClock {
-                    arm: arm(),
-                    robot_time_ms,
-                });
-            }
-        }
-        Ok(state)
-    }
-
-    /// Makes sure the arm is active. It is enabled when it was never started, when we stopped
-    /// it, or when the node's watchdog stopped it because our own deadline had passed; an arm
-    /// that someone else stopped stays stopped.
-    fn ensure_active(&mut self) -> Result<TimedState, ArmError> {
-        match self.active_state() {
-            Err(ArmError::Stopped { .. }) if self.may_enable || self.pump.lapsed() => self.enable(),
-            other => other,
-        }
-    }
-
-    fn enable(&mut self) -> Result<TimedState, ArmError> {
-        self.pump.disable();
-        self.intent.forget();
-        self.settled = None;
-        if let Some(state) = self.monitor.state() {
-            self.refused_before += state.msg.refused.get();
-        }
-        let request = CmdRequest {
-            mode: Some(Kind::Cartesian),
-            ..CmdRequest::new(self.client_id)
-        };
-        link::request(&self.session, &self.config.arm, "enable", &request)?;
-        let deadline = Instant::now() + STATE_TIMEOUT;
-        loop {
-            let state = self.state()?;
-            if state.phase() == Some(Phase::Active) {
-                let start = state.target().unwrap_or(state.placement);
-                self.pump.enable(start, Instant::now() + BETWEEN_CALLS);
-                self.may_enable = false;
-                return Ok(state);
-            }
-            if Instant::now() > deadline {
-                return self.active_state();
-            }
-            self.monitor.next_state(state.node_ns(), STATE_TIMEOUT);
-        }
-    }
-
     /// Waits until the arm has settled at `goal` and the gripper is done, or time is up.
     fn wait_settled(
         &mut self,
@@ -371,79 +277,6 @@ impl ZenohArm {
         self.monitor
             .gripper()
             .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
-    }
-
-    /// A frame captured after the settled state, decoded.
-    fn frame_after(&self, settled: &TimedState) -> Result<Frame, ArmError> {
-        let timeout = Duration::from_secs_f64(self.config.frame_timeout_s.clamp(0.05, 60.0));
-        let after = settled.node_ns();
-        let deadline = Instant::now() + timeout;
-        let mut broken = None;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let newest = broken.unwrap_or(0);
-            let raw = self.monitor.next_frame(left, |frame| {
-                let exposure = if frame.start_of_exposure {
-                    0
-                } else {
-                    EXPOSURE_NS
-                };
-                frame.captured_ns > after + exposure && frame.captured_ns > newest
-            });
-            let Some(raw) = raw else {
-                return Err(self.no_frame(settled, timeout));
-            };
-            match Frame::decode(&raw.bytes) {
-                Ok(frame) => return Ok(frame),
-                Err(e) if Instant::now() < deadline => {
-                    tracing::warn!("camera frame skipped: {e}");
-                    broken = Some(raw.captured_ns);
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-    }
-
-    fn no_frame(&self, settled: &TimedState, waited: Duration) -> ArmError {
-        let camera = self.config.camera.clone();
-        let skew = self
-            .monitor
-            .newest_frame_ns()
-            .map(|ns| ns.abs_diff(settled.node_ns()));
-        match skew {
-            Some(skew_ns) if skew_ns > CLOCK_SKEW_NS => ArmError::ClockSkew {
-                camera,
-                skew_s: skew_ns as f64 * 1e-9,
-            },
-            _ => ArmError::StaleCamera {
-                camera,
-                waited_ms: waited.as_secs_f64() * 1e3,
-            },
-        }
-    }
-
-    /// The measured placement at `captured_ns`, interpolated, with the nearer state and how far
-    /// it is, ms.
-    fn at(&self, captured_ns: u64) -> Result<(Isometry3<f64>, TimedState, f64), ArmError> {
-        // The state after the frame is usually still on its way.
-        self.monitor
-            .next_state(captured_ns, Duration::from_millis(100));
-        let (before, after) = self.monitor.around(captured_ns);
-        let distance = |s: &TimedState| s.node_ns().abs_diff(captured_ns);
-        let nearer = match (before, after) {
-            (Some(b), Some(a)) if distance(&a) < distance(&b) => a,
-            (Some(b), _) => b,
-            (None, Some(a)) => a,
-            (None, None) => return self.state().map(|s| (s.placement, s, f64::INFINITY)),
-        };
-        let placement = match (before, after) {
-            (Some(b), Some(a)) if a.node_ns() > b.node_ns() => {
-                let part = (captured_ns - b.node_ns()) as f64 / (a.node_ns() - b.node_ns()) as f64;
-                b.placement.lerp_slerp(&a.placement, part)
-            }
-            _ => nearer.placement,
-        };
-        Ok((placement, nearer, distance(&nearer) as f64 * 1e-6))
     }
 }
 
@@ -556,19 +389,6 @@ impl Drop for ZenohArm {
     fn drop(&mut self) {
         if let Err(e) = self.finish() {
             tracing::warn!("leaving the arm: {e}");
-        }
-    }
-}
-
-/// Waits until the states show the lease that was just granted.
-fn wait_held(monitor: &Monitor, client_id: u32, after_ns: u64) {
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    let mut seen_ns = after_ns;
-    while Instant::now() < deadline {
-        match monitor.next_state(seen_ns, Duration::from_millis(200)) {
-            Some(state) if state.msg.client_id.get() == client_id => return,
-            Some(state) => seen_ns = state.node_ns(),
-            None => {}
         }
     }
 }
