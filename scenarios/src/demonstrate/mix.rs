@@ -56,7 +56,9 @@ impl Behaviour {
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// Where the scene puts the arm.
-    Far,
+    Scene,
+    /// The open hand anywhere over the table.
+    Wide,
     /// The hand within a few centimetres of the object.
     Near,
     /// The object in the closed hand, on the table or lifted.
@@ -67,7 +69,8 @@ impl Start {
     /// The name in metadata and summaries.
     pub fn name(self) -> &'static str {
         match self {
-            Start::Far => "far",
+            Start::Scene => "scene",
+            Start::Wide => "wide",
             Start::Near => "near",
             Start::InHand => "in_hand",
         }
@@ -96,6 +99,8 @@ pub struct DemonstrationMix {
     pub fumble: f64,
     /// Weight of [`Behaviour::Random`].
     pub random: f64,
+    /// Share of the other behaviours' episodes that start anywhere over the table, 0 to 1.
+    pub wide_start_share: f64,
     /// Share of the other behaviours' episodes that start near the object, 0 to 1.
     pub near_start_share: f64,
     /// Share of the other behaviours' episodes that start with the object in hand, 0 to 1.
@@ -108,6 +113,11 @@ pub struct DemonstrationMix {
     pub random_action_share: [f64; 2],
     /// Least and largest step of a scripted action, m an axis.
     pub stride_m: [f64; 2],
+    /// Lower corner of the box that free points, wide starts and starts in hand are drawn from,
+    /// base frame, m; the workspace box bounds it.
+    pub free_min_m: [f64; 3],
+    /// Upper corner of that box, base frame, m.
+    pub free_max_m: [f64; 3],
     /// Bound of any action's translation, m an axis.
     pub max_step_m: f64,
     /// Bound of any action's gripper change, closedness.
@@ -124,12 +134,15 @@ impl Default for DemonstrationMix {
             push: 0.08,
             fumble: 0.14,
             random: 0.10,
+            wide_start_share: 0.14,
             near_start_share: 0.18,
             in_hand_start_share: 0.12,
-            waypoint_noise_m: vec![0.003, 0.010, 0.020],
+            waypoint_noise_m: vec![0.003, 0.003, 0.010, 0.010, 0.020],
             action_noise_m: 0.003,
             random_action_share: [0.05, 0.50],
             stride_m: [0.035, 0.075],
+            free_min_m: [0.39, -0.18, 0.02],
+            free_max_m: [0.61, 0.18, 0.25],
             max_step_m: 0.075,
             max_gripper_step: 1.0,
         }
@@ -169,11 +182,12 @@ impl DemonstrationMix {
             return Err("behaviour weights must be numbers ≥ 0, at least one above 0".to_owned());
         }
         let shares = [
+            ("wide_start_share", self.wide_start_share),
             ("near_start_share", self.near_start_share),
             ("in_hand_start_share", self.in_hand_start_share),
             (
-                "near_start_share + in_hand_start_share",
-                self.near_start_share + self.in_hand_start_share,
+                "the sum of wide_start_share, near_start_share and in_hand_start_share",
+                self.wide_start_share + self.near_start_share + self.in_hand_start_share,
             ),
             ("random_action_share", self.random_action_share[0]),
             ("random_action_share", self.random_action_share[1]),
@@ -200,6 +214,15 @@ impl DemonstrationMix {
             if !(0.0..=0.2).contains(length) {
                 return Err(format!(
                     "noise and steps must be from 0 to 0.2 m, not {length}"
+                ));
+            }
+        }
+        for axis in 0..3 {
+            let (low, high) = (self.free_min_m[axis], self.free_max_m[axis]);
+            // Written so that NaN fails too.
+            if !(low < high) {
+                return Err(format!(
+                    "free_min_m must be below free_max_m on every axis, not {low} and {high}"
                 ));
             }
         }
@@ -240,8 +263,10 @@ impl DemonstrationMix {
             Start::InHand
         } else if draw < self.in_hand_start_share + self.near_start_share {
             Start::Near
+        } else if draw < self.in_hand_start_share + self.near_start_share + self.wide_start_share {
+            Start::Wide
         } else {
-            Start::Far
+            Start::Scene
         };
         let noise = rng.random_range(0..self.waypoint_noise_m.len());
         Style {
@@ -252,7 +277,7 @@ impl DemonstrationMix {
             stride_m: between(rng, self.stride_m),
             closing_step: gripper_step(rng),
             opening_step: gripper_step(rng),
-            gripper_noise: if rng.random_bool(0.5) {
+            gripper_noise: if rng.random_bool(0.4) {
                 between(rng, [0.02, 0.15])
             } else {
                 0.0
@@ -303,7 +328,7 @@ mod tests {
         let share = |wanted: fn(&Style) -> bool| {
             styles.iter().filter(|s| wanted(s)).count() as f64 / styles.len() as f64
         };
-        let contact = share(|s| s.start != Start::Far);
+        let contact = share(|s| matches!(s.start, Start::Near | Start::InHand));
         assert!((0.33..=0.42).contains(&contact), "{contact}");
         assert!((share(|s| s.behaviour == Behaviour::PickAndPlace) - 0.30).abs() < 0.03);
         assert!(share(|s| s.behaviour == Behaviour::Carry && s.start != Start::InHand) == 0.0);

@@ -28,6 +28,10 @@ pub struct Site {
     pub grasp_height_m: f64,
     /// Height from which to set out: the fingers clear the standing object.
     pub hover_height_m: f64,
+    /// Lower corner of the box free points are drawn from.
+    pub free_min_m: [f64; 3],
+    /// Upper corner of the box free points are drawn from.
+    pub free_max_m: [f64; 3],
     /// Lower corner of the box the hand may be in.
     pub box_min_m: [f64; 3],
     /// Upper corner of the box the hand may be in.
@@ -68,6 +72,8 @@ enum Stage {
 
 /// A stage that makes no headway is given up after so many actions.
 const MAX_ACTIONS_PER_STAGE: usize = 7;
+/// Shorter actions don't tell whether something blocks the hand, m.
+const LEAST_MOTION_M: f64 = 0.008;
 /// Actions spent on closing or opening before going on regardless.
 const MAX_GRIPPER_ACTIONS: usize = 4;
 
@@ -85,6 +91,8 @@ pub struct Demonstrator {
     waypoint_offset_m: Option<[f64; 3]>,
     spent: usize,
     retries: usize,
+    /// Where the hand was and where the last action should have brought it, m.
+    last: Option<([f64; 3], [f64; 3])>,
 }
 
 impl Demonstrator {
@@ -101,6 +109,7 @@ impl Demonstrator {
             waypoint_offset_m: None,
             spent: 0,
             retries: 0,
+            last: None,
         }
     }
 
@@ -108,8 +117,11 @@ impl Demonstrator {
     pub fn act(&mut self, view: &View) -> Action {
         let random = self.style.behaviour == Behaviour::Random
             || self.rng.random_bool(self.style.random_action_share);
+        let blocked = self.blocked(view);
         let mut action = if random {
             self.random_action()
+        } else if blocked {
+            self.escape()
         } else {
             self.scripted_action(view)
         };
@@ -125,7 +137,40 @@ impl Demonstrator {
         action.gripper = action
             .gripper
             .clamp(-self.max_gripper_step, self.max_gripper_step);
+        let from = view.pose.position_m;
+        let to = std::array::from_fn(|i| from[i] + action.translation_m[i]);
+        self.last = Some((from, to));
         action
+    }
+
+    /// Whether the last action should have moved the hand and something held it back.
+    fn blocked(&self, view: &View) -> bool {
+        let distance = |a: [f64; 3], b: [f64; 3]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        };
+        self.last.is_some_and(|(from, to)| {
+            let asked = distance(from, to);
+            asked > LEAST_MOTION_M && distance(from, view.pose.position_m) < 0.2 * asked
+        })
+    }
+
+    /// Away from what blocks the hand: gives up the stage, and rises unless the hand is where
+    /// it can grasp.
+    fn escape(&mut self) -> Action {
+        match self.stages.get(1) {
+            Some(Stage::Close) => {
+                self.next_stage();
+                self.grip(self.style.closing_step)
+            }
+            _ => {
+                self.stages.clear();
+                self.waypoint_offset_m = None;
+                self.spent = 0;
+                let mut action = self.stay();
+                action.translation_m[2] += self.rng.random_range(0.3..1.0) * self.style.stride_m;
+                action
+            }
+        }
     }
 
     fn random_action(&mut self) -> Action {
@@ -368,7 +413,7 @@ impl Demonstrator {
 
     /// To a point of the box, low points as often as high ones.
     fn wander(&mut self, view: &View) -> Stage {
-        let (min, max) = (self.site.box_min_m, self.site.box_max_m);
+        let (min, max) = (self.site.free_min_m, self.site.free_max_m);
         let mut axis = |i: usize| self.rng.random_range(min[i]..=max[i]);
         let point = [axis(0), axis(1)];
         let mut height_m = axis(2);

@@ -188,7 +188,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let style = plan.mix.sample(&mut rng);
-    let site = staging::site(&scene, &plan.envelope);
+    let site = staging::site(&scene, &plan.envelope, &plan.mix);
     let mut simulator = Simulator::new(&scene)?;
     staging::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
     let config = VirtualArmConfig {

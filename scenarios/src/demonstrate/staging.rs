@@ -6,24 +6,32 @@ use foresight_sim::{Scene, SimError, Simulator};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::mix::Start;
+use super::mix::{DemonstrationMix, Start};
 use super::policy::Site;
 
 /// Virtual time an object placed in the hand gets to come to rest, s.
 const SETTLING_S: f64 = 0.3;
 /// How far beside the object a start near it may be, m on each axis.
 const NEAR_M: f64 = 0.045;
+/// The fingertips clear an object's top with the TCP this far above it, m.
+const TIPS_CLEAR_M: f64 = 0.012;
 
 /// The scene's geometry as the demonstrator needs it.
-pub fn site(scene: &Scene, envelope: &EnvelopeConfig) -> Site {
+pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationMix) -> Site {
     let mut box_min_m = envelope.workspace.min_m;
     box_min_m[2] = envelope.floor_m();
+    let box_max_m = envelope.workspace.max_m;
+    let bounded = |corner: [f64; 3]| -> [f64; 3] {
+        std::array::from_fn(|i| corner[i].clamp(box_min_m[i], box_max_m[i]))
+    };
     Site {
+        free_min_m: bounded(mix.free_min_m),
+        free_max_m: bounded(mix.free_max_m),
         target_m: scene.target.position_m,
         grasp_height_m: scene.object.grasp_height_m().max(box_min_m[2]),
         hover_height_m: goals::above_object(scene).arm.position_m[2],
         box_min_m,
-        box_max_m: envelope.workspace.max_m,
+        box_max_m,
     }
 }
 
@@ -39,13 +47,26 @@ pub fn place(
     rng: &mut ChaCha8Rng,
 ) -> Result<(), SimError> {
     let goal = match start {
-        Start::Far => return Ok(()),
+        Start::Scene => return Ok(()),
+        Start::Wide => wide(scene, site, rng),
         Start::Near => near(scene, site, rng),
         Start::InHand => in_hand(scene, site, rng),
     };
     simulator.set_goal_state(&goal)?;
     simulator.advance(SETTLING_S);
     Ok(())
+}
+
+/// The open hand anywhere over the table, higher than the object.
+fn wide(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+    let mut goal = goals::above_object(scene);
+    for axis in 0..2 {
+        goal.arm.position_m[axis] = between(rng, site.free_min_m[axis], site.free_max_m[axis]);
+    }
+    let low = scene.object.size_m[2] + TIPS_CLEAR_M;
+    goal.arm.position_m[2] = between(rng, low, site.free_max_m[2].max(low));
+    inside(&mut goal, site);
+    goal
 }
 
 /// Around the object, open or partly closed: low enough to touch it with the next action, and
@@ -63,12 +84,12 @@ fn near(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
         let (sin, cos) = scene.start.yaw_rad.sin_cos();
         position[0] += cos * hand_x - sin * hand_y;
         position[1] += sin * hand_x + cos * hand_y;
-        position[2] = rng.random_range(site.grasp_height_m..site.hover_height_m);
+        position[2] = between(rng, site.grasp_height_m, site.hover_height_m);
     } else {
         position[0] += rng.random_range(-NEAR_M..NEAR_M);
         position[1] += rng.random_range(-NEAR_M..NEAR_M);
         // Above the object's top with the fingertips.
-        let low = scene.object.size_m[2] + 0.012;
+        let low = scene.object.size_m[2] + TIPS_CLEAR_M;
         position[2] = rng.random_range(low..low + 0.06);
         goal.arm.gripper = if rng.random_bool(0.5) {
             0.0
@@ -83,11 +104,14 @@ fn near(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
 /// The object in the closed hand, anywhere between the table and the top of the box.
 fn in_hand(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
     let on_table = rng.random_bool(0.25);
-    let top = site.box_max_m[2] - site.grasp_height_m;
+    let top = (site.free_max_m[2] - site.grasp_height_m).max(0.02);
+    // Low as often as high: that is where placing happens.
     let lift = if on_table {
         0.0
+    } else if rng.random_bool(0.4) {
+        between(rng, 0.005, top.min(0.06))
     } else {
-        rng.random_range(0.01..top.max(0.02))
+        between(rng, 0.01, top)
     };
     let mut goal = goals::lifted(scene, lift);
     let before = goal.arm.position_m;
@@ -98,7 +122,7 @@ fn in_hand(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
             goal.arm.position_m[axis] = if over_target {
                 site.target_m[axis] + rng.random_range(-0.05..0.05)
             } else {
-                rng.random_range(site.box_min_m[axis]..site.box_max_m[axis])
+                between(rng, site.free_min_m[axis], site.free_max_m[axis])
             };
         }
     }
@@ -115,4 +139,9 @@ fn inside(goal: &mut GoalState, site: &Site) {
     for (axis, at) in goal.arm.position_m.iter_mut().enumerate() {
         *at = at.clamp(site.box_min_m[axis], site.box_max_m[axis]);
     }
+}
+
+/// A uniform draw that also takes an interval of no length.
+fn between(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+    low + (high - low) * rng.random::<f64>()
 }
