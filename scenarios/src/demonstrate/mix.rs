@@ -219,8 +219,7 @@ impl DemonstrationMix {
         }
         for axis in 0..3 {
             let (low, high) = (self.free_min_m[axis], self.free_max_m[axis]);
-            // Written so that NaN fails too.
-            if !(low < high) {
+            if low.is_nan() || high.is_nan() || low >= high {
                 return Err(format!(
                     "free_min_m must be below free_max_m on every axis, not {low} and {high}"
                 ));
@@ -257,9 +256,7 @@ impl DemonstrationMix {
             at -= weight;
         }
         let draw: f64 = rng.random();
-        let start = if behaviour == Behaviour::Carry {
-            Start::InHand
-        } else if draw < self.in_hand_start_share {
+        let start = if behaviour == Behaviour::Carry || draw < self.in_hand_start_share {
             Start::InHand
         } else if draw < self.in_hand_start_share + self.near_start_share {
             Start::Near
