@@ -4,6 +4,8 @@
 //! to what is left near the end, the square-root braking curve further away, and never faster
 //! than the limits; so the arm starts gently, lags behind a moving target, stops without
 //! overshoot and ends exactly on the target. Inverse kinematics turns every tick into joints.
+//! What the hand presses onto the table makes it give way upwards, as a compliant arm would: the
+//! motion goes on, the hand stays above it.
 
 use foresight_kinematics::{Fr3, IkOptions, JOINT_VELOCITY_LIMITS_RAD_S};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
@@ -67,6 +69,12 @@ const SNAP_SPEED: f64 = 1e-3;
 const BRAKING_SHARE: f64 = 0.8;
 /// How fast the elbow drifts to its posture, 1/s.
 const POSTURE_RATE_PER_S: f64 = 8.0;
+/// How fast the hand gives way for every time that it presses too hard again, m/s.
+const YIELD_RATE_M_S: f64 = 4e-3;
+/// How fast it sinks back when it presses on nothing any more, m/s.
+const YIELD_RETURN_M_S: f64 = 2e-2;
+/// The fastest it gives way, m/s.
+const YIELD_SPEED_M_S: f64 = 0.1;
 /// The arm stops where the joints can't follow the TCP any closer than this, m and rad.
 const BLOCKED: f64 = 2e-3;
 /// Fingertips stay this far above the table, m: an arm stops at a table it presses on.
@@ -86,7 +94,12 @@ pub(crate) struct Arm {
     limits: ArmLimits,
     q: [f64; 7],
     dq: [f64; 7],
+    /// Where the hand is.
     tcp: Isometry3<f64>,
+    /// Where it would be if nothing were in its way below.
+    nominal: Isometry3<f64>,
+    /// How far up it gives way to what it presses on, m.
+    yielded_m: f64,
     velocity: Vector3<f64>,
     angular_velocity: Vector3<f64>,
     target: Target,
@@ -101,6 +114,8 @@ impl Arm {
             q,
             dq: [0.0; 7],
             tcp,
+            nominal: tcp,
+            yielded_m: 0.0,
             velocity: Vector3::zeros(),
             angular_velocity: Vector3::zeros(),
             target: Target::Cartesian(tcp),
@@ -128,6 +143,18 @@ impl Arm {
     }
 
     pub fn set_cartesian(&mut self, target: Isometry3<f64>) {
+        let new = match &self.target {
+            Target::Cartesian(old) => {
+                (old.translation.vector - target.translation.vector).norm() > 1e-6
+                    || old.rotation.angle_to(&target.rotation) > 1e-6
+            }
+            Target::Joints(_) => true,
+        };
+        if new && self.yielded_m > 0.0 {
+            // A new motion starts where the hand is, not where it failed to go.
+            self.nominal = self.tcp;
+            self.yielded_m = 0.0;
+        }
         self.target = Target::Cartesian(target);
     }
 
@@ -144,22 +171,16 @@ impl Arm {
     /// Brakes as hard as the limits allow and stays there.
     pub fn hold(&mut self) {
         let stop = |v: &Vector3<f64>, a: f64| v * (v.norm() / (2.0 * BRAKING_SHARE * a));
-        let p = self.tcp.translation.vector + stop(&self.velocity, self.limits.acceleration_m_s2);
+        let p =
+            self.nominal.translation.vector + stop(&self.velocity, self.limits.acceleration_m_s2);
         let turn = stop(
             &self.angular_velocity,
             self.limits.angular_acceleration_rad_s2,
         );
         self.target = Target::Cartesian(Isometry3::from_parts(
             Translation3::from(p),
-            UnitQuaternion::from_scaled_axis(turn) * self.tcp.rotation,
+            UnitQuaternion::from_scaled_axis(turn) * self.nominal.rotation,
         ));
-    }
-
-    /// Stops dead where it is: what a contact does.
-    pub fn block(&mut self) {
-        self.velocity = Vector3::zeros();
-        self.angular_velocity = Vector3::zeros();
-        self.dq = [0.0; 7];
     }
 
     pub fn state(&self, fr3: &Fr3) -> ArmState {
@@ -178,29 +199,30 @@ impl Arm {
     }
 
     /// One tick. `finger_m` is each finger's distance from the middle, for the table's sake;
-    /// `pressed` says that the hand presses something down as hard as it may.
-    pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, pressed: bool, dt_s: f64) {
-        let before = self.clone();
-        self.follow_target(fr3, finger_m, dt_s);
-        if pressed && self.tcp.translation.z < before.tcp.translation.z {
-            *self = before;
-            self.block();
-        }
-    }
-
-    fn follow_target(&mut self, fr3: &Fr3, finger_m: f64, dt_s: f64) {
+    /// `press` says how hard the hand presses something onto the table, as a share of
+    /// what it may.
+    pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, press: f64, dt_s: f64) {
         match self.target {
-            Target::Cartesian(target) => self.advance_cartesian(fr3, &target, finger_m, dt_s),
-            Target::Joints(target) => self.advance_joints(fr3, &target, finger_m, dt_s),
+            Target::Cartesian(target) => {
+                self.advance_cartesian(fr3, &target, finger_m, press, dt_s);
+            }
+            Target::Joints(target) => self.advance_joints(fr3, &target, finger_m, press, dt_s),
         }
     }
 
-    fn advance_cartesian(&mut self, fr3: &Fr3, target: &Isometry3<f64>, finger_m: f64, dt_s: f64) {
+    fn advance_cartesian(
+        &mut self,
+        fr3: &Fr3,
+        target: &Isometry3<f64>,
+        finger_m: f64,
+        press: f64,
+        dt_s: f64,
+    ) {
         let limits = &self.limits;
         let mut goal = target.translation.vector;
         goal.z = goal.z.max(lowest_tcp_m(&target.rotation, finger_m));
-        let error = goal - self.tcp.translation.vector;
-        let turn = (target.rotation * self.tcp.rotation.inverse()).scaled_axis();
+        let error = goal - self.nominal.translation.vector;
+        let turn = (target.rotation * self.nominal.rotation.inverse()).scaled_axis();
         let (velocity, arrived) = follow(
             &error,
             &self.velocity,
@@ -217,24 +239,36 @@ impl Arm {
             limits.gain_per_s,
             dt_s,
         );
-        if arrived && turned && self.dq.iter().all(|d| d.abs() < 1e-7) {
+        let yielding = press > 1.0 || self.yielded_m > 0.0;
+        if arrived && turned && !yielding && self.dq.iter().all(|d| d.abs() < 1e-7) {
             (self.velocity, self.angular_velocity) = (velocity, angular_velocity);
             self.dq = [0.0; 7];
             return;
         }
-        let next = Isometry3::from_parts(
+        let nominal = Isometry3::from_parts(
             Translation3::from(if arrived {
                 goal
             } else {
-                self.tcp.translation.vector + velocity * dt_s
+                self.nominal.translation.vector + velocity * dt_s
             }),
             if turned {
                 target.rotation
             } else {
                 let step = UnitQuaternion::from_scaled_axis(angular_velocity * dt_s);
-                UnitQuaternion::new_normalize((step * self.tcp.rotation).into_inner())
+                UnitQuaternion::new_normalize((step * self.nominal.rotation).into_inner())
             },
         );
+        if yielding {
+            let rate = if press > 0.0 {
+                ((press - 1.0) * YIELD_RATE_M_S).min(YIELD_SPEED_M_S)
+            } else {
+                -YIELD_RETURN_M_S
+            };
+            let lowest = self.tcp.translation.z + rate * dt_s;
+            self.yielded_m = (lowest - nominal.translation.z).max(0.0);
+        }
+        let mut next = nominal;
+        next.translation.z += self.yielded_m;
         let (first, _, _) = fr3.ik_step(&next, &self.q, &self.options);
         let (second, _, _) = fr3.ik_step(&next, &first, &self.options);
         let q = within_joint_speeds(&self.q, second, dt_s);
@@ -245,16 +279,23 @@ impl Arm {
         self.q = q;
         if off_m > BLOCKED || off_rad > BLOCKED {
             // The joints can't follow: the hand is where they are, and has to start again.
-            self.tcp = reached;
+            (self.tcp, self.nominal, self.yielded_m) = (reached, reached, 0.0);
             self.velocity = Vector3::zeros();
             self.angular_velocity = Vector3::zeros();
         } else {
-            self.tcp = next;
+            (self.tcp, self.nominal) = (next, nominal);
             (self.velocity, self.angular_velocity) = (velocity, angular_velocity);
         }
     }
 
-    fn advance_joints(&mut self, fr3: &Fr3, target: &[f64; 7], finger_m: f64, dt_s: f64) {
+    fn advance_joints(
+        &mut self,
+        fr3: &Fr3,
+        target: &[f64; 7],
+        finger_m: f64,
+        press: f64,
+        dt_s: f64,
+    ) {
         let limits = &self.limits;
         let mut q = self.q;
         let mut dq = self.dq;
@@ -276,13 +317,19 @@ impl Arm {
             };
         }
         let tcp = fr3.tcp_pose(&q);
-        if tcp.translation.z < lowest_tcp_m(&tcp.rotation, finger_m) {
-            self.block();
+        let into_table = tcp.translation.z < lowest_tcp_m(&tcp.rotation, finger_m);
+        let deeper = press > 1.0 && tcp.translation.z < self.tcp.translation.z;
+        if into_table || deeper {
+            // Stops dead: what a contact does.
+            self.velocity = Vector3::zeros();
+            self.angular_velocity = Vector3::zeros();
+            self.dq = [0.0; 7];
             return;
         }
         self.velocity = (tcp.translation.vector - self.tcp.translation.vector) / dt_s;
         self.angular_velocity = (tcp.rotation * self.tcp.rotation.inverse()).scaled_axis() / dt_s;
-        (self.q, self.dq, self.tcp) = (q, dq, tcp);
+        (self.q, self.dq) = (q, dq);
+        (self.tcp, self.nominal, self.yielded_m) = (tcp, tcp, 0.0);
     }
 }
 

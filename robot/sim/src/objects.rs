@@ -66,39 +66,31 @@ impl Object {
     }
 }
 
-/// Bottom and wall of a cup of outer radius and half height, m: an inscribed polygon whose flat
-/// pieces touch the outer circle in their middles.
+/// Bottom and wall of a cup of outer radius and half height, m. The wall is an inscribed polygon
+/// whose flat pieces touch the outer circle in their middles. The bottom is two squares, one
+/// turned by 45°, that reach nearly to the circle; the wall stands on it, so that only eight
+/// corners meet the table.
 fn cup_parts(radius: f32, half_height: f32) -> Vec<(RapierPose, SharedShape)> {
     let wall = CUP_WALL_M as f32;
     let step = std::f32::consts::TAU / CUP_SEGMENTS as f32;
     let half_chord = radius * (step / 2.0).tan();
-    let mut parts = vec![(
-        RapierPose::from_translation(Vector::new(0.0, 0.0, -half_height + wall / 2.0)),
-        // rapier's cylinders stand along y: a prism of the same polygon is as good and exact.
-        polygon_plate(radius, wall / 2.0),
-    )];
-    for segment in 0..CUP_SEGMENTS {
-        let angle = segment as f32 * step;
-        let turn = RapierPose::rotation(Vector::new(0.0, 0.0, angle));
-        let out = RapierPose::from_translation(Vector::new(radius - wall / 2.0, 0.0, 0.0));
+    let turned = |angle: f32, out: f32, up: f32| {
+        RapierPose::rotation(Vector::new(0.0, 0.0, angle))
+            * RapierPose::from_translation(Vector::new(out, 0.0, up))
+    };
+    let mut parts = Vec::with_capacity(CUP_SEGMENTS + 2);
+    let half_side = radius * std::f32::consts::FRAC_1_SQRT_2;
+    for angle in [0.0, std::f32::consts::FRAC_PI_4] {
         parts.push((
-            turn * out,
-            SharedShape::cuboid(wall / 2.0, half_chord, half_height),
+            turned(angle, 0.0, -half_height + wall / 2.0),
+            SharedShape::cuboid(half_side, half_side, wall / 2.0),
+        ));
+    }
+    for segment in 0..CUP_SEGMENTS {
+        parts.push((
+            turned(segment as f32 * step, radius - wall / 2.0, wall / 2.0),
+            SharedShape::cuboid(wall / 2.0, half_chord, half_height - wall / 2.0),
         ));
     }
     parts
-}
-
-/// A flat prism with the cup's polygon as its outline.
-fn polygon_plate(radius: f32, half_thickness: f32) -> SharedShape {
-    let step = std::f32::consts::TAU / CUP_SEGMENTS as f32;
-    let corner = radius / (step / 2.0).cos();
-    let points: Vec<Vector> = (0..CUP_SEGMENTS)
-        .flat_map(|i| {
-            let (sin, cos) = ((i as f32 + 0.5) * step).sin_cos();
-            [-half_thickness, half_thickness].map(|z| Vector::new(corner * cos, corner * sin, z))
-        })
-        .collect();
-    SharedShape::convex_hull(&points)
-        .unwrap_or_else(|| SharedShape::cuboid(radius * 0.7, radius * 0.7, half_thickness))
 }

@@ -46,8 +46,8 @@ pub const DEFAULT_GRASP_FORCE_N: f64 = 30.0;
 
 /// The width changes faster than this while the fingers are on their way, m/s.
 const MOVING_FINGERS_M_S: f64 = 2e-3;
-/// The arm goes no further down while it presses the object onto the table with this, N.
-const PRESS_FORCE_N: f64 = 40.0;
+/// The arm gives way when it squeezes the object deeper into the table than this, m.
+const SQUEEZE_M: f64 = 4e-4;
 
 /// A running simulation of one scene.
 ///
@@ -116,9 +116,9 @@ impl Simulator {
         let [left, right] = self.world.finger_positions_m();
         let width = left + right;
         self.before = (width, self.world.object_pose());
-        let pressed = self.world.table_force_n() > PRESS_FORCE_N;
+        let press = self.world.squeeze_m() / SQUEEZE_M;
         self.arm
-            .advance(&self.fr3, width / 2.0, pressed, Self::STEP_S);
+            .advance(&self.fr3, width / 2.0, press, Self::STEP_S);
         let finger = self.drive.advance(width, Self::STEP_S);
         self.world.step(&hand_of(self.arm.tcp()), finger);
         self.steps += 1;

@@ -257,15 +257,18 @@ impl World {
         touch
     }
 
-    /// Force with which the table carries the object, N.
-    pub fn table_force_n(&self) -> f64 {
-        let pair = self
-            .physics
-            .narrow_phase
-            .contact_pair(self.table, self.object_collider);
-        // An impulse is that of the last of the solver's substeps.
-        let substep_s = self.physics.integration_parameters.dt / SOLVER_ITERATIONS as f32;
-        pair.map_or(0.0, |p| f64::from(p.total_impulse_magnitude() / substep_s))
+    /// How deep the gripper squeezes the object into the table, m; 0 when it doesn't. Contacts
+    /// are springs, so this stands for the force; the solver's impulses are too noisy for that.
+    pub fn squeeze_m(&self) -> f64 {
+        let depth = -self.object_lowest_m();
+        // Deeper than this it is not squeezed, it lies over the table's edge.
+        let plausible = depth > 0.0 && depth < 0.02;
+        let touch = self.touch();
+        if plausible && touch.gripper && touch.table {
+            depth
+        } else {
+            0.0
+        }
     }
 
     /// Puts hand and fingers somewhere without going there.

@@ -191,20 +191,29 @@ fn a_push_high_up_topples_a_slim_object_and_one_over_the_edge_falls() {
 }
 
 #[test]
-fn pressing_on_an_object_stops_the_arm_instead_of_crushing_it() {
-    let scene = scene(ObjectKind::Cup, 3);
+fn pressing_on_an_object_makes_the_arm_give_way_instead_of_crushing_it() {
+    let scene = scene(ObjectKind::Box, 3);
     let mut simulator = Simulator::new(&scene).unwrap();
     simulator.gripper_grasp(0.0, 30.0);
-    simulator.advance(1.0);
     let [x, y] = scene.object.position_m;
-    let pose = Pose {
-        position_m: [x, y, 0.012],
-        ..scene.start.pose()
-    };
-    simulator.set_pose_target(&pose);
-    simulator.advance(2.0);
+    let mut pose = scene.start.pose();
+    for z in [0.1, 0.012] {
+        pose.position_m = [x, y, z];
+        demo::go(&mut simulator, &pose);
+    }
+    simulator.advance(1.0);
+    let truth = simulator.truth();
     let height = simulator.arm().tcp.translation.z;
     assert!(height > scene.object.size_m[2], "{height}");
-    assert!(simulator.truth().object_height_m > -0.003);
+    assert!(
+        truth.object_height_m > -0.002 && truth.upright,
+        "{truth:#?}"
+    );
     assert!(simulator.arm().tcp_speed_m_s < 0.01);
+    // It lets go at once when told to go up.
+    pose.position_m[2] = 0.1;
+    demo::go(&mut simulator, &pose);
+    simulator.advance(0.5);
+    assert!((simulator.pose().position_m[2] - 0.1).abs() < 1e-3);
+    assert!(simulator.truth().object_height_m.abs() < 5e-4);
 }

@@ -25,7 +25,10 @@ pub fn go(simulator: &mut Simulator, pose: &Pose) {
             .map(|i| (state.tcp.translation.vector[i] - pose.position_m[i]).powi(2))
             .sum::<f64>()
             .sqrt();
-        if left < 1e-4 && state.tcp_speed_m_s < 1e-3 {
+        // What the hand sets down may touch the table a little early.
+        if (left < 1e-4 && state.tcp_speed_m_s < 1e-3)
+            || (left < 3e-3 && state.tcp_speed_m_s == 0.0)
+        {
             return;
         }
     }
