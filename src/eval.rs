@@ -47,7 +47,12 @@ pub fn run(args: EvalArgs) -> Result<()> {
         seed: args.seed,
         jobs,
     };
-    eprintln!("{}, {} episodes, {}", loaded.scenario.name, args.episodes, source.describe());
+    eprintln!(
+        "{}, {} episodes, {}",
+        loaded.scenario.name,
+        args.episodes,
+        source.describe()
+    );
     // Hidden by itself when standard error is not a terminal.
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}, {eta} left  {msg}");
     let bar = ProgressBar::new(args.episodes)

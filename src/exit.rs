@@ -18,7 +18,9 @@ pub fn with(result: anyhow::Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::from(NOT_ACHIEVED),
         Err(error) => {
             eprintln!("error: {error:#}");
-            let failed = error.downcast_ref::<RunError>().is_some_and(|e| !e.is_input());
+            let failed = error
+                .downcast_ref::<RunError>()
+                .is_some_and(|e| !e.is_input());
             ExitCode::from(if failed { FAILED } else { BAD_INPUT })
         }
     }

@@ -135,9 +135,7 @@ fn gather(set: &EpisodeSet, steps: &[usize]) -> EncoderBatch {
         let state = set.states()[step];
         batch.states.push(state);
         let object = set.objects()[step];
-        let target = set
-            .episodes()
-            .partition_point(|e| e.steps.end <= step);
+        let target = set.episodes().partition_point(|e| e.steps.end <= step);
         let target = set
             .episodes()
             .get(target)

@@ -48,7 +48,11 @@ pub fn run(args: RunArgs) -> Result<bool> {
         out: args.out,
         virtual_time: args.virtual_time,
     };
-    eprintln!("{} (seed {seed}), {}", loaded.scenario.name, source.describe());
+    eprintln!(
+        "{} (seed {seed}), {}",
+        loaded.scenario.name,
+        source.describe()
+    );
     let mut progress = Progress::new(&loaded);
     let result = play(&loaded, &source, &options, &mut progress)?;
     progress.bar.finish_and_clear();
@@ -86,8 +90,12 @@ struct Progress {
 
 impl Progress {
     fn new(loaded: &LoadedScenario) -> Self {
-        let goals: Vec<(String, u32)> =
-            loaded.scenario.subgoal.iter().map(|g| (g.name.clone(), g.steps)).collect();
+        let goals: Vec<(String, u32)> = loaded
+            .scenario
+            .subgoal
+            .iter()
+            .map(|g| (g.name.clone(), g.steps))
+            .collect();
         let total: u32 = goals.iter().map(|g| g.1).sum();
         let style = ProgressStyle::with_template("{spinner} {bar:20} {pos}/{len}  {msg}");
         let bar = ProgressBar::new(total.into())
@@ -111,7 +119,8 @@ impl Follow for Progress {
             return ControlFlow::Break(());
         }
         if goal_step == 0 && self.live {
-            self.bar.set_message(format!("{}: looking", self.goals[goal].0));
+            self.bar
+                .set_message(format!("{}: looking", self.goals[goal].0));
         }
         ControlFlow::Continue(())
     }

@@ -40,7 +40,10 @@ pub fn run(args: SimArgs) -> Result<()> {
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
     let instance = Instance::new(&loaded, seed);
     let Some(scene) = &instance.scene else {
-        bail!("{} drives a real arm; serve one with robot.kind = \"sim\"", args.scenario.display());
+        bail!(
+            "{} drives a real arm; serve one with robot.kind = \"sim\"",
+            args.scenario.display()
+        );
     };
     let mut config = server_config(&instance);
     config.listen = vec![args.listen];
@@ -61,7 +64,10 @@ pub fn run(args: SimArgs) -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
     if server.lost_s() > 1.0 {
-        tracing::warn!("simulated {:.1} s less than passed; the machine was busy", server.lost_s());
+        tracing::warn!(
+            "simulated {:.1} s less than passed; the machine was busy",
+            server.lost_s()
+        );
     }
     Ok(())
 }

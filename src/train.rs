@@ -72,7 +72,13 @@ pub fn run(args: TrainArgs) -> Result<()> {
     let outcome = train(&mut task, &recipe.optimisation, &args.training)?;
     let folder = args.training.out.join("model");
     let tensors = task.trainer.learner().parameters()?.to_tensors()?;
-    checkpoint::save(&folder, &config, &loaded.encoder, Some(&tensors), DType::F16)?;
+    checkpoint::save(
+        &folder,
+        &config,
+        &loaded.encoder,
+        Some(&tensors),
+        DType::F16,
+    )?;
     let validation = task.validate()?;
     let teacher_forced = validation
         .iter()
@@ -162,7 +168,12 @@ impl Clips {
         while from < set.steps() {
             let to = (from + FRAMES_AT_ONCE).min(set.steps());
             let pixels = normalised_pixels(set.frames_of(from..to), config.img_size);
-            latents.extend(cpu_encoder::encode(config, encoder, &pixels, config.img_size));
+            latents.extend(cpu_encoder::encode(
+                config,
+                encoder,
+                &pixels,
+                config.img_size,
+            ));
             from = to;
         }
         Ok(Clips {
@@ -244,7 +255,11 @@ impl Task for Training<'_> {
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {
         let per_epoch = (self.data.sampler.len() / self.batch_size).max(1);
         let epoch = (step / per_epoch) as u64;
-        if self.epoch.as_ref().is_none_or(|(number, _)| *number != epoch) {
+        if self
+            .epoch
+            .as_ref()
+            .is_none_or(|(number, _)| *number != epoch)
+        {
             self.epoch = Some((epoch, self.data.sampler.epoch(epoch)));
         }
         let windows = self.epoch.as_ref().map_or(&[][..], |(_, w)| w);

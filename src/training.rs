@@ -50,7 +50,11 @@ pub fn read_recipe<T: DeserializeOwned>(path: &Path) -> Result<T> {
 ///
 /// # Errors
 /// When training fails; the last checkpoint stays.
-pub fn train(task: &mut dyn Task, optimisation: &Optimisation, args: &TrainingArgs) -> Result<Outcome> {
+pub fn train(
+    task: &mut dyn Task,
+    optimisation: &Optimisation,
+    args: &TrainingArgs,
+) -> Result<Outcome> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     if let Err(error) = ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)) {

@@ -66,7 +66,10 @@ impl Overrides {
         }
         planner.samples = self.samples.or(planner.samples);
         planner.iterations = self.iterations.or(planner.iterations);
-        if self.samples.is_some_and(|s| planner.topk.is_none() && s < planner.cem().topk) {
+        if self
+            .samples
+            .is_some_and(|s| planner.topk.is_none() && s < planner.cem().topk)
+        {
             planner.topk = self.samples;
         }
         planner.cem().validate().map_err(RunError::Input)?;

@@ -28,6 +28,9 @@ pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
     subgoals(loaded, &mut faults);
     success(scenario, &mut faults);
     robot(scenario, &mut faults);
+    if let Err(what) = scenario.demonstrations.check() {
+        faults.push(Fault::new("demonstrations", what, ""));
+    }
     faults
 }
 
@@ -96,7 +99,28 @@ fn planner(scenario: &Scenario, faults: &mut Vec<Fault>) {
             remedy,
         ));
     }
-    if let Err(what) = options.cem().validate() {
+    let momenta = [
+        ("momentum_mean", options.momentum_mean),
+        ("momentum_std", options.momentum_std),
+        ("momentum_mean_gripper", options.momentum_mean_gripper),
+        ("momentum_std_gripper", options.momentum_std_gripper),
+    ];
+    for (key, value) in momenta {
+        if let Some(value) = value.filter(|v| !(0.0..1.0).contains(v)) {
+            let what = format!("{key} is {value}");
+            faults.push(Fault::new(
+                format!("planner.{key}"),
+                what,
+                "give a number in [0, 1)",
+            ));
+        }
+    }
+    let cem = options.cem();
+    if let Err(what) = cem.space.validate() {
+        faults.push(Fault::new("planner.dimensions", what, ""));
+    }
+    // Its message begins with the key; faults found above are not told twice.
+    if let (true, Err(what)) = (faults.is_empty(), cem.validate()) {
         let key = what.split([' ', ':']).next().unwrap_or_default();
         faults.push(Fault::new(format!("planner.{key}"), what.clone(), ""));
     }

@@ -107,6 +107,11 @@ pub fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
 
 /// A hint for one of serde's sentences.
 fn remedy(what: &str) -> String {
+    let in_variant = what.strip_prefix("unexpected keys in table: ");
+    if let Some((wrong, known)) = in_variant.and_then(|w| w.split_once(", available keys: ")) {
+        let known: Vec<&str> = known.split(", ").collect();
+        return nearest(wrong.split(", ").next().unwrap_or(wrong), &known);
+    }
     let mut quoted = what.split('`').skip(1).step_by(2);
     let Some(first) = quoted.next() else {
         return if what.starts_with("invalid type") || what.starts_with("invalid value") {
@@ -127,9 +132,14 @@ fn remedy(what: &str) -> String {
         };
     }
     let known: Vec<&str> = quoted.collect();
-    let nearest = known.iter().min_by_key(|k| distance(first, k));
-    match nearest {
-        Some(name) if distance(first, name) <= first.len().max(4) / 2 => {
+    nearest(first, &known)
+}
+
+/// A hint at the known name that was probably meant.
+fn nearest(wrong: &str, known: &[&str]) -> String {
+    let name = known.iter().min_by_key(|name| distance(wrong, name));
+    match name {
+        Some(name) if distance(wrong, name) <= wrong.len().max(4) / 2 => {
             format!("did you mean `{name}`? Names carry their units (m, rad, s, px)")
         }
         _ => "remove it, or use one of the names listed".into(),

@@ -1,0 +1,195 @@
+//! Whole episodes in virtual time, imagined by the oracle: everything but the networks.
+
+use std::path::Path;
+
+use foresight_scenarios::cell::Cell;
+use foresight_scenarios::episode::{EpisodeStep, Follow};
+use foresight_scenarios::planner::Preset;
+use foresight_scenarios::{
+    evaluate, run, EvaluationOptions, LoadedScenario, RunError, RunOptions, WorldSource,
+};
+
+fn bundled(name: &str) -> LoadedScenario {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
+    let mut loaded = LoadedScenario::read(&file).expect("a valid scenario");
+    loaded.scenario.planner.samples = Some(200);
+    loaded.scenario.planner.iterations = Some(6);
+    loaded
+}
+
+fn options(episodes: u64, jobs: usize) -> EvaluationOptions {
+    EvaluationOptions {
+        episodes,
+        seed: 100,
+        jobs,
+    }
+}
+
+#[test]
+fn the_oracle_achieves_the_bundled_tasks() {
+    for (name, least) in [
+        ("reach", 8),
+        ("reach_with_object", 8),
+        ("grasp", 7),
+        ("pick_and_place", 6),
+    ] {
+        let evaluation = evaluate(&bundled(name), &WorldSource::Oracle, &options(8, 2), |_| {})
+            .expect("an evaluation");
+        assert!(evaluation.successes >= least, "{name}: {evaluation:#?}");
+        assert_eq!(evaluation.refused_targets, 0, "{name}");
+        let failures: u64 = evaluation.failures.values().sum();
+        assert_eq!(
+            failures,
+            8 - evaluation.successes,
+            "{name}: every failure has a kind"
+        );
+    }
+}
+
+#[test]
+fn standing_still_and_random_actions_don_t() {
+    for preset in [Preset::StandStill, Preset::Random] {
+        for name in ["grasp", "pick_and_place"] {
+            let mut loaded = bundled(name);
+            loaded.scenario.planner.preset = preset;
+            let evaluation = evaluate(&loaded, &WorldSource::Oracle, &options(4, 2), |_| {})
+                .expect("an evaluation");
+            assert_eq!(
+                evaluation.successes, 0,
+                "{name} {preset:?}: {evaluation:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_number_of_jobs_changes_nothing_but_time() {
+    let loaded = bundled("grasp");
+    let play = |jobs| {
+        let mut e = evaluate(&loaded, &WorldSource::Oracle, &options(3, jobs), |_| {})
+            .expect("an evaluation");
+        e.seconds_per_action = 0.0;
+        e.runs.iter_mut().for_each(|r| r.seconds_per_action = 0.0);
+        e
+    };
+    assert_eq!(play(1), play(3));
+}
+
+#[test]
+fn only_evaluation_seeds_are_evaluated() {
+    let options = EvaluationOptions {
+        episodes: 2,
+        seed: 999_999,
+        jobs: 1,
+    };
+    let error = evaluate(&bundled("reach"), &WorldSource::Oracle, &options, |_| {});
+    assert!(matches!(error, Err(RunError::Input(_))), "{error:?}");
+}
+
+/// Keeps what must hold in every step.
+#[derive(Default)]
+struct Checks {
+    steps: u32,
+}
+
+impl Follow for Checks {
+    fn step(&mut self, step: &EpisodeStep<'_>) {
+        self.steps += 1;
+        let execution = &step.execution.execution;
+        assert!(
+            step.observation.settled,
+            "planned from a frame of a moving arm"
+        );
+        assert_eq!(execution.refused, 0);
+        let [x, y, z] = execution.reached_pose.position_m;
+        assert!(
+            (0.34..0.66).contains(&x) && (-0.23..0.23).contains(&y),
+            "{x} {y}"
+        );
+        assert!((0.008..0.36).contains(&z), "{z}");
+    }
+}
+
+fn play(loaded: &LoadedScenario, seed: u64, out: &Path) -> foresight_scenarios::RunResult {
+    let options = RunOptions {
+        seed,
+        out: out.to_owned(),
+        virtual_time: true,
+    };
+    let mut checks = Checks::default();
+    let result = run(loaded, &WorldSource::Oracle, &options, &mut checks).expect("a run");
+    assert_eq!(checks.steps, result.steps);
+    result
+}
+
+fn lines(folder: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("plan.jsonl")).expect("plan.jsonl");
+    text.lines()
+        .map(|l| serde_json::from_str(l).expect("a JSON line"))
+        .collect()
+}
+
+#[test]
+fn a_run_folder_tells_the_whole_story_and_can_be_repeated() {
+    let out = tempfile::tempdir().expect("a folder");
+    let loaded = bundled("pick_and_place");
+    let result = play(&loaded, 2, out.path());
+    assert_eq!((result.steps, result.subgoals_reached), (21, 4));
+    let plan = lines(&result.run_dir);
+    assert_eq!(plan.len(), 21);
+    assert_eq!(
+        plan[0]["plan"]["iterations"].as_array().map(Vec::len),
+        Some(6)
+    );
+    assert_eq!(plan[20]["subgoal"], "place");
+    for (i, _) in plan.iter().enumerate() {
+        let frame = result.run_dir.join(format!("frames/{i:04}.png"));
+        let frame = image::open(&frame).expect("a frame");
+        assert_eq!((frame.width(), frame.height()), (64, 64));
+    }
+    assert!(result.run_dir.join("goals/0-pregrasp.png").is_file());
+    let gif = std::fs::read(result.run_dir.join("episode.gif")).expect("the animation");
+    assert!(gif.starts_with(b"GIF89a"));
+    let text = std::fs::read_to_string(result.run_dir.join("result.json")).expect("result.json");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(json["result"]["seed"], 2);
+
+    let resolved = result.run_dir.join("scenario.resolved.toml");
+    let again = LoadedScenario::read(&resolved).expect("the resolved scenario is a scenario");
+    assert_eq!(again.scenario.seed, 2);
+    let repeated = play(&again, again.scenario.seed, out.path());
+    assert_ne!(repeated.run_dir, result.run_dir);
+    let actions = |plan: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        plan.iter()
+            .flat_map(|l| [l["action"].clone(), l["reached_pose"].clone()])
+            .collect()
+    };
+    assert_eq!(actions(&plan), actions(&lines(&repeated.run_dir)));
+}
+
+#[test]
+fn goal_images_may_be_files_but_not_for_the_oracle() {
+    let out = tempfile::tempdir().expect("a folder");
+    let first = play(&bundled("grasp"), 3, out.path());
+    let mut loaded = bundled("grasp");
+    for (i, goal) in loaded.scenario.subgoal.iter_mut().enumerate() {
+        let image = first.run_dir.join(format!("goals/{i}-{}.png", goal.name));
+        assert!(image.is_file());
+        (goal.state, goal.image) = (None, Some(image));
+    }
+    let images = foresight_scenarios::Instance::new(&loaded, 3)
+        .goal_images()
+        .expect("images");
+    let rendered = foresight_scenarios::Instance::new(&bundled("grasp"), 3).goal_images();
+    assert_eq!(images, rendered.expect("images"));
+    let error = evaluate(&loaded, &WorldSource::Oracle, &options(1, 1), |_| {});
+    assert!(matches!(error, Err(RunError::Input(_))), "{error:?}");
+}
+
+#[test]
+fn an_episode_in_hand_starts_with_the_object_held() {
+    let instance = foresight_scenarios::Instance::new(&bundled("reach_with_object"), 8);
+    let cell = Cell::in_virtual_time(&instance).expect("a cell");
+    let truth = cell.truth().expect("the truth");
+    assert!(truth.held && truth.lifted, "{truth:?}");
+}

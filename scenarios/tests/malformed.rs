@@ -1,0 +1,199 @@
+//! What is wrong with a file is said with its place and a remedy.
+
+use std::path::Path;
+
+use foresight_scenarios::{LoadedScenario, ScenarioError};
+
+const GOOD: &str = r#"name = "test"
+
+[model]
+dir = "../models/tabletop"
+
+[safety.workspace]
+min_m = [0.35, -0.22, 0.0]
+max_m = [0.65, 0.22, 0.35]
+
+[planner]
+preset = "paper"
+samples = 100
+
+[[subgoal]]
+name = "grasp"
+steps = 4
+state = "grasped"
+
+[success.grasp]
+height_m = 0.03
+"#;
+
+fn parse(text: &str) -> Result<LoadedScenario, ScenarioError> {
+    LoadedScenario::parse(text, Path::new("dir/test.toml"))
+}
+
+/// The first problem's line, and the whole message.
+fn fault(text: &str) -> (usize, String) {
+    match parse(text) {
+        Err(ScenarioError::Content(problems)) => {
+            let message = ScenarioError::Content(problems.clone()).to_string();
+            assert!(message.starts_with("dir/test.toml:"), "{message}");
+            (problems[0].line, message)
+        }
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("accepted:\n{text}"),
+    }
+}
+
+/// With one line replaced by another, the message must name that line and contain the words.
+fn replaced(line: &str, by: &str, words: &[&str]) {
+    let number = GOOD
+        .lines()
+        .position(|l| l == line)
+        .expect("the line is there")
+        + 1;
+    let (at, message) = fault(&GOOD.replacen(line, by, 1));
+    assert_eq!(at, number, "{message}");
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in: {message}");
+    }
+}
+
+#[test]
+fn the_good_one_is_good() {
+    assert!(parse(GOOD).is_ok());
+}
+
+#[test]
+fn unknown_keys_get_the_nearest_name() {
+    replaced("steps = 4", "stepz = 4", &["stepz", "did you mean `steps`"]);
+    replaced("samples = 100", "sample = 100", &["did you mean `samples`"]);
+    replaced(
+        "min_m = [0.35, -0.22, 0.0]",
+        "min_cm = [35, -22, 0]",
+        &["did you mean `min_m`", "units"],
+    );
+    replaced(
+        "height_m = 0.03",
+        "height_mm = 30",
+        &["did you mean `height_m`", "units"],
+    );
+    replaced(
+        "name = \"test\"",
+        "nome = \"test\"",
+        &["did you mean `name`"],
+    );
+}
+
+#[test]
+fn wrong_types_and_names_are_placed() {
+    replaced("steps = 4", "steps = \"four\"", &["invalid type", "schema"]);
+    replaced("steps = 4", "steps = -1", &["invalid value"]);
+    replaced(
+        "preset = \"paper\"",
+        "preset = \"papre\"",
+        &["papre", "did you mean `paper`"],
+    );
+    replaced(
+        "state = \"grasped\"",
+        "state = \"grabbed\"",
+        &["did you mean `grasped`"],
+    );
+    replaced("steps = 4", "steps = ", &["TOML syntax"]);
+}
+
+#[test]
+fn ranges_are_checked_with_a_remedy() {
+    replaced("samples = 100", "samples = 0", &["samples is 0", "1..="]);
+    replaced("samples = 100", "topk = 900", &["topk is 900", "1..=800"]);
+    replaced("samples = 100", "box_m = 7.5", &["box_m is 7.5", "0.5"]);
+    replaced("samples = 100", "momentum_std = 1.0", &["momentum"]);
+    replaced("samples = 100", "dimensions = []", &["dimension"]);
+    replaced("samples = 100", "dimensions = [\"x\", \"x\"]", &["twice"]);
+    replaced("steps = 4", "steps = 0", &["0 steps", "1..=10000"]);
+    replaced("height_m = 0.03", "height_m = 3", &["0.001..=0.5"]);
+    replaced("name = \"test\"", "name = \"../x\"", &["lower-case"]);
+    replaced(
+        "state = \"grasped\"",
+        "state = { lifted = { height_m = 8.0 } }",
+        &["lifts by 8 m", "0..=0.5"],
+    );
+    replaced(
+        "state = \"grasped\"",
+        "state = { reach = { from = { x_m = [0.1, 0.2], y_m = [0.0, 0.0], z_m = [0.2, 0.2] } } }",
+        &["x_m", "inside"],
+    );
+    let hold = fault(&GOOD.replace("steps = 4", "steps = 4\ngripper = { hold_first = 9 }"));
+    assert!(hold.0 == 17 && hold.1.contains("9 of 4"), "{hold:?}");
+}
+
+#[test]
+fn the_workspace_box_is_required_and_must_make_sense() {
+    let without = GOOD.replace(
+        "[safety.workspace]\nmin_m = [0.35, -0.22, 0.0]\nmax_m = [0.65, 0.22, 0.35]\n",
+        "",
+    );
+    assert!(fault(&without)
+        .1
+        .contains("[safety.workspace] with min_m and max_m"));
+    let inside_out = GOOD.replace("max_m = [0.65", "max_m = [0.25");
+    let (line, message) = fault(&inside_out);
+    assert_eq!(line, 6, "{message}");
+    assert!(message.contains("empty on x"), "{message}");
+}
+
+#[test]
+fn missing_images_and_ambiguous_goals_are_named() {
+    replaced(
+        "state = \"grasped\"",
+        "image = \"nowhere.png\"",
+        &["dir/nowhere.png", "does not exist", "relative"],
+    );
+    let neither = GOOD.replace("state = \"grasped\"\n", "");
+    assert!(fault(&neither).1.contains("neither image nor state"));
+    let both = GOOD.replace(
+        "state = \"grasped\"",
+        "state = \"grasped\"\nimage = \"a.png\"",
+    );
+    assert!(fault(&both).1.contains("keep one"));
+    let goal = "[[subgoal]]\nname = \"grasp\"\nsteps = 4\nstate = \"grasped\"\n";
+    let empty = format!("subgoal = []\n{}", GOOD.replace(goal, ""));
+    assert_eq!(fault(&empty).0, 1);
+    assert!(fault(&empty).1.contains("at least one [[subgoal]]"));
+    assert!(fault(&GOOD.replace(goal, ""))
+        .1
+        .contains("at least one [[subgoal]]"));
+}
+
+#[test]
+fn a_real_arm_needs_an_endpoint_images_and_no_truth() {
+    let real = GOOD.replace("[planner]", "[robot]\nkind = \"franka\"\n\n[planner]");
+    let message = fault(&real).1;
+    for words in ["no endpoint", "photograph", "true state"] {
+        assert!(message.contains(words), "no {words:?} in: {message}");
+    }
+}
+
+#[test]
+fn every_fault_is_listed_in_the_file_s_order() {
+    let text = GOOD
+        .replace("samples = 100", "samples = 0")
+        .replace("steps = 4", "steps = 0");
+    let Err(ScenarioError::Content(problems)) = parse(&text) else {
+        panic!("accepted");
+    };
+    assert!(problems.len() >= 2, "{problems:?}");
+    assert!(problems.is_sorted_by_key(|p| p.line), "{problems:?}");
+}
+
+#[test]
+fn scene_ranges_are_checked() {
+    let text = format!("{GOOD}\n[scene]\nbox_width_m = [0.06, 0.02]\n");
+    let (line, message) = fault(&text);
+    assert!(message.contains("box_width_m"), "{message}");
+    assert_eq!(line, text.lines().count(), "{message}");
+}
+
+#[test]
+fn a_missing_file_is_an_error_with_its_name() {
+    let error = LoadedScenario::read(Path::new("no/such.toml")).expect_err("no such file");
+    assert!(error.to_string().contains("no/such.toml"), "{error}");
+}

@@ -1,0 +1,128 @@
+//! The bundled model fits the code it ships with: it predicts fresh scenes better than doing
+//! nothing, and every bundled scenario plays through with it.
+
+use std::path::{Path, PathBuf};
+
+use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::train::encoder_trainer::normalised_pixels;
+use foresight_predictor::{Latent, WorldModel};
+use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
+use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
+
+/// Number of the first episode of these tests inside the validation split: far from those that
+/// chose the weights.
+const FIRST_EPISODE: u64 = 700_000;
+/// Largest one-step error over persistence. The model scores well below; the gap is for the few
+/// episodes here and for other machines' last bits.
+const PERSISTENCE_SHARE: f64 = 0.85;
+
+fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("scenarios")
+        .join(format!("{name}.toml"))
+}
+
+fn model() -> WorldModel {
+    WorldModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop")).unwrap()
+}
+
+fn mean_distance(pairs: &[(Latent, Latent)]) -> f64 {
+    let sum: f64 = pairs.iter().map(|(a, b)| f64::from(a.distance(b))).sum();
+    sum / pairs.len() as f64
+}
+
+#[test]
+fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
+    let model = model();
+    let [side, _] = model.config().encoder.img_size;
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = RecordingPlan::from_scenario(&scenario("pick_and_place")).unwrap();
+    plan.split = Split::Validation;
+    plan.image_px = side as u32;
+    plan.date = "2026-01-01".into();
+    let seeds = Split::Validation.recording_seeds(FIRST_EPISODE, 12).unwrap();
+    let summary = record_all(&plan, seeds, folder.path(), 2, |_| {}).unwrap();
+    assert_eq!(summary.recorded, 12);
+    let options = LoadOptions {
+        split: Some(Split::Validation),
+        ..LoadOptions::default()
+    };
+    let set = EpisodeSet::load(folder.path(), &options).unwrap();
+
+    let (mut predicted, mut still) = (Vec::new(), Vec::new());
+    for episode in set.episodes() {
+        let steps = episode.steps.clone();
+        let pixels = normalised_pixels(set.frames_of(steps.clone()), [side, side]);
+        let latents = model.encode_pixels(&pixels);
+        for (i, step) in steps.clone().take(steps.len() - 1).enumerate() {
+            let mut action = ActionSequences::zeros(1, 1);
+            action.action_mut(0, 0).copy_from_slice(&set.actions()[step]);
+            let pose = Pose::from_array(set.states()[step].map(f64::from));
+            let imagined = model.imagine(&latents[i], &pose, &action, 0);
+            let next = Latent {
+                values: imagined.latents[0].clone(),
+                tokens: latents[i].tokens,
+            };
+            predicted.push((next, latents[i + 1].clone()));
+            still.push((latents[i].clone(), latents[i + 1].clone()));
+        }
+    }
+    let (predicted, still) = (mean_distance(&predicted), mean_distance(&still));
+    println!("one step ahead: L1 {predicted:.4}, doing nothing {still:.4}");
+    assert!(
+        predicted <= PERSISTENCE_SHARE * still,
+        "one-step L1 {predicted:.4} is not below {PERSISTENCE_SHARE} of doing nothing ({still:.4}): \
+         weights and code have drifted apart"
+    );
+}
+
+#[test]
+fn every_bundled_scenario_plays_through_within_its_limits() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
+    let source = WorldSource::model(&folder).unwrap();
+    for (name, seed) in [
+        ("reach", 11),
+        ("grasp", 12),
+        ("pick_and_place", 13),
+        ("reach_with_object", 14),
+    ] {
+        let mut loaded = LoadedScenario::read(&scenario(name)).unwrap();
+        // The loop is under test here, not the search: a small budget keeps this quick.
+        loaded.scenario.planner.samples = Some(64);
+        loaded.scenario.planner.iterations = Some(3);
+        let out = tempfile::tempdir().unwrap();
+        let options = RunOptions {
+            seed,
+            out: out.path().to_owned(),
+            virtual_time: true,
+        };
+        let result = run(&loaded, &source, &options, &mut Unwatched).unwrap();
+        assert_eq!(result.refused_targets, 0, "{name}");
+        assert_eq!(result.subgoals_reached, loaded.scenario.subgoal.len(), "{name}");
+        assert!(result.success.is_some(), "{name}: no verdict");
+        let steps: u32 = loaded.scenario.subgoal.iter().map(|g| g.steps).sum();
+        assert_eq!(result.steps, steps, "{name}");
+
+        let workspace = loaded.scenario.safety.workspace;
+        let plan = std::fs::read_to_string(result.run_dir.join("plan.jsonl")).unwrap();
+        assert_eq!(plan.lines().count(), steps as usize, "{name}");
+        for line in plan.lines() {
+            let step: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(step["arm_settled"], true, "{name}: planned on a moving arm");
+            for axis in 0..3 {
+                let at = step["reached_pose"][axis].as_f64().unwrap();
+                let (low, high) = (workspace.min_m[axis], workspace.max_m[axis]);
+                assert!(
+                    (low - 1e-3..=high + 1e-3).contains(&at),
+                    "{name}: axis {axis} at {at} m is outside [{low}, {high}]"
+                );
+            }
+        }
+        for file in ["episode.gif", "result.json", "scenario.resolved.toml"] {
+            let bytes = std::fs::metadata(result.run_dir.join(file)).unwrap().len();
+            assert!(bytes > 100, "{name}: {file} has {bytes} bytes");
+        }
+    }
+}
