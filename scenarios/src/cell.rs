@@ -24,7 +24,7 @@ pub enum Cell {
         /// The client; dropped first, so that it says goodbye to a living server.
         arm: Box<ZenohArm>,
         /// The simulator behind franka-node's keys.
-        server: SimServer,
+        server: Box<SimServer>,
     },
     /// A real arm.
     Real(Box<ZenohArm>),
@@ -73,7 +73,10 @@ impl Cell {
                     ..ZenohArmConfig::default()
                 };
                 let arm = Box::new(ZenohArm::connect(client, scenario.safety)?);
-                Ok(Cell::Served { arm, server })
+                Ok(Cell::Served {
+                    arm,
+                    server: Box::new(server),
+                })
             }
         }
     }

@@ -39,7 +39,7 @@ pub enum RunError {
         /// Its folder.
         dir: PathBuf,
         /// Why.
-        source: PredictorError,
+        source: Box<PredictorError>,
     },
     /// Planning.
     #[error("planning failed: {0}")]

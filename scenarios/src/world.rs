@@ -62,7 +62,7 @@ impl WorldSource {
     pub fn model(dir: &Path) -> Result<Self, RunError> {
         let model = WorldModel::load(dir).map_err(|source| RunError::Model {
             dir: dir.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(WorldSource::Model {
             model: Box::new(model),
@@ -94,7 +94,7 @@ impl WorldSource {
                 let images: Vec<&RgbImage> = images.iter().collect();
                 let goals = model.encode(&images).map_err(|source| RunError::Model {
                     dir: dir.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
                 Ok(World::Model {
                     model,
