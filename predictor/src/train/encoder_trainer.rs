@@ -24,8 +24,8 @@ use crate::layout::{self, Entry};
 use crate::parameters::Parameters;
 use crate::rope::RopeTable;
 use crate::train::learner::Learner;
-use crate::train::norm::normalise;
 use crate::train::leaves::Leaves;
+use crate::train::norm::normalise;
 use crate::train::trunk::Trunk;
 use crate::transform::{MEAN, STD};
 

@@ -41,14 +41,7 @@ impl CustomOp1 for Normalise {
         let zeros = vec![0.0; width];
         let (mut y, mut xhat) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         let mut rstd = vec![0.0; x.len() / width];
-        elementwise::layer_norm_saved(
-            &x,
-            (&ones, &zeros),
-            self.eps,
-            &mut y,
-            &mut xhat,
-            &mut rstd,
-        );
+        elementwise::layer_norm_saved(&x, (&ones, &zeros), self.eps, &mut y, &mut xhat, &mut rstd);
         let (mut unused_weight, mut unused_bias) = (zeros.clone(), zeros);
         let mut dx = vec![0.0; x.len()];
         elementwise::layer_norm_backward(

@@ -14,8 +14,8 @@ use crate::kernels::attention::Visibility;
 use crate::layout;
 use crate::parameters::Parameters;
 use crate::train::learner::Learner;
-use crate::train::norm::normalise;
 use crate::train::leaves::Leaves;
+use crate::train::norm::normalise;
 use crate::train::trunk::Trunk;
 
 /// What the loss is made of.
