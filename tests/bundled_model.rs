@@ -42,7 +42,9 @@ fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
     plan.split = Split::Validation;
     plan.image_px = side as u32;
     plan.date = "2026-01-01".into();
-    let seeds = Split::Validation.recording_seeds(FIRST_EPISODE, 12).unwrap();
+    let seeds = Split::Validation
+        .recording_seeds(FIRST_EPISODE, 12)
+        .unwrap();
     let summary = record_all(&plan, seeds, folder.path(), 2, |_| {}).unwrap();
     assert_eq!(summary.recorded, 12);
     let options = LoadOptions {
@@ -58,7 +60,9 @@ fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
         let latents = model.encode_pixels(&pixels);
         for (i, step) in steps.clone().take(steps.len() - 1).enumerate() {
             let mut action = ActionSequences::zeros(1, 1);
-            action.action_mut(0, 0).copy_from_slice(&set.actions()[step]);
+            action
+                .action_mut(0, 0)
+                .copy_from_slice(&set.actions()[step]);
             let pose = Pose::from_array(set.states()[step].map(f64::from));
             let imagined = model.imagine(&latents[i], &pose, &action, 0);
             let next = Latent {
@@ -100,7 +104,11 @@ fn every_bundled_scenario_plays_through_within_its_limits() {
         };
         let result = run(&loaded, &source, &options, &mut Unwatched).unwrap();
         assert_eq!(result.refused_targets, 0, "{name}");
-        assert_eq!(result.subgoals_reached, loaded.scenario.subgoal.len(), "{name}");
+        assert_eq!(
+            result.subgoals_reached,
+            loaded.scenario.subgoal.len(),
+            "{name}"
+        );
         assert!(result.success.is_some(), "{name}: no verdict");
         let steps: u32 = loaded.scenario.subgoal.iter().map(|g| g.steps).sum();
         assert_eq!(result.steps, steps, "{name}");
