@@ -1,6 +1,7 @@
 //! When has the arm come to rest? A plan made on a frame of a moving arm is a plan for another
 //! place, so everything waits for this.
 
+use nalgebra::{Isometry3, Translation3};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,16 @@ impl Default for SettleConfig {
             timeout_s: 3.0,
         }
     }
+}
+
+/// How far an arm that can't come to rest backs off each time, upwards, m.
+const RETREAT_M: f64 = 0.015;
+/// How often it backs off before it is given up on.
+pub const MAX_RETREATS: u32 = 3;
+
+/// Where an arm that can't come to rest at `placement` goes: straight up, off what it presses on.
+pub fn retreat(placement: &Isometry3<f64>) -> Isometry3<f64> {
+    Translation3::new(0.0, 0.0, RETREAT_M) * placement
 }
 
 /// One measurement of the arm.

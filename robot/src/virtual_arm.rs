@@ -21,7 +21,7 @@ use crate::gripper::{closedness, GripperCommand, GripperConfig};
 use crate::intent::Intent;
 use crate::placement::{self, distance_m};
 use crate::sequence::Sequence;
-use crate::settle::{Settle, SettleConfig, SettleSample};
+use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
 use crate::streamer::{Budget, Streamer, STREAM_HZ};
 
 /// The lease holder's id in the guard.
@@ -216,9 +216,9 @@ impl VirtualArm {
         mut goal: Isometry3<f64>,
         gripper: Option<GripperCommand>,
     ) -> (bool, bool) {
-        let started_s = self.simulator.time_s();
+        let mut started_s = self.simulator.time_s();
         let mut settle = Settle::new(self.config.settle);
-        let (mut arrived_s, mut blocked) = (None, false);
+        let (mut arrived_s, mut blocked, mut retreats) = (None, false, 0);
         loop {
             self.advance();
             let now_s = self.simulator.time_s();
@@ -246,7 +246,15 @@ impl VirtualArm {
             let quiet_s = arrived_s.map_or(0.0, |at| now_s - at);
             let patience_s = self.config.settle.timeout_s + self.config.gripper.timeout_s;
             if quiet_s > patience_s || now_s - started_s > MOTION_TIMEOUT_S {
-                return (false, blocked);
+                if retreats == MAX_RETREATS {
+                    return (false, blocked);
+                }
+                // An arm that can't come to rest presses on something that gives: it backs off.
+                (retreats, blocked) = (retreats + 1, true);
+                (started_s, arrived_s) = (now_s, None);
+                settle = Settle::new(self.config.settle);
+                goal = retreat(&arm.tcp);
+                self.streamer.set_goal(goal);
             }
         }
     }

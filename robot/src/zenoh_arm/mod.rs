@@ -25,7 +25,7 @@ use crate::intent::{Intended, Intent};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, Pump, TimedState};
 use crate::placement::{self, distance_m};
 use crate::sequence::Sequence;
-use crate::settle::{Settle, SettleConfig, SettleSample};
+use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
 use crate::streamer::{Budget, Streamer};
 use session::wait_held;
 
@@ -192,8 +192,8 @@ impl ZenohArm {
         mut goal: Isometry3<f64>,
         gripper: Option<(GripperCommand, Instant)>,
     ) -> Result<Rest, ArmError> {
-        let started = Instant::now();
-        let mut blocked = false;
+        let mut started = Instant::now();
+        let (mut blocked, mut retreats) = (false, 0);
         let mut settle = Settle::new(self.config.settle);
         let mut seen_ns = 0;
         loop {
@@ -229,6 +229,15 @@ impl ZenohArm {
             let quiet = self.pump.last_moving().elapsed().as_secs_f64();
             let patience = self.config.settle.timeout_s + self.config.gripper.timeout_s;
             if (arrived && quiet > patience) || started.elapsed() > MOTION_TIMEOUT {
+                if retreats < MAX_RETREATS {
+                    // It presses on something that gives: it backs off.
+                    (retreats, blocked) = (retreats + 1, true);
+                    started = Instant::now();
+                    settle = Settle::new(self.config.settle);
+                    goal = retreat(&state.placement);
+                    self.pump.set_goal(goal);
+                    continue;
+                }
                 tracing::warn!("the arm did not settle in time");
                 return Ok(Rest {
                     state,
