@@ -90,6 +90,7 @@ fn every_bundled_scenario_plays_through_within_its_limits() {
         ("reach", 11),
         ("grasp", 12),
         ("pick_and_place", 13),
+        ("pick_and_place_free_gripper", 15),
         ("reach_with_object", 14),
     ] {
         let mut loaded = LoadedScenario::read(&scenario(name)).unwrap();

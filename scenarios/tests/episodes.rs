@@ -134,20 +134,20 @@ fn a_run_folder_tells_the_whole_story_and_can_be_repeated() {
     let out = tempfile::tempdir().expect("a folder");
     let loaded = bundled("pick_and_place");
     let result = play(&loaded, 2, out.path());
-    assert_eq!((result.steps, result.subgoals_reached), (21, 4));
+    assert_eq!((result.steps, result.subgoals_reached), (23, 6));
     let plan = lines(&result.run_dir);
-    assert_eq!(plan.len(), 21);
+    assert_eq!(plan.len(), 23);
     assert_eq!(
         plan[0]["plan"]["iterations"].as_array().map(Vec::len),
         Some(6)
     );
-    assert_eq!(plan[20]["subgoal"], "place");
+    assert_eq!(plan[22]["subgoal"], "release");
     for (i, _) in plan.iter().enumerate() {
         let frame = result.run_dir.join(format!("frames/{i:04}.png"));
         let frame = image::open(&frame).expect("a frame");
         assert_eq!((frame.width(), frame.height()), (64, 64));
     }
-    assert!(result.run_dir.join("goals/0-pregrasp.png").is_file());
+    assert!(result.run_dir.join("goals/0-hover.png").is_file());
     let gif = std::fs::read(result.run_dir.join("episode.gif")).expect("the animation");
     assert!(gif.starts_with(b"GIF89a"));
     let text = std::fs::read_to_string(result.run_dir.join("result.json")).expect("result.json");
