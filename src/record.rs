@@ -1,11 +1,11 @@
 //! `foresight record`: scripted demonstrations in the simulator, as training data.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_datasets::Split;
+use foresight_scenarios::calendar::UtcTime;
 use foresight_scenarios::demonstrate::{self, RecordingPlan};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -80,24 +80,8 @@ pub fn run(args: RecordArgs) -> Result<()> {
     Ok(())
 }
 
-/// Today's date, UTC, `YYYY-MM-DD` (civil-from-days, proleptic Gregorian calendar).
+/// Today's date, UTC, `YYYY-MM-DD`.
 fn today() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    let days = (seconds / 86_400) as i64 + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let t = UtcTime::now();
+    format!("{:04}-{:02}-{:02}", t.year, t.month, t.day)
 }

@@ -7,13 +7,13 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use image::RgbImage;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::animation;
+use crate::calendar::UtcTime;
 use crate::episode::{EpisodeOutcome, EpisodeStep};
 use crate::instance::Instance;
 use crate::run::RunError;
@@ -227,27 +227,11 @@ fn file_name(name: &str) -> String {
     name.chars().map(keep).collect()
 }
 
-/// Now, UTC, as `YYYYMMDD-HHMMSS` (days to a date as in the proleptic Gregorian calendar).
+/// Now, UTC, as `YYYYMMDD-HHMMSS`.
 fn timestamp() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = now.map_or(0, |d| d.as_secs());
-    let days = (seconds / 86_400) as i64 + 719_468;
-    let era = days.div_euclid(146_097);
-    let day = days.rem_euclid(146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year + era * 400 + i64::from(month <= 2);
-    let second = seconds % 86_400;
-    let (hour, minute) = (second / 3600, second / 60 % 60);
+    let t = UtcTime::now();
     format!(
-        "{year:04}{month:02}{of_month:02}-{hour:02}{minute:02}{:02}",
-        second % 60
+        "{:04}{:02}{:02}-{:02}{:02}{:02}",
+        t.year, t.month, t.day, t.hour, t.minute, t.second
     )
 }

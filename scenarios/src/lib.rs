@@ -5,6 +5,7 @@
 //! both, [`episode`] connects the planner's control loop with an arm and a [`World`].
 
 pub mod animation;
+pub mod calendar;
 pub mod cell;
 pub mod check;
 pub mod demonstrate;
