@@ -85,6 +85,7 @@ fn nothing_learned() -> Iteration {
         std: Vec::new(),
         elites: Vec::new(),
         elite_energies: Vec::new(),
+        elite_actions: Vec::new(),
         best: Vec::new(),
         evaluations: 0,
     }

@@ -247,6 +247,7 @@ impl Search for Cem {
             std: self.std.clone(),
             elite_energies: elites.iter().map(|&s| energies[s]).collect(),
             best: self.elites[0].clone(),
+            elite_actions: self.elites.clone(),
             elites,
             evaluations: energies.len(),
         }

@@ -39,6 +39,8 @@ pub struct Iteration {
     pub elites: Vec<usize>,
     /// Their energies.
     pub elite_energies: Vec<f32>,
+    /// Their actions, each `[horizon, 7]`.
+    pub elite_actions: Vec<ActionArrays>,
     /// The best candidate of this iteration, `[horizon, 7]`.
     pub best: ActionArrays,
     /// Energies computed so far in this decision.
