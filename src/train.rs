@@ -49,7 +49,9 @@ pub fn run(args: TrainArgs) -> Result<()> {
     if let Err(what) = config.validate() {
         bail!("in the recipe {}: {what}", args.training.recipe.display());
     }
-    let load = |path, split| Clips::load(path, split, &config.encoder, &encoder, &recipe);
+    let load = |path, split| {
+        Clips::load(path, split, &config.encoder, &encoder, &predictor, &recipe)
+    };
     let data = load(&args.training.data, Split::Train)?;
     let held_out = load(&args.training.validation, Split::Validation)?;
     let persistence = held_out.persistence();
@@ -63,7 +65,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         );
     }
     let mut task = Training {
-        trainer: PredictorTrainer::new(predictor, parameters, recipe.loss),
+        trainer: PredictorTrainer::new(predictor.clone(), parameters, recipe.loss),
         data: &data,
         held_out: &held_out,
         batch_size: recipe.optimisation.batch_size,
@@ -117,6 +119,7 @@ fn predictor_config(encoder: &EncoderConfig, recipe: &TrainRecipe) -> PredictorC
         use_extrinsics: false,
         mlp_ratio: 4.0,
         rope: encoder.rope,
+        euler_around_rad: recipe.euler_around_rad,
     }
 }
 
@@ -126,6 +129,7 @@ struct Clips {
     sampler: ClipSampler,
     /// `[steps, N·D]`.
     latents: Vec<f32>,
+    predictor: PredictorConfig,
     tokens: usize,
     width: usize,
 }
@@ -136,6 +140,7 @@ impl Clips {
         split: Split,
         config: &EncoderConfig,
         encoder: &Parameters,
+        predictor: &PredictorConfig,
         recipe: &TrainRecipe,
     ) -> Result<Self> {
         let options = LoadOptions {
@@ -180,6 +185,7 @@ impl Clips {
             set,
             sampler,
             latents,
+            predictor: predictor.clone(),
             tokens: config.tokens_per_frame(),
             width: config.embed_dim,
         })
@@ -196,7 +202,7 @@ impl Clips {
         for window in windows {
             for step in window.start..window.start + t {
                 latents.extend_from_slice(self.latents_of(step));
-                states.extend_from_slice(&self.set.states()[step]);
+                states.extend(self.predictor.state_input(self.set.states()[step]));
                 if step + 1 < window.start + t {
                     actions.extend_from_slice(&self.set.actions()[step]);
                 }

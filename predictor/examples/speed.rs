@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         use_extrinsics: false,
         mlp_ratio: 4.0,
         rope: Default::default(),
+        euler_around_rad: None,
     };
     let mut parameters = Parameters::zeros(layout::predictor(&predictor));
     initialise(&mut parameters, Part::AcPredictor, 1);

@@ -84,6 +84,12 @@ pub struct PredictorConfig {
     /// Rotary embedding variant.
     #[serde(default)]
     pub rope: RopeVariant,
+    /// Euler angles, rad, around which the poses this predictor was trained on lie: angles are
+    /// shifted by whole turns to the nearest before they become the state token. A hand that
+    /// points down has a roll of ±π, and rounding decides the sign; with `[π, 0, 0]` it is always
+    /// near +π. Absent for official models, which were trained on the raw angles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
 }
 
 fn default_mlp_ratio() -> f64 {
@@ -154,6 +160,20 @@ impl EncoderConfig {
 }
 
 impl PredictorConfig {
+    /// A pose `[x, y, z, rx, ry, rz, g]` as the state token takes it: angles on the branch of
+    /// [`PredictorConfig::euler_around_rad`].
+    pub fn state_input(&self, pose: [f32; 7]) -> [f32; 7] {
+        let mut state = pose;
+        if let Some(around) = self.euler_around_rad {
+            for (angle, around) in state[3..6].iter_mut().zip(around) {
+                const TURN: f64 = std::f64::consts::TAU;
+                let turns = ((f64::from(*angle) - around) / TURN).round();
+                *angle = (f64::from(*angle) - turns * TURN) as f32;
+            }
+        }
+        state
+    }
+
     /// Token grid, `[rows, columns]`.
     pub fn grid(&self) -> [usize; 2] {
         [

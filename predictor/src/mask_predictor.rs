@@ -64,6 +64,7 @@ impl MaskPredictorConfig {
             use_extrinsics: false,
             mlp_ratio: self.mlp_ratio,
             rope: self.rope,
+            euler_around_rad: None,
         });
         let conditions = ["action_encoder.", "state_encoder."];
         let tokens = (0..self.num_mask_tokens).map(|i| {

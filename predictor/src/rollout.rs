@@ -201,7 +201,7 @@ impl<'a> Rollout<'a> {
             Some(embedded)
         };
         for (sample, x) in x.chunks_exact_mut(per_step * d).enumerate() {
-            let state = self.poses[sample].to_array().map(|v| v as f32);
+            let state = config.state_input(self.poses[sample].to_array().map(|v| v as f32));
             self.token(&mut x[..d], "action_encoder", actions[sample]);
             self.token(&mut x[d..2 * d], "state_encoder", &state);
             if let Some(extrinsics) = &self.extrinsics {

@@ -55,6 +55,7 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         use_extrinsics: false,
         mlp_ratio: 4.0,
         rope: e.rope,
+        euler_around_rad: None,
     };
     let (encoder, predictor) = match name {
         "tiny" => {

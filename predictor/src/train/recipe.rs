@@ -59,6 +59,10 @@ pub struct TrainRecipe {
     /// Loss.
     #[serde(default)]
     pub loss: PredictorLossOptions,
+    /// Euler angles, rad, whose branch the recorded poses are brought to; see
+    /// [`PredictorConfig::euler_around_rad`](crate::config::PredictorConfig::euler_around_rad).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
     /// Whether input and output projections start as the identity, so that training starts from
     /// predicting no change. Needs equal inner and outer width.
     #[serde(default)]

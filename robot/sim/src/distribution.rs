@@ -122,8 +122,8 @@ impl Default for SceneDistribution {
             camera_eye_m: [1.12, 0.36, 0.50],
             camera_look_at_m: [0.50, 0.015, 0.10],
             camera_fov_rad: 0.48,
-            camera_eye_jitter_m: 0.01,
-            camera_look_at_jitter_m: 0.005,
+            camera_eye_jitter_m: 0.04,
+            camera_look_at_jitter_m: 0.01,
         }
     }
 }
