@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, Result};
+use anyhow::{anyhow, bail, Result};
 use clap::Args;
-use foresight_scenarios::{evaluate, Evaluation, EvaluationOptions};
+use foresight_scenarios::{evaluate, Evaluation, EvaluationOptions, Variation};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::worlds::Overrides;
@@ -12,9 +12,10 @@ use crate::worlds::Overrides;
 /// Arguments of `foresight eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The scenario file.
-    scenario: PathBuf,
-    /// Number of episodes.
+    /// Scenario files; several make a table.
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    /// Number of episodes of each scenario and variation.
     #[arg(long, default_value_t = 20)]
     episodes: u64,
     /// Seed of the first episode; the others follow. Below 1000000: those scenes are never
@@ -24,9 +25,14 @@ pub struct EvalArgs {
     /// Episodes played at the same time; all cores when absent. Changes nothing but the time.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Change the scenes in a named way; several, separated by commas, make a table: plain, boxes,
+    /// cups, wide_start, unseen_colours, smaller_objects, larger_objects, camera_5deg,
+    /// camera_10deg, displaced_2cm, displaced_4cm.
+    #[arg(long, value_delimiter = ',', default_value = "plain", value_parser = Variation::parse)]
+    variation: Vec<Variation>,
     #[command(flatten)]
     overrides: Overrides,
-    /// One JSON object on standard output.
+    /// One JSON object on standard output for each scenario and variation, one a line.
     #[arg(long)]
     json: bool,
 }
@@ -34,30 +40,59 @@ pub struct EvalArgs {
 /// Runs `foresight eval`.
 ///
 /// # Errors
-/// When scenario or model can't be used. A low success rate is no error.
+/// When a scenario or the model can't be used. A low success rate is no error.
 pub fn run(args: EvalArgs) -> Result<()> {
-    let (loaded, source) = args.overrides.load(&args.scenario)?;
     let jobs = match args.jobs {
         Some(0) => bail!("--jobs must be at least 1"),
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let options = EvaluationOptions {
-        episodes: args.episodes,
-        seed: args.seed,
-        jobs,
-    };
-    eprintln!(
-        "{}, {} episodes, {}",
-        loaded.scenario.name,
-        args.episodes,
-        source.describe()
-    );
+    // Every file is read before hours are spent on the first.
+    let mut loaded = Vec::new();
+    for file in &args.scenarios {
+        loaded.push(args.overrides.load(file)?);
+    }
+    let mut evaluations = Vec::new();
+    for (scenario, source) in &loaded {
+        for variation in &args.variation {
+            let options = EvaluationOptions {
+                episodes: args.episodes,
+                seed: args.seed,
+                jobs,
+                variation: *variation,
+            };
+            eprintln!(
+                "{} ({}), {} episodes, {}",
+                scenario.scenario.name,
+                variation.name(),
+                args.episodes,
+                source.describe()
+            );
+            let evaluation = play(scenario, source, &options)?;
+            if args.json {
+                println!("{}", serde_json::to_string(&evaluation)?);
+            }
+            evaluations.push(evaluation);
+        }
+    }
+    match (args.json, evaluations.as_slice()) {
+        (true, _) => {}
+        (false, [one]) => print!("{}", summary(one)?),
+        (false, many) => print!("{}", table(many)?),
+    }
+    Ok(())
+}
+
+fn play(
+    scenario: &foresight_scenarios::LoadedScenario,
+    source: &foresight_scenarios::WorldSource,
+    options: &EvaluationOptions,
+) -> Result<Evaluation> {
     // Hidden by itself when standard error is not a terminal.
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}, {eta} left  {msg}");
-    let bar = ProgressBar::new(args.episodes)
+    let bar = ProgressBar::new(options.episodes)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let evaluation = evaluate(&loaded, &source, &options, |episode| {
+    let evaluation = evaluate(scenario, source, options, |episode| {
         bar.inc(1);
         let achieved = episode.verdict.success == Some(true);
         let mark = if achieved { "achieved" } else { "failed" };
@@ -69,20 +104,16 @@ pub fn run(args: EvalArgs) -> Result<()> {
         }
     })?;
     bar.finish_and_clear();
-    if args.json {
-        println!("{}", serde_json::to_string(&evaluation)?);
-    } else {
-        print!("{}", table(&evaluation));
-    }
-    Ok(())
+    Ok(evaluation)
 }
 
-fn table(e: &Evaluation) -> String {
+fn summary(e: &Evaluation) -> Result<String> {
     let [low, high] = e.ci95;
     let mut text = format!(
-        "{}: {} of {} achieved, {:.1}% (95% interval {:.1}% to {:.1}%)\n\
+        "{} ({}): {} of {} achieved, {:.1}% (95% interval {:.1}% to {:.1}%)\n\
          {:.2} s of planning an action, {} refused targets\n",
         e.scenario,
+        e.variation.name(),
         e.successes,
         e.episodes,
         100.0 * e.rate,
@@ -91,10 +122,50 @@ fn table(e: &Evaluation) -> String {
         e.seconds_per_action,
         e.refused_targets,
     );
-    for (kind, count) in &e.failures {
-        let name = serde_json::to_value(kind).ok();
-        let name = name.as_ref().and_then(|n| n.as_str()).unwrap_or("?");
-        text += &format!("  {count:>4} × {}\n", name.replace('_', " "));
+    for (name, count) in failures(e)? {
+        text += &format!("  {count:>4} × {name}\n");
     }
-    text
+    Ok(text)
+}
+
+/// A Markdown table, one row a scenario and variation.
+fn table(evaluations: &[Evaluation]) -> Result<String> {
+    let mut text = String::from(
+        "| scenario | variation | achieved | 95 % interval | seeds | s an action | failures |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for e in evaluations {
+        let [low, high] = e.ci95;
+        let failures: Vec<String> = failures(e)?
+            .into_iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        text += &format!(
+            "| `{}` | {} | {}/{} | {:.0}–{:.0} % | {}–{} | {:.2} | {} |\n",
+            e.scenario,
+            e.variation.name().replace('_', " "),
+            e.successes,
+            e.episodes,
+            100.0 * low,
+            100.0 * high,
+            e.seed,
+            e.seed + e.episodes - 1,
+            e.seconds_per_action,
+            failures.join(", "),
+        );
+    }
+    Ok(text)
+}
+
+/// Failures by name and number.
+fn failures(e: &Evaluation) -> Result<Vec<(String, u64)>> {
+    let mut named = Vec::new();
+    for (kind, count) in &e.failures {
+        let value = serde_json::to_value(kind)?;
+        let name = value
+            .as_str()
+            .ok_or_else(|| anyhow!("a failure kind without a name: {value}"))?;
+        named.push((name.replace('_', " "), *count));
+    }
+    Ok(named)
 }

@@ -49,9 +49,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
     if let Err(what) = config.validate() {
         bail!("in the recipe {}: {what}", args.training.recipe.display());
     }
-    let load = |path, split| {
-        Clips::load(path, split, &config.encoder, &encoder, &predictor, &recipe)
-    };
+    let load =
+        |path, split| Clips::load(path, split, &config.encoder, &encoder, &predictor, &recipe);
     let data = load(&args.training.data, Split::Train)?;
     let held_out = load(&args.training.validation, Split::Validation)?;
     let persistence = held_out.persistence();

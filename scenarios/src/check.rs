@@ -28,6 +28,16 @@ pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
     subgoals(loaded, &mut faults);
     success(scenario, &mut faults);
     robot(scenario, &mut faults);
+    if !(0.0..=0.2).contains(&scenario.displaced_after_goals_m) {
+        faults.push(Fault::new(
+            "displaced_after_goals_m",
+            format!(
+                "the object is displaced by {} m",
+                scenario.displaced_after_goals_m
+            ),
+            "give metres in 0..=0.2",
+        ));
+    }
     if let Err(what) = scenario.demonstrations.check() {
         faults.push(Fault::new("demonstrations", what, ""));
     }
@@ -218,6 +228,16 @@ fn goal_state(
             let what = format!("{here} lifts by {height_m} m");
             faults.push(Fault::new(path, what, "give height_m in 0..=0.5"));
         }
+        GoalStateName::Pushed {
+            distance_m: [least, most],
+        } if !(0.0 <= *least && least <= most && *most <= 0.5) => {
+            let what = format!("{here} pushes by {least} to {most} m");
+            faults.push(Fault::new(
+                path,
+                what,
+                "give distance_m = [least, most] in 0..=0.5",
+            ));
+        }
         GoalStateName::Reach { from } | GoalStateName::CarryTo { from } => {
             if let Some(what) = outside(from, workspace) {
                 let remedy = "give [low, high] in m, inside safety.workspace";
@@ -245,7 +265,7 @@ fn outside(range: &PointRange, workspace: &WorkspaceBox) -> Option<String> {
 fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
     let Some(success) = &scenario.success else {
         if scenario.robot.kind == RobotKind::Sim {
-            let remedy = "add one of [success.reach], [success.grasp], [success.reach_with_object], [success.place]";
+            let remedy = "add one of [success.reach], [success.grasp], [success.reach_with_object], [success.push], [success.place]";
             faults.push(Fault::new(
                 "success",
                 "a simulated scenario needs a success check",
@@ -260,6 +280,7 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
         Success::ReachWithObject { tolerance_m } => {
             ("success.reach_with_object.tolerance_m", tolerance_m)
         }
+        Success::Push { tolerance_m } => ("success.push.tolerance_m", tolerance_m),
         Success::Place { tolerance_m } => ("success.place.tolerance_m", tolerance_m),
     };
     if !(0.001..=0.5).contains(value) {
@@ -268,7 +289,7 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
     }
     let by_pose = matches!(
         success,
-        Success::Reach { .. } | Success::ReachWithObject { .. }
+        Success::Reach { .. } | Success::ReachWithObject { .. } | Success::Push { .. }
     );
     if by_pose
         && scenario
@@ -278,7 +299,7 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
     {
         faults.push(Fault::new(
             path,
-            "success is measured against the last sub-goal's pose, but that is an image",
+            "success is measured against the last sub-goal's state, but that is an image",
             "use a state for the last sub-goal",
         ));
     }

@@ -98,10 +98,7 @@ pub fn play(
     follow: &mut dyn Follow,
 ) -> Result<EpisodeOutcome, RunError> {
     let scenario = &instance.loaded.scenario;
-    let goal = instance
-        .goal_states
-        .last()
-        .and_then(|s| s.as_ref().map(|s| s.arm));
+    let goal = instance.goal_states.last().cloned().flatten();
     let start = cell.truth();
     let judge = scenario
         .success

@@ -12,6 +12,7 @@ use crate::instance::Instance;
 use crate::judge::{FailureKind, Verdict};
 use crate::load::LoadedScenario;
 use crate::run::RunError;
+use crate::variation::Variation;
 use crate::world::WorldSource;
 
 /// Which episodes, and how many at a time.
@@ -23,6 +24,8 @@ pub struct EvaluationOptions {
     pub seed: u64,
     /// Episodes played at the same time.
     pub jobs: usize,
+    /// How the scenario's scenes are changed.
+    pub variation: Variation,
 }
 
 /// What an evaluation came to: the object `eval --json` ends with.
@@ -30,6 +33,10 @@ pub struct EvaluationOptions {
 pub struct Evaluation {
     /// The scenario's name.
     pub scenario: String,
+    /// How its scenes were changed.
+    pub variation: Variation,
+    /// What planned: the model or a baseline.
+    pub planned_by: String,
     /// The first seed.
     pub seed: u64,
     /// Episodes played.
@@ -85,6 +92,9 @@ pub fn evaluate(
             .check(seed)
             .map_err(|e| RunError::Input(e.to_string()))?;
     }
+    let mut varied = loaded.clone();
+    options.variation.apply(&mut varied.scenario);
+    let loaded = &varied;
     // A scenario that can't be simulated at all is an error, not a row of failures.
     let first = Instance::new(loaded, options.seed);
     source.with_goals(&first, &first.goal_images()?)?;
@@ -118,7 +128,12 @@ pub fn evaluate(
     let numbers = 0..options.episodes as u32; // the split has a million seeds
     let runs: Vec<EvaluatedEpisode> =
         pool.install(|| numbers.into_par_iter().with_max_len(1).map(play).collect());
-    Ok(summarise(&loaded.scenario.name, options.seed, runs))
+    let planned_by = format!(
+        "{}, {}",
+        source.describe(),
+        loaded.scenario.planner.describe()
+    );
+    Ok(summarise(&loaded.scenario.name, planned_by, options, runs))
 }
 
 fn play(
@@ -141,7 +156,12 @@ fn play(
     )
 }
 
-fn summarise(scenario: &str, seed: u64, runs: Vec<EvaluatedEpisode>) -> Evaluation {
+fn summarise(
+    scenario: &str,
+    planned_by: String,
+    options: &EvaluationOptions,
+    runs: Vec<EvaluatedEpisode>,
+) -> Evaluation {
     let episodes = runs.len() as u64;
     let successes = runs
         .iter()
@@ -158,7 +178,9 @@ fn summarise(scenario: &str, seed: u64, runs: Vec<EvaluatedEpisode>) -> Evaluati
         .sum();
     Evaluation {
         scenario: scenario.to_owned(),
-        seed,
+        variation: options.variation,
+        planned_by,
+        seed: options.seed,
         episodes,
         successes,
         rate: successes as f64 / episodes.max(1) as f64,

@@ -1,7 +1,7 @@
 //! A scenario with a seed: which scene, which goals.
 
 use foresight_planner::{GripperRule, SubGoal};
-use foresight_sim::{goals, GoalState, Scene, Simulator};
+use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +17,10 @@ const SETTLING_S: f64 = 0.3;
 /// The stream of the seed's random numbers that goals draw from: the scene draws from 0,
 /// demonstrators from 1.
 const GOAL_STREAM: u64 = 2;
+/// The stream that displacements after the goal images draw from.
+const DISPLACEMENT_STREAM: u64 = 3;
+/// The stream that the direction of a push draws from.
+const PUSH_STREAM: u64 = 4;
 
 /// A scenario with a seed.
 #[derive(Debug, Clone)]
@@ -25,8 +29,10 @@ pub struct Instance {
     pub loaded: LoadedScenario,
     /// The seed.
     pub seed: u64,
-    /// The simulated scene; `None` for a real arm.
+    /// The simulated scene as the episode begins; `None` for a real arm.
     pub scene: Option<Scene>,
+    /// The scene that goal images are taken in: the same, before anything was displaced.
+    pub goal_scene: Option<Scene>,
     /// The state behind each sub-goal; `None` for image files.
     pub goal_states: Vec<Option<GoalState>>,
 }
@@ -35,13 +41,26 @@ impl Instance {
     /// Draws what the seed decides.
     pub fn new(loaded: &LoadedScenario, seed: u64) -> Self {
         let scenario = &loaded.scenario;
-        let scene = match scenario.robot.kind {
+        let goal_scene = match scenario.robot.kind {
             RobotKind::Sim => Some(scenario.scene.sample(seed)),
             RobotKind::Franka => None,
         };
+        let scene = goal_scene.clone().map(|mut scene| {
+            displace(&mut scene, scenario.displaced_after_goals_m, seed);
+            scene
+        });
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(GOAL_STREAM);
-        let state = |name: &GoalStateName| Some(goal_state(scene.as_ref()?, name, &mut rng));
+        let state = |name: &GoalStateName| {
+            let scene = goal_scene.as_ref()?;
+            Some(match name {
+                GoalStateName::Pushed { distance_m } => {
+                    let push = Push::draw(&scenario.scene, scene, *distance_m, seed);
+                    goals::pushed(scene, push.heading_rad, push.distance_m)
+                }
+                name => goal_state(scene, name, &mut rng)?,
+            })
+        };
         let names = scenario.subgoal.iter().map(|g| g.state.as_ref());
         let mut state = state;
         Instance {
@@ -49,6 +68,7 @@ impl Instance {
             loaded: loaded.clone(),
             seed,
             scene,
+            goal_scene,
         }
     }
 
@@ -70,12 +90,30 @@ impl Instance {
     /// # Errors
     /// [`RunError::Simulator`] when the arm can't take the starting pose.
     pub fn prepare(&self, simulator: &mut Simulator) -> Result<(), RunError> {
-        let (Start::InHand, Some(scene)) = (self.loaded.scenario.start, &self.scene) else {
+        let Some(scene) = &self.scene else {
             return Ok(());
         };
-        simulator.set_goal_state(&goals::lifted(scene, START_LIFT_M))?;
+        let state = match self.loaded.scenario.start {
+            Start::Scene => return Ok(()),
+            Start::InHand => goals::lifted(scene, START_LIFT_M),
+            Start::Beside => self.beside(scene),
+        };
+        simulator.set_goal_state(&state)?;
         simulator.advance(SETTLING_S);
         Ok(())
+    }
+
+    /// The closed hand on the side the object is pushed from: that of the push a sub-goal asks
+    /// for, or of a push by nothing in particular.
+    fn beside(&self, scene: &Scene) -> GoalState {
+        let scenario = &self.loaded.scenario;
+        let asked = scenario.subgoal.iter().find_map(|g| match g.state {
+            Some(GoalStateName::Pushed { distance_m }) => Some(distance_m),
+            _ => None,
+        });
+        let distance_m = asked.unwrap_or_default();
+        let push = Push::draw(&scenario.scene, scene, distance_m, self.seed);
+        goals::pushed(scene, push.heading_rad, 0.0)
     }
 
     /// The goal images: files as they are, states rendered at the camera's size.
@@ -86,7 +124,7 @@ impl Instance {
         let scenario = &self.loaded.scenario;
         let mut images = Vec::new();
         for (goal, state) in scenario.subgoal.iter().zip(&self.goal_states) {
-            let image = match (&goal.image, state, &self.scene) {
+            let image = match (&goal.image, state, &self.goal_scene) {
                 (Some(path), _, _) => {
                     let path = self.loaded.path(path);
                     let read =
@@ -118,8 +156,61 @@ fn render(scene: &Scene, state: &GoalState, width: u32, height: u32) -> Result<R
         .ok_or_else(|| RunError::Input("the simulator rendered an incomplete picture".into()))
 }
 
-fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> GoalState {
-    match name {
+/// Where an object is pushed.
+struct Push {
+    heading_rad: f64,
+    distance_m: f64,
+}
+
+impl Push {
+    /// A push that keeps the object where objects are drawn from; towards the middle when no
+    /// direction does.
+    fn draw(
+        from: &SceneDistribution,
+        scene: &Scene,
+        [least_m, most_m]: [f64; 2],
+        seed: u64,
+    ) -> Push {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(PUSH_STREAM);
+        let distance_m = least_m + (most_m - least_m) * rng.random::<f64>();
+        let [x, y] = scene.object.position_m;
+        let inside = |at: f64, [low, high]: [f64; 2]| low <= at && at <= high;
+        for _ in 0..64 {
+            let heading_rad = rng.random_range(0.0..std::f64::consts::TAU);
+            let (sin, cos) = heading_rad.sin_cos();
+            if inside(x + distance_m * cos, from.object_x_m)
+                && inside(y + distance_m * sin, from.object_y_m)
+            {
+                return Push {
+                    heading_rad,
+                    distance_m,
+                };
+            }
+        }
+        let middle = |[low, high]: [f64; 2]| (low + high) / 2.0;
+        let (dx, dy) = (middle(from.object_x_m) - x, middle(from.object_y_m) - y);
+        Push {
+            heading_rad: dy.atan2(dx),
+            distance_m,
+        }
+    }
+}
+
+/// Moves the object in a direction drawn from the seed.
+fn displace(scene: &mut Scene, distance_m: f64, seed: u64) {
+    if distance_m > 0.0 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(DISPLACEMENT_STREAM);
+        let (sin, cos) = rng.random_range(0.0..std::f64::consts::TAU).sin_cos();
+        scene.object.position_m[0] += distance_m * cos;
+        scene.object.position_m[1] += distance_m * sin;
+    }
+}
+
+/// The state of that name; `None` for those that need more than the scene.
+fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> Option<GoalState> {
+    Some(match name {
         GoalStateName::AboveObject => goals::above_object(scene),
         GoalStateName::AtObject => goals::at_object(scene),
         GoalStateName::Grasped => goals::grasped(scene),
@@ -127,6 +218,7 @@ fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> Goal
         GoalStateName::CarriedOverTarget => goals::carried_over_target(scene),
         GoalStateName::LoweredOnTarget => goals::lowered_on_target(scene),
         GoalStateName::Placed => goals::placed(scene),
+        GoalStateName::Pushed { .. } => return None,
         GoalStateName::Reach { from } => goals::reach(scene, point(from, rng)),
         GoalStateName::CarryTo { from } => {
             let mut state = goals::lifted(scene, START_LIFT_M);
@@ -139,7 +231,7 @@ fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> Goal
             state.arm.position_m = to;
             state
         }
-    }
+    })
 }
 
 fn point(range: &PointRange, rng: &mut ChaCha8Rng) -> [f64; 3] {

@@ -1,7 +1,7 @@
 //! Verdicts from the simulator's true state, and what a failure looked like.
 
 use foresight_planner::Pose;
-use foresight_sim::Truth;
+use foresight_sim::{GoalState, Truth};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Success;
@@ -12,6 +12,8 @@ const CLOSED: f64 = 0.25;
 const NEAR_M: f64 = 0.045;
 /// An object moved this far before it was held was pushed, m.
 const PUSHED_M: f64 = 0.02;
+/// An object moved less than this was never touched, m.
+const TOUCHED_M: f64 = 0.005;
 
 /// How an episode failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,8 +35,10 @@ pub enum FailureKind {
     Dropped,
     /// It was never let go.
     NotReleased,
-    /// It stands too far from the target.
+    /// It stands too far from the target, or from where it should have been pushed.
     Misplaced,
+    /// It should have been pushed but was never touched.
+    NeverMoved,
     /// It lies on its side.
     Toppled,
     /// It was held, but not high enough, when the steps ran out; or it still moved.
@@ -79,7 +83,7 @@ impl Verdict {
 #[derive(Debug, Clone)]
 pub struct Judge {
     success: Success,
-    goal: Option<Pose>,
+    goal: Option<GoalState>,
     object_start_m: Option<[f64; 3]>,
     hand_near_when_closed: Option<bool>,
     held: bool,
@@ -88,8 +92,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge of one episode that begins like this; `goal` is the last sub-goal's pose.
-    pub fn new(success: Success, goal: Option<Pose>, start: Option<&Truth>) -> Self {
+    /// A judge of one episode that begins like this; `goal` is the last sub-goal's state.
+    pub fn new(success: Success, goal: Option<GoalState>, start: Option<&Truth>) -> Self {
         Judge {
             success,
             goal,
@@ -120,12 +124,13 @@ impl Judge {
             Success::Reach { tolerance_m } => self.reach(hand, tolerance_m, None),
             Success::ReachWithObject { tolerance_m } => self.reach(hand, tolerance_m, Some(truth)),
             Success::Grasp { height_m } => self.grasp(truth, height_m),
+            Success::Push { tolerance_m } => self.push(truth, tolerance_m),
             Success::Place { tolerance_m } => self.place(truth, tolerance_m),
         }
     }
 
     fn reach(&self, hand: &Pose, tolerance_m: f64, holding: Option<&Truth>) -> Verdict {
-        let Some(goal) = self.goal else {
+        let Some(goal) = self.goal.as_ref().map(|g| g.arm) else {
             return Verdict::failed(
                 FailureKind::Aborted,
                 "the last sub-goal has no pose to reach",
@@ -163,6 +168,37 @@ impl Judge {
             Verdict::achieved(format!("held, {height}"))
         } else {
             Verdict::failed(FailureKind::TimedOut, format!("held, but {height}"))
+        }
+    }
+
+    fn push(&self, truth: &Truth, tolerance_m: f64) -> Verdict {
+        let Some(goal) = self.goal.as_ref().and_then(|g| g.object) else {
+            return Verdict::failed(
+                FailureKind::Aborted,
+                "the last sub-goal doesn't say where the object should lie",
+            );
+        };
+        let [x, y, _] = truth.object_position_m;
+        let off_m = (x - goal.position_m[0]).hypot(y - goal.position_m[1]);
+        let moved_m = self
+            .object_start_m
+            .map_or(0.0, |s| (x - s[0]).hypot(y - s[1]));
+        let reason = format!(
+            "object {:.1} cm from its goal (within {:.1}), moved by {:.1} cm",
+            100.0 * off_m,
+            100.0 * tolerance_m,
+            100.0 * moved_m
+        );
+        if truth.held {
+            Verdict::failed(FailureKind::NotReleased, format!("still held; {reason}"))
+        } else if moved_m < TOUCHED_M {
+            Verdict::failed(FailureKind::NeverMoved, reason)
+        } else if off_m > tolerance_m {
+            Verdict::failed(FailureKind::Misplaced, reason)
+        } else if !truth.at_rest || !truth.on_table {
+            Verdict::failed(FailureKind::TimedOut, format!("not at rest; {reason}"))
+        } else {
+            Verdict::achieved(reason)
         }
     }
 
@@ -238,7 +274,14 @@ mod tests {
 
     /// The failure of an episode with these states, the last one judged.
     fn failure(success: Success, states: &[(f64, Truth)]) -> Option<FailureKind> {
-        let goal = Pose::from_array([0.5, 0.0, 0.1, 3.1, 0.0, 0.0, 0.0]);
+        let goal = GoalState {
+            arm: Pose::from_array([0.5, 0.0, 0.1, 3.1, 0.0, 0.0, 0.0]),
+            object: Some(foresight_sim::goals::ObjectPose::upright(
+                [0.58, 0.0, 0.03],
+                0.0,
+            )),
+            grasping: false,
+        };
         let mut judge = Judge::new(success, Some(goal), Some(&truth()));
         for (gripper, truth) in states {
             judge.follow(&hand(*gripper), truth);
@@ -324,5 +367,19 @@ mod tests {
             failure(reach, &[(0.4, held), (0.4, truth())]),
             Some(FailureKind::Dropped)
         );
+    }
+
+    #[test]
+    fn pushing_needs_the_object_where_the_goal_shows_it() {
+        let push = Success::Push { tolerance_m: 0.03 };
+        let at = |x: f64| with(|t| t.object_position_m[0] = x);
+        let end = |truth: Truth| failure(push, &[(1.0, truth)]);
+        assert_eq!(end(at(0.57)), None);
+        assert_eq!(end(at(0.501)), Some(FailureKind::NeverMoved));
+        assert_eq!(end(at(0.53)), Some(FailureKind::Misplaced));
+        let held = with(|t| (t.object_position_m[0], t.held) = (0.58, true));
+        assert_eq!(end(held), Some(FailureKind::NotReleased));
+        let rolling = with(|t| (t.object_position_m[0], t.at_rest) = (0.58, false));
+        assert_eq!(end(rolling), Some(FailureKind::TimedOut));
     }
 }

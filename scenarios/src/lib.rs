@@ -21,6 +21,7 @@ pub mod problem;
 pub mod run;
 pub mod scenario;
 pub mod schema;
+pub mod variation;
 pub mod world;
 
 pub use evaluate::{evaluate, Evaluation, EvaluationOptions};
@@ -29,4 +30,5 @@ pub use load::LoadedScenario;
 pub use problem::{Problem, ScenarioError};
 pub use run::{run, RunError, RunOptions, RunResult};
 pub use scenario::Scenario;
+pub use variation::Variation;
 pub use world::{World, WorldSource};

@@ -139,6 +139,21 @@ impl PlannerOptions {
         }
     }
 
+    /// In a few words, for tables.
+    pub fn describe(&self) -> String {
+        match self.preset {
+            Preset::StandStill => "standing still".into(),
+            Preset::Random => "random actions".into(),
+            Preset::Paper | Preset::Notebook => {
+                let cem = self.cem();
+                format!(
+                    "{} × {}, horizon {}",
+                    cem.samples, cem.iterations, cem.horizon
+                )
+            }
+        }
+    }
+
     /// Longest a decision may take while the arm is held.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs_f64(self.deadline_s.unwrap_or(DEFAULT_DEADLINE_S))

@@ -43,6 +43,11 @@ pub struct Scenario {
     /// How the episode begins in the simulator.
     #[serde(default)]
     pub start: Start,
+    /// How far the simulated object is moved, in a direction drawn from the seed, after the goal
+    /// images were taken, m. A goal image's arm pose alone carries much of an answer; an object
+    /// that is no longer where the images show it has to be seen.
+    #[serde(default)]
+    pub displaced_after_goals_m: f64,
     /// What is pursued, one after the other.
     pub subgoal: Vec<SubGoalFile>,
     /// What counts as success, judged from the simulator's true state.
@@ -110,6 +115,8 @@ pub enum Start {
     Scene,
     /// The object in the closed hand, lifted from where it stood.
     InHand,
+    /// The closed hand low beside the object, on the side it would be pushed from.
+    Beside,
 }
 
 /// One sub-goal: an image to reach, and how many steps it may take.
@@ -159,6 +166,13 @@ pub enum GoalStateName {
     Reach {
         /// Where the point is drawn from.
         from: PointRange,
+    },
+    /// The object moved over the table in a direction drawn by the seed, the hand closed beside
+    /// where the object stood: the picture differs from that of [`Start::Beside`] only by where
+    /// the object lies.
+    Pushed {
+        /// `[least, most]` the object has moved, m.
+        distance_m: [f64; 2],
     },
     /// Hand with the held object at a point drawn from a box by the seed.
     CarryTo {
@@ -215,6 +229,11 @@ pub enum Success {
     /// The object is held and the hand near the last sub-goal's pose.
     ReachWithObject {
         /// Largest distance of the hand, m.
+        tolerance_m: f64,
+    },
+    /// The object lies near where the last sub-goal shows it, at rest and not held.
+    Push {
+        /// Largest distance of the object's middle in the table's plane, m.
         tolerance_m: f64,
     },
     /// The object stands upright near the target, released and at rest.

@@ -6,7 +6,8 @@ use foresight_scenarios::cell::Cell;
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::planner::Preset;
 use foresight_scenarios::{
-    evaluate, run, EvaluationOptions, LoadedScenario, RunError, RunOptions, WorldSource,
+    evaluate, run, EvaluationOptions, Instance, LoadedScenario, RunError, RunOptions, Variation,
+    WorldSource,
 };
 
 fn bundled(name: &str) -> LoadedScenario {
@@ -22,6 +23,7 @@ fn options(episodes: u64, jobs: usize) -> EvaluationOptions {
         episodes,
         seed: 100,
         jobs,
+        variation: Variation::Plain,
     }
 }
 
@@ -81,9 +83,47 @@ fn only_evaluation_seeds_are_evaluated() {
         episodes: 2,
         seed: 999_999,
         jobs: 1,
+        variation: Variation::Plain,
     };
     let error = evaluate(&bundled("reach"), &WorldSource::Oracle, &options, |_| {});
     assert!(matches!(error, Err(RunError::Input(_))), "{error:?}");
+}
+
+#[test]
+fn displaced_objects_move_after_the_goal_images_were_taken() {
+    let plain = Instance::new(&bundled("grasp"), 7);
+    let mut loaded = bundled("grasp");
+    Variation::Displaced2Cm.apply(&mut loaded.scenario);
+    let displaced = Instance::new(&loaded, 7);
+    let images = |i: &Instance| i.goal_images().expect("goal images");
+    assert_eq!(images(&plain), images(&displaced));
+    let at = |i: &Instance| i.scene.as_ref().expect("a scene").object.position_m;
+    let moved = (at(&plain)[0] - at(&displaced)[0]).hypot(at(&plain)[1] - at(&displaced)[1]);
+    assert!((moved - 0.02).abs() < 1e-9, "{moved}");
+}
+
+#[test]
+fn a_push_starts_beside_the_object_and_its_goal_moves_only_the_object() {
+    let loaded = bundled("push");
+    for seed in 0..20 {
+        let instance = Instance::new(&loaded, seed);
+        let cell = Cell::in_virtual_time(&instance).expect("a cell");
+        let truth = cell.truth().expect("a simulator");
+        let goal = instance.goal_states[0].as_ref().expect("a goal state");
+        let object = goal.object.expect("a moved object").position_m;
+        let [x, y, _] = truth.object_position_m;
+        let to_go = (object[0] - x).hypot(object[1] - y);
+        assert!((0.045..0.085).contains(&to_go), "seed {seed}: {to_go}");
+        assert!(!truth.touching_gripper, "seed {seed}");
+        let Cell::Virtual(arm) = &cell else {
+            panic!("not in virtual time");
+        };
+        let hand = arm.simulator().arm().tcp.translation.vector;
+        for axis in 0..3 {
+            let off = (hand[axis] - goal.arm.position_m[axis]).abs();
+            assert!(off < 2e-3, "seed {seed}: the hand is off by {off} m");
+        }
+    }
 }
 
 /// Keeps what must hold in every step.

@@ -17,6 +17,9 @@ pub const HOVER_M: f64 = 0.06;
 pub const CARRY_M: f64 = 0.08;
 /// How far the hand has risen from a placed object, m.
 pub const RELEASE_RISE_M: f64 = 0.045;
+/// Between an object's corner and the TCP of a closed hand that will push it, m: half a closed
+/// hand's fingers and a little air.
+pub const PUSH_GAP_M: f64 = 0.03;
 
 /// Where an object is: the middle of its extent and its orientation, base frame.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -102,6 +105,29 @@ pub fn placed(scene: &Scene) -> GoalState {
     GoalState {
         object: Some(in_hand(scene, [x, y], 0.0)),
         ..open_at(scene, [x, y, z])
+    }
+}
+
+/// The object `distance_m` further in the direction `heading_rad` (0 is along x) over the table,
+/// the hand closed and low behind where the object stands in the scene.
+pub fn pushed(scene: &Scene, heading_rad: f64, distance_m: f64) -> GoalState {
+    let (sin, cos) = heading_rad.sin_cos();
+    let [x, y] = scene.object.position_m;
+    let [width_x, width_y, height] = scene.object.size_m;
+    let behind_m = width_x.hypot(width_y) / 2.0 + PUSH_GAP_M;
+    let object = [x + distance_m * cos, y + distance_m * sin, height / 2.0];
+    GoalState {
+        arm: Pose {
+            position_m: [
+                x - behind_m * cos,
+                y - behind_m * sin,
+                scene.object.grasp_height_m(),
+            ],
+            gripper: 1.0,
+            ..scene.start.pose()
+        },
+        object: Some(ObjectPose::upright(object, scene.object.yaw_rad)),
+        grasping: false,
     }
 }
 
