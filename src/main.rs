@@ -9,6 +9,7 @@ mod exit;
 mod model;
 mod plan;
 mod pretrain;
+mod probe;
 mod record;
 mod run;
 mod scenario;
@@ -48,6 +49,8 @@ enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Train an action-conditioned predictor on a frozen encoder.
     Train(train::TrainArgs),
+    /// Measure what a model sees and foresees.
+    Probe(probe::ProbeArgs),
     /// List, check and summarise recorded episodes.
     Dataset(dataset::DatasetArgs),
     /// Look into, convert, check and make models.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
+        Command::Probe(args) => probe::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Model(args) => model::run(args),
         Command::Scenario(args) => scenario::run(args),

@@ -11,7 +11,9 @@ use foresight_predictor::train::encoder_trainer::layout_with_heads;
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::train::recipe::PretrainRecipe;
 use foresight_predictor::train::run::{Parts, Task};
-use foresight_predictor::train::{EncoderBatch, EncoderLosses, EncoderTrainer, Learner};
+use foresight_predictor::train::{
+    EncoderBatch, EncoderLosses, EncoderTrainer, Learner, Objectives,
+};
 use foresight_predictor::{ModelConfig, PredictorError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +22,9 @@ use crate::training::{read_recipe, train, TrainingArgs};
 
 /// Frames the held-out losses are computed on.
 const VALIDATION_FRAMES: usize = 1024;
+/// Latents that deviate less over frames than this have nearly collapsed: normalised values of
+/// different frames deviate by several tenths.
+const COLLAPSED: f64 = 0.05;
 
 /// Arguments of `foresight pretrain`.
 #[derive(Debug, Args)]
@@ -45,6 +50,9 @@ pub fn run(args: PretrainArgs) -> Result<()> {
     if let Err(what) = config.validate() {
         bail!("in the recipe {}: {what}", args.recipe.display());
     }
+    if let Err(what) = recipe.objectives.check() {
+        bail!("in the recipe {}: {what}", args.recipe.display());
+    }
     let load = |path: &std::path::Path, split| {
         let options = LoadOptions {
             split: Some(split),
@@ -65,10 +73,10 @@ pub fn run(args: PretrainArgs) -> Result<()> {
             );
         }
     }
-    let mut parameters = Parameters::zeros(layout_with_heads(&recipe.encoder));
+    let mut parameters = Parameters::zeros(layout_with_heads(&recipe.encoder, &recipe.objectives));
     initialise(&mut parameters, Part::Encoder, recipe.optimisation.seed);
     let mut task = Pretraining {
-        trainer: EncoderTrainer::new(recipe.encoder.clone(), parameters, recipe.objectives),
+        trainer: EncoderTrainer::new(recipe.encoder.clone(), parameters, recipe.objectives)?,
         recipe: &recipe,
         data: &data,
         held_out: &held_out,
@@ -109,28 +117,68 @@ impl Task for Pretraining<'_> {
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.recipe.optimisation.seed);
+        let optimisation = &self.recipe.optimisation;
+        let mut rng = ChaCha8Rng::seed_from_u64(optimisation.seed);
         rng.set_stream(step as u64);
-        let steps: Vec<usize> = (0..self.recipe.optimisation.batch_size)
-            .map(|_| rng.random_range(0..self.data.steps()))
-            .collect();
-        let batch = gather(self.data, &steps);
+        let steps: Vec<usize> = if self.recipe.objectives.need_pairs() {
+            (0..optimisation.batch_size / 2)
+                .map(|_| loop {
+                    let step = rng.random_range(0..self.data.steps());
+                    if !ends_episode(self.data, step) {
+                        break step;
+                    }
+                })
+                .collect()
+        } else {
+            (0..optimisation.batch_size)
+                .map(|_| rng.random_range(0..self.data.steps()))
+                .collect()
+        };
+        let batch = gather(self.data, &steps, &self.recipe.objectives, rng.random());
         Ok(parts(&self.trainer.compute_gradients(&batch)?))
     }
 
     fn validate(&mut self) -> Result<Parts, PredictorError> {
         let count = VALIDATION_FRAMES.min(self.held_out.steps());
+        let pairs = self.recipe.objectives.need_pairs();
+        let count = if pairs { count / 2 } else { count };
         let steps: Vec<usize> = (0..count)
             .map(|i| i * self.held_out.steps() / count)
+            .filter(|step| !pairs || !ends_episode(self.held_out, *step))
             .collect();
-        let batch = gather(self.held_out, &steps);
-        Ok(parts(&self.trainer.evaluate(&batch)?))
+        let batch = gather(self.held_out, &steps, &self.recipe.objectives, 0);
+        let losses = self.trainer.evaluate(&batch)?;
+        if losses.deviation < COLLAPSED {
+            tracing::warn!(
+                "latents have nearly collapsed: over held-out frames they deviate by only {:.3}; \
+                 raise objectives.isotropy or ema_momentum, or lower the learning rate",
+                losses.deviation
+            );
+        }
+        Ok(parts(&losses))
     }
 }
 
-fn gather(set: &EpisodeSet, steps: &[usize]) -> EncoderBatch {
-    let mut batch = EncoderBatch::default();
-    for &step in steps {
+/// Whether a step is the last of its episode.
+fn ends_episode(set: &EpisodeSet, step: usize) -> bool {
+    let episode = set.episodes().partition_point(|e| e.steps.end <= step);
+    set.episodes()
+        .get(episode)
+        .is_none_or(|e| step + 1 >= e.steps.end)
+}
+
+/// The batch of these steps; for pairs, each step's successor follows in the second half.
+fn gather(set: &EpisodeSet, steps: &[usize], objectives: &Objectives, seed: u64) -> EncoderBatch {
+    let mut batch = EncoderBatch {
+        seed,
+        ..EncoderBatch::default()
+    };
+    let mut all = steps.to_vec();
+    if objectives.need_pairs() {
+        batch.actions = steps.iter().map(|s| set.actions()[*s]).collect();
+        all.extend(steps.iter().map(|s| s + 1));
+    }
+    for step in all {
         batch.frames.extend_from_slice(set.frame(step));
         let state = set.states()[step];
         batch.states.push(state);
@@ -165,6 +213,10 @@ fn parts(losses: &EncoderLosses) -> Parts {
         ("proprioception", losses.proprioception),
         ("residual", losses.residual_decoder),
         ("pose_decoder", losses.pose_decoder),
+        ("next_latent", losses.next_latent),
+        ("isotropy", losses.isotropy),
+        ("inverse", losses.inverse_dynamics),
+        ("masked", losses.masked),
         ("object", losses.object),
         ("deviation", losses.deviation),
     ]

@@ -32,7 +32,10 @@ pub struct Overrides {
 enum WorldName {
     /// The world model.
     Model,
-    /// The goal poses and exact kinematics: an upper bound.
+    /// The model's encoder and the simulator's own dynamics: an upper bound of any predictor.
+    /// Slow; use few --samples and --iterations. In virtual time only.
+    Dynamics,
+    /// The goal poses and exact kinematics: an upper bound, blind to everything but the arm.
     Oracle,
 }
 
@@ -75,9 +78,13 @@ impl Overrides {
         planner.cem().validate().map_err(RunError::Input)?;
         let source = match self.world {
             WorldName::Oracle => WorldSource::Oracle,
-            WorldName::Model => {
+            WorldName::Model | WorldName::Dynamics => {
                 let own = || loaded.path(&loaded.scenario.model.dir);
-                WorldSource::model(&self.model.clone().unwrap_or_else(own))?
+                let source = WorldSource::model(&self.model.clone().unwrap_or_else(own))?;
+                match self.world {
+                    WorldName::Dynamics => source.with_true_dynamics(),
+                    _ => source,
+                }
             }
         };
         Ok((loaded, source))

@@ -23,9 +23,7 @@ pub fn encoder(config: &EncoderConfig) -> Vec<Entry> {
             linear(&mut entries, "patch_embed.merge", 2 * d, d);
         }
     }
-    for i in 0..config.depth {
-        block(&mut entries, &format!("blocks.{i}"), encoder_block(config));
-    }
+    entries.extend(blocks("blocks", config.depth, encoder_block(config)));
     norm(&mut entries, "norm", d);
     entries
 }
@@ -41,10 +39,8 @@ pub fn predictor(config: &PredictorConfig) -> Vec<Entry> {
     if config.use_extrinsics {
         linear(&mut entries, "extrinsics_encoder", 6, d);
     }
-    for i in 0..config.depth {
-        let prefix = format!("predictor_blocks.{i}");
-        block(&mut entries, &prefix, predictor_block(config));
-    }
+    let shape = predictor_block(config);
+    entries.extend(blocks("predictor_blocks", config.depth, shape));
     norm(&mut entries, "predictor_norm", d);
     linear(&mut entries, "predictor_proj", d, outer);
     entries
@@ -66,6 +62,15 @@ pub fn predictor_block(config: &PredictorConfig) -> BlockShape {
         heads: config.num_heads,
         hidden: config.mlp_hidden(),
     }
+}
+
+/// Parameters of the blocks `<prefix>.0` to `<prefix>.<depth − 1>`.
+pub fn blocks(prefix: &str, depth: usize, shape: BlockShape) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for i in 0..depth {
+        block(&mut entries, &format!("{prefix}.{i}"), shape);
+    }
+    entries
 }
 
 fn block(entries: &mut Vec<Entry>, prefix: &str, shape: BlockShape) {

@@ -97,7 +97,7 @@ fn forward_and_gradients_agree() {
         let trunk = Trunk {
             shape,
             depth: 1,
-            prefix: "blocks",
+            prefix: "blocks".into(),
         };
         let visibility = match steps {
             0 => Visibility::All,

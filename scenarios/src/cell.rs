@@ -11,6 +11,7 @@ use foresight_robot::{
 use foresight_sim::{Simulator, Truth};
 use image::RgbImage;
 
+use crate::dynamics::Snapshot;
 use crate::instance::Instance;
 use crate::run::RunError;
 use crate::scenario::RobotKind;
@@ -163,6 +164,8 @@ pub struct CellPlant<'a> {
     pub deadline: Duration,
     /// Side of the pictures for people, px.
     pub view_px: Option<u32>,
+    /// Where each look leaves a copy of the simulator, for worlds that rehearse in it.
+    pub snapshot: Option<&'a Snapshot>,
 }
 
 impl Plant for CellPlant<'_> {
@@ -171,7 +174,11 @@ impl Plant for CellPlant<'_> {
     type Error = ArmError;
 
     fn observe(&mut self) -> Result<Observation, ArmError> {
-        self.cell.arm().observe()
+        let observation = self.cell.arm().observe()?;
+        if let (Some(snapshot), Cell::Virtual(arm)) = (self.snapshot, &*self.cell) {
+            snapshot.set(arm.simulator());
+        }
+        Ok(observation)
     }
 
     fn pose(&self, observation: &Observation) -> Pose {

@@ -113,6 +113,7 @@ pub fn play(
         cell,
         deadline: scenario.planner.deadline(),
         view_px,
+        snapshot: world.snapshot(),
     };
     let schedule = instance.schedule();
     let pursued = mpc::pursue(

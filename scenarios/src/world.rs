@@ -1,4 +1,5 @@
-//! What imagines the outcome of actions: a world model with the goals encoded, or the oracle.
+//! What imagines the outcome of actions: a world model with the goals encoded, the simulator
+//! itself, or the oracle.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use foresight_predictor::{Budget, Latent, PredictorError, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
+use crate::dynamics::{Rehearsal, Snapshot};
 use crate::instance::Instance;
 use crate::oracle::{OracleGoal, PoseEnergy};
 use crate::run::RunError;
@@ -17,6 +19,13 @@ use crate::run::RunError;
 pub enum WorldSource {
     /// A world model.
     Model {
+        /// The model.
+        model: Box<WorldModel>,
+        /// Its folder.
+        dir: PathBuf,
+    },
+    /// A model's encoder and the simulator's dynamics.
+    Dynamics {
         /// The model.
         model: Box<WorldModel>,
         /// Its folder.
@@ -37,6 +46,15 @@ pub enum World<'a> {
         goals: Vec<Latent>,
         /// Memory for rollouts.
         budget: Budget,
+    },
+    /// By trying actions out in copies of the simulator.
+    Dynamics {
+        /// The model, for its encoder.
+        model: &'a WorldModel,
+        /// The latents of the goal images.
+        goals: Vec<Latent>,
+        /// The copies.
+        rehearsal: Rehearsal,
     },
     /// By the goal poses.
     Oracle {
@@ -70,12 +88,25 @@ impl WorldSource {
         })
     }
 
+    /// The same model, its predictor replaced by the simulator. The oracle stays what it is.
+    pub fn with_true_dynamics(self) -> Self {
+        match self {
+            WorldSource::Model { model, dir } => WorldSource::Dynamics { model, dir },
+            other => other,
+        }
+    }
+
     /// In one line, for reports.
     pub fn describe(&self) -> String {
         match self {
             WorldSource::Model { model, dir } => {
                 format!("model {} ({})", model.config().name, dir.display())
             }
+            WorldSource::Dynamics { model, dir } => format!(
+                "true dynamics, encoder of {} ({})",
+                model.config().name,
+                dir.display()
+            ),
             WorldSource::Oracle => "oracle of goal poses".into(),
         }
     }
@@ -90,18 +121,16 @@ impl WorldSource {
         images: &[RgbImage],
     ) -> Result<World<'_>, RunError> {
         match self {
-            WorldSource::Model { model, dir } => {
-                let images: Vec<&RgbImage> = images.iter().collect();
-                let goals = model.encode(&images).map_err(|source| RunError::Model {
-                    dir: dir.clone(),
-                    source: Box::new(source),
-                })?;
-                Ok(World::Model {
-                    model,
-                    goals,
-                    budget: Budget::default(),
-                })
-            }
+            WorldSource::Model { model, dir } => Ok(World::Model {
+                goals: encode(model, dir, images)?,
+                model,
+                budget: Budget::default(),
+            }),
+            WorldSource::Dynamics { model, dir } => Ok(World::Dynamics {
+                goals: encode(model, dir, images)?,
+                model,
+                rehearsal: Rehearsal::new(instance),
+            }),
             WorldSource::Oracle => {
                 let states = instance.goal_states.iter().map(|state| {
                     state.as_ref().map(|state| OracleGoal {
@@ -120,6 +149,24 @@ impl WorldSource {
     }
 }
 
+fn encode(model: &WorldModel, dir: &Path, images: &[RgbImage]) -> Result<Vec<Latent>, RunError> {
+    let images: Vec<&RgbImage> = images.iter().collect();
+    model.encode(&images).map_err(|source| RunError::Model {
+        dir: dir.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+impl World<'_> {
+    /// Where the cell leaves the simulator's state, for worlds that rehearse in it.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        match self {
+            World::Dynamics { rehearsal, .. } => Some(rehearsal.snapshot()),
+            World::Model { .. } | World::Oracle { .. } => None,
+        }
+    }
+}
+
 impl Imagination<Observation> for World<'_> {
     type Context = Seen;
     type Error = PredictorError;
@@ -127,7 +174,7 @@ impl Imagination<Observation> for World<'_> {
     fn look(&self, observation: &Observation) -> Result<Seen, PredictorError> {
         match self {
             World::Oracle { .. } => Ok(Seen::Pose(observation.pose)),
-            World::Model { model, .. } => {
+            World::Model { model, .. } | World::Dynamics { model, .. } => {
                 let image = picture(observation)
                     .ok_or_else(|| PredictorError::Model("an incomplete camera frame".into()))?;
                 let latent = model.encode(&[&image])?.into_iter().next();
@@ -139,7 +186,9 @@ impl Imagination<Observation> for World<'_> {
 
     fn distance(&self, context: &Seen, goal: usize) -> f32 {
         match (self, context) {
-            (World::Model { goals, .. }, Seen::Latent(latent)) => latent.distance(&goals[goal]),
+            (World::Model { goals, .. } | World::Dynamics { goals, .. }, Seen::Latent(latent)) => {
+                latent.distance(&goals[goal])
+            }
             (World::Oracle { goals }, Seen::Pose(pose)) => goals[goal].distance(pose),
             _ => f32::NAN,
         }
@@ -159,6 +208,14 @@ impl Imagination<Observation> for World<'_> {
                 from: *pose,
                 to: goals[goal],
             }),
+            (
+                World::Dynamics {
+                    model,
+                    goals,
+                    rehearsal,
+                },
+                _,
+            ) => Box::new(rehearsal.energy(model, &goals[goal])),
             // A context of another world says nothing about the goals.
             (World::Model { .. }, Seen::Pose(seen)) => Box::new(PoseEnergy {
                 from: *pose,

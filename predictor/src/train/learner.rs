@@ -16,6 +16,14 @@ use crate::train::{AdamW, AdamWOptions};
 pub struct Learner {
     shared: Shared,
     optimiser: AdamW,
+    average: Option<Average>,
+}
+
+/// An exponential moving average of the parameters: the target network of masked prediction.
+#[derive(Debug)]
+struct Average {
+    momentum: f32,
+    parameters: Parameters,
 }
 
 impl Learner {
@@ -24,7 +32,32 @@ impl Learner {
         Learner {
             optimiser: AdamW::new(parameters.entries(), AdamWOptions::default()),
             shared: Shared::new(parameters),
+            average: None,
         }
+    }
+
+    /// Also keeps an exponential moving average of the parameters, that moves by
+    /// `1 − momentum` towards them after every update.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn with_average(mut self, momentum: f64) -> Result<Self> {
+        let parameters = self.parameters()?.clone();
+        self.average = Some(Average {
+            momentum: momentum as f32,
+            parameters,
+        });
+        Ok(self)
+    }
+
+    /// The moving average, if one is kept.
+    pub fn average(&self) -> Option<&Parameters> {
+        self.average.as_ref().map(|a| &a.parameters)
+    }
+
+    /// The moving average, to restore it.
+    pub fn average_mut(&mut self) -> Option<&mut Parameters> {
+        self.average.as_mut().map(|a| &mut a.parameters)
     }
 
     /// What operations on the graph hold on to.
@@ -107,6 +140,12 @@ impl Learner {
             .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
         let values = parameters.values_mut();
         self.optimiser.step(values, &gradients, rate, weight_decay);
+        if let Some(average) = &mut self.average {
+            let m = average.momentum;
+            for (a, v) in average.parameters.values_mut().iter_mut().zip(values) {
+                *a = m * *a + (1.0 - m) * *v;
+            }
+        }
         Ok(norm)
     }
 }

@@ -7,10 +7,12 @@
 
 pub mod adamw;
 pub mod encoder_trainer;
+pub mod forward;
 pub mod init;
 pub mod learner;
 pub mod leaves;
 pub mod norm;
+pub mod objectives;
 pub mod predictor_trainer;
 pub mod recipe;
 pub mod run;
@@ -19,7 +21,8 @@ pub mod state;
 pub mod trunk;
 
 pub use adamw::{AdamW, AdamWOptions};
-pub use encoder_trainer::{EncoderBatch, EncoderLosses, EncoderTrainer, Objectives};
+pub use encoder_trainer::{EncoderBatch, EncoderTrainer};
 pub use learner::Learner;
+pub use objectives::{EncoderLosses, Objectives};
 pub use predictor_trainer::{Losses, PredictorBatch, PredictorLossOptions, PredictorTrainer};
 pub use schedule::WsdSchedule;

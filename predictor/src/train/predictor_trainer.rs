@@ -2,21 +2,14 @@
 //!
 //! Official code: `app/vjepa_droid/train.py`, `forward_predictions` and `loss_fn`.
 
-use std::sync::Arc;
-
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::ac_predictor::rope_table;
 use crate::config::PredictorConfig;
-use crate::encoder::LATENT_EPS;
-use crate::kernels::attention::Visibility;
-use crate::layout;
 use crate::parameters::Parameters;
+use crate::train::forward::{PredictorForward, PredictorInputs};
 use crate::train::learner::Learner;
 use crate::train::leaves::Leaves;
-use crate::train::norm::normalise;
-use crate::train::trunk::Trunk;
 
 /// What the loss is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -206,39 +199,18 @@ impl PredictorTrainer {
         batch: &PredictorBatch,
         steps: usize,
     ) -> Result<Tensor> {
-        let config = &self.config;
-        let (n, d) = (config.tokens_per_frame(), config.predictor_embed_dim);
-        let condition = config.condition_tokens();
-        let b = latents.dim(0)?;
-        let token = |name: &str, input: &Tensor| {
-            let input = input.narrow(1, 0, steps)?.contiguous()?;
-            leaves.linear(name, &input)?.unsqueeze(2)
+        let forward = PredictorForward {
+            config: &self.config,
+            shared: self.learner.shared(),
+            leaves,
+            prefix: "",
         };
-        let mut parts = vec![
-            token("action_encoder", &batch.actions)?,
-            token("state_encoder", &batch.states)?,
-        ];
-        match (&batch.extrinsics, config.use_extrinsics) {
-            (Some(extrinsics), true) => parts.push(token("extrinsics_encoder", extrinsics)?),
-            (None, true) => candle_core::bail!("this predictor needs camera extrinsics"),
-            (_, false) => {}
-        }
-        let embedded = leaves.linear("predictor_embed", &latents.contiguous()?)?;
-        parts.push(embedded.reshape((b, steps, n, d))?);
-        let x = Tensor::cat(&parts, 2)?.reshape((b, steps * (condition + n), d))?;
-        let trunk = Trunk {
-            shape: layout::predictor_block(config),
-            depth: config.depth,
-            prefix: "predictor_blocks",
+        let inputs = PredictorInputs {
+            latents,
+            actions: &batch.actions,
+            states: &batch.states,
+            extrinsics: batch.extrinsics.as_ref(),
         };
-        let rope = Arc::new(rope_table(config, 0, steps));
-        let visibility = Visibility::BlockCausal(condition + n);
-        let x = trunk.forward(self.learner.shared(), &x, &rope, visibility)?;
-        let patches = x
-            .reshape((b, steps, condition + n, d))?
-            .narrow(2, condition, n)?
-            .reshape((b, steps * n, d))?;
-        let normed = leaves.layer_norm("predictor_norm", &patches)?;
-        normalise(&leaves.linear("predictor_proj", &normed)?, LATENT_EPS)
+        forward.step(&inputs, steps)
     }
 }

@@ -1,4 +1,5 @@
-//! A training run on disk: parameters, both moments and where it was, in one atomic file.
+//! A training run on disk: parameters, both moments, the moving average if there is one, and
+//! where it was, in one atomic file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -31,11 +32,14 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 pub fn save(path: &Path, learner: &Learner, step: usize, best: f64) -> Result<(), PredictorError> {
     let parameters = learner.parameters()?;
     let (first, second, updates) = learner.optimiser().moments();
-    let buffers = [
+    let mut buffers = vec![
         ("parameters", bytes(parameters.values())),
         ("first_moment", bytes(first)),
         ("second_moment", bytes(second)),
     ];
+    if let Some(average) = learner.average() {
+        buffers.push(("average", bytes(average.values())));
+    }
     let mut views = Vec::new();
     for (name, buffer) in &buffers {
         let view = TensorView::new(Dtype::F32, vec![buffer.len() / 4], buffer)
@@ -110,6 +114,13 @@ pub fn restore(path: &Path, learner: &mut Learner) -> Result<(usize, f64), Predi
             )));
         }
         current.values_mut().copy_from_slice(&parameters);
+    }
+    if let Some(average) = learner.average_mut() {
+        let values = values("average")?;
+        if values.len() != average.values().len() {
+            return Err(damaged("its moving average is of another model"));
+        }
+        average.values_mut().copy_from_slice(&values);
     }
     let (first, second) = (values("first_moment")?, values("second_moment")?);
     learner

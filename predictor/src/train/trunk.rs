@@ -43,7 +43,7 @@ pub struct Trunk {
     /// Number of blocks.
     pub depth: usize,
     /// Name of the list of blocks, e.g. `predictor_blocks`.
-    pub prefix: &'static str,
+    pub prefix: String,
 }
 
 impl Trunk {

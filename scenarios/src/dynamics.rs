@@ -1,0 +1,124 @@
+//! Imagination with the true dynamics: every candidate is tried out in a copy of the simulator
+//! and its picture encoded. Only the encoder is left of the model, so what still fails is the
+//! encoder's, the energy's or the schedule's fault, not the predictor's. Slow: hundreds of
+//! simulated motions a decision.
+
+use std::sync::{Arc, Mutex};
+
+use foresight_planner::{Action, ActionSequences, Energy, EnergyError};
+use foresight_predictor::{Latent, PredictorError, WorldModel};
+use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
+use foresight_sim::Simulator;
+use rayon::prelude::*;
+
+use crate::instance::Instance;
+use crate::world::picture;
+
+/// The simulator as the arm's last look left it.
+#[derive(Clone, Default)]
+pub struct Snapshot(Arc<Mutex<Option<Simulator>>>);
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    /// Keeps a copy.
+    pub fn set(&self, simulator: &Simulator) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(simulator.clone());
+    }
+
+    fn get(&self) -> Option<Simulator> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}
+
+/// What a copy of the simulator needs to be driven like the original.
+#[derive(Debug, Clone)]
+pub struct Rehearsal {
+    snapshot: Snapshot,
+    envelope: EnvelopeConfig,
+    config: VirtualArmConfig,
+}
+
+impl Rehearsal {
+    /// For an instance's arm.
+    pub fn new(instance: &Instance) -> Self {
+        let scenario = &instance.loaded.scenario;
+        Rehearsal {
+            snapshot: Snapshot::default(),
+            envelope: scenario.safety,
+            config: VirtualArmConfig {
+                frame_width: scenario.camera.width_px,
+                frame_height: scenario.camera.height_px,
+                ..VirtualArmConfig::default()
+            },
+        }
+    }
+
+    /// Where the cell leaves its state.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The energy of action sequences towards `goal`.
+    pub fn energy<'a>(&'a self, model: &'a WorldModel, goal: &'a Latent) -> TrueEnergy<'a> {
+        TrueEnergy {
+            rehearsal: self,
+            model,
+            goal,
+        }
+    }
+}
+
+/// L1 distance between the goal and what is really seen after the actions.
+#[derive(Debug)]
+pub struct TrueEnergy<'a> {
+    rehearsal: &'a Rehearsal,
+    model: &'a WorldModel,
+    goal: &'a Latent,
+}
+
+impl TrueEnergy<'_> {
+    fn one(
+        &self,
+        from: &Simulator,
+        sequences: &ActionSequences,
+        sample: usize,
+    ) -> Result<f32, PredictorError> {
+        let failed = |e: &dyn std::fmt::Display| PredictorError::Model(e.to_string());
+        let Rehearsal {
+            envelope, config, ..
+        } = self.rehearsal;
+        let mut arm =
+            VirtualArm::with_simulator(from.clone(), *envelope, *config).map_err(|e| failed(&e))?;
+        for step in 0..sequences.horizon() {
+            let action = sequences.action(sample, step);
+            let action = std::array::from_fn(|i| f64::from(action[i]));
+            arm.execute(&Action::from_array(action))
+                .map_err(|e| failed(&e))?;
+        }
+        let seen = arm.observe().map_err(|e| failed(&e))?;
+        let image = picture(&seen).ok_or_else(|| failed(&"an incomplete camera frame"))?;
+        let latent = self.model.encode(&[&image])?.into_iter().next();
+        let latent = latent.ok_or_else(|| failed(&"the encoder returned no latent"))?;
+        Ok(latent.distance(self.goal))
+    }
+}
+
+impl Energy for TrueEnergy<'_> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        let Some(simulator) = self.rehearsal.snapshot.get() else {
+            let what = "true dynamics need a simulator in virtual time";
+            let error = PredictorError::Model(what.into());
+            return Err(EnergyError(Box::new(error)));
+        };
+        (0..sequences.samples())
+            .into_par_iter()
+            .map(|sample| self.one(&simulator, sequences, sample))
+            .collect::<Result<Vec<f32>, PredictorError>>()
+            .map_err(|e| EnergyError(Box::new(e)))
+    }
+}
