@@ -3,6 +3,7 @@
 //! Exit codes: 0 when what was asked for was done (for `run`: the task was achieved), 1 when a
 //! task was not achieved, 2 for bad input (arguments, files), 3 when a robot or a model failed.
 
+mod clone;
 mod dataset;
 mod eval;
 mod exit;
@@ -49,6 +50,8 @@ enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Train an action-conditioned predictor on a frozen encoder.
     Train(train::TrainArgs),
+    /// Train a policy that imitates demonstrations: the baseline planning is held against.
+    Clone(clone::CloneArgs),
     /// Measure what a model sees and foresees.
     Probe(probe::ProbeArgs),
     /// List, check and summarise recorded episodes.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
+        Command::Clone(args) => clone::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Model(args) => model::run(args),

@@ -14,6 +14,10 @@ pub struct Overrides {
     /// Model folder instead of the scenario's.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Act by the policy in this folder (from `foresight clone`) instead of planning: a baseline.
+    /// The model stays its eyes.
+    #[arg(long, value_name = "DIR", conflicts_with = "world")]
+    policy: Option<PathBuf>,
     /// What imagines the outcome of actions.
     #[arg(long, value_enum, default_value = "model")]
     world: WorldName,
@@ -81,8 +85,9 @@ impl Overrides {
             WorldName::Model | WorldName::Dynamics => {
                 let own = || loaded.path(&loaded.scenario.model.dir);
                 let source = WorldSource::model(&self.model.clone().unwrap_or_else(own))?;
-                match self.world {
-                    WorldName::Dynamics => source.with_true_dynamics(),
+                match (self.world, &self.policy) {
+                    (_, Some(folder)) => source.with_policy(folder)?,
+                    (WorldName::Dynamics, None) => source.with_true_dynamics(),
                     _ => source,
                 }
             }

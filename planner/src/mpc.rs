@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::energy::Energy;
 use crate::noise::SeededNoise;
-use crate::pose::Pose;
+use crate::pose::{Action, Pose};
 use crate::schedule::SubGoal;
 use crate::search::{solve, Plan, PlanError, SearchMethod};
 
@@ -50,6 +50,20 @@ pub trait Imagination<Observation> {
     /// # Errors
     /// When the model fails.
     fn look(&self, observation: &Observation) -> Result<Self::Context, Self::Error>;
+
+    /// What to do, for models that act without imagining: a policy. `None` leaves it to the
+    /// search.
+    ///
+    /// # Errors
+    /// When the model fails.
+    fn act(
+        &self,
+        _context: &Self::Context,
+        _pose: &Pose,
+        _goal: usize,
+    ) -> Result<Option<Action>, Self::Error> {
+        Ok(None)
+    }
 
     /// How far the observation itself is from goal number `goal`.
     fn distance(&self, context: &Self::Context, goal: usize) -> f32;
@@ -176,10 +190,15 @@ where
                 break;
             }
             let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
-            let energy = model.energy(&context, &pose, goal);
-            let mut noise = SeededNoise::new(seed, u64::from(steps));
-            let mut search = method.begin(&constraints);
-            let plan = solve(search.as_mut(), energy.as_ref(), &mut noise)?;
+            let plan = match model.act(&context, &pose, goal).map_err(MpcError::Model)? {
+                Some(action) => Plan::unsearched(action, &constraints),
+                None => {
+                    let energy = model.energy(&context, &pose, goal);
+                    let mut noise = SeededNoise::new(seed, u64::from(steps));
+                    let mut search = method.begin(&constraints);
+                    solve(search.as_mut(), energy.as_ref(), &mut noise)?
+                }
+            };
             let planned = Instant::now();
             let action = plan.actions.first().copied().unwrap_or_default();
             let execution = plant.execute(&action).map_err(MpcError::Plant)?;

@@ -59,6 +59,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan nothing was searched for: one action, as far as the constraints allow it.
+    pub fn unsearched(action: Action, constraints: &Constraints) -> Plan {
+        let mut components = action.to_array();
+        for (c, fixed) in components.iter_mut().zip(constraints.fixed) {
+            *c = fixed.map_or(*c, f64::from);
+        }
+        if constraints.close_gripper_from == Some(0) {
+            components[6] = 1.0;
+        }
+        Plan {
+            actions: vec![Action::from_array(components)],
+            iterations: Vec::new(),
+            evaluations: 0,
+        }
+    }
+
     /// Lowest energy met in the last iteration; `None` for methods that compute none.
     pub fn energy(&self) -> Option<f32> {
         self.iterations.last()?.elite_energies.first().copied()

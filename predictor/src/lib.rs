@@ -16,6 +16,7 @@ pub mod layout;
 pub mod mask_predictor;
 pub mod npz;
 pub mod parameters;
+pub mod policy;
 pub mod rollout;
 pub mod rope;
 pub mod train;

@@ -180,9 +180,9 @@ fn resolved_text(instance: &Instance, source: &WorldSource) -> String {
         path.canonicalize().unwrap_or(path)
     };
     scenario.model.dir = match source {
-        WorldSource::Model { dir, .. } | WorldSource::Dynamics { dir, .. } => {
-            dir.canonicalize().unwrap_or_else(|_| dir.clone())
-        }
+        WorldSource::Model { dir, .. }
+        | WorldSource::Dynamics { dir, .. }
+        | WorldSource::Policy { dir, .. } => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
         WorldSource::Oracle => absolute(&scenario.model.dir),
     };
     for goal in &mut scenario.subgoal {

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use foresight_planner::mpc::Imagination;
-use foresight_planner::{Energy, Pose};
+use foresight_planner::{Action, Energy, Pose};
+use foresight_predictor::policy::Policy;
 use foresight_predictor::{Budget, Latent, PredictorError, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
@@ -31,6 +32,15 @@ pub enum WorldSource {
         /// Its folder.
         dir: PathBuf,
     },
+    /// A cloned policy, which acts without imagining. A baseline.
+    Policy {
+        /// The model whose encoder it looks through.
+        model: Box<WorldModel>,
+        /// The policy.
+        policy: Box<Policy>,
+        /// The model's folder.
+        dir: PathBuf,
+    },
     /// Knows the goal poses. For baselines and tests.
     Oracle,
 }
@@ -55,6 +65,15 @@ pub enum World<'a> {
         goals: Vec<Latent>,
         /// The copies.
         rehearsal: Rehearsal,
+    },
+    /// By nobody: a policy acts at once.
+    Policy {
+        /// The model, for its encoder.
+        model: &'a WorldModel,
+        /// The policy.
+        policy: &'a Policy,
+        /// The latents of the goal images.
+        goals: Vec<Latent>,
     },
     /// By the goal poses.
     Oracle {
@@ -88,6 +107,26 @@ impl WorldSource {
         })
     }
 
+    /// The same model, its planning replaced by the policy in a folder. The oracle stays what it
+    /// is.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] when the policy can't be used.
+    pub fn with_policy(self, folder: &Path) -> Result<Self, RunError> {
+        let policy = Policy::load(folder).map_err(|source| RunError::Model {
+            dir: folder.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(match self {
+            WorldSource::Model { model, dir } => WorldSource::Policy {
+                model,
+                policy: Box::new(policy),
+                dir,
+            },
+            other => other,
+        })
+    }
+
     /// The same model, its predictor replaced by the simulator. The oracle stays what it is.
     pub fn with_true_dynamics(self) -> Self {
         match self {
@@ -104,6 +143,11 @@ impl WorldSource {
             }
             WorldSource::Dynamics { model, dir } => format!(
                 "true dynamics, encoder of {} ({})",
+                model.config().name,
+                dir.display()
+            ),
+            WorldSource::Policy { model, dir, .. } => format!(
+                "cloned policy, encoder of {} ({})",
                 model.config().name,
                 dir.display()
             ),
@@ -125,6 +169,11 @@ impl WorldSource {
                 goals: encode(model, dir, images)?,
                 model,
                 budget: Budget::default(),
+            }),
+            WorldSource::Policy { model, policy, dir } => Ok(World::Policy {
+                goals: encode(model, dir, images)?,
+                model,
+                policy,
             }),
             WorldSource::Dynamics { model, dir } => Ok(World::Dynamics {
                 goals: encode(model, dir, images)?,
@@ -162,7 +211,7 @@ impl World<'_> {
     pub fn snapshot(&self) -> Option<&Snapshot> {
         match self {
             World::Dynamics { rehearsal, .. } => Some(rehearsal.snapshot()),
-            World::Model { .. } | World::Oracle { .. } => None,
+            World::Model { .. } | World::Policy { .. } | World::Oracle { .. } => None,
         }
     }
 }
@@ -174,7 +223,9 @@ impl Imagination<Observation> for World<'_> {
     fn look(&self, observation: &Observation) -> Result<Seen, PredictorError> {
         match self {
             World::Oracle { .. } => Ok(Seen::Pose(observation.pose)),
-            World::Model { model, .. } | World::Dynamics { model, .. } => {
+            World::Model { model, .. }
+            | World::Dynamics { model, .. }
+            | World::Policy { model, .. } => {
                 let image = picture(observation)
                     .ok_or_else(|| PredictorError::Model("an incomplete camera frame".into()))?;
                 let latent = model.encode(&[&image])?.into_iter().next();
@@ -184,11 +235,28 @@ impl Imagination<Observation> for World<'_> {
         }
     }
 
+    fn act(
+        &self,
+        context: &Seen,
+        pose: &Pose,
+        goal: usize,
+    ) -> Result<Option<Action>, PredictorError> {
+        match (self, context) {
+            (World::Policy { policy, goals, .. }, Seen::Latent(latent)) => {
+                policy.act(latent, pose, &goals[goal]).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn distance(&self, context: &Seen, goal: usize) -> f32 {
         match (self, context) {
-            (World::Model { goals, .. } | World::Dynamics { goals, .. }, Seen::Latent(latent)) => {
-                latent.distance(&goals[goal])
-            }
+            (
+                World::Model { goals, .. }
+                | World::Dynamics { goals, .. }
+                | World::Policy { goals, .. },
+                Seen::Latent(latent),
+            ) => latent.distance(&goals[goal]),
             (World::Oracle { goals }, Seen::Pose(pose)) => goals[goal].distance(pose),
             _ => f32::NAN,
         }
@@ -216,14 +284,23 @@ impl Imagination<Observation> for World<'_> {
                 },
                 _,
             ) => Box::new(rehearsal.energy(model, &goals[goal])),
-            // A context of another world says nothing about the goals.
-            (World::Model { .. }, Seen::Pose(seen)) => Box::new(PoseEnergy {
+            // A policy is never asked, and a context of another world says nothing about the goals.
+            (World::Policy { .. }, Seen::Latent(_)) => Box::new(PoseEnergy {
                 from: *pose,
                 to: OracleGoal {
-                    pose: *seen,
+                    pose: *pose,
                     grasping: false,
                 },
             }),
+            (World::Model { .. } | World::Policy { .. }, Seen::Pose(seen)) => {
+                Box::new(PoseEnergy {
+                    from: *pose,
+                    to: OracleGoal {
+                        pose: *seen,
+                        grasping: false,
+                    },
+                })
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod learner;
 pub mod leaves;
 pub mod norm;
 pub mod objectives;
+pub mod policy_trainer;
 pub mod predictor_trainer;
 pub mod recipe;
 pub mod run;

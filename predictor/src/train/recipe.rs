@@ -77,6 +77,24 @@ pub struct TrainRecipe {
     pub optimisation: Optimisation,
 }
 
+/// `foresight clone`: a behaviour-cloning policy on a frozen encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloneRecipe {
+    /// Architecture.
+    pub policy: PredictorSize,
+    /// The goal of a moment is a frame at most so many steps later.
+    pub farthest_goal_steps: usize,
+    /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
+    #[serde(default)]
+    pub behaviours: Vec<String>,
+    /// As in [`TrainRecipe::euler_around_rad`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
+    /// Optimiser.
+    pub optimisation: Optimisation,
+}
+
 fn one() -> f32 {
     1.0
 }

@@ -152,7 +152,7 @@ pub(super) fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, output
 }
 
 /// Whether a parameter lies outside the blocks, which have an operation of their own.
-pub(super) fn outside_blocks(name: &str) -> bool {
+pub(crate) fn outside_blocks(name: &str) -> bool {
     !name.contains("blocks.")
 }
 
