@@ -121,7 +121,7 @@ fn gradients_agree_with_finite_differences() {
             .map(|(g, d)| f64::from(*g) * f64::from(*d))
             .sum();
         assert!(expected.abs() > 1e-4, "{name}: no gradient");
-        let mut loss = |step: f32| {
+        let loss = |step: f32| {
             let shared = trainer.learner().shared().clone();
             let before = shared.parameters.read().unwrap().values().to_vec();
             {
