@@ -8,13 +8,13 @@ use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{roll, Budget, Start};
+use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::train::encoder_trainer::layout_with_heads;
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::train::{
     EncoderBatch, EncoderTrainer, Objectives, PredictorBatch, PredictorTrainer,
 };
-use foresight_predictor::{layout, EncoderConfig, PredictorConfig, Stem};
+use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let encoder = EncoderConfig {
@@ -52,23 +52,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         pose: Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]),
         extrinsics: None,
     };
-    for horizon in [1, 2] {
+    for (horizon, precision) in [
+        (1, Precision::F32),
+        (1, Precision::Bf16),
+        (2, Precision::F32),
+        (2, Precision::Bf16),
+    ] {
+        let packed = PackedPredictor::new(&predictor, &parameters, precision);
         let sequences = ActionSequences::zeros(800, horizon);
         for round in 0..3 {
             let clock = Instant::now();
-            let sum: f32 = roll(
-                &predictor,
-                &parameters,
-                &start,
-                &sequences,
-                Budget::default(),
-                |l| l[0],
-            )
-            .iter()
-            .sum();
+            let budget = Budget::default();
+            let firsts = packed.roll(&start, &sequences, predictor.depth, budget, |l| l[0]);
+            let (unit, precision) = packed.unit();
             println!(
-                "800 samples, horizon {horizon}, round {round}: {:.0} ms (check {sum:.3})",
-                clock.elapsed().as_secs_f64() * 1e3
+                "800 samples, horizon {horizon}, {precision} on {unit}, round {round}: {:.1} ms (check {:.3})",
+                clock.elapsed().as_secs_f64() * 1e3,
+                firsts.iter().sum::<f32>(),
             );
         }
     }

@@ -1,14 +1,15 @@
 //! The encoder on the CPU kernels: frames to latents, the fast path of [`crate::encoder`].
 
-use gemm::Parallelism;
+use half::bf16;
 use rayon::prelude::*;
 
 use crate::block::NORM_EPS;
 use crate::config::{EncoderConfig, Stem};
 use crate::encoder::LATENT_EPS;
-use crate::kernels::attention::Visibility;
-use crate::kernels::matmul::{linear, Store};
-use crate::kernels::{block, elementwise, Workspace};
+use crate::kernels::infer::{Linear, On, PackedBlock, Remembered, Scratch};
+use crate::kernels::packed::Rows;
+use crate::kernels::tile::Element;
+use crate::kernels::{elementwise, Precision, Unit};
 use crate::layout;
 use crate::parameters::Parameters;
 use crate::rope::RopeTable;
@@ -16,93 +17,174 @@ use crate::rope::RopeTable;
 /// Frames encoded together by one thread.
 const FRAMES_PER_CHUNK: usize = 8;
 
-/// Normalised frames `[B, 3, H, W]` to layer-normalised latents `[B, N, D]`, both flat. Each
-/// frame is its own clip, duplicated to one tubelet.
+/// An encoder's weights, packed for this machine.
+#[derive(Debug, Clone)]
+pub struct PackedEncoder {
+    config: EncoderConfig,
+    network: Network,
+}
+
+#[derive(Debug, Clone)]
+enum Network {
+    F32(Packed<f32>),
+    Bf16(Packed<bf16>),
+}
+
+impl PackedEncoder {
+    /// Packs `parameters`.
+    pub fn new(config: &EncoderConfig, parameters: &Parameters, precision: Precision) -> Self {
+        let bf16_unit = Unit::for_bf16().filter(|_| precision == Precision::Bf16);
+        let network = match bf16_unit {
+            Some(unit) => Network::Bf16(Packed::new(config, parameters, unit)),
+            None => Network::F32(Packed::new(config, parameters, Unit::for_f32())),
+        };
+        PackedEncoder {
+            config: config.clone(),
+            network,
+        }
+    }
+
+    /// Normalised frames `[B, 3, H, W]` to layer-normalised latents `[B, N, D]`, both flat. Each
+    /// frame is its own clip, duplicated to one tubelet.
+    ///
+    /// # Panics
+    /// When `frames` is not a whole number of images of whole patches; callers check image
+    /// sizes.
+    pub fn encode(&self, frames: &[f32], size: [usize; 2]) -> Vec<f32> {
+        match &self.network {
+            Network::F32(packed) => packed.encode(&self.config, frames, size),
+            Network::Bf16(packed) => packed.encode(&self.config, frames, size),
+        }
+    }
+}
+
+/// [`PackedEncoder::encode`] in f32 with weights packed for this call.
 ///
 /// # Panics
-/// When `frames` is not a whole number of images of whole patches; callers check image sizes.
+/// As there.
 pub fn encode(
     config: &EncoderConfig,
     parameters: &Parameters,
     frames: &[f32],
-    [height, width]: [usize; 2],
+    size: [usize; 2],
 ) -> Vec<f32> {
-    let image = 3 * height * width;
-    assert_eq!(frames.len() % image, 0, "whole frames");
-    let p = config.patch_size;
-    let (rows, columns) = (height / p, width / p);
-    let (n, d) = (rows * columns, config.embed_dim);
-    let grid = RopeTable::grid(1, rows, columns);
-    let rope = RopeTable::new(&grid, config.head_dim(), config.rope);
-    let count = frames.len() / image;
-    let mut latents = vec![0.0; count * n * d];
-    // A few frames of a large model keep every core busy inside the matrix products; many
-    // frames are cheaper spread over the cores whole.
-    let inner = if count < FRAMES_PER_CHUNK {
-        Parallelism::Rayon(0)
-    } else {
-        Parallelism::None
-    };
-    let encode_chunk = |(frames, latents): (&[f32], &mut [f32])| {
-        let mut ws = Workspace::new(inner);
-        embed(config, parameters, frames, [height, width], latents, inner);
-        let shape = layout::encoder_block(config);
-        for i in 0..config.depth {
-            let weights = parameters.block(&format!("blocks.{i}"));
-            let all = Visibility::All;
-            block::forward(shape, &weights, latents, &rope, all, None, &mut ws);
-        }
-        let mut normed = vec![0.0; latents.len()];
-        elementwise::layer_norm(
-            latents,
-            parameters.slice("norm.weight"),
-            parameters.slice("norm.bias"),
-            NORM_EPS as f32,
-            &mut normed,
-        );
-        elementwise::normalise_rows(&mut normed, d, LATENT_EPS as f32);
-        latents.copy_from_slice(&normed);
-    };
-    frames
-        .par_chunks(FRAMES_PER_CHUNK * image)
-        .zip(latents.par_chunks_mut(FRAMES_PER_CHUNK * n * d))
-        .for_each(encode_chunk);
-    latents
+    PackedEncoder::new(config, parameters, Precision::F32).encode(frames, size)
 }
 
-/// Patch embedding of `[B, 3, H, W]` into `tokens [B, N, D]`.
-fn embed(
-    config: &EncoderConfig,
-    parameters: &Parameters,
-    frames: &[f32],
-    size: [usize; 2],
-    tokens: &mut [f32],
-    parallelism: Parallelism,
-) {
-    let t = config.tubelet_size;
-    match config.stem {
-        Stem::Conv3d => {
-            let rows = patch_rows(frames, size, config.patch_size, t);
-            let weight = parameters.slice("patch_embed.proj.weight");
-            let bias = parameters.slice("patch_embed.proj.bias");
-            linear(tokens, &rows, weight, bias, Store::Set, parallelism);
-        }
-        Stem::TwoLevel => {
-            let half = config.embed_dim / 2;
-            let rows = patch_rows(frames, size, config.patch_size / 2, t);
-            let weight = parameters.slice("patch_embed.small.weight");
-            let bias = parameters.slice("patch_embed.small.bias");
-            let mut small = vec![0.0; tokens.len() / config.embed_dim * 4 * half];
-            linear(&mut small, &rows, weight, bias, Store::Set, parallelism);
-            let mut activated = vec![0.0; small.len()];
-            elementwise::gelu(&small, &mut activated);
-            let columns = size[1] / config.patch_size;
-            let merged = merge_rows(&activated, columns, half);
-            let weight = parameters.slice("patch_embed.merge.weight");
-            let bias = parameters.slice("patch_embed.merge.bias");
-            linear(tokens, &merged, weight, bias, Store::Set, parallelism);
+#[derive(Debug, Clone)]
+struct Packed<E> {
+    unit: Unit,
+    stem: Vec<Linear<E>>,
+    blocks: Vec<PackedBlock<E>>,
+    norm: [Vec<f32>; 2],
+}
+
+impl<E: Element> Packed<E> {
+    fn new(config: &EncoderConfig, parameters: &Parameters, unit: Unit) -> Self {
+        let linear = |name: &str| {
+            Linear::new(
+                parameters.slice(&format!("{name}.weight")),
+                parameters.slice(&format!("{name}.bias")),
+            )
+        };
+        let stem = match config.stem {
+            Stem::Conv3d => vec![linear("patch_embed.proj")],
+            Stem::TwoLevel => vec![linear("patch_embed.small"), linear("patch_embed.merge")],
+        };
+        let shape = layout::encoder_block(config);
+        let block = |i| PackedBlock::new(shape, &parameters.block(&format!("blocks.{i}")));
+        Packed {
+            unit,
+            stem,
+            blocks: (0..config.depth).map(block).collect(),
+            norm: ["norm.weight", "norm.bias"].map(|name| parameters.slice(name).to_vec()),
         }
     }
+
+    fn encode(
+        &self,
+        config: &EncoderConfig,
+        frames: &[f32],
+        [height, width]: [usize; 2],
+    ) -> Vec<f32> {
+        let image = 3 * height * width;
+        assert_eq!(frames.len() % image, 0, "whole frames");
+        let p = config.patch_size;
+        let (rows, columns) = (height / p, width / p);
+        let (n, d) = (rows * columns, config.embed_dim);
+        let grid = RopeTable::grid(1, rows, columns);
+        let rope = RopeTable::new(&grid, config.head_dim(), config.rope);
+        let count = frames.len() / image;
+        let mut latents = vec![0.0; count * n * d];
+        // A few frames of a large model keep every core busy inside the matrix products; many
+        // frames are cheaper spread over the cores whole.
+        let on = On {
+            unit: self.unit,
+            spread: count < FRAMES_PER_CHUNK,
+        };
+        let shape = layout::encoder_block(config);
+        let encode_chunk = |(frames, latents): (&[f32], &mut [f32])| {
+            let mut scratch = Scratch::default();
+            let mut memories = vec![Remembered::new(shape, n); frames.len() / image];
+            self.embed(config, on, frames, [height, width], latents);
+            for block in &self.blocks {
+                memories.iter_mut().for_each(Remembered::clear);
+                block.forward(on, latents, &rope, &mut memories, &mut scratch);
+            }
+            let mut normed = vec![0.0; latents.len()];
+            let [weight, bias] = &self.norm;
+            elementwise::layer_norm(latents, weight, bias, NORM_EPS as f32, &mut normed);
+            elementwise::normalise_rows(&mut normed, d, LATENT_EPS as f32);
+            latents.copy_from_slice(&normed);
+        };
+        frames
+            .par_chunks(FRAMES_PER_CHUNK * image)
+            .zip(latents.par_chunks_mut(FRAMES_PER_CHUNK * n * d))
+            .for_each(encode_chunk);
+        latents
+    }
+
+    /// Patch embedding of `[B, 3, H, W]` into `tokens [B, N, D]`.
+    fn embed(
+        &self,
+        config: &EncoderConfig,
+        on: On,
+        frames: &[f32],
+        size: [usize; 2],
+        tokens: &mut [f32],
+    ) {
+        let t = config.tubelet_size;
+        match &self.stem[..] {
+            [small, merge] => {
+                let half = config.embed_dim / 2;
+                let side = config.patch_size / 2;
+                let patches = rounded(&patch_rows(frames, size, side, t), 3 * t * side * side);
+                let mut first = vec![0.0; tokens.len() / config.embed_dim * 4 * half];
+                small.set(on, patches.all(), &mut first);
+                let mut activated = vec![0.0; first.len()];
+                elementwise::gelu(&first, &mut activated);
+                let columns = size[1] / config.patch_size;
+                let merged = rounded(&merge_rows(&activated, columns, half), 4 * half);
+                merge.set(on, merged.all(), tokens);
+            }
+            layers => {
+                let p = config.patch_size;
+                let patches = rounded::<E>(&patch_rows(frames, size, p, t), 3 * t * p * p);
+                for layer in layers {
+                    layer.set(on, patches.all(), tokens);
+                }
+            }
+        }
+    }
+}
+
+/// Rows `width` wide as a left operand.
+fn rounded<E: Element>(values: &[f32], width: usize) -> Rows<E> {
+    let mut rows = Rows::new();
+    rows.reshape(values.len() / width, width);
+    let stride = rows.stride();
+    elementwise::round_rows(values, width, rows.values_mut(), stride);
+    rows
 }
 
 /// Patches of `[B, 3, H, W]` as rows `[B · H/p · W/p, 3·t·p·p]`, each frame repeated `t` times

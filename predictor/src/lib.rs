@@ -25,5 +25,6 @@ pub mod world_model;
 
 pub use config::{ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem};
 pub use error::PredictorError;
+pub use kernels::{Precision, Unit};
 pub use rollout::Budget;
 pub use world_model::{Latent, LatentEnergy, WorldModel};

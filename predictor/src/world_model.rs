@@ -6,13 +6,14 @@ use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
 use image::RgbImage;
 
 use crate::checkpoint;
-use crate::config::{ModelConfig, PredictorConfig};
-use crate::cpu_encoder;
+use crate::config::ModelConfig;
+use crate::cpu_encoder::PackedEncoder;
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
+use crate::kernels::{Precision, Unit};
 use crate::layout;
 use crate::parameters::{Parameters, Tensors};
-use crate::rollout::{self, Budget, Imagined, Start};
+use crate::rollout::{Budget, Imagined, PackedPredictor, Start};
 use crate::transform::ImageTransform;
 
 /// The layer-normalised latent of one frame, `[N, D]`.
@@ -35,27 +36,34 @@ impl Latent {
 #[derive(Debug, Clone)]
 pub struct WorldModel {
     config: ModelConfig,
-    predictor_config: PredictorConfig,
-    encoder: Parameters,
-    predictor: Parameters,
+    encoder: PackedEncoder,
+    predictor: PackedPredictor,
 }
 
 impl WorldModel {
-    /// Loads a model folder (`config.json`, `model.safetensors`).
+    /// Loads a model folder (`config.json`, `model.safetensors`) to compute in f32.
     ///
     /// # Errors
     /// When a file is missing, damaged, or its tensors don't fit the configuration, or the model
     /// has no predictor.
     pub fn load(folder: &Path) -> Result<Self, PredictorError> {
+        WorldModel::load_with(folder, Precision::F32)
+    }
+
+    /// As [`WorldModel::load`], to compute in `precision`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_with(folder: &Path, precision: Precision) -> Result<Self, PredictorError> {
         let loaded = checkpoint::load(folder)?;
         let predictor = loaded.predictor.ok_or_else(|| PredictorError::File {
             path: folder.to_path_buf(),
             what: "this model has no action-conditioned predictor, so it can't plan; train one with `foresight train`".into(),
         })?;
-        WorldModel::from_tensors(loaded.config, &loaded.encoder, &predictor)
+        WorldModel::with_precision(loaded.config, &loaded.encoder, &predictor, precision)
     }
 
-    /// Assembles a model from tensors with official state-dict names.
+    /// Assembles a model from tensors with official state-dict names, to compute in f32.
     ///
     /// # Errors
     /// When the configuration is inconsistent, has no predictor, or tensors don't fit it.
@@ -64,14 +72,28 @@ impl WorldModel {
         encoder: &Tensors,
         predictor: &Tensors,
     ) -> Result<Self, PredictorError> {
+        WorldModel::with_precision(config, encoder, predictor, Precision::F32)
+    }
+
+    /// As [`WorldModel::from_tensors`], to compute in `precision`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_precision(
+        config: ModelConfig,
+        encoder: &Tensors,
+        predictor: &Tensors,
+        precision: Precision,
+    ) -> Result<Self, PredictorError> {
         config.validate().map_err(PredictorError::Model)?;
         let predictor_config = config.predictor.clone().ok_or_else(|| {
             PredictorError::Model("the configuration describes no predictor".into())
         })?;
+        let encoder = Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?;
+        let predictor = Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
         Ok(WorldModel {
-            encoder: Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?,
-            predictor: Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?,
-            predictor_config,
+            encoder: PackedEncoder::new(&config.encoder, &encoder, precision),
+            predictor: PackedPredictor::new(&predictor_config, &predictor, precision),
             config,
         })
     }
@@ -79,6 +101,11 @@ impl WorldModel {
     /// What `config.json` says.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What multiplies, and in which numbers: bf16 is taken as f32 where that is faster.
+    pub fn unit(&self) -> (Unit, Precision) {
+        self.predictor.unit()
     }
 
     /// Tokens and width of one latent, `[N, D]`.
@@ -107,7 +134,7 @@ impl WorldModel {
     /// One latent per frame of already transformed pixels `[B, 3, H, W]` at the model's size.
     pub fn encode_pixels(&self, pixels: &[f32]) -> Vec<Latent> {
         let config = &self.config.encoder;
-        let latents = cpu_encoder::encode(config, &self.encoder, pixels, config.img_size);
+        let latents = self.encoder.encode(pixels, config.img_size);
         let [tokens, width] = self.latent_shape();
         latents
             .chunks_exact(tokens * width)
@@ -150,13 +177,7 @@ impl WorldModel {
             pose: *pose,
             extrinsics: None,
         };
-        rollout::imagine(
-            &self.predictor_config,
-            &self.predictor,
-            &start,
-            sequences,
-            sample,
-        )
+        self.predictor.imagine(&start, sequences, sample)
     }
 }
 
@@ -181,7 +202,7 @@ impl LatentEnergy<'_> {
 
 impl Energy for LatentEnergy<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        let needs = self.model.predictor_config.use_extrinsics;
+        let needs = self.model.predictor.config().use_extrinsics;
         if needs != self.extrinsics.is_some() {
             let what = if needs { "needs" } else { "takes no" };
             let message = format!("this predictor {what} camera extrinsics");
@@ -192,13 +213,12 @@ impl Energy for LatentEnergy<'_> {
             pose: self.pose,
             extrinsics: self.extrinsics,
         };
-        Ok(rollout::roll(
-            &self.model.predictor_config,
-            &self.model.predictor,
-            &start,
-            sequences,
-            self.budget,
-            |latent| mean_abs_difference(latent, &self.goal.values),
-        ))
+        let predictor = &self.model.predictor;
+        let depth = predictor.config().depth;
+        Ok(
+            predictor.roll(&start, sequences, depth, self.budget, |latent| {
+                mean_abs_difference(latent, &self.goal.values)
+            }),
+        )
     }
 }

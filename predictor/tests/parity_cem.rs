@@ -9,8 +9,8 @@ use foresight_planner::{
 };
 use foresight_predictor::kernels::elementwise::mean_abs_difference;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{roll, Budget, Start};
-use foresight_predictor::{layout, PredictorConfig};
+use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::{layout, Precision, PredictorConfig};
 use support::{close, of_kind, Fixture};
 
 const BOUND: f32 = 2e-6;
@@ -26,8 +26,7 @@ impl Noise for Recorded {
 }
 
 struct Rolled<'a> {
-    config: &'a PredictorConfig,
-    parameters: &'a Parameters,
+    packed: &'a PackedPredictor,
     start: Start<'a>,
     goal: &'a [f32],
 }
@@ -35,14 +34,12 @@ struct Rolled<'a> {
 impl Energy for Rolled<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
         let budget = Budget::default();
-        Ok(roll(
-            self.config,
-            self.parameters,
-            &self.start,
-            sequences,
-            budget,
-            |latent| mean_abs_difference(latent, self.goal),
-        ))
+        let depth = self.packed.config().depth;
+        Ok(self
+            .packed
+            .roll(&self.start, sequences, depth, budget, |latent| {
+                mean_abs_difference(latent, self.goal)
+            }))
     }
 }
 
@@ -81,11 +78,11 @@ fn parity_cem_with_the_network() {
         let config: PredictorConfig = fixture.parse("config");
         let weights = fixture.weights("weights");
         let parameters = Parameters::from_tensors(layout::predictor(&config), &weights).unwrap();
+        let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
         let (context, goal) = (fixture.vec("in.context_rep"), fixture.vec("in.goal_rep"));
         let pose = fixture.vec("in.pose");
         let energy = Rolled {
-            config: &config,
-            parameters: &parameters,
+            packed: &packed,
             start: Start {
                 latent: &context,
                 pose: Pose::from_array(std::array::from_fn(|i| f64::from(pose[i]))),

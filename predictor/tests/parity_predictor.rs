@@ -7,8 +7,8 @@ use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::elementwise::normalise_rows;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{roll, Budget, Start};
-use foresight_predictor::{layout, PredictorConfig};
+use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::{layout, Precision, PredictorConfig};
 use support::{builder, close, of_kind, values, Fixture};
 
 const BOUND: f32 = 5e-5;
@@ -80,6 +80,7 @@ fn parity_predictor_kernels() {
         let config: PredictorConfig = fixture.parse("config");
         let weights = fixture.weights("weights");
         let parameters = Parameters::from_tensors(layout::predictor(&config), &weights).unwrap();
+        let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
         let size = config.tokens_per_frame() * config.embed_dim;
         let (batch, steps, _) = fixture.get("in.actions").dims3().unwrap();
         let (z, actions, states) = (
@@ -106,9 +107,7 @@ fn parity_predictor_kernels() {
                 extrinsics,
             };
             let budget = Budget::default();
-            let out = roll(&config, &parameters, &start, &sequences, budget, |l| {
-                l.to_vec()
-            });
+            let out = packed.roll(&start, &sequences, config.depth, budget, |l| l.to_vec());
             let what = format!("{} sample {sample}", fixture.path.display());
             close(&what, &out[0], &expected[sample * size..][..size], BOUND);
         }

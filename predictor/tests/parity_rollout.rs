@@ -7,8 +7,8 @@ use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::encoder::normalise_latent;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{imagine, roll, Budget, Start};
-use foresight_predictor::{layout, PredictorConfig};
+use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::{layout, Precision, PredictorConfig};
 use support::{builder, close, of_kind, values};
 
 const BOUND: f32 = 5e-5;
@@ -23,6 +23,7 @@ fn parity_rollout() {
         let config: PredictorConfig = fixture.parse("config");
         let weights = fixture.weights("weights");
         let parameters = Parameters::from_tensors(layout::predictor(&config), &weights).unwrap();
+        let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
         let raw = fixture.get("in.rep0_raw");
         let rep0 = values(&normalise_latent(raw).unwrap());
         close("rep0", &rep0, &fixture.vec("out.rep0"), BOUND);
@@ -50,7 +51,7 @@ fn parity_rollout() {
                 pose: pose_of(&poses[sample * 7..]),
                 extrinsics: None,
             };
-            let imagined = imagine(&config, &parameters, &start, &sequences, 0);
+            let imagined = packed.imagine(&start, &sequences, 0);
             for step in 0..steps {
                 let what = format!("sample {sample} step {}", step + 1);
                 let expected = fixture.vec(&format!("out.rep{}", step + 1));
@@ -71,6 +72,7 @@ fn cached_rollouts_equal_recomputed_ones_whatever_the_chunks() {
         let config: PredictorConfig = fixture.parse("config");
         let weights = fixture.weights("weights");
         let parameters = Parameters::from_tensors(layout::predictor(&config), &weights).unwrap();
+        let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
         let reference = AcPredictor::new(&config, builder(&weights)).unwrap();
         let (n, d) = (config.tokens_per_frame(), config.embed_dim);
         let latent = fixture.vec("out.rep0")[..n * d].to_vec();
@@ -94,9 +96,7 @@ fn cached_rollouts_equal_recomputed_ones_whatever_the_chunks() {
                 max_chunk,
                 ..Budget::default()
             };
-            roll(&config, &parameters, &start, &sequences, budget, |l| {
-                l.to_vec()
-            })
+            packed.roll(&start, &sequences, config.depth, budget, |l| l.to_vec())
         };
         let cached = with_chunk(16);
         assert_eq!(cached, with_chunk(1), "chunks of one");

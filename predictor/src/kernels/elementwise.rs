@@ -6,6 +6,8 @@
 
 use multiversion::multiversion;
 
+use super::tile::{Element, Tile, COLUMNS};
+
 /// `eˣ` for `x ≤ 0` and moderate positive `x` (Cephes' `expf`: `2ⁿ · polynomial`).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
@@ -39,11 +41,33 @@ fn erf(x: f32) -> f32 {
     p / q
 }
 
+/// Exact (erf) GELU of one value.
+#[inline(always)]
+pub(super) fn gelu_exact(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// GELU to within 2e-4, a fraction of what rounding its result to bf16 costs: an odd polynomial
+/// for the normal distribution function, without a division.
+#[inline(always)]
+pub(super) fn gelu_for_bf16(x: f32) -> f32 {
+    const EDGE: f32 = 3.9;
+    let t = x.clamp(-EDGE, EDGE);
+    let s = t * t;
+    let p = (((((2.627_130_6e-8 * s - 1.770_486_3e-6) * s + 5.123_71e-5) * s - 8.445_103e-4) * s
+        + 8.913_779e-3)
+        * s
+        - 6.486_946e-2)
+        * s
+        + 3.980_856e-1;
+    x * (0.5 + (p * t).clamp(-0.5, 0.5))
+}
+
 /// Exact (erf) GELU of `x` into `y`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub fn gelu(x: &[f32], y: &mut [f32]) {
     for (y, x) in y.iter_mut().zip(x) {
-        *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+        *y = gelu_exact(*x);
     }
 }
 
@@ -256,6 +280,125 @@ pub fn rotate_backward(row: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// `dst = tile + bias` for `rows` rows of `bias.len()` columns, `stride` apart.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn tile_set(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
+    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
+    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
+        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
+            *y = x + b;
+        }
+    }
+}
+
+/// `dst += tile + bias`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
+    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
+    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
+        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
+            *y += x + b;
+        }
+    }
+}
+
+/// `dst = gelu(tile + bias)`, rounded.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn tile_gelu<E: Element>(tile: &Tile, rows: usize, dst: &mut [E], stride: usize, bias: &[f32]) {
+    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
+    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
+        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
+            *y = E::round(E::gelu(x + b));
+        }
+    }
+}
+
+/// `dst = tile`, rounded, for `rows` rows of `columns`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn tile_rounded<E: Element>(
+    tile: &Tile,
+    rows: usize,
+    dst: &mut [E],
+    stride: usize,
+    columns: usize,
+) {
+    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
+    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
+        for (y, x) in dst.iter_mut().zip(&row[..columns]) {
+            *y = E::round(*x);
+        }
+    }
+}
+
+/// [`layer_norm`] of rows as wide as `weight`, rounded into rows `stride` apart.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn layer_norm_rounded<E: Element>(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    eps: f32,
+    y: &mut [E],
+    stride: usize,
+) {
+    let d = weight.len();
+    for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(stride)) {
+        let (mean, rstd) = moments(x, eps);
+        for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+            *y = E::round((x - mean) * rstd * w + b);
+        }
+    }
+}
+
+/// Values rounded, rows `width` wide into rows `stride` apart.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn round_rows<E: Element>(x: &[f32], width: usize, y: &mut [E], stride: usize) {
+    for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(stride)) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = E::round(*x);
+        }
+    }
+}
+
+/// Softmax of `scale · x` over the first `columns` of rows `stride` apart, rounded into `y` of
+/// the same shape; columns beyond get a weight of nothing.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub fn softmax_rounded<E: Element>(
+    x: &mut [f32],
+    stride: usize,
+    columns: usize,
+    scale: f32,
+    y: &mut [E],
+) {
+    for (x, y) in x.chunks_exact_mut(stride).zip(y.chunks_exact_mut(stride)) {
+        let row = &mut x[..columns];
+        let highest = lane_max(row);
+        for v in row.iter_mut() {
+            *v = exp((*v - highest) * scale);
+        }
+        let inverse = 1.0 / lane_sum(row, |v| v);
+        for (y, v) in y.iter_mut().zip(row.iter()) {
+            *y = E::round(v * inverse);
+        }
+        y[columns..].fill(E::ZERO);
+    }
+}
+
+/// Largest of a row, in sixteen interleaved lanes.
+#[inline(always)]
+fn lane_max(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let chunks = row.chunks_exact(16);
+    for v in chunks.remainder() {
+        lanes[0] = lanes[0].max(*v);
+    }
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane = if *v > *lane { *v } else { *lane };
+        }
+    }
+    lanes.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v))
+}
+
 /// Mean absolute difference of two slices, summed in f64.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub fn mean_abs_difference(a: &[f32], b: &[f32]) -> f32 {
@@ -308,6 +451,17 @@ mod tests {
         assert_eq!(erf(9.0), erf(4.0));
         assert!((erf(4.0) - 1.0).abs() < 1e-6);
         assert!(exp(-1000.0) < 1e-37);
+    }
+
+    #[test]
+    fn the_quick_gelu_is_far_below_what_bf16_resolves() {
+        for i in -4000..=4000 {
+            let x = i as f32 * 0.005;
+            let (quick, exact) = (gelu_for_bf16(x), gelu_exact(x));
+            assert!((quick - exact).abs() < 2e-4, "gelu({x}): {quick} {exact}");
+        }
+        assert_eq!(gelu_for_bf16(30.0), 30.0);
+        assert!(gelu_for_bf16(-30.0).abs() < 1e-5);
     }
 
     #[test]

@@ -11,7 +11,11 @@
 pub mod attention;
 pub mod block;
 pub mod elementwise;
+pub mod infer;
 pub mod matmul;
+pub mod packed;
+pub mod tile;
 
 pub use block::{BlockGradients, BlockShape, BlockWeights, KeyValueCache, Saved, Workspace};
 pub use gemm::Parallelism;
+pub use tile::{Precision, Unit};

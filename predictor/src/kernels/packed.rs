@@ -1,0 +1,345 @@
+//! Matrix products with a packed right operand: the one safe interface to the [`super::tile`]s.
+//!
+//! Weights are packed once, into panels of [`COLUMNS`] outputs in the order a tile reads them.
+//! Activations are rows of [`Rows`], padded so that a tile may read past the last one. What
+//! happens to a product (bias, GELU, adding to a residual stream, rounding) happens tile by tile
+//! while it is in the cache: see [`Out`].
+
+use rayon::prelude::*;
+
+use super::elementwise;
+use super::tile::{Element, Scope, Tile, Unit, COLUMNS, ROWS};
+
+/// A right operand `[inner, outputs]`, as panels `[outputs/32, inner/GROUP, 32, GROUP]`.
+#[derive(Debug, Clone)]
+pub struct Packed<E> {
+    panels: Vec<E>,
+    outputs: usize,
+    inner: usize,
+    padded: usize,
+}
+
+impl<E: Element> Packed<E> {
+    /// All zeros.
+    pub fn zeros(outputs: usize, inner: usize) -> Self {
+        let padded = inner.next_multiple_of(E::INNER);
+        Packed {
+            panels: vec![E::ZERO; outputs.next_multiple_of(COLUMNS) * padded],
+            outputs,
+            inner,
+            padded,
+        }
+    }
+
+    /// A linear layer's weights `[outputs, inner]`, row-major as PyTorch stores them.
+    ///
+    /// # Panics
+    /// When `weights` has another length.
+    pub fn from_weights(weights: &[f32], outputs: usize, inner: usize) -> Self {
+        assert_eq!(weights.len(), outputs * inner, "weights");
+        let mut packed = Packed::zeros(outputs, inner);
+        let (padded, panel) = (packed.padded, packed.padded * COLUMNS);
+        let rows = weights.par_chunks(COLUMNS * inner.max(1));
+        packed
+            .panels
+            .par_chunks_mut(panel.max(1))
+            .zip(rows)
+            .for_each(|(panel, rows)| {
+                for (column, row) in rows.chunks_exact(inner).enumerate() {
+                    for (k, value) in row.iter().enumerate() {
+                        panel[offset::<E>(column, k, padded)] = E::round(*value);
+                    }
+                }
+            });
+        packed
+    }
+
+    /// Sets the column of output `output` from the inner index `first` on: keys, whose inner
+    /// dimension is a head's.
+    pub fn set_output(&mut self, output: usize, values: &[f32]) {
+        for (k, value) in values.iter().enumerate() {
+            let at = offset::<E>(output, k, self.padded);
+            self.panels[at] = E::round(*value);
+        }
+    }
+
+    /// Sets row `k` of the inner dimension: values, whose inner dimension is the keys.
+    pub fn set_inner(&mut self, k: usize, values: &[f32]) {
+        for (output, value) in values.iter().enumerate() {
+            let at = offset::<E>(output, k, self.padded);
+            self.panels[at] = E::round(*value);
+        }
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The inner dimension.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// The inner dimension with its padding.
+    pub fn padded_inner(&self) -> usize {
+        self.padded
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.panels.len() * size_of::<E>()
+    }
+}
+
+/// Where element `(k, output)` lies.
+#[inline(always)]
+fn offset<E: Element>(output: usize, k: usize, padded: usize) -> usize {
+    let (panel, column) = (output / COLUMNS, output % COLUMNS);
+    panel * padded * COLUMNS + (k / E::GROUP * COLUMNS + column) * E::GROUP + k % E::GROUP
+}
+
+/// Activations `[rows, width]`; memory reaches a whole tile past any row.
+#[derive(Debug, Clone, Default)]
+pub struct Rows<E> {
+    values: Vec<E>,
+    rows: usize,
+    width: usize,
+    stride: usize,
+}
+
+impl<E: Element> Rows<E> {
+    /// No rows yet.
+    pub fn new() -> Self {
+        Rows {
+            values: Vec::new(),
+            rows: 0,
+            width: 0,
+            stride: 0,
+        }
+    }
+
+    /// Makes room for `rows` of `width`; columns beyond `width` up to the padding are zero,
+    /// everything else is whatever was there.
+    pub fn reshape(&mut self, rows: usize, width: usize) {
+        let stride = width.next_multiple_of(E::INNER);
+        if self.width != width {
+            // Old values would lie in the padding.
+            self.values.clear();
+        }
+        let needed = (rows + ROWS) * stride;
+        if self.values.len() < needed {
+            self.values.resize(needed, E::ZERO);
+        }
+        (self.rows, self.width, self.stride) = (rows, width, stride);
+    }
+
+    /// Distance between rows, the padded width.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The rows, `stride` apart.
+    pub fn values(&self) -> &[E] {
+        &self.values[..self.rows * self.stride]
+    }
+
+    /// The rows, to write into; padding columns must stay zero.
+    pub fn values_mut(&mut self) -> &mut [E] {
+        &mut self.values[..self.rows * self.stride]
+    }
+
+    /// Rows `first..first + rows` from column `column` on, as a left operand.
+    pub fn part(&self, first: usize, rows: usize, column: usize) -> Left<'_, E> {
+        let rows = rows.min(self.rows - first);
+        Left {
+            values: &self.values[first * self.stride + column..],
+            rows,
+            stride: self.stride,
+        }
+    }
+
+    /// All rows as a left operand.
+    pub fn all(&self) -> Left<'_, E> {
+        self.part(0, self.rows, 0)
+    }
+}
+
+/// A left operand: `rows` rows, `stride` apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Left<'a, E> {
+    values: &'a [E],
+    rows: usize,
+    stride: usize,
+}
+
+impl<'a, E: Element> Left<'a, E> {
+    fn part(self, first: usize, rows: usize) -> Self {
+        Left {
+            values: &self.values[first * self.stride..],
+            rows,
+            stride: self.stride,
+        }
+    }
+}
+
+/// What becomes of a product `[rows, outputs]`. Destinations have their own stride.
+#[derive(Debug)]
+pub enum Out<'a, E> {
+    /// `dst = product + bias`.
+    Set(&'a mut [f32], usize, &'a [f32]),
+    /// `dst += product + bias`.
+    Add(&'a mut [f32], usize, &'a [f32]),
+    /// `dst = gelu(product + bias)`, rounded.
+    Gelu(&'a mut [E], usize, &'a [f32]),
+    /// `dst = product`.
+    Plain(&'a mut [f32], usize),
+    /// `dst = product`, rounded.
+    Rounded(&'a mut [E], usize),
+}
+
+impl<'a, E: Element> Out<'a, E> {
+    /// What belongs to the first `rows` rows, and the rest.
+    fn split(self, rows: usize) -> (Self, Self) {
+        fn cut<T>(dst: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
+            let at = at.min(dst.len());
+            dst.split_at_mut(at)
+        }
+        match self {
+            Out::Set(dst, stride, bias) => {
+                let (a, b) = cut(dst, rows * stride);
+                (Out::Set(a, stride, bias), Out::Set(b, stride, bias))
+            }
+            Out::Add(dst, stride, bias) => {
+                let (a, b) = cut(dst, rows * stride);
+                (Out::Add(a, stride, bias), Out::Add(b, stride, bias))
+            }
+            Out::Gelu(dst, stride, bias) => {
+                let (a, b) = cut(dst, rows * stride);
+                (Out::Gelu(a, stride, bias), Out::Gelu(b, stride, bias))
+            }
+            Out::Plain(dst, stride) => {
+                let (a, b) = cut(dst, rows * stride);
+                (Out::Plain(a, stride), Out::Plain(b, stride))
+            }
+            Out::Rounded(dst, stride) => {
+                let (a, b) = cut(dst, rows * stride);
+                (Out::Rounded(a, stride), Out::Rounded(b, stride))
+            }
+        }
+    }
+
+    /// Takes a tile's first `rows × columns` at row `top`, column `left`.
+    fn store(&mut self, tile: &Tile, [rows, columns]: [usize; 2], [top, left]: [usize; 2]) {
+        match self {
+            Out::Set(dst, stride, bias) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_set(tile, rows, dst, *stride, &bias[left..left + columns]);
+            }
+            Out::Add(dst, stride, bias) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_add(tile, rows, dst, *stride, &bias[left..left + columns]);
+            }
+            Out::Gelu(dst, stride, bias) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_gelu(tile, rows, dst, *stride, &bias[left..left + columns]);
+            }
+            Out::Plain(dst, stride) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_rounded(tile, rows, dst, *stride, columns);
+            }
+            Out::Rounded(dst, stride) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_rounded(tile, rows, dst, *stride, columns);
+            }
+        }
+    }
+}
+
+/// Bytes of the left operand that go through all panels together: they stay in the second-level
+/// cache meanwhile, while panels stream by.
+const BLOCK_BYTES: usize = 512 * 1024;
+
+/// A matrix product on this thread; see [`Out`] for where it goes.
+///
+/// # Panics
+/// When the operands don't fit each other or the destination: a bug in the caller, checked once
+/// per product.
+pub fn matmul<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, out: Out<E>) {
+    let scope = Scope::enter(unit);
+    matmul_in(&scope, left, right, [right.outputs, right.padded], out);
+}
+
+/// As [`matmul`] for many small products on a unit that is set up already; only the first
+/// `outputs` columns and `inner` rows of `right` take part.
+///
+/// # Panics
+/// As there.
+pub fn matmul_in<E: Element>(
+    scope: &Scope,
+    left: Left<E>,
+    right: &Packed<E>,
+    [outputs, inner]: [usize; 2],
+    mut out: Out<E>,
+) {
+    let unit = scope.unit();
+    let inner = inner.next_multiple_of(E::INNER);
+    assert!(E::units().contains(&unit) && unit.is_available(), "{unit}");
+    assert!(
+        inner <= right.padded && outputs <= right.outputs,
+        "right operand"
+    );
+    assert!(left.stride >= inner || left.rows <= 1, "left operand");
+    let reach = (left.rows.next_multiple_of(ROWS).max(1) - 1) * left.stride + inner;
+    assert!(
+        left.rows == 0 || left.values.len() >= reach,
+        "left operand too short"
+    );
+    let block = (BLOCK_BYTES / (inner * size_of::<E>()).max(1))
+        .max(2 * ROWS)
+        .next_multiple_of(ROWS);
+    let mut tile = Tile::zeros();
+    for block_top in (0..left.rows).step_by(block) {
+        let block_end = (block_top + block).min(left.rows);
+        for first in (0..outputs).step_by(COLUMNS) {
+            let panel = &right.panels[first * right.padded..(first + COLUMNS) * right.padded];
+            let columns = COLUMNS.min(outputs - first);
+            for top in (block_top..block_end).step_by(ROWS) {
+                let rows = ROWS.min(block_end - top);
+                // SAFETY: the unit is available and multiplies E (asserted). `top` is a multiple
+                // of ROWS, so ROWS rows of `inner` columns from there end at `reach` or before,
+                // inside `left.values` (asserted). `panel` holds padded × COLUMNS elements and
+                // inner ≤ padded (asserted). `scope` is the unit's, on this thread.
+                unsafe {
+                    E::tile(
+                        unit,
+                        left.values.as_ptr().add(top * left.stride),
+                        left.stride,
+                        rows,
+                        panel.as_ptr(),
+                        inner,
+                        &mut tile,
+                    );
+                }
+                out.store(&tile, [rows, columns], [top, first]);
+            }
+        }
+    }
+}
+
+/// As [`matmul`], its rows spread over the cores in pieces whose size doesn't depend on their
+/// number.
+pub fn matmul_spread<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, out: Out<E>) {
+    const PIECE: usize = 2 * ROWS;
+    let mut pieces = Vec::new();
+    let mut rest = out;
+    for first in (0..left.rows).step_by(PIECE) {
+        let rows = PIECE.min(left.rows - first);
+        let (here, after) = rest.split(rows);
+        pieces.push((left.part(first, rows), here));
+        rest = after;
+    }
+    pieces
+        .into_par_iter()
+        .for_each(|(left, out)| matmul(unit, left, right, out));
+}

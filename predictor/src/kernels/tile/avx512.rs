@@ -1,0 +1,48 @@
+//! f32 on AVX-512: eight rows by two vectors, sixteen sums in registers.
+
+use std::arch::x86_64::{
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use super::{Tile, COLUMNS};
+
+const HEIGHT: usize = 8;
+
+/// See [`super::Element::tile`].
+///
+/// # Safety
+/// As there; the machine has AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub unsafe fn tile(
+    a: *const f32,
+    stride: usize,
+    rows: usize,
+    panel: *const f32,
+    inner: usize,
+    out: &mut Tile,
+) {
+    for top in (0..rows).step_by(HEIGHT) {
+        let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
+        // SAFETY: top + HEIGHT ≤ ROWS and k < inner: inside what the caller vouches for.
+        unsafe {
+            let a = a.add(top * stride);
+            for k in 0..inner {
+                let b = panel.add(k * COLUMNS);
+                let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
+                for (y, sums) in sums.iter_mut().enumerate() {
+                    let a = _mm512_set1_ps(*a.add(y * stride + k));
+                    sums[0] = _mm512_fmadd_ps(a, left, sums[0]);
+                    sums[1] = _mm512_fmadd_ps(a, right, sums[1]);
+                }
+            }
+        }
+        for (y, sums) in sums.iter().enumerate() {
+            let row = &mut out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
+            // SAFETY: `row` has thirty-two values.
+            unsafe {
+                _mm512_storeu_ps(row.as_mut_ptr(), sums[0]);
+                _mm512_storeu_ps(row.as_mut_ptr().add(16), sums[1]);
+            }
+        }
+    }
+}

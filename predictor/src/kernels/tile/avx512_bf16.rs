@@ -1,0 +1,56 @@
+//! bf16 on AVX-512: eight rows by two vectors of sums, two products a lane and instruction.
+
+use std::arch::x86_64::{
+    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_storeu_ps,
+};
+
+use half::bf16;
+
+use super::{Tile, COLUMNS};
+
+const HEIGHT: usize = 8;
+
+/// See [`super::Element::tile`].
+///
+/// # Safety
+/// As there; the machine has AVX-512F and AVX-512 BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub unsafe fn tile(
+    a: *const bf16,
+    stride: usize,
+    rows: usize,
+    panel: *const bf16,
+    inner: usize,
+    out: &mut Tile,
+) {
+    // SAFETY: both are 512 bits without a meaning of their own.
+    let pairs = |v: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
+    for top in (0..rows).step_by(HEIGHT) {
+        let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
+        // SAFETY: top + HEIGHT ≤ ROWS and 2·pair + 1 < inner, which is even: inside what the
+        // caller vouches for. Pairs may lie at odd addresses, hence the unaligned reads.
+        unsafe {
+            let a = a.add(top * stride);
+            for pair in 0..inner / 2 {
+                let b = panel.add(pair * 2 * COLUMNS);
+                let left = pairs(_mm512_loadu_si512(b.cast()));
+                let right = pairs(_mm512_loadu_si512(b.add(COLUMNS).cast()));
+                for (y, sums) in sums.iter_mut().enumerate() {
+                    let two = a.add(y * stride + 2 * pair).cast::<i32>().read_unaligned();
+                    let two = pairs(_mm512_set1_epi32(two));
+                    sums[0] = _mm512_dpbf16_ps(sums[0], two, left);
+                    sums[1] = _mm512_dpbf16_ps(sums[1], two, right);
+                }
+            }
+        }
+        for (y, sums) in sums.iter().enumerate() {
+            let row = &mut out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
+            // SAFETY: `row` has thirty-two values.
+            unsafe {
+                _mm512_storeu_ps(row.as_mut_ptr(), sums[0]);
+                _mm512_storeu_ps(row.as_mut_ptr().add(16), sums[1]);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Plain loops: four rows by sixteen columns at a time, which compilers turn into whatever
+//! vectors the target has.
+
+use super::{Element, Tile, COLUMNS};
+
+const HEIGHT: usize = 4;
+const WIDTH: usize = 16;
+
+/// See [`Element::tile`].
+///
+/// # Safety
+/// As there.
+pub unsafe fn tile<E: Element>(
+    a: *const E,
+    stride: usize,
+    rows: usize,
+    panel: *const E,
+    inner: usize,
+    out: &mut Tile,
+) {
+    for top in (0..rows).step_by(HEIGHT) {
+        for left in (0..COLUMNS).step_by(WIDTH) {
+            let mut sums = [[0f32; WIDTH]; HEIGHT];
+            for group in 0..inner / E::GROUP {
+                for part in 0..E::GROUP {
+                    for (y, sums) in sums.iter_mut().enumerate() {
+                        // SAFETY: top + y < ROWS, the inner index is below `inner` and
+                        // left + x < COLUMNS: inside what the caller vouches for.
+                        unsafe {
+                            let a = (*a.add((top + y) * stride + group * E::GROUP + part)).widen();
+                            let row = panel.add((group * COLUMNS + left) * E::GROUP + part);
+                            for (x, sum) in sums.iter_mut().enumerate() {
+                                *sum += a * (*row.add(x * E::GROUP)).widen();
+                            }
+                        }
+                    }
+                }
+            }
+            for (y, sums) in sums.iter().enumerate() {
+                let at = (top + y) * COLUMNS + left;
+                out.0[at..at + WIDTH].copy_from_slice(sums);
+            }
+        }
+    }
+}
