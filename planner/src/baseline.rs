@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
-use crate::search::{ActionArrays, Iteration, Search, SearchMethod};
+use crate::search::{ActionArrays, Answer, Iteration, Proposal, Search, SearchMethod};
 use crate::space::{Constraints, SearchSpace};
 
 /// Never moves.
@@ -43,11 +43,11 @@ impl SearchMethod for RandomActions {
 }
 
 impl Search for Fixed {
-    fn propose(&mut self, _: &mut dyn Noise) -> Option<ActionSequences> {
+    fn propose(&mut self, _: &mut dyn Noise) -> Option<Proposal> {
         None
     }
 
-    fn update(&mut self, _: &ActionSequences, _: &[f32]) -> Iteration {
+    fn update(&mut self, _: &ActionSequences, _: &Answer) -> Iteration {
         nothing_learned()
     }
 
@@ -57,7 +57,7 @@ impl Search for Fixed {
 }
 
 impl Search for Random {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<ActionSequences> {
+    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
         let mut row = vec![0.0; self.space.dimensions.len()];
         noise.fill(&mut row);
         for (d, z) in self.space.dimensions.iter().zip(row) {
@@ -70,7 +70,7 @@ impl Search for Random {
         None
     }
 
-    fn update(&mut self, _: &ActionSequences, _: &[f32]) -> Iteration {
+    fn update(&mut self, _: &ActionSequences, _: &Answer) -> Iteration {
         nothing_learned()
     }
 
@@ -88,5 +88,6 @@ fn nothing_learned() -> Iteration {
         elite_actions: Vec::new(),
         best: Vec::new(),
         evaluations: 0,
+        cost: 0.0,
     }
 }

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
-use crate::search::{lowest, ActionArrays, Iteration, Search, SearchMethod};
+use crate::gaussian::{Gaussian, WarmStart};
+use crate::pose::Action;
+use crate::search::{
+    lowest, sequence, ActionArrays, Answer, Iteration, Proposal, Question, Search, SearchMethod,
+};
 use crate::space::{Component, Constraints, SearchSpace};
 
 /// How much of the old distribution an update keeps, each in `[0, 1)`.
@@ -39,6 +43,24 @@ pub struct CemConfig {
     pub mean_is_candidate: bool,
     /// How many of the last iteration's elites compete again. Not in the released code.
     pub keep_elites: usize,
+    /// Each iteration draws this share of the samples of the one before, but no fewer than
+    /// twice `topk`: 1 in the released code, 0.8 in iCEM.
+    #[serde(default = "one")]
+    pub population_decay: f64,
+    /// Exponent of the noise's power spectrum over the planned steps: 0 is white, as in the
+    /// released code; larger values give actions that go on in one direction for longer.
+    #[serde(default)]
+    pub noise_colour: f64,
+    /// How the previous plan is used. Not in the released code.
+    #[serde(default)]
+    pub warm_start: WarmStart,
+    /// Whether the best candidate met is decided on rather than the mean of the elites.
+    #[serde(default)]
+    pub execute_best: bool,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl CemConfig {
@@ -72,6 +94,26 @@ impl CemConfig {
             gripper_deadband: 0.25,
             mean_is_candidate: false,
             keep_elites: 0,
+            population_decay: 1.0,
+            noise_colour: 0.0,
+            warm_start: WarmStart::Cold,
+            execute_best: false,
+        }
+    }
+
+    /// iCEM (Pinneri et al., *Sample-efficient cross-entropy method for real-time planning*,
+    /// CoRL 2020): coloured noise, a shrinking population, elites that compete again, the mean
+    /// as a candidate of the last iterations, a warm start.
+    pub fn icem() -> Self {
+        CemConfig {
+            samples: 128,
+            iterations: 6,
+            keep_elites: 3,
+            population_decay: 0.8,
+            noise_colour: 2.0,
+            mean_is_candidate: true,
+            warm_start: WarmStart::Mean,
+            ..CemConfig::paper()
         }
     }
 
@@ -110,13 +152,39 @@ impl CemConfig {
                 "gripper_deadband is {value}; give a number in [0, 1]"
             ));
         }
+        if !(self.population_decay > 0.0 && self.population_decay <= 1.0) {
+            let value = self.population_decay;
+            return Err(format!(
+                "population_decay is {value}; give a number above 0 and at most 1"
+            ));
+        }
+        if !(0.0..=8.0).contains(&self.noise_colour) {
+            let value = self.noise_colour;
+            return Err(format!("noise_colour is {value}; give a number in [0, 8]"));
+        }
         self.space.validate()
+    }
+
+    /// Candidates of iteration `iteration`, from 0.
+    pub(crate) fn population(&self, iteration: usize) -> usize {
+        let decay = self.population_decay.powi(iteration as i32);
+        let least = (2 * self.topk).min(self.samples);
+        ((self.samples as f64 * decay).round() as usize).max(least)
+    }
+
+    /// Candidates of all iterations.
+    pub fn evaluations(&self) -> usize {
+        (0..self.iterations).map(|i| self.population(i)).sum()
     }
 }
 
 impl SearchMethod for CemConfig {
     fn begin(&self, constraints: &Constraints) -> Box<dyn Search> {
-        Box::new(Cem::new(self.clone(), constraints))
+        self.resume(constraints, &[])
+    }
+
+    fn resume(&self, constraints: &Constraints, ahead: &[Action]) -> Box<dyn Search> {
+        Box::new(Cem::new(self.clone(), constraints, ahead))
     }
 }
 
@@ -126,83 +194,39 @@ impl SearchMethod for CemConfig {
 #[derive(Debug, Clone)]
 pub struct Cem {
     config: CemConfig,
-    constraints: Constraints,
+    distribution: Gaussian,
     done: usize,
-    mean: ActionArrays,
-    std: ActionArrays,
     elites: Vec<ActionArrays>,
+    /// The best candidate met, with its energy.
+    best: Option<(f32, ActionArrays)>,
 }
 
 impl Cem {
-    /// A search that has not begun yet.
-    pub fn new(config: CemConfig, constraints: &Constraints) -> Self {
-        let mut mean = [0.0; 7];
-        let mut std = [0.0; 7];
-        for d in &config.space.dimensions {
-            std[d.component.index()] = d.std as f32;
-        }
-        for (m, fixed) in mean.iter_mut().zip(constraints.fixed) {
-            *m = fixed.unwrap_or(*m);
-        }
+    /// A search that has not begun yet; `ahead` is what the last plan would have done next.
+    pub fn new(config: CemConfig, constraints: &Constraints, ahead: &[Action]) -> Self {
+        let mut distribution = Gaussian::new(&config.space, constraints, config.horizon);
+        distribution.colour(config.noise_colour);
+        distribution.warm(config.warm_start, ahead);
         Cem {
-            mean: vec![mean; config.horizon],
-            std: vec![std; config.horizon],
+            distribution,
+            config,
             done: 0,
             elites: Vec::new(),
-            constraints: *constraints,
-            config,
+            best: None,
         }
-    }
-
-    /// One candidate action from one row of noise.
-    fn candidate(&self, step: usize, noise: &[f32]) -> [f32; 7] {
-        let mut action = [0.0; 7];
-        for (d, z) in self.config.space.dimensions.iter().zip(noise) {
-            let (i, bound) = (d.component.index(), d.bound_f32());
-            action[i] = (z * self.std[step][i] + self.mean[step][i]).clamp(-bound, bound);
-        }
-        self.constrain(step, action)
-    }
-
-    fn constrain(&self, step: usize, mut action: [f32; 7]) -> [f32; 7] {
-        for (a, fixed) in action.iter_mut().zip(self.constraints.fixed) {
-            *a = fixed.unwrap_or(*a);
-        }
-        if self
-            .constraints
-            .close_gripper_from
-            .is_some_and(|from| step >= from)
-        {
-            action[Component::Gripper.index()] = 1.0;
-        }
-        action
-    }
-
-    /// The mean, clipped and constrained like any candidate.
-    fn mean_candidate(&self, step: usize) -> [f32; 7] {
-        let nothing = vec![0.0; self.config.space.dimensions.len()];
-        self.candidate(step, &nothing)
     }
 }
 
 impl Search for Cem {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<ActionSequences> {
+    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
         if self.done == self.config.iterations {
             return None;
         }
-        let (samples, width) = (self.config.samples, self.config.space.dimensions.len());
-        let mut candidates = ActionSequences::zeros(samples, self.config.horizon);
-        let mut rows = vec![0.0; samples * width];
-        for step in 0..self.config.horizon {
-            noise.fill(&mut rows);
-            for (sample, row) in rows.chunks_exact(width).enumerate() {
-                let action = self.candidate(step, row);
-                candidates.action_mut(sample, step).copy_from_slice(&action);
-            }
-            if self.config.mean_is_candidate {
-                let mean = self.mean_candidate(step);
-                candidates.action_mut(0, step).copy_from_slice(&mean);
-            }
+        // 1. Sample action sequences from the distribution.
+        let samples = self.config.population(self.done);
+        let mut candidates = self.distribution.sample(samples, noise);
+        if self.config.mean_is_candidate {
+            self.distribution.write_mean(&mut candidates, 0);
         }
         let kept = self.elites.iter().take(self.config.keep_elites).rev();
         for (elite, sample) in kept.zip((0..samples).rev()) {
@@ -210,69 +234,55 @@ impl Search for Cem {
                 candidates.action_mut(sample, step).copy_from_slice(action);
             }
         }
-        Some(candidates)
+        Some(Proposal {
+            candidates,
+            question: Question::Energies,
+        })
     }
 
-    fn update(&mut self, candidates: &ActionSequences, energies: &[f32]) -> Iteration {
+    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration {
         self.done += 1;
+        // 2. The elites are the candidates of lowest energy.
+        let energies = &answer.energies;
         let elites = lowest(energies, self.config.topk);
-        for step in 0..self.config.horizon {
-            for i in 0..7 {
-                let values = elites
-                    .iter()
-                    .map(|&s| f64::from(candidates.action(s, step)[i]));
-                let (mean, std) = mean_and_std(values);
-                let momentum = if i == Component::Gripper.index() {
-                    self.config.momentum_gripper
-                } else {
-                    self.config.momentum
-                };
-                let blend = |new: f64, old: f32, keep: f64| {
-                    new as f32 * (1.0 - keep) as f32 + old * keep as f32
-                };
-                let (old_mean, old_std) = (self.mean[step][i], self.std[step][i]);
-                self.mean[step][i] = blend(mean, old_mean, momentum.mean);
-                // One elite has no spread to learn from: the search narrows as if it had none,
-                // where the released code turns into NaN.
-                self.std[step][i] = blend(std, old_std, momentum.std);
-            }
+        // 3. Refit the distribution to them.
+        let weights = vec![1.0; elites.len()];
+        let (momentum, gripper) = (self.config.momentum, self.config.momentum_gripper);
+        self.distribution
+            .refit(candidates, &elites, &weights, momentum, gripper);
+        self.elites = elites.iter().map(|&s| sequence(candidates, s)).collect();
+        let energy = energies[elites[0]];
+        if self.best.as_ref().is_none_or(|(best, _)| energy < *best) {
+            self.best = Some((energy, self.elites[0].clone()));
         }
-        let sequence = |s: usize| -> ActionArrays {
-            let step = |h| std::array::from_fn(|i| candidates.action(s, h)[i]);
-            (0..self.config.horizon).map(step).collect()
-        };
-        self.elites = elites.iter().map(|&s| sequence(s)).collect();
         Iteration {
-            mean: self.mean.clone(),
-            std: self.std.clone(),
+            mean: self.distribution.mean().clone(),
+            std: self.distribution.std().clone(),
             elite_energies: elites.iter().map(|&s| energies[s]).collect(),
             best: self.elites[0].clone(),
             elite_actions: self.elites.clone(),
             elites,
             evaluations: energies.len(),
+            cost: energies.len() as f64,
         }
     }
 
     fn result(&self) -> ActionArrays {
-        let deadband = self.config.gripper_deadband as f32;
-        let mut actions = self.mean.clone();
-        for action in &mut actions {
-            let gripper = &mut action[Component::Gripper.index()];
-            if gripper.abs() < deadband {
-                *gripper = 0.0;
-            }
-        }
+        let mut actions = match &self.best {
+            Some((_, best)) if self.config.execute_best => best.clone(),
+            _ => self.distribution.mean().clone(),
+        };
+        without_small_gripper_changes(&mut actions, self.config.gripper_deadband);
         actions
     }
 }
 
-/// Mean and unbiased standard deviation; 0 for a single value.
-fn mean_and_std(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    if count < 2.0 {
-        return (mean, 0.0);
+/// Gripper changes below `deadband` become 0.
+pub(crate) fn without_small_gripper_changes(actions: &mut ActionArrays, deadband: f64) {
+    for action in actions {
+        let gripper = &mut action[Component::Gripper.index()];
+        if gripper.abs() < deadband as f32 {
+            *gripper = 0.0;
+        }
     }
-    let squares: f64 = values.map(|v| (v - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0)).sqrt())
 }

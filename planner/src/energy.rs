@@ -34,6 +34,16 @@ impl ActionSequences {
         &self.values
     }
 
+    /// Copies of the sequences `chosen`, in that order.
+    pub fn select(&self, chosen: &[usize]) -> Self {
+        let mut selected = ActionSequences::zeros(chosen.len(), self.horizon);
+        let size = self.horizon * 7;
+        for (to, from) in selected.values.chunks_exact_mut(size.max(1)).zip(chosen) {
+            to.copy_from_slice(&self.values[from * size..(from + 1) * size]);
+        }
+        selected
+    }
+
     /// One action of one sequence, as its seven components.
     pub fn action(&self, sample: usize, step: usize) -> &[f32] {
         let at = (sample * self.horizon + step) * 7;
@@ -63,4 +73,35 @@ pub trait Energy {
     /// # Errors
     /// [`EnergyError`] when the model behind it fails.
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError>;
+
+    /// Cheap stand-ins for the energies, at about `share` of their cost: good enough to tell the
+    /// hopeless from the promising, in units of their own. The energies themselves where there
+    /// is no cheaper way.
+    ///
+    /// # Errors
+    /// As [`Energy::energies`].
+    fn previews(&self, sequences: &ActionSequences, share: f64) -> Result<Vec<f32>, EnergyError> {
+        let _ = share;
+        self.energies(sequences)
+    }
+
+    /// Energies and their derivatives by every component of every action.
+    ///
+    /// # Errors
+    /// As [`Energy::energies`], and where derivatives are not to be had.
+    fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
+        let _ = sequences;
+        Err(EnergyError(
+            "this energy has no gradients; choose a planner without refinement".into(),
+        ))
+    }
+}
+
+/// Energies with their derivatives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients {
+    /// One energy per sequence.
+    pub energies: Vec<f32>,
+    /// `[S, H, 7]`, as [`ActionSequences::values`].
+    pub values: Vec<f32>,
 }

@@ -1,24 +1,35 @@
 //! Poses, actions and the search for action sequences; no tensors, no I/O.
 //!
 //! [`pose`] and [`euler`] are the vocabulary, [`energy`] what a search minimises, [`search`]
-//! the shape every search has, [`cem`] the released one, [`mpc`] the loop that executes one
-//! action of each plan and plans again, [`schedule`] the sub-goals it works through.
+//! the shape every search has, [`cem`] the released one and iCEM, [`mppi`] another, [`halving`]
+//! and [`refine`] wrap any of them; [`mpc`] is the loop that executes one action of each plan
+//! and plans again, [`schedule`] the sub-goals it works through.
 
 pub mod baseline;
 pub mod cem;
 pub mod energy;
 pub mod euler;
+pub mod gaussian;
+pub mod halving;
 pub mod mpc;
+pub mod mppi;
 pub mod noise;
 pub mod pose;
+pub mod refine;
 pub mod schedule;
 pub mod search;
 pub mod space;
 
 pub use cem::{CemConfig, Momentum};
-pub use energy::{ActionSequences, Energy, EnergyError};
+pub use energy::{ActionSequences, Energy, EnergyError, Gradients};
+pub use gaussian::WarmStart;
+pub use halving::Halved;
+pub use mppi::MppiConfig;
 pub use noise::{Noise, SeededNoise};
 pub use pose::{Action, Pose};
+pub use refine::Refined;
 pub use schedule::{GripperRule, SubGoal};
-pub use search::{solve, Iteration, Plan, PlanError, Search, SearchMethod};
+pub use search::{
+    solve, Answer, Iteration, Plan, PlanError, Proposal, Question, Search, SearchMethod,
+};
 pub use space::{Component, Constraints, Dimension, SearchSpace};

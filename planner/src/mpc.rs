@@ -150,6 +150,13 @@ pub type Pursued<P, M> = Result<
     MpcError<<P as Plant>::Error, <M as Imagination<<P as Plant>::Observation>>::Error>,
 >;
 
+/// A plan without its executed first action; its last action, which leads on in the same
+/// direction, fills the place at the end.
+fn shifted(actions: &[crate::Action]) -> Vec<crate::Action> {
+    let rest = actions.iter().skip(1).chain(actions.last());
+    rest.copied().collect()
+}
+
 /// Pursues the sub-goals one after the other. Decision number `n` draws its noise from
 /// `(seed, n)`.
 ///
@@ -174,6 +181,8 @@ where
     let mut pursued = 0;
     'goals: for (goal, subgoal) in goals.iter().enumerate() {
         pursued = goal;
+        // What the last plan would have done next; nothing at a new goal.
+        let mut ahead: Vec<crate::Action> = Vec::new();
         for goal_step in 0..subgoal.steps {
             if watch.deciding(goal, goal_step).is_break() {
                 interrupted = true;
@@ -195,7 +204,7 @@ where
                 None => {
                     let energy = model.energy(&context, &pose, goal);
                     let mut noise = SeededNoise::new(seed, u64::from(steps));
-                    let mut search = method.begin(&constraints);
+                    let mut search = method.resume(&constraints, &ahead);
                     solve(search.as_mut(), energy.as_ref(), &mut noise)?
                 }
             };
@@ -216,6 +225,7 @@ where
                 execute_seconds: planned.elapsed().as_secs_f64(),
             });
             steps += 1;
+            ahead = shifted(&plan.actions);
             if flow.is_break() {
                 interrupted = true;
                 break 'goals;

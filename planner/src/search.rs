@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::energy::{ActionSequences, Energy, EnergyError};
+use crate::energy::{ActionSequences, Energy, EnergyError, Gradients};
 use crate::noise::Noise;
 use crate::pose::Action;
 use crate::space::Constraints;
@@ -10,13 +10,53 @@ use crate::space::Constraints;
 /// A sequence of actions as arrays of their seven components.
 pub type ActionArrays = Vec<[f32; 7]>;
 
+/// Candidates, and what the search wants to know about them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// The candidates.
+    pub candidates: ActionSequences,
+    /// What it wants to know.
+    pub question: Question,
+}
+
+/// What a search asks about its candidates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Question {
+    /// Their energies.
+    Energies,
+    /// Stand-ins at about this share of an energy's cost; see [`Energy::previews`].
+    Previews(f64),
+    /// Energies and derivatives.
+    Gradients,
+}
+
+impl Question {
+    /// What one answer costs, in energies. A gradient goes forwards and twice as far backwards.
+    pub fn cost(self) -> f64 {
+        match self {
+            Question::Energies => 1.0,
+            Question::Previews(share) => share,
+            Question::Gradients => 3.0,
+        }
+    }
+}
+
+/// The answer to a [`Proposal`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// One value a candidate: energies, or previews where those were asked for.
+    pub energies: Vec<f32>,
+    /// Derivatives `[S, H, 7]` where those were asked for, empty otherwise.
+    pub gradients: Vec<f32>,
+}
+
 /// A search in progress for one decision.
 pub trait Search {
     /// The next candidates, or `None` when the search has finished.
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<ActionSequences>;
+    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal>;
 
-    /// Learns the energies of the candidates proposed last.
-    fn update(&mut self, candidates: &ActionSequences, energies: &[f32]) -> Iteration;
+    /// Learns the answer to the last proposal.
+    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration;
 
     /// The action sequence the search has settled on, `[horizon]`.
     fn result(&self) -> ActionArrays;
@@ -26,6 +66,12 @@ pub trait Search {
 pub trait SearchMethod: Send + Sync {
     /// A search for one decision under these constraints.
     fn begin(&self, constraints: &Constraints) -> Box<dyn Search>;
+
+    /// As [`SearchMethod::begin`], from what the plan before this one would have done next:
+    /// its actions without the executed one. Methods that don't start warm ignore it.
+    fn resume(&self, constraints: &Constraints, _ahead: &[Action]) -> Box<dyn Search> {
+        self.begin(constraints)
+    }
 }
 
 /// What one iteration of a search learned.
@@ -43,8 +89,10 @@ pub struct Iteration {
     pub elite_actions: Vec<ActionArrays>,
     /// The best candidate of this iteration, `[horizon, 7]`.
     pub best: ActionArrays,
-    /// Energies computed so far in this decision.
+    /// Candidates judged so far in this decision.
     pub evaluations: usize,
+    /// What that cost, in energies: previews count less, gradients more.
+    pub cost: f64,
 }
 
 /// One decision.
@@ -54,8 +102,10 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What every iteration learned.
     pub iterations: Vec<Iteration>,
-    /// Energies computed in all.
+    /// Candidates judged in all.
     pub evaluations: usize,
+    /// What that cost, in energies: previews count less, gradients more.
+    pub cost: f64,
 }
 
 impl Plan {
@@ -110,19 +160,24 @@ pub fn solve(
     noise: &mut dyn Noise,
 ) -> Result<Plan, PlanError> {
     let mut iterations = Vec::new();
-    let mut evaluations = 0;
-    while let Some(candidates) = search.propose(noise) {
-        let energies = energy.energies(&candidates)?;
-        let (expected, got) = (candidates.samples(), energies.len());
+    let (mut evaluations, mut cost) = (0, 0.0);
+    while let Some(Proposal {
+        candidates,
+        question,
+    }) = search.propose(noise)
+    {
+        let answer = ask(energy, &candidates, question)?;
+        let (expected, got) = (candidates.samples(), answer.energies.len());
         if expected != got {
             return Err(PlanError::Count { expected, got });
         }
-        if !energies.iter().any(|e| e.is_finite()) {
+        if !answer.energies.iter().any(|e| e.is_finite()) {
             return Err(PlanError::NotFinite(expected));
         }
         evaluations += expected;
-        let mut iteration = search.update(&candidates, &energies);
-        iteration.evaluations = evaluations;
+        cost += expected as f64 * question.cost();
+        let mut iteration = search.update(&candidates, &answer);
+        (iteration.evaluations, iteration.cost) = (evaluations, cost);
         iterations.push(iteration);
     }
     let actions = search
@@ -133,7 +188,39 @@ pub fn solve(
         actions: actions.collect(),
         iterations,
         evaluations,
+        cost,
     })
+}
+
+fn ask(
+    energy: &dyn Energy,
+    candidates: &ActionSequences,
+    question: Question,
+) -> Result<Answer, EnergyError> {
+    let gradients = Vec::new();
+    match question {
+        Question::Energies => Ok(Answer {
+            energies: energy.energies(candidates)?,
+            gradients,
+        }),
+        Question::Previews(share) => Ok(Answer {
+            energies: energy.previews(candidates, share)?,
+            gradients,
+        }),
+        Question::Gradients => {
+            let Gradients { energies, values } = energy.gradients(candidates)?;
+            Ok(Answer {
+                energies,
+                gradients: values,
+            })
+        }
+    }
+}
+
+/// Sequence number `sample` of the candidates.
+pub fn sequence(candidates: &ActionSequences, sample: usize) -> ActionArrays {
+    let step = |h| std::array::from_fn(|i| candidates.action(sample, h)[i]);
+    (0..candidates.horizon()).map(step).collect()
 }
 
 /// Indices of the `count` lowest energies, ascending; NaN counts as worse than anything, ties

@@ -1,0 +1,59 @@
+//! Where rollouts spend their time: nanoseconds of all threads together, by kind of work. A few
+//! clock readings a block, so always on; read by `foresight bench plan`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Kinds of work in a transformer block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Layer normalisation.
+    Norm,
+    /// Products with weights, and what is fused into them (bias, GELU, residual).
+    Products,
+    /// RoPE, keys and values into memory, attention.
+    Attention,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 3] = [Part::Norm, Part::Products, Part::Attention];
+}
+
+static NANOSECONDS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Seconds of all threads by [`Part::ALL`] since the last call.
+pub fn take() -> [f64; 3] {
+    Part::ALL.map(|part| NANOSECONDS[part as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
+}
+
+/// A stopwatch that splits its time among parts.
+#[derive(Debug)]
+pub(super) struct Laps {
+    last: Instant,
+    spent: [u64; 3],
+}
+
+impl Laps {
+    pub(super) fn start() -> Self {
+        Laps {
+            last: Instant::now(),
+            spent: [0; 3],
+        }
+    }
+
+    /// What went by since the last mark was `part`.
+    pub(super) fn mark(&mut self, part: Part) {
+        let now = Instant::now();
+        self.spent[part as usize] += (now - self.last).as_nanos() as u64;
+        self.last = now;
+    }
+}
+
+impl Drop for Laps {
+    fn drop(&mut self) {
+        for (total, spent) in NANOSECONDS.iter().zip(self.spent) {
+            total.fetch_add(spent, Ordering::Relaxed);
+        }
+    }
+}
