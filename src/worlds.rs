@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use foresight_scenarios::planner::Preset;
+use foresight_predictor::Precision;
+use foresight_scenarios::planner::{PrecisionName, Preset};
 use foresight_scenarios::{LoadedScenario, RunError, ScenarioError, WorldSource};
 
 /// Overrides of a scenario file.
@@ -30,6 +31,27 @@ pub struct Overrides {
     /// Iterations per decision instead of the scenario's.
     #[arg(long)]
     iterations: Option<usize>,
+    /// Numbers that the networks' products are taken in instead of the scenario's.
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionOption>,
+}
+
+/// Numbers that products are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionOption {
+    /// 32 bits.
+    F32,
+    /// Operands rounded to bf16, sums in 32 bits; f32 on machines that are no faster in it.
+    Bf16,
+}
+
+impl From<PrecisionOption> for Precision {
+    fn from(option: PrecisionOption) -> Precision {
+        match option {
+            PrecisionOption::F32 => Precision::F32,
+            PrecisionOption::Bf16 => Precision::Bf16,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +71,10 @@ enum PresetName {
     Paper,
     /// 400 samples, 10 iterations, two steps ahead.
     Notebook,
+    /// 64 samples, 4 iterations, elites that compete again, one step ahead.
+    Fast,
+    /// iCEM: coloured noise, shrinking population, warm start.
+    Icem,
     /// Baseline: never moves.
     StandStill,
     /// Baseline: random actions.
@@ -67,6 +93,8 @@ impl Overrides {
             planner.preset = match name {
                 PresetName::Paper => Preset::Paper,
                 PresetName::Notebook => Preset::Notebook,
+                PresetName::Fast => Preset::Fast,
+                PresetName::Icem => Preset::Icem,
                 PresetName::StandStill => Preset::StandStill,
                 PresetName::Random => Preset::Random,
             };
@@ -79,12 +107,20 @@ impl Overrides {
         {
             planner.topk = self.samples;
         }
-        planner.cem().validate().map_err(RunError::Input)?;
+        planner.validate().map_err(RunError::Input)?;
+        if let Some(precision) = self.precision {
+            planner.precision = Some(match precision {
+                PrecisionOption::F32 => PrecisionName::F32,
+                PrecisionOption::Bf16 => PrecisionName::Bf16,
+            });
+        }
+        let precision = planner.precision();
         let source = match self.world {
             WorldName::Oracle => WorldSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
                 let own = || loaded.path(&loaded.scenario.model.dir);
-                let source = WorldSource::model(&self.model.clone().unwrap_or_else(own))?;
+                let dir = self.model.clone().unwrap_or_else(own);
+                let source = WorldSource::model_with(&dir, precision)?;
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,
                     (WorldName::Dynamics, None) => source.with_true_dynamics(),

@@ -79,6 +79,7 @@ impl Search for Sift {
             mean: self.inner.result(),
             std: Vec::new(),
             elite_energies: Vec::new(),
+            elite_actions: Vec::new(),
             best: sequence(candidates, best[0]),
             elites: Vec::new(),
             evaluations: 0,

@@ -115,6 +115,7 @@ impl Search for Mppi {
             std: self.distribution.std().clone(),
             elite_energies: elites.iter().map(|&s| energies[s]).collect(),
             best: sequence(candidates, elites[0]),
+            elite_actions: elites.iter().map(|&s| sequence(candidates, s)).collect(),
             elites,
             evaluations: energies.len(),
             cost: energies.len() as f64,

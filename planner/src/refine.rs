@@ -79,7 +79,8 @@ impl Descent {
         let mut next = at.clone();
         let closes = self.constraints.close_gripper_from;
         for sample in 0..at.samples() {
-            let gradient = |step: usize, i: usize| gradients[(sample * at.horizon() + step) * 7 + i];
+            let gradient =
+                |step: usize, i: usize| gradients[(sample * at.horizon() + step) * 7 + i];
             let free: Vec<(usize, usize, f32)> = (0..at.horizon())
                 .flat_map(|step| self.space.dimensions.iter().map(move |d| (step, d)))
                 .filter(|(step, d)| {
@@ -130,13 +131,16 @@ impl Search for Descent {
     fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration {
         if self.at.is_none() {
             let iteration = self.inner.update(candidates, answer);
-            let elites = iteration.elites.iter();
-            self.elites = elites.map(|&s| sequence(candidates, s)).collect();
+            self.elites = iteration.elite_actions.clone();
             return iteration;
         }
         let order = lowest(&answer.energies, candidates.samples());
         let (energy, best) = (answer.energies[order[0]], sequence(candidates, order[0]));
-        if self.best.as_ref().is_none_or(|(lowest, _)| energy < *lowest) {
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|(lowest, _)| energy < *lowest)
+        {
             self.best = Some((energy, best.clone()));
         }
         if self.taken < self.steps {
@@ -147,6 +151,7 @@ impl Search for Descent {
         Iteration {
             mean: self.result(),
             std: vec![[0.0; 7]; candidates.horizon()],
+            elite_actions: order.iter().map(|&s| sequence(candidates, s)).collect(),
             elite_energies: order.iter().map(|&s| answer.energies[s]).collect(),
             elites: order,
             best,

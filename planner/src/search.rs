@@ -74,6 +74,16 @@ pub trait SearchMethod: Send + Sync {
     }
 }
 
+impl SearchMethod for Box<dyn SearchMethod> {
+    fn begin(&self, constraints: &Constraints) -> Box<dyn Search> {
+        (**self).begin(constraints)
+    }
+
+    fn resume(&self, constraints: &Constraints, ahead: &[Action]) -> Box<dyn Search> {
+        (**self).resume(constraints, ahead)
+    }
+}
+
 /// What one iteration of a search learned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Iteration {
@@ -122,6 +132,7 @@ impl Plan {
             actions: vec![Action::from_array(components)],
             iterations: Vec::new(),
             evaluations: 0,
+            cost: 0.0,
         }
     }
 

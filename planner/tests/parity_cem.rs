@@ -66,9 +66,7 @@ fn config(fixture: &Fixture) -> CemConfig {
             std: fixture.arg("momentum_std_gripper", 0.15),
         },
         space: SearchSpace::translation_and_gripper(fixture.arg("maxnorm", 0.05)),
-        gripper_deadband: 0.25,
-        mean_is_candidate: false,
-        keep_elites: 0,
+        ..CemConfig::notebook()
     }
 }
 

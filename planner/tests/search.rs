@@ -2,8 +2,9 @@
 
 use foresight_planner::baseline::{RandomActions, StandStill};
 use foresight_planner::{
-    solve, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError, PlanError,
-    SearchMethod, SearchSpace, SeededNoise,
+    solve, Action, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError,
+    Gradients, Halved, MppiConfig, Plan, PlanError, Refined, SearchMethod, SearchSpace,
+    SeededNoise, WarmStart,
 };
 
 /// Squared distance of the summed actions to a wanted change.
@@ -185,4 +186,149 @@ fn baselines_compute_no_energies() {
         assert_eq!(plan.actions[0].translation_m != [0.0; 3], moves);
         assert_eq!(plan.actions[0].gripper, 0.0);
     }
+}
+
+/// The quadratic with its derivatives, and previews that are right up to a constant factor.
+struct Smooth(Quadratic);
+
+impl Energy for Smooth {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        self.0.energies(sequences)
+    }
+
+    fn previews(&self, sequences: &ActionSequences, _: f64) -> Result<Vec<f32>, EnergyError> {
+        let energies = self.0.energies(sequences)?;
+        Ok(energies.into_iter().map(|e| 10.0 * e).collect())
+    }
+
+    fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
+        let mut values = Vec::new();
+        for s in 0..sequences.samples() {
+            for _ in 0..sequences.horizon() {
+                for i in 0..7 {
+                    let total: f32 = (0..sequences.horizon())
+                        .map(|h| sequences.action(s, h)[i])
+                        .sum();
+                    values.push(2.0 * (total - self.0 .0[i]));
+                }
+            }
+        }
+        Ok(Gradients {
+            energies: self.energies(sequences)?,
+            values,
+        })
+    }
+}
+
+const WANTED: [f32; 7] = [0.05, -0.03, 0.02, 0.0, 0.0, 0.0, 0.6];
+
+fn decide(method: &dyn SearchMethod, constraints: &Constraints) -> Plan {
+    let mut search = method.begin(constraints);
+    let energy = Smooth(Quadratic(WANTED));
+    solve(search.as_mut(), &energy, &mut SeededNoise::new(3, 0)).expect("a plan")
+}
+
+#[test]
+fn every_method_finds_the_minimum_with_far_fewer_evaluations() {
+    let halved = Halved {
+        method: CemConfig::fast(),
+        preview_share: 0.25,
+        kept_share: 0.25,
+    };
+    let refined = Refined {
+        method: CemConfig::fast(),
+        space: CemConfig::fast().space,
+        starts: 3,
+        steps: 6,
+        step_share: 0.1,
+    };
+    let mppi = MppiConfig::default();
+    let (fast, icem) = (CemConfig::fast(), CemConfig::icem());
+    let methods: [(&str, &dyn SearchMethod); 5] = [
+        ("fast", &fast),
+        ("icem", &icem),
+        ("mppi", &mppi),
+        ("halved", &halved),
+        ("refined", &refined),
+    ];
+    for (name, method) in methods {
+        let plan = decide(method, &Constraints::default());
+        for (i, (a, w)) in plan.actions[0].to_array().iter().zip(WANTED).enumerate() {
+            let close = if i == 6 { 0.1 } else { 0.012 };
+            assert!(
+                (a - f64::from(w)).abs() < close,
+                "{name}: {:?}",
+                plan.actions[0]
+            );
+        }
+        assert!(plan.cost < 800.0, "{name}: {}", plan.cost);
+        assert_eq!(plan, decide(method, &Constraints::default()), "{name}");
+        let held = decide(method, &Constraints::with_gripper(-1.0));
+        assert_eq!(held.actions[0].gripper, -1.0, "{name}");
+    }
+}
+
+#[test]
+fn previews_cost_less_and_gradients_more() {
+    let halved = Halved {
+        method: CemConfig::fast(),
+        preview_share: 0.25,
+        kept_share: 0.25,
+    };
+    let plan = decide(&halved, &Constraints::default());
+    let fast = decide(&CemConfig::fast(), &Constraints::default());
+    assert!(plan.cost < 0.6 * fast.cost, "{} {}", plan.cost, fast.cost);
+    let refined = Refined {
+        method: CemConfig::fast(),
+        space: CemConfig::fast().space,
+        starts: 2,
+        steps: 5,
+        step_share: 0.1,
+    };
+    let plan = decide(&refined, &Constraints::default());
+    // Five gradients of two sequences, and their last energies.
+    assert_eq!(plan.cost, fast.cost + 5.0 * 2.0 * 3.0 + 2.0);
+    let reached = |plan: &Plan| {
+        let mut actions = ActionSequences::zeros(1, 1);
+        let action = plan.actions[0].to_array().map(|v| v as f32);
+        actions.action_mut(0, 0).copy_from_slice(&action);
+        Quadratic(WANTED).energies(&actions).expect("an energy")[0]
+    };
+    assert!(reached(&plan) <= reached(&fast));
+}
+
+#[test]
+fn a_warm_start_begins_where_the_last_plan_led() {
+    let config = CemConfig {
+        iterations: 1,
+        mean_is_candidate: true,
+        warm_start: WarmStart::Narrow(0.01),
+        ..CemConfig::fast()
+    };
+    let ahead = [Action::from_array(WANTED.map(f64::from))];
+    let energy = Smooth(Quadratic(WANTED));
+    let decide = |ahead: &[Action]| {
+        let mut search = config.resume(&Constraints::with_gripper(0.6), ahead);
+        solve(search.as_mut(), &energy, &mut SeededNoise::new(3, 0)).expect("a plan")
+    };
+    let (warm, cold) = (decide(&ahead).energy(), decide(&[]).energy());
+    assert!(warm < Some(1e-6) && cold > Some(1e-6), "{warm:?} {cold:?}");
+}
+
+#[test]
+fn energies_without_gradients_say_so() {
+    let refined = Refined {
+        method: CemConfig::fast(),
+        space: CemConfig::fast().space,
+        starts: 1,
+        steps: 1,
+        step_share: 0.1,
+    };
+    let mut search = refined.begin(&Constraints::default());
+    let energy = Quadratic(WANTED);
+    let error = solve(search.as_mut(), &energy, &mut SeededNoise::new(0, 0));
+    assert!(error
+        .expect_err("no gradients")
+        .to_string()
+        .contains("gradients"));
 }

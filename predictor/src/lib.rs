@@ -11,6 +11,7 @@ pub mod config;
 pub mod cpu_encoder;
 pub mod encoder;
 pub mod error;
+pub mod gradient;
 pub mod kernels;
 pub mod layout;
 pub mod mask_predictor;

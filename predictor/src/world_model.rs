@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose};
 use image::RgbImage;
 
+use crate::ac_predictor::AcPredictor;
 use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::cpu_encoder::PackedEncoder;
 use crate::error::PredictorError;
+use crate::gradient;
 use crate::kernels::elementwise::mean_abs_difference;
 use crate::kernels::{Precision, Unit};
 use crate::layout;
@@ -38,6 +42,8 @@ pub struct WorldModel {
     config: ModelConfig,
     encoder: PackedEncoder,
     predictor: PackedPredictor,
+    /// The predictor on candle, for gradients.
+    reference: AcPredictor,
 }
 
 impl WorldModel {
@@ -89,9 +95,15 @@ impl WorldModel {
         let predictor_config = config.predictor.clone().ok_or_else(|| {
             PredictorError::Model("the configuration describes no predictor".into())
         })?;
+        let f32_tensors = predictor
+            .iter()
+            .map(|(name, tensor)| Ok((name.clone(), tensor.to_dtype(DType::F32)?)))
+            .collect::<Result<_, candle_core::Error>>()?;
+        let reference = VarBuilder::from_tensors(f32_tensors, DType::F32, &Device::Cpu);
         let encoder = Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?;
         let predictor = Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
         Ok(WorldModel {
+            reference: AcPredictor::new(&predictor_config, reference)?,
             encoder: PackedEncoder::new(&config.encoder, &encoder, precision),
             predictor: PackedPredictor::new(&predictor_config, &predictor, precision),
             config,
@@ -200,25 +212,45 @@ impl LatentEnergy<'_> {
     }
 }
 
-impl Energy for LatentEnergy<'_> {
-    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+impl LatentEnergy<'_> {
+    /// Where rollouts start.
+    fn start(&self) -> Result<Start<'_>, EnergyError> {
         let needs = self.model.predictor.config().use_extrinsics;
         if needs != self.extrinsics.is_some() {
             let what = if needs { "needs" } else { "takes no" };
             let message = format!("this predictor {what} camera extrinsics");
             return Err(EnergyError(Box::new(PredictorError::Model(message))));
         }
-        let start = Start {
+        Ok(Start {
             latent: &self.context.values,
             pose: self.pose,
             extrinsics: self.extrinsics,
-        };
+        })
+    }
+
+    /// Energies after rolling through the first `depth` blocks.
+    fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
         let predictor = &self.model.predictor;
-        let depth = predictor.config().depth;
-        Ok(
-            predictor.roll(&start, sequences, depth, self.budget, |latent| {
-                mean_abs_difference(latent, &self.goal.values)
-            }),
-        )
+        let distance = |latent: &[f32]| mean_abs_difference(latent, &self.goal.values);
+        Ok(predictor.roll(&self.start()?, sequences, depth, self.budget, distance))
+    }
+}
+
+impl Energy for LatentEnergy<'_> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        self.rolled(sequences, self.model.predictor.config().depth)
+    }
+
+    /// The energies of a predictor cut off after this share of its blocks.
+    fn previews(&self, sequences: &ActionSequences, share: f64) -> Result<Vec<f32>, EnergyError> {
+        let depth = self.model.predictor.config().depth;
+        let part = (depth as f64 * share).round() as usize;
+        self.rolled(sequences, part.clamp(1, depth.max(1)))
+    }
+
+    fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
+        let reference = &self.model.reference;
+        gradient::gradients(reference, &self.start()?, sequences, &self.goal.values)
+            .map_err(|e| EnergyError(Box::new(e)))
     }
 }

@@ -193,6 +193,7 @@ fn predictors_agree_with_candle() {
             use_extrinsics,
             mlp_ratio: 4.0,
             rope: RopeVariant::Tiled,
+            euler_around_rad: None,
         };
         let parameters = drawn(layout::predictor(&config), Part::AcPredictor, case as u64);
         let reference =

@@ -130,7 +130,7 @@ fn planner(scenario: &Scenario, faults: &mut Vec<Fault>) {
         faults.push(Fault::new("planner.dimensions", what, ""));
     }
     // Its message begins with the key; faults found above are not told twice.
-    if let (true, Err(what)) = (faults.is_empty(), cem.validate()) {
+    if let (true, Err(what)) = (faults.is_empty(), options.validate()) {
         let key = what.split([' ', ':']).next().unwrap_or_default();
         faults.push(Fault::new(format!("planner.{key}"), what.clone(), ""));
     }

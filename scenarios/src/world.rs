@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use foresight_planner::mpc::Imagination;
 use foresight_planner::{Action, Energy, Pose};
 use foresight_predictor::policy::Policy;
-use foresight_predictor::{Budget, Latent, PredictorError, WorldModel};
+use foresight_predictor::{Budget, Latent, Precision, PredictorError, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
@@ -92,12 +92,20 @@ pub enum Seen {
 }
 
 impl WorldSource {
-    /// Loads a model folder.
+    /// Loads a model folder to compute in f32.
     ///
     /// # Errors
     /// [`RunError::Model`] when it can't be used.
     pub fn model(dir: &Path) -> Result<Self, RunError> {
-        let model = WorldModel::load(dir).map_err(|source| RunError::Model {
+        WorldSource::model_with(dir, Precision::F32)
+    }
+
+    /// Loads a model folder to compute in `precision`.
+    ///
+    /// # Errors
+    /// As [`WorldSource::model`].
+    pub fn model_with(dir: &Path, precision: Precision) -> Result<Self, RunError> {
+        let model = WorldModel::load_with(dir, precision).map_err(|source| RunError::Model {
             dir: dir.to_owned(),
             source: Box::new(source),
         })?;
@@ -139,7 +147,9 @@ impl WorldSource {
     pub fn describe(&self) -> String {
         match self {
             WorldSource::Model { model, dir } => {
-                format!("model {} ({})", model.config().name, dir.display())
+                let (unit, precision) = model.unit();
+                let name = &model.config().name;
+                format!("model {name} ({}), {precision} on {unit}", dir.display())
             }
             WorldSource::Dynamics { model, dir } => format!(
                 "true dynamics, encoder of {} ({})",

@@ -1,0 +1,72 @@
+//! Gradients through candle's predictor against finite differences of the rollouts.
+
+use foresight_planner::{ActionSequences, Energy, Pose};
+use foresight_predictor::checkpoint::{preset, Part};
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::train::init::initialise;
+use foresight_predictor::{layout, Budget, Latent, WorldModel};
+
+#[test]
+fn gradients_are_slopes_of_the_energies() {
+    let config = preset("tiny").unwrap();
+    let tensors = |entries, part| {
+        let mut parameters = Parameters::zeros(entries);
+        initialise(&mut parameters, part, 3);
+        // Louder than at initialisation, so that actions matter.
+        parameters.values_mut().iter_mut().for_each(|v| *v *= 2.0);
+        parameters.to_tensors().unwrap()
+    };
+    let encoder = tensors(layout::encoder(&config.encoder), Part::Encoder);
+    let predictor_layout = layout::predictor(config.predictor.as_ref().unwrap());
+    let predictor = tensors(predictor_layout, Part::AcPredictor);
+    let model = WorldModel::from_tensors(config, &encoder, &predictor).unwrap();
+    let [tokens, width] = model.latent_shape();
+    let latent = |phase: f32| Latent {
+        values: (0..tokens * width)
+            .map(|i| 1.4 * (i as f32 * 0.7 + phase).sin())
+            .collect(),
+        tokens,
+    };
+    let (context, goal) = (latent(0.0), latent(2.0));
+    let pose = Pose::from_array([0.4, 0.1, 0.2, 3.1, 0.0, 0.3, 0.5]);
+    let energy = model.energy(&context, &pose, &goal, Budget::default());
+    for horizon in [1, 2] {
+        let mut sequences = ActionSequences::zeros(3, horizon);
+        for sample in 0..3 {
+            for step in 0..horizon {
+                for i in [0, 1, 2, 6] {
+                    sequences.action_mut(sample, step)[i] =
+                        ((sample * 5 + step * 3 + i) as f32).sin() * 0.1;
+                }
+            }
+        }
+        let energies = energy.energies(&sequences).unwrap();
+        let gradients = energy.gradients(&sequences).unwrap();
+        for (a, b) in energies.iter().zip(&gradients.energies) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+        let largest = gradients.values.iter().fold(0f32, |m, v| m.max(v.abs()));
+        assert!(
+            largest > 1e-3,
+            "the energy hardly depends on the actions: {largest}"
+        );
+        for sample in 0..3 {
+            for step in 0..horizon {
+                for i in [0, 1, 2, 6] {
+                    let slope = |delta: f32| {
+                        let mut moved = sequences.clone();
+                        moved.action_mut(sample, step)[i] += delta;
+                        energy.energies(&moved).unwrap()[sample]
+                    };
+                    let delta = 4e-3;
+                    let numeric = (slope(delta) - slope(-delta)) / (2.0 * delta);
+                    let got = gradients.values[(sample * horizon + step) * 7 + i];
+                    assert!(
+                        (numeric - got).abs() < 0.05 * largest,
+                        "horizon {horizon}, sample {sample}, step {step}, component {i}: {got}, not {numeric}"
+                    );
+                }
+            }
+        }
+    }
+}
