@@ -93,15 +93,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
-    let mut parameters = Parameters::zeros(layout_with_heads(&encoder));
+    let mut parameters = Parameters::zeros(layout_with_heads(&encoder, &Objectives::default()));
     initialise(&mut parameters, Part::Encoder, 1);
-    let mut trainer = EncoderTrainer::new(encoder, parameters, Objectives::default());
+    let mut trainer = EncoderTrainer::new(encoder, parameters, Objectives::default())?;
     let batch = EncoderBatch {
         frames: (0..128 * 64 * 64 * 3)
             .map(|i| (i * 7919 % 251) as u8)
             .collect(),
         states: vec![[0.1; 7]; 128],
+        actions: Vec::new(),
         objects: Vec::new(),
+        seed: 1,
     };
     for round in 0..3 {
         let clock = Instant::now();

@@ -64,7 +64,7 @@ pub enum World<'a> {
         /// The latents of the goal images.
         goals: Vec<Latent>,
         /// The copies.
-        rehearsal: Rehearsal,
+        rehearsal: Box<Rehearsal>,
     },
     /// By nobody: a policy acts at once.
     Policy {
@@ -188,7 +188,7 @@ impl WorldSource {
             WorldSource::Dynamics { model, dir } => Ok(World::Dynamics {
                 goals: encode(model, dir, images)?,
                 model,
-                rehearsal: Rehearsal::new(instance),
+                rehearsal: Box::new(Rehearsal::new(instance)),
             }),
             WorldSource::Oracle => {
                 let states = instance.goal_states.iter().map(|state| {
