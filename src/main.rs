@@ -3,6 +3,7 @@
 //! Exit codes: 0 when what was asked for was done (for `run`: the task was achieved), 1 when a
 //! task was not achieved, 2 for bad input (arguments, files), 3 when a robot or a model failed.
 
+mod bench;
 mod clone;
 mod dataset;
 mod eval;
@@ -60,6 +61,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Check scenario files, or print their JSON schema.
     Scenario(scenario::ScenarioArgs),
+    /// Measure planning: speed, quality for cost, bf16 against f32.
+    Bench(bench::BenchArgs),
     /// Serve the simulator on franka-node's and franka-cam's zenoh keys.
     Sim(sim::SimArgs),
 }
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Dataset(args) => dataset::run(args),
         Command::Model(args) => model::run(args),
         Command::Scenario(args) => scenario::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Sim(args) => sim::run(args),
     };
     exit::with(done.map(|()| true))

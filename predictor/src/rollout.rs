@@ -92,6 +92,24 @@ impl PackedPredictor {
         &self.config
     }
 
+    /// Floating-point operations of one sequence over `horizon` steps: products with weights
+    /// and attention, keys and values of earlier steps remembered. A multiply-add counts as two.
+    pub fn flops(&self, horizon: usize) -> f64 {
+        let c = &self.config;
+        let (d, m, n) = (c.predictor_embed_dim, c.mlp_hidden(), c.tokens_per_frame());
+        let tokens = n + c.condition_tokens();
+        let linear = 2 * tokens * (4 * d * d + 2 * d * m) * c.depth;
+        let ends = 2 * n * d * c.embed_dim;
+        (0..horizon)
+            .map(|step| {
+                let attention = 4 * tokens * (step + 1) * tokens * d * c.depth;
+                // The first step's context is embedded once for all samples.
+                let embed = if step == 0 { 0 } else { ends };
+                (linear + attention + ends + embed) as f64
+            })
+            .sum()
+    }
+
     /// What multiplies, and in which numbers.
     pub fn unit(&self) -> (Unit, Precision) {
         match &self.network {

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::block::{BlockShape, BlockWeights};
 use super::elementwise;
 use super::packed::{matmul, matmul_in, matmul_spread, Left, Out, Packed, Rows};
+use super::profile::{Laps, Part};
 use super::tile::{Element, Scope, Unit};
 use crate::block::NORM_EPS;
 use crate::rope::RopeTable;
@@ -202,18 +203,24 @@ impl<E: Element> PackedBlock<E> {
     ) {
         let d = self.shape.dim;
         let rows = x.len() / d;
-        let normed = &mut scratch.normed;
-        normed.reshape(rows, d);
-        norm(&self.norm1, x, normed);
+        let mut laps = Laps::start();
+        scratch.normed.reshape(rows, d);
+        norm(&self.norm1, x, &mut scratch.normed);
+        laps.mark(Part::Norm);
         scratch.qkv.resize(rows * 3 * d, 0.0);
-        self.qkv.set(on, normed.all(), &mut scratch.qkv);
+        self.qkv.set(on, scratch.normed.all(), &mut scratch.qkv);
+        laps.mark(Part::Products);
         self.attend(on, rope, memories, scratch);
+        laps.mark(Part::Attention);
         self.proj.add(on, scratch.attended.all(), x);
+        laps.mark(Part::Products);
         norm(&self.norm2, x, &mut scratch.normed);
+        laps.mark(Part::Norm);
         scratch.hidden.reshape(rows, self.shape.hidden);
         let (normed, hidden) = (&scratch.normed, &mut scratch.hidden);
         self.fc1.gelu(on, normed.all(), hidden);
         self.fc2.add(on, scratch.hidden.all(), x);
+        laps.mark(Part::Products);
     }
 
     /// `attended = softmax(q·kᵀ/√head_dim)·v` for every sample and head.

@@ -1,19 +1,24 @@
-//! Transformer blocks for the CPU in f32: the fast path of rollouts and training.
+//! Matrix products and transformer blocks for the CPU.
 //!
 //! candle's blocks ([`crate::block`]) are the reference these are tested against. They stay in
 //! use wherever speed doesn't matter, on other devices, and under automatic differentiation.
-//! Here a block is a handful of matrix products (the `gemm` crate) and fused element-wise
-//! passes over one flat buffer, forwards and, for training, backwards.
 //!
-//! Results don't depend on the number of threads: work is cut by samples into pieces of fixed
-//! size and every sum inside a piece has one order.
+//! For plans, forwards only, in f32 or bf16: [`tile`] multiplies on whatever vector unit there
+//! is, [`packed`] is its safe interface, [`infer`] makes blocks of it, [`ceiling`] and
+//! [`profile`] measure. For training, f32: [`matmul`] (the `gemm` crate), [`attention`] and
+//! [`block`] with their backward passes. [`elementwise`] serves both.
+//!
+//! Results don't depend on the number of threads: work is cut by rows, every row's sums have one
+//! order, and nothing is added up across threads.
 
 pub mod attention;
 pub mod block;
+pub mod ceiling;
 pub mod elementwise;
 pub mod infer;
 pub mod matmul;
 pub mod packed;
+pub mod profile;
 pub mod tile;
 
 pub use block::{BlockGradients, BlockShape, BlockWeights, KeyValueCache, Saved, Workspace};

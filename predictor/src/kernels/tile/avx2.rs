@@ -1,7 +1,8 @@
 //! f32 on AVX2: four rows by two vectors, eight sums in registers, twice per panel.
 
 use std::arch::x86_64::{
-    _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_storeu_ps,
 };
 
 use super::{Tile, COLUMNS};
@@ -50,4 +51,21 @@ pub unsafe fn tile(
             }
         }
     }
+}
+
+/// See [`super::burn`].
+///
+/// # Safety
+/// The machine has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub unsafe fn burn(rounds: usize) -> f64 {
+    let mut sums = [_mm256_setzero_ps(); 12];
+    let (a, b) = (_mm256_set1_ps(1.0001), _mm256_set1_ps(0.5));
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(a, b, *sum);
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 8 * 2) as f64
 }

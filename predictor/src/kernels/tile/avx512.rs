@@ -46,3 +46,20 @@ pub unsafe fn tile(
         }
     }
 }
+
+/// See [`super::burn`].
+///
+/// # Safety
+/// The machine has AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub unsafe fn burn(rounds: usize) -> f64 {
+    let mut sums = [_mm512_setzero_ps(); 24];
+    let (a, b) = (_mm512_set1_ps(1.0001), _mm512_set1_ps(0.5));
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(a, b, *sum);
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 16 * 2) as f64
+}

@@ -54,3 +54,22 @@ pub unsafe fn tile(
         }
     }
 }
+
+/// See [`super::burn`].
+///
+/// # Safety
+/// The machine has AVX-512F and AVX-512 BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub unsafe fn burn(rounds: usize) -> f64 {
+    let mut sums = [_mm512_setzero_ps(); 24];
+    // SAFETY: 512 bits without a meaning of their own; sixteen pairs of one half.
+    let halves =
+        unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f00_3f00)) };
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_dpbf16_ps(*sum, halves, halves);
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 32 * 2) as f64
+}

@@ -185,6 +185,26 @@ pub trait Element: Copy + Send + Sync + fmt::Debug + 'static {
     );
 }
 
+/// Multiplies on registers alone `rounds` times; returns the floating-point operations done.
+pub fn burn(unit: Unit, rounds: usize) -> f64 {
+    assert!(unit.is_available(), "no {unit} here");
+    let _scope = Scope::enter(unit);
+    // SAFETY: the unit is available (asserted) and set up on this thread.
+    unsafe {
+        match unit {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Amx => amx::burn(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512Bf16 => avx512_bf16::burn(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512 => avx512::burn(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2 => avx2::burn(rounds),
+            _ => portable::burn(rounds),
+        }
+    }
+}
+
 /// While it lives, this thread may multiply on its unit.
 #[derive(Debug)]
 pub struct Scope {

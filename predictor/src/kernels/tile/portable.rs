@@ -43,3 +43,22 @@ pub unsafe fn tile<E: Element>(
         }
     }
 }
+
+/// See [`super::burn`].
+///
+/// # Safety
+/// None is needed; the other units' have the same signature.
+pub unsafe fn burn(rounds: usize) -> f64 {
+    let mut sums = [0f32; 64];
+    let (a, b) = (
+        std::hint::black_box(1.0001f32),
+        std::hint::black_box(0.5f32),
+    );
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = *sum * a + b;
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 2) as f64
+}

@@ -1,0 +1,64 @@
+//! Decisions to plan for, from the simulator: every sub-goal of a scenario, entered where the one
+//! before it should have led.
+
+use std::path::Path;
+
+use anyhow::{anyhow, Result};
+use foresight_planner::{Constraints, Pose};
+use foresight_predictor::{Latent, WorldModel};
+use foresight_scenarios::{Instance, LoadedScenario};
+use foresight_sim::Simulator;
+use image::RgbImage;
+
+/// One decision.
+pub struct Decision {
+    pub seed: u64,
+    pub goal_name: String,
+    pub context: Latent,
+    pub goal: Latent,
+    pub pose: Pose,
+    pub constraints: Constraints,
+}
+
+/// `count` decisions in scenes `first_seed…`, the sub-goals taken in turn.
+pub fn decisions(
+    scenario: &Path,
+    model: &WorldModel,
+    first_seed: u64,
+    count: u64,
+) -> Result<Vec<Decision>> {
+    let loaded = LoadedScenario::read(scenario)?;
+    (0..count)
+        .map(|number| {
+            let seed = first_seed + number;
+            let instance = Instance::new(&loaded, seed);
+            let goals = instance.schedule();
+            let index = number as usize % goals.len();
+            let scene = instance
+                .scene
+                .as_ref()
+                .ok_or_else(|| anyhow!("{}: not a simulated scenario", scenario.display()))?;
+            let mut simulator = Simulator::new(scene)?;
+            if let Some(Some(before)) = index.checked_sub(1).map(|i| &instance.goal_states[i]) {
+                simulator.set_goal_state(before)?;
+            }
+            let camera = &loaded.scenario.camera;
+            let frame = simulator.render(camera.width_px, camera.height_px);
+            let seen = RgbImage::from_raw(frame.width, frame.height, frame.data)
+                .ok_or_else(|| anyhow!("the simulator rendered an incomplete picture"))?;
+            let images = instance.goal_images()?;
+            let mut latents = model.encode(&[&seen, &images[index]])?;
+            let (Some(goal), Some(context)) = (latents.pop(), latents.pop()) else {
+                return Err(anyhow!("the encoder returned no latent"));
+            };
+            Ok(Decision {
+                seed,
+                goal_name: goals[index].name.clone(),
+                context,
+                goal,
+                pose: simulator.pose(),
+                constraints: goals[index].gripper.constraints(0, goals[index].steps),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! `foresight bench replay`: the official planner's inputs from disk, planned with ours.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{bail, Context, Result};
+use candle_core::{safetensors, DType, Device, Tensor};
+use clap::Args;
+use foresight_planner::{
+    solve, CemConfig, Constraints, Momentum, Noise, Pose, SearchMethod, SearchSpace,
+};
+use foresight_predictor::parameters::{Parameters, Tensors};
+use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::{layout, PredictorConfig};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::timed::{Rolled, Timed};
+use crate::worlds::PrecisionOption;
+
+/// Arguments of `foresight bench replay`.
+#[derive(Debug, Args)]
+pub struct ReplayBench {
+    /// Folder with case.json (predictor architecture, settings), predictor.safetensors and
+    /// case.safetensors (context, goal, pose, noise), as bench/against_official.py writes it.
+    case: PathBuf,
+    /// Numbers the products are taken in.
+    #[arg(long, value_enum, default_value = "bf16")]
+    precision: PrecisionOption,
+    /// Plans, each timed on its own.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct Case {
+    predictor: PredictorConfig,
+    samples: usize,
+    iterations: usize,
+    topk: usize,
+    horizon: usize,
+    momentum: f64,
+    max_step_m: f64,
+}
+
+struct Recorded {
+    values: Vec<f32>,
+    next: usize,
+}
+
+impl Noise for Recorded {
+    fn fill(&mut self, out: &mut [f32]) {
+        let end = (self.next + out.len()).min(self.values.len());
+        let rest = &self.values[self.next..end];
+        out.fill(0.0);
+        out[..rest.len()].copy_from_slice(rest);
+        self.next = end;
+    }
+}
+
+pub fn run(args: &ReplayBench) -> Result<()> {
+    let path = args.case.join("case.json");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let case: Case = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let weights: Tensors = read(&args.case.join("predictor.safetensors"))?
+        .into_iter()
+        .collect();
+    let parameters = Parameters::from_tensors(layout::predictor(&case.predictor), &weights)?;
+    let predictor = PackedPredictor::new(&case.predictor, &parameters, args.precision.into());
+    drop((weights, parameters));
+    let inputs = read(&args.case.join("case.safetensors"))?;
+    let values = |name: &str| -> Result<Vec<f32>> {
+        let tensor = inputs.get(name);
+        let tensor = tensor.with_context(|| format!("case.safetensors has no {name}"))?;
+        Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+    };
+    let (context, goal, noise) = (values("context")?, values("goal")?, values("noise")?);
+    let Ok(pose) = <[f32; 7]>::try_from(values("pose")?) else {
+        bail!("case.safetensors: the pose has not seven components");
+    };
+    let momentum = Momentum {
+        mean: case.momentum,
+        std: case.momentum,
+    };
+    let cem = CemConfig {
+        samples: case.samples,
+        iterations: case.iterations,
+        topk: case.topk,
+        horizon: case.horizon,
+        momentum,
+        momentum_gripper: momentum,
+        space: SearchSpace::translation_and_gripper(case.max_step_m),
+        ..CemConfig::notebook()
+    };
+    if let Err(what) = cem.validate() {
+        bail!("case.json: {what}");
+    }
+    let energy = Timed::new(Rolled {
+        predictor: &predictor,
+        start: Start {
+            latent: &context,
+            pose: Pose::from_array(pose.map(f64::from)),
+            extrinsics: None,
+        },
+        goal: &goal,
+        budget: Budget::default(),
+    });
+    let (mut seconds, mut action) = (Vec::new(), None);
+    for _ in 0..args.rounds.max(1) {
+        let mut noise = Recorded {
+            values: noise.clone(),
+            next: 0,
+        };
+        let started = Instant::now();
+        let mut search = cem.begin(&Constraints::default());
+        let plan = solve(search.as_mut(), &energy, &mut noise)?;
+        seconds.push(started.elapsed().as_secs_f64());
+        action = plan.actions.first().map(|a| a.to_array());
+    }
+    let (unit, precision) = predictor.unit();
+    let first = energy.answers.borrow().first().cloned();
+    println!(
+        "{}",
+        json!({
+            "seconds": seconds,
+            "first_energies": first,
+            "action": action,
+            "precision": precision,
+            "unit": unit.to_string(),
+            "threads": rayon::current_num_threads(),
+        })
+    );
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<std::collections::HashMap<String, Tensor>> {
+    safetensors::load(path, &Device::Cpu).with_context(|| path.display().to_string())
+}
