@@ -3,8 +3,8 @@
     python bench/plot_search.py study.jsonl docs/images/planning
 
 writes <prefix>-evaluations.png and <prefix>-seconds.png, and prints a table.
-Energies are put on one scale per scene: 0 is the lowest any planner reached there, 1 is standing
-still. Needs matplotlib.
+Energies are given as what is left above the lowest energy that any planner reached in that scene.
+Needs matplotlib.
 """
 
 import collections
@@ -31,13 +31,14 @@ def main(path, prefix):
             lowest[row["scene"]] = min(lowest[row["scene"]], energy)
 
     def scaled(row, energy):
-        floor = lowest[row["scene"]]
-        return (energy - floor) / max(row["still"] - floor, 1e-9)
+        return energy - lowest[row["scene"]]
 
     planners = list(dict.fromkeys(row["planner"] for row in rows))
     scenes = len({row["scene"] for row in rows})
     repeats = len({row["repeat"] for row in rows})
     print(f"{scenes} scenes x {repeats} seeds")
+    first = [scaled(row, row["still"]) for row in rows]
+    print(f"energy left by standing still: median {statistics.median(first):.4f}")
     print("| planner | cost (evaluations) | seconds, median | energy left, median | 90 % |")
     print("|---|---|---|---|---|")
     for planner in planners:
@@ -46,7 +47,7 @@ def main(path, prefix):
         print(
             f"| {planner} | {statistics.median(r['final_cost'] for r in own):.0f}"
             f" | {statistics.median(r['seconds'] for r in own):.3f}"
-            f" | {statistics.median(ends):.4f} | {quantile(ends, 0.9):.4f} |"
+            f" | {statistics.median(ends):.5f} | {quantile(ends, 0.9):.5f} |"
         )
     for axis, label in [
         ("cost", "predictor evaluations (a preview counts its share, a gradient 3)"),
@@ -70,7 +71,7 @@ def main(path, prefix):
         plot.set_xscale("log")
         plot.set_yscale("log")
         plot.set_xlabel(label)
-        plot.set_ylabel("energy left (1: standing still, 0: best known)")
+        plot.set_ylabel("energy above the best known")
         plot.grid(alpha=0.3, which="both")
         plot.legend(fontsize=8)
         name = f"{prefix}-{'evaluations' if axis == 'cost' else 'seconds'}.png"
