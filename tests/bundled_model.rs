@@ -9,6 +9,7 @@ use foresight_predictor::train::encoder_trainer::normalised_pixels;
 use foresight_predictor::{Latent, WorldModel};
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::probe::ranks::{measure, RankOptions};
 use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
 
 /// Number of the first episode of these tests inside the validation split: far from those that
@@ -16,7 +17,9 @@ use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
 const FIRST_EPISODE: u64 = 700_000;
 /// Largest one-step error over persistence. The model scores well below; the gap is for the few
 /// episodes here and for other machines' last bits.
-const PERSISTENCE_SHARE: f64 = 0.85;
+const PERSISTENCE_SHARE: f64 = 0.65;
+/// Least rank correlation of energies with true distances, of hands and of planned actions.
+const RANK: f64 = 0.75;
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -83,6 +86,24 @@ fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
 }
 
 #[test]
+fn energies_order_hands_and_actions_by_their_distance() {
+    let options = RankOptions {
+        scenes: 16,
+        states: 24,
+    };
+    let ranks = measure(&model(), &options).unwrap();
+    println!("{ranks:?}");
+    for (name, rank) in [("hand", ranks.hand), ("planned", ranks.planned)] {
+        assert!(
+            rank >= RANK,
+            "{name}: rank correlation {rank:.2}: weights and code have drifted apart"
+        );
+    }
+    // A model blind to objects is at 0.
+    assert!(ranks.object >= 0.5, "objects: {:.2}", ranks.object);
+}
+
+#[test]
 fn every_bundled_scenario_plays_through_within_its_limits() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
     let source = WorldSource::model(&folder).unwrap();
@@ -91,6 +112,8 @@ fn every_bundled_scenario_plays_through_within_its_limits() {
         ("grasp", 12),
         ("pick_and_place", 13),
         ("pick_and_place_free_gripper", 15),
+        ("pick_and_place_paper", 16),
+        ("push", 17),
         ("reach_with_object", 14),
     ] {
         let mut loaded = LoadedScenario::read(&scenario(name)).unwrap();

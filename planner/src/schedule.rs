@@ -24,6 +24,10 @@ pub enum GripperRule {
     Open,
     /// It is closed.
     Close,
+    /// It is opened in the sub-goal's last step and does not move before.
+    OpenLast,
+    /// It is closed in the sub-goal's last step and does not move before.
+    CloseLast,
 }
 
 impl GripperRule {
@@ -32,13 +36,17 @@ impl GripperRule {
         let hold = Constraints::with_gripper(0.0);
         match self {
             GripperRule::Hold => hold,
-            GripperRule::HoldUntilLast if step + 1 < steps => hold,
+            GripperRule::HoldUntilLast | GripperRule::OpenLast | GripperRule::CloseLast
+                if step + 1 < steps =>
+            {
+                hold
+            }
             GripperRule::HoldFirst(count) if step < count => hold,
             GripperRule::Free | GripperRule::HoldUntilLast | GripperRule::HoldFirst(_) => {
                 Constraints::default()
             }
-            GripperRule::Open => Constraints::with_gripper(-1.0),
-            GripperRule::Close => Constraints::with_gripper(1.0),
+            GripperRule::Open | GripperRule::OpenLast => Constraints::with_gripper(-1.0),
+            GripperRule::Close | GripperRule::CloseLast => Constraints::with_gripper(1.0),
         }
     }
 }

@@ -246,5 +246,7 @@ fn rule(option: GripperOption) -> GripperRule {
         GripperOption::HoldFirst(steps) => GripperRule::HoldFirst(steps),
         GripperOption::Open => GripperRule::Open,
         GripperOption::Close => GripperRule::Close,
+        GripperOption::OpenLast => GripperRule::OpenLast,
+        GripperOption::CloseLast => GripperRule::CloseLast,
     }
 }

@@ -210,6 +210,10 @@ pub enum GripperOption {
     Open,
     /// It is closed.
     Close,
+    /// It is opened in the last step and does not move before.
+    OpenLast,
+    /// It is closed in the last step and does not move before.
+    CloseLast,
 }
 
 /// What counts as success, from the simulator's true state after the last step.

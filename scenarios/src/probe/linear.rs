@@ -14,7 +14,7 @@ const FIT_FRAMES: usize = 6000;
 /// Frames it is judged on.
 const JUDGE_FRAMES: usize = 2000;
 /// Ridge penalty, relative to the mean of the features' squares.
-const RIDGE: f64 = 1e-3;
+const RIDGE: f64 = 1e-6;
 /// Hand x, y, z, closedness, object x, y, z.
 const TARGETS: usize = 7;
 
