@@ -5,26 +5,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context, Result};
 use candle_core::{Device, Tensor};
 use clap::Args;
-use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_datasets::Split;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig};
-use foresight_predictor::train::encoder_trainer::normalised_pixels;
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::train::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use foresight_predictor::train::recipe::CloneRecipe;
 use foresight_predictor::train::run::{Parts, Task};
 use foresight_predictor::train::Learner;
-use foresight_predictor::{cpu_encoder, layout, EncoderConfig, PredictorConfig, PredictorError};
+use foresight_predictor::{layout, EncoderConfig, PredictorConfig, PredictorError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::latent_set::LatentSet;
 use crate::training::{read_recipe, train, TrainingArgs};
 
 /// Moments the held-out losses are computed on.
 const VALIDATION_MOMENTS: usize = 768;
-/// Frames encoded at a time when the latents are computed.
-const FRAMES_AT_ONCE: usize = 512;
 
 /// Arguments of `foresight clone`.
 #[derive(Debug, Args)]
@@ -102,10 +100,7 @@ pub fn run(args: CloneArgs) -> Result<()> {
 
 /// Demonstrations as latents.
 struct Moments {
-    set: EpisodeSet,
-    /// `[steps, N·D]`.
-    latents: Vec<f32>,
-    shape: (usize, usize),
+    frames: LatentSet,
     /// Steps with a successor, and how many follow them in their demonstration.
     usable: Vec<(usize, usize)>,
 }
@@ -118,21 +113,9 @@ impl Moments {
         encoder: &Parameters,
         recipe: &CloneRecipe,
     ) -> Result<Self> {
-        let options = LoadOptions {
-            split: Some(split),
-            ..LoadOptions::default()
-        };
-        let set = EpisodeSet::load(path, &options)
-            .with_context(|| format!("loading {}", path.display()))?;
-        let [height, width] = config.img_size;
-        if (set.height() as usize, set.width() as usize) != (height, width) {
-            bail!(
-                "the frames in {} are not {width}×{height} px",
-                path.display()
-            );
-        }
+        let frames = LatentSet::load(path, split, config, encoder)?;
         let mut usable = Vec::new();
-        for episode in set.episodes() {
+        for episode in frames.set.episodes() {
             if recipe.behaviours.is_empty() || recipe.behaviours.contains(&episode.behaviour) {
                 let last = episode.steps.end - 1;
                 usable.extend((episode.steps.start..last).map(|step| (step, last - step)));
@@ -146,21 +129,7 @@ impl Moments {
                 recipe.behaviours
             );
         }
-        let mut latents = Vec::new();
-        let mut from = 0;
-        while from < set.steps() {
-            let to = (from + FRAMES_AT_ONCE).min(set.steps());
-            let pixels = normalised_pixels(set.frames_of(from..to), config.img_size);
-            let size = config.img_size;
-            latents.extend(cpu_encoder::encode(config, encoder, &pixels, size));
-            from = to;
-        }
-        Ok(Moments {
-            set,
-            latents,
-            shape: (config.tokens_per_frame(), config.embed_dim),
-            usable,
-        })
+        Ok(Moments { frames, usable })
     }
 
     /// A batch of moments drawn from `rng`, each with a later frame as its goal.
@@ -173,16 +142,15 @@ impl Moments {
     ) -> candle_core::Result<PolicyBatch> {
         let (mut now, mut goal) = (Vec::new(), Vec::new());
         let (mut states, mut actions) = (Vec::new(), Vec::new());
-        let size = self.shape.0 * self.shape.1;
         for _ in 0..count {
             let (step, left) = self.usable[rng.random_range(0..self.usable.len())];
             let later = step + rng.random_range(1..=left.min(recipe.farthest_goal_steps));
-            now.extend_from_slice(&self.latents[step * size..(step + 1) * size]);
-            goal.extend_from_slice(&self.latents[later * size..(later + 1) * size]);
-            states.extend(config.network.state_input(self.set.states()[step]));
-            actions.push(self.set.actions()[step]);
+            now.extend_from_slice(self.frames.of(step));
+            goal.extend_from_slice(self.frames.of(later));
+            states.extend(config.network.state_input(self.frames.set.states()[step]));
+            actions.push(self.frames.set.actions()[step]);
         }
-        let shape = (count, self.shape.0, self.shape.1);
+        let shape = (count, self.frames.tokens, self.frames.width);
         Ok(PolicyBatch {
             now: Tensor::from_vec(now, shape, &Device::Cpu)?,
             goal: Tensor::from_vec(goal, shape, &Device::Cpu)?,

@@ -8,6 +8,7 @@ mod clone;
 mod dataset;
 mod eval;
 mod exit;
+mod latent_set;
 mod model;
 mod plan;
 mod pretrain;

@@ -3,25 +3,21 @@
 use anyhow::{bail, Context, Result};
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use foresight_datasets::{ClipSampler, EpisodeSet, LoadOptions, Split, Window, WindowWeights};
+use foresight_datasets::{ClipSampler, Split, Window, WindowWeights};
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::encoder_trainer::normalised_pixels;
 use foresight_predictor::train::init::{initialise, start_at_persistence};
 use foresight_predictor::train::recipe::TrainRecipe;
 use foresight_predictor::train::run::{Parts, Task};
 use foresight_predictor::train::{Learner, Losses, PredictorBatch, PredictorTrainer};
-use foresight_predictor::{
-    checkpoint, cpu_encoder, layout, EncoderConfig, PredictorConfig, PredictorError,
-};
+use foresight_predictor::{checkpoint, layout, EncoderConfig, PredictorConfig, PredictorError};
 use std::path::{Path, PathBuf};
 
+use crate::latent_set::LatentSet;
 use crate::training::{read_recipe, train, TrainingArgs};
 
 /// Clips the held-out losses are computed on.
 const VALIDATION_CLIPS: usize = 768;
-/// Frames encoded at a time when the latents are computed.
-const FRAMES_AT_ONCE: usize = 512;
 
 /// Arguments of `foresight train`.
 #[derive(Debug, Args)]
@@ -124,13 +120,9 @@ fn predictor_config(encoder: &EncoderConfig, recipe: &TrainRecipe) -> PredictorC
 
 /// Episodes as latents, and windows over them.
 struct Clips {
-    set: EpisodeSet,
+    frames: LatentSet,
     sampler: ClipSampler,
-    /// `[steps, N·D]`.
-    latents: Vec<f32>,
     predictor: PredictorConfig,
-    tokens: usize,
-    width: usize,
 }
 
 impl Clips {
@@ -142,22 +134,7 @@ impl Clips {
         predictor: &PredictorConfig,
         recipe: &TrainRecipe,
     ) -> Result<Self> {
-        let options = LoadOptions {
-            split: Some(split),
-            ..LoadOptions::default()
-        };
-        let set = EpisodeSet::load(path, &options)
-            .with_context(|| format!("loading {}", path.display()))?;
-        let [height, width] = config.img_size;
-        if (set.height() as usize, set.width() as usize) != (height, width) {
-            bail!(
-                "the frames in {} are {}×{} px but the encoder takes {width}×{height}; record \
-                 with --image-px {width}",
-                path.display(),
-                set.width(),
-                set.height()
-            );
-        }
+        let frames = LatentSet::load(path, split, config, encoder)?;
         let weights = if recipe.gripper_event_factor == 1.0 {
             WindowWeights::Uniform
         } else {
@@ -166,33 +143,12 @@ impl Clips {
             }
         };
         let seed = recipe.optimisation.seed;
-        let sampler = ClipSampler::new(&set, recipe.clip_frames, &weights, seed)?;
-        let mut latents = Vec::new();
-        let mut from = 0;
-        while from < set.steps() {
-            let to = (from + FRAMES_AT_ONCE).min(set.steps());
-            let pixels = normalised_pixels(set.frames_of(from..to), config.img_size);
-            latents.extend(cpu_encoder::encode(
-                config,
-                encoder,
-                &pixels,
-                config.img_size,
-            ));
-            from = to;
-        }
+        let sampler = ClipSampler::new(&frames.set, recipe.clip_frames, &weights, seed)?;
         Ok(Clips {
-            set,
+            frames,
             sampler,
-            latents,
             predictor: predictor.clone(),
-            tokens: config.tokens_per_frame(),
-            width: config.embed_dim,
         })
-    }
-
-    fn latents_of(&self, step: usize) -> &[f32] {
-        let size = self.tokens * self.width;
-        &self.latents[step * size..(step + 1) * size]
     }
 
     fn batch(&self, windows: &[Window]) -> candle_core::Result<PredictorBatch> {
@@ -200,16 +156,20 @@ impl Clips {
         let (mut latents, mut actions, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for window in windows {
             for step in window.start..window.start + t {
-                latents.extend_from_slice(self.latents_of(step));
-                states.extend(self.predictor.state_input(self.set.states()[step]));
+                latents.extend_from_slice(self.frames.of(step));
+                states.extend(self.predictor.state_input(self.frames.set.states()[step]));
                 if step + 1 < window.start + t {
-                    actions.extend_from_slice(&self.set.actions()[step]);
+                    actions.extend_from_slice(&self.frames.set.actions()[step]);
                 }
             }
         }
         let device = Device::Cpu;
         Ok(PredictorBatch {
-            latents: Tensor::from_vec(latents, (b, t * self.tokens, self.width), &device)?,
+            latents: Tensor::from_vec(
+                latents,
+                (b, t * self.frames.tokens, self.frames.width),
+                &device,
+            )?,
             actions: Tensor::from_vec(actions, (b, t - 1, 7), &device)?,
             states: Tensor::from_vec(states, (b, t, 7), &device)?,
             extrinsics: None,
@@ -230,7 +190,7 @@ impl Clips {
         let mut count = 0usize;
         for window in self.fixed_windows() {
             for step in window.start..window.start + self.sampler.length() - 1 {
-                let (now, next) = (self.latents_of(step), self.latents_of(step + 1));
+                let (now, next) = (self.frames.of(step), self.frames.of(step + 1));
                 sum += now
                     .iter()
                     .zip(next)
