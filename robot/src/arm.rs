@@ -161,7 +161,7 @@ pub enum ArmError {
         waited_ms: f64,
     },
     /// Frames and states are stamped by clocks that don't agree.
-    #[error("frames of camera '{camera}' are stamped {skew_s:.1} s away from the arm's states; run franka-cam on the arm node's host, so that both use one clock")]
+    #[error("frames of camera '{camera}' are stamped {skew_s:.2} s away from the arm's states, so that nobody can tell whether they show the arm at rest; run franka-cam on the arm node's host, so that both use one clock")]
     ClockSkew {
         /// The camera's name.
         camera: String,
@@ -176,6 +176,12 @@ pub enum ArmError {
         /// The robot's clock, ms.
         robot_time_ms: u64,
     },
+    /// The arm keeps moving although nothing of ours moves it.
+    #[error("arm '{arm}' does not stand still; wait until whoever moves it is done")]
+    NotAtRest {
+        /// The arm's name.
+        arm: String,
+    },
     /// Someone stopped the arm; it is not restarted behind their back.
     #[error("arm '{arm}' was stopped ({phase}); make sure it is clear, then start again")]
     Stopped {
@@ -185,13 +191,13 @@ pub enum ArmError {
         phase: String,
     },
     /// The arm is in an error state.
-    #[error("arm '{arm}' is faulted; clear the cause, then recover it")]
+    #[error("arm '{arm}' is faulted; clear the cause, then `foresight robot recover`")]
     Faulted {
         /// The arm's name.
         arm: String,
     },
     /// The lease went to someone else or was lost.
-    #[error("the lease of arm '{arm}' is lost (holder is now {holder}); only one client may drive an arm")]
+    #[error("the lease of arm '{arm}' is lost ({}); make sure it is clear, then start again", lost_to(*.holder))]
     LeaseLost {
         /// The arm's name.
         arm: String,
@@ -207,4 +213,12 @@ pub enum ArmError {
     /// The simulator could not be built or served.
     #[error("simulator: {0}")]
     Simulator(String),
+}
+
+/// Who has the lease now, in words.
+fn lost_to(holder: u32) -> String {
+    match holder {
+        0 => "nobody holds it: the link broke for a while, or the node was restarted".into(),
+        other => format!("client {other} holds it; only one client may drive an arm"),
+    }
 }

@@ -11,11 +11,14 @@ pub mod frame;
 pub mod gripper;
 mod intent;
 pub mod link;
+mod motion;
 pub mod placement;
 pub mod sequence;
 mod server;
 pub mod settle;
+mod sight;
 pub mod streamer;
+mod viewer;
 mod virtual_arm;
 mod zenoh_arm;
 
@@ -24,8 +27,9 @@ pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal,
 pub use frame::{Frame, FrameError};
 pub use gripper::{GripperConfig, GripperPolicy};
 pub use link::{LinkConfig, TlsConfig};
-pub use server::{SimServer, SimServerConfig};
+pub use server::{Fault, SimServer, SimServerConfig};
 pub use settle::{Settle, SettleConfig};
 pub use streamer::{Budget, Streamer};
+pub use viewer::Viewer;
 pub use virtual_arm::{VirtualArm, VirtualArmConfig};
 pub use zenoh_arm::{ZenohArm, ZenohArmConfig};

@@ -19,9 +19,10 @@ use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
 use crate::gripper::{closedness, GripperCommand, GripperConfig};
 use crate::intent::Intent;
+use crate::motion::{Look, Motion, Next};
 use crate::placement::{self, distance_m};
 use crate::sequence::Sequence;
-use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
+use crate::settle::SettleConfig;
 use crate::streamer::{Budget, Streamer, STREAM_HZ};
 
 /// The lease holder's id in the guard.
@@ -33,8 +34,6 @@ const STEPS_PER_STATE: u64 = (0.01 / Simulator::STEP_S + 0.5) as u64;
 /// The gripper's motion isn't judged earlier than this after its command, s: fingers need a
 /// moment to start.
 const GRIPPER_START_S: f64 = 0.1;
-/// How long one motion may take before the wait for it ends, s.
-const MOTION_TIMEOUT_S: f64 = 12.0;
 /// How long a stop may take, s.
 const STOP_TIMEOUT_S: f64 = 2.0;
 
@@ -211,50 +210,26 @@ impl VirtualArm {
 
     /// Advances until the arm has settled at `goal` and the gripper is done, or time is up.
     /// Returns whether it settled, and whether it was blocked on the way.
-    fn settle(
-        &mut self,
-        mut goal: Isometry3<f64>,
-        gripper: Option<GripperCommand>,
-    ) -> (bool, bool) {
-        let mut started_s = self.simulator.time_s();
-        let mut settle = Settle::new(self.config.settle);
-        let (mut arrived_s, mut blocked, mut retreats) = (None, false, 0);
+    fn settle(&mut self, goal: Isometry3<f64>, gripper: Option<GripperCommand>) -> (bool, bool) {
+        let started_s = self.simulator.time_s();
+        let gripper_timeout_s = self.config.gripper.timeout_s;
+        let mut motion = Motion::new(goal, self.config.settle, gripper_timeout_s);
         loop {
             self.advance();
-            let now_s = self.simulator.time_s();
+            let time_s = self.simulator.time_s();
             let arm = self.simulator.arm();
-            if self.streamer.blocked() {
-                goal = arm.tcp;
-                blocked = true;
-                self.streamer.set_goal(goal);
-            }
-            let arrived = self.streamer.arrived();
-            if arrived {
-                arrived_s.get_or_insert(now_s);
-            }
-            let p = arm.tcp.translation.vector;
-            let sample = SettleSample {
-                time_s: now_s,
-                position_m: [p.x, p.y, p.z],
+            let next = motion.next(&Look {
+                time_s,
+                measured: &arm.tcp,
                 joint_speed_rad_s: arm.dq.iter().fold(0.0, |m, v| v.abs().max(m)),
-                distance_m: distance_m(&arm.tcp, &goal),
-                commanded: arrived && self.gripper_done(gripper.is_some(), now_s - started_s),
-            };
-            if settle.update(&sample) {
-                return (true, blocked);
-            }
-            let quiet_s = arrived_s.map_or(0.0, |at| now_s - at);
-            let patience_s = self.config.settle.timeout_s + self.config.gripper.timeout_s;
-            if quiet_s > patience_s || now_s - started_s > MOTION_TIMEOUT_S {
-                if retreats == MAX_RETREATS {
-                    return (false, blocked);
-                }
-                // An arm that can't come to rest presses on something that gives: it backs off.
-                (retreats, blocked) = (retreats + 1, true);
-                (started_s, arrived_s) = (now_s, None);
-                settle = Settle::new(self.config.settle);
-                goal = retreat(&arm.tcp);
-                self.streamer.set_goal(goal);
+                arrived: self.streamer.arrived(),
+                blocked: self.streamer.blocked(),
+                gripper_done: self.gripper_done(gripper.is_some(), time_s - started_s),
+            });
+            match next {
+                Next::Wait => {}
+                Next::Lead(goal) => self.streamer.set_goal(goal),
+                Next::Over { settled, blocked } => return (settled, blocked),
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{action, envelope, scene, wait_until};
 use foresight_robot::link::{self, Monitor};
 use foresight_robot::{
-    Arm, ArmError, LinkConfig, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig,
+    Arm, ArmError, Fault, LinkConfig, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig,
 };
 use franka_node::{Kind, Phase, TargetMsg};
 use rand::{Rng, SeedableRng};
@@ -190,7 +190,7 @@ fn a_fault_is_named() {
     let server = serve(4);
     let mut arm = connect(&server).expect("connected");
     arm.observe().expect("a look");
-    server.fault();
+    server.inject(Fault::Reflex);
     wait_until("the fault", Duration::from_secs(2), || {
         arm.monitor().state().and_then(|s| s.phase()) == Some(Phase::Faulted)
     });

@@ -27,12 +27,14 @@ pub enum KinematicsError {
     Model(String),
 }
 
-/// A Franka Research 3 with the Franka Hand.
+/// A Franka Research 3 with the Franka Hand, or another end effector.
 #[derive(Debug, Clone)]
 pub struct Fr3 {
     /// Joint `i` in joint `i-1`'s frame at zero angle; every joint turns about its own z.
     placements: [Placement; 7],
     flange: Placement,
+    /// From the flange to the TCP when it isn't the Franka Hand's.
+    tool: Option<Placement>,
 }
 
 /// A constant transform, kept as a matrix because products are what it is used for.
@@ -115,7 +117,33 @@ impl Fr3 {
         Ok(Fr3 {
             placements,
             flange: before.inverse().then(&at_zero(Frame::Flange)),
+            tool: None,
         })
+    }
+
+    /// The same arm with another end effector: `flange_to_tcp` is what Desk calls the end
+    /// effector's transform (`F_T_EE`).
+    #[must_use]
+    pub fn with_tool(mut self, flange_to_tcp: &Isometry3<f64>) -> Self {
+        self.tool = Some(Placement {
+            rotation: *flange_to_tcp.rotation.to_rotation_matrix().matrix(),
+            translation: flange_to_tcp.translation.vector,
+        });
+        self
+    }
+
+    /// From the flange to the TCP: the Franka Hand's, or that of [`Fr3::with_tool`].
+    pub fn tool(&self) -> Isometry3<f64> {
+        match &self.tool {
+            Some(tool) => tool.isometry(),
+            None => franka_hand(),
+        }
+    }
+
+    /// The end effector transform of an arm that reports its TCP at `tcp` with joints `q`, rad:
+    /// what the arm's configuration really is, rather than what it should be.
+    pub fn measured_tool(&self, q: &[f64; 7], tcp: &Isometry3<f64>) -> Isometry3<f64> {
+        self.link_poses(q).flange.inverse() * tcp
     }
 
     /// Position limits of the seven joints, rad, lower then upper.
@@ -171,8 +199,47 @@ impl Fr3 {
             here = here.then(placement).turned(*angle);
             *joint = here;
         }
-        let mut tcp = here.then(&self.flange).turned(HAND_YAW_RAD);
+        let flange = here.then(&self.flange);
+        if let Some(tool) = &self.tool {
+            return (joints, flange.then(tool));
+        }
+        let mut tcp = flange.turned(HAND_YAW_RAD);
         tcp.translation += tcp.rotation.column(2) * FLANGE_TO_TCP_M;
         (joints, tcp)
+    }
+}
+
+/// From the flange to the TCP of the Franka Hand.
+pub fn franka_hand() -> Isometry3<f64> {
+    Isometry3::from_parts(
+        Translation3::new(0.0, 0.0, FLANGE_TO_TCP_M),
+        UnitQuaternion::from_axis_angle(&Vector3::z_axis(), HAND_YAW_RAD),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::READY;
+
+    #[test]
+    fn a_measured_tool_reproduces_the_arm_that_reported_it() {
+        let hand = Fr3::new().expect("the bundled model");
+        let near = |a: &Isometry3<f64>, b: &Isometry3<f64>| {
+            (a.translation.vector - b.translation.vector).norm() < 1e-12
+                && a.rotation.angle_to(&b.rotation) < 1e-7
+        };
+        let measured = hand.measured_tool(&READY, &hand.tcp_pose(&READY));
+        assert!(near(&measured, &franka_hand()) && near(&hand.tool(), &franka_hand()));
+        let long = Isometry3::translation(0.01, 0.0, 0.25);
+        let other = Fr3::new().expect("the bundled model").with_tool(&long);
+        let q = [0.3, -0.5, 0.2, -2.0, 0.1, 1.7, 0.4];
+        assert!(near(&hand.measured_tool(&q, &other.tcp_pose(&q)), &long));
+        // The Jacobian is the tool's: a finite difference agrees.
+        let (tcp, jacobian) = other.tcp_and_jacobian(&q);
+        let mut nudged = q;
+        nudged[3] += 1e-7;
+        let moved = (other.tcp_pose(&nudged).translation.vector - tcp.translation.vector) / 1e-7;
+        assert!((moved - jacobian.fixed_view::<3, 1>(0, 3)).norm() < 1e-5);
     }
 }

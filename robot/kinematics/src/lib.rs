@@ -11,7 +11,7 @@ mod chain;
 mod ik;
 mod limits;
 
-pub use chain::{Fr3, Jacobian, KinematicsError, LinkPoses};
+pub use chain::{franka_hand, Fr3, Jacobian, KinematicsError, LinkPoses};
 pub use ik::{IkError, IkOptions};
 pub use limits::{joint_limits_rad, JOINT_VELOCITY_LIMITS_RAD_S};
 

@@ -21,6 +21,7 @@ pub mod truth;
 
 mod draw;
 mod simulator;
+mod snapshot;
 mod world;
 
 pub use arm::{ArmLimits, ArmState};
@@ -30,4 +31,5 @@ pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
 pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, Target};
 pub use simulator::{SimError, Simulator};
+pub use snapshot::Snapshot;
 pub use truth::Truth;

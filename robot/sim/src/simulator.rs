@@ -9,6 +9,7 @@ use crate::draw::{self, RgbFrame};
 use crate::goals::{GoalState, ObjectPose};
 use crate::gripper::{width_m, Drive, GripperState, MAX_WIDTH_M, MOVE_FORCE_N};
 use crate::scene::Scene;
+use crate::snapshot::Snapshot;
 use crate::truth::Truth;
 use crate::world::{Touch, World};
 
@@ -245,22 +246,46 @@ impl Simulator {
 
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
     pub fn render(&self, width: u32, height: u32) -> RgbFrame {
-        draw::render(&self.picture(), width, height, 1)
+        self.snapshot().render(width, height)
     }
 
     /// Like [`Simulator::render`] from `factor`² samples a pixel: smooth edges for people.
     pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbFrame {
-        draw::render(&self.picture(), width, height, factor.clamp(1, 8))
+        self.snapshot().render_smooth(width, height, factor)
     }
 
-    fn picture(&self) -> draw::Picture<'_> {
-        draw::Picture {
-            scene: &self.scene,
-            props: &self.props,
+    /// What the camera sees now, to be drawn later or elsewhere while this goes on.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            scene: self.scene.clone(),
+            props: self.props.clone(),
             arm: self.fr3.link_poses(self.arm.q()),
             fingers: self.world.finger_poses(),
             object: self.world.object_pose(),
         }
+    }
+
+    /// Puts the arm at joint angles `q`, rad, and the fingers `width_m` apart, all at rest: for
+    /// showing an arm that is moved elsewhere. Numbers that are not finite are ignored.
+    pub fn set_arm(&mut self, q: [f64; 7], width_m: f64) {
+        if !width_m.is_finite() || q.iter().any(|angle| !angle.is_finite()) {
+            return;
+        }
+        let width = width_m.clamp(0.0, MAX_WIDTH_M);
+        self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
+        self.drive = Drive::new(width);
+        self.world.teleport_hand(&hand_of(self.arm.tcp()), width);
+        self.before = (width, self.world.object_pose());
+    }
+
+    /// Puts the object somewhere, at rest.
+    ///
+    /// # Errors
+    /// [`SimError::Invalid`] for numbers that are not a pose.
+    pub fn set_object(&mut self, pose: &ObjectPose) -> Result<(), SimError> {
+        self.world.teleport_object(&object_isometry(pose)?);
+        self.before.1 = self.world.object_pose();
+        Ok(())
     }
 
     /// Poses arm, gripper and object as `goal` says, everything at rest.

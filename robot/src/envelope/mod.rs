@@ -47,8 +47,27 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError`] when a limit makes no sense.
     pub fn new(config: EnvelopeConfig) -> Result<Self, EnvelopeError> {
+        Envelope::build(config, None)
+    }
+
+    /// An envelope for an arm whose end effector isn't the Franka Hand: `flange_to_tcp` is its
+    /// transform from the flange.
+    ///
+    /// # Errors
+    /// As [`Envelope::new`].
+    pub fn with_tool(
+        config: EnvelopeConfig,
+        flange_to_tcp: &Isometry3<f64>,
+    ) -> Result<Self, EnvelopeError> {
+        Envelope::build(config, Some(flange_to_tcp))
+    }
+
+    fn build(
+        config: EnvelopeConfig,
+        tool: Option<&Isometry3<f64>>,
+    ) -> Result<Self, EnvelopeError> {
         config.validate()?;
-        let reach = Reach::new(config.joint_margin_rad)?;
+        let reach = Reach::new(config.joint_margin_rad, tool)?;
         Ok(Envelope { config, reach })
     }
 

@@ -12,8 +12,15 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(joint_margin_rad: f64) -> Result<Self, EnvelopeError> {
+    pub(super) fn new(
+        joint_margin_rad: f64,
+        tool: Option<&Isometry3<f64>>,
+    ) -> Result<Self, EnvelopeError> {
         let kinematics = Fr3::new().map_err(|e| EnvelopeError::Kinematics(e.to_string()))?;
+        let kinematics = match tool {
+            Some(tool) => kinematics.with_tool(tool),
+            None => kinematics,
+        };
         let options = IkOptions {
             limit_margin_rad: joint_margin_rad,
             ..IkOptions::default()

@@ -29,6 +29,17 @@ pub fn command(
     request(session, arm, verb, &CmdRequest::new(client_id))
 }
 
+/// Stops an arm. Anyone may, without a lease; an arm in which nothing runs is stopped already.
+///
+/// # Errors
+/// [`ArmError`] when the node can't be reached or its stop fails.
+pub fn stop(session: &Session, arm: &str, client_id: u32) -> Result<(), ArmError> {
+    match command(session, arm, "stop", client_id) {
+        Err(ArmError::Command { reason, .. }) if reason.starts_with("not allowed in") => Ok(()),
+        other => other,
+    }
+}
+
 /// One command: asks the node of `arm` for `verb` and waits for the answer.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ mod monitor;
 mod pump;
 mod session;
 
-pub use commands::{command, request, Lease};
-pub use monitor::{Monitor, RawFrame, TimedState};
+pub use commands::{command, request, stop, Lease};
+pub use monitor::{Monitor, RawFrame, TimedState, FROZEN};
 pub use pump::{Pump, Silence};
 pub use session::{open, LinkConfig, TlsConfig};
 

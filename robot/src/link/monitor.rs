@@ -19,6 +19,9 @@ use crate::placement;
 const STATES: usize = 400;
 /// Frames kept, undecoded.
 const FRAMES: usize = 4;
+/// A state older than the newest by the node's clock is a late or replayed message, unless
+/// nothing newer has arrived for this long: then the node's host was restarted.
+const RESTARTED: Duration = Duration::from_millis(500);
 
 /// A state of the arm and when it arrived.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +32,20 @@ pub struct TimedState {
     pub placement: Isometry3<f64>,
     /// When it arrived here.
     pub received: Instant,
+    /// For how long the robot's own clock has stood still while the arm was active.
+    pub clock_still: Duration,
 }
 
+/// An active arm whose clock has stood still for this long is no base for targets: what is
+/// measured may be old although the node publishes it anew.
+pub const FROZEN: Duration = Duration::from_millis(500);
+
 impl TimedState {
+    /// Whether the robot's own clock stands still.
+    pub fn frozen(&self) -> bool {
+        self.clock_still > FROZEN
+    }
+
     /// The node's clock when it encoded the state, ns.
     pub fn node_ns(&self) -> u64 {
         self.msg.t_node_ns.get()
@@ -70,6 +84,13 @@ pub struct RawFrame {
     pub captured_ns: u64,
     /// Whether the capture time is the start of the exposure.
     pub start_of_exposure: bool,
+    /// Whether the capture time is on the host's monotonic clock by the driver's own stamp.
+    pub driver_stamp: bool,
+    /// When it arrived here.
+    pub received: Instant,
+    /// How far its capture time lies before the node's clock at its arrival, ns; negative when
+    /// it claims to be from the future. `None` before the first state.
+    pub age_ns: Option<i64>,
 }
 
 #[derive(Default)]
@@ -77,7 +98,11 @@ struct Seen {
     states: VecDeque<TimedState>,
     gripper: Option<(GripperStateMsg, Instant)>,
     frames: VecDeque<RawFrame>,
+    frame_count: u64,
+    state_count: u64,
     malformed: u64,
+    /// The robot's clock, ms, and since when it has shown that while the arm was active.
+    robot_clock: Option<(u64, Instant)>,
 }
 
 /// Subscribes to an arm's states, its gripper's and a camera's frames.
@@ -133,7 +158,19 @@ impl Monitor {
         lock(&self.shared.0).gripper
     }
 
-    /// Samples on the watched keys whose bytes were not messages.
+    /// States and frames seen since subscribing.
+    pub fn counts(&self) -> (u64, u64) {
+        let seen = lock(&self.shared.0);
+        (seen.state_count, seen.frame_count)
+    }
+
+    /// The newest frame, undecoded.
+    pub fn frame(&self) -> Option<RawFrame> {
+        lock(&self.shared.0).frames.back().cloned()
+    }
+
+    /// Samples on the watched keys that were not usable messages: wrong length, version or
+    /// numbers, or states older than ones already seen.
     pub fn malformed(&self) -> u64 {
         lock(&self.shared.0).malformed
     }
@@ -203,16 +240,29 @@ fn take_state(seen: &mut Seen, bytes: &[u8]) -> bool {
     let (Some(placement), true, franka_node::VERSION) = (placement, joints, msg.version) else {
         return false;
     };
-    // The node's clock never runs backwards, except when the node's host was restarted.
+    let received = Instant::now();
     if let Some(last) = seen.states.back() {
         if msg.t_node_ns.get() < last.node_ns() {
+            if received.saturating_duration_since(last.received) < RESTARTED {
+                return false;
+            }
             seen.states.clear();
+            seen.robot_clock = None;
         }
     }
+    let time_ms = msg.robot_time_ms.get();
+    let active = Phase::from_u8(msg.phase) == Some(Phase::Active);
+    let since = match seen.robot_clock {
+        Some((shown_ms, since)) if active && shown_ms == time_ms => since,
+        _ => received,
+    };
+    seen.robot_clock = Some((time_ms, since));
+    seen.state_count += 1;
     seen.states.push_back(TimedState {
         msg,
         placement,
-        received: Instant::now(),
+        received,
+        clock_still: received.saturating_duration_since(since),
     });
     if seen.states.len() > STATES {
         seen.states.pop_front();
@@ -234,10 +284,23 @@ fn take_frame(seen: &mut Seen, bytes: &[u8]) -> bool {
     let Ok((header, _)) = franka_cam::decode(bytes) else {
         return false;
     };
+    let captured_ns = capture_ns(&header);
+    let received = Instant::now();
+    let age_ns = seen.states.back().map(|state| {
+        let since = received.saturating_duration_since(state.received).as_nanos();
+        let now_ns = i128::from(state.node_ns()) + since as i128;
+        let age_ns = now_ns - i128::from(captured_ns);
+        age_ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    });
+    let flags = header.flags.get();
+    seen.frame_count += 1;
     seen.frames.push_back(RawFrame {
         bytes: bytes.to_vec(),
-        captured_ns: capture_ns(&header),
-        start_of_exposure: header.flags.get() & franka_cam::TIMESTAMP_SOE != 0,
+        captured_ns,
+        start_of_exposure: flags & franka_cam::TIMESTAMP_SOE != 0,
+        driver_stamp: flags & franka_cam::TIMESTAMP_MONOTONIC != 0,
+        received,
+        age_ns,
     });
     if seen.frames.len() > FRAMES {
         seen.frames.pop_front();

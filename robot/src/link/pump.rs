@@ -31,6 +31,8 @@ pub enum Silence {
     Deadline,
     /// The states are too old.
     StaleState,
+    /// The robot's own clock stands still: what is measured may be old.
+    FrozenClock,
 }
 
 struct Core {
@@ -39,7 +41,8 @@ struct Core {
     enabled: bool,
     vouched_until: Instant,
     silence: Silence,
-    /// The pump has been silent, for the deadline's or the states' sake, since it was enabled.
+    /// The pump was silent, for its own reasons, when the arm was last seen active: a watchdog's
+    /// stop that follows is our own doing.
     lapsed: bool,
     arrived: bool,
     blocked: bool,
@@ -169,7 +172,8 @@ impl Pump {
         self.core().silence
     }
 
-    /// Whether the pump fell silent on its own since it was enabled.
+    /// Whether the pump was silent on its own account when the arm was last active, so that it
+    /// was the node's watchdog that stopped it, not somebody.
     pub fn lapsed(&self) -> bool {
         self.core().lapsed
     }
@@ -231,15 +235,20 @@ impl Core {
         let silence = match (self.enabled, fresh) {
             (false, _) => Silence::Idle,
             (true, None) => Silence::StaleState,
+            (true, Some(state)) if state.frozen() => Silence::FrozenClock,
             (true, Some(_)) if now > self.vouched_until => Silence::Deadline,
             (true, Some(_)) => Silence::None,
         };
-        if silence != self.silence && matches!(silence, Silence::Deadline | Silence::StaleState) {
+        let own_doing = !matches!(silence, Silence::None | Silence::Idle);
+        if own_doing && silence != self.silence {
             tracing::warn!("target stream falls silent ({silence:?}); the node will hold the arm");
         }
         self.silence = silence;
-        self.lapsed |= matches!(silence, Silence::Deadline | Silence::StaleState);
-        let state = fresh.filter(|s| s.phase() == Some(Phase::Active))?;
+        let active = fresh.filter(|s| s.phase() == Some(Phase::Active));
+        if self.enabled && (active.is_some() || fresh.is_none()) {
+            self.lapsed = own_doing;
+        }
+        let state = active?;
         if silence != Silence::None {
             return None;
         }

@@ -1,6 +1,6 @@
 //! Opening a zenoh session: explicit endpoints, no scouting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,22 @@ pub struct TlsConfig {
 }
 
 impl LinkConfig {
+    /// The same link with the paths of its files counted from `folder`, where they are relative.
+    #[must_use]
+    pub fn based_in(mut self, folder: &Path) -> Self {
+        let files = self.tls.iter_mut().flat_map(|tls| {
+            [
+                &mut tls.root_ca_certificate,
+                &mut tls.certificate,
+                &mut tls.private_key,
+            ]
+        });
+        for file in files.chain([&mut self.zenoh_config]).flatten() {
+            *file = folder.join(&*file);
+        }
+        self
+    }
+
     /// A link to one endpoint.
     pub fn to(endpoint: impl Into<String>) -> Self {
         LinkConfig {

@@ -59,14 +59,18 @@ impl FrameSource for SimCamera {
         }
         std::thread::sleep(wait);
         self.due = (self.due + self.info.period()).max(Instant::now());
+        if self.world.lock().camera_dead {
+            return Ok(None);
+        }
         let (width, height) = (self.info.width, self.info.height);
-        let (captured_ns, picture) = {
-            // The clock stands still while this draws, so the stamp is the picture's.
+        // Only the moment is taken under the lock; the simulation goes on while it is drawn.
+        let (captured_ns, moment) = {
             let inner = self.world.lock();
             let captured_ns = franka_cam::monotonic_ns();
-            let picture = inner.simulator.render(width.into(), height.into());
-            (captured_ns, picture)
+            let skewed_ns = captured_ns.saturating_add_signed(inner.camera_skew_ns);
+            (skewed_ns, inner.simulator.snapshot())
         };
+        let picture = moment.render(width.into(), height.into());
         self.jpeg.clear();
         JpegEncoder::new_with_quality(&mut self.jpeg, self.quality)
             .encode(

@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use foresight_sim::Simulator;
+use nalgebra::Isometry3;
 
 use crate::arm::ArmError;
 use crate::link::link_error;
+use crate::placement::{angle_rad, distance_m};
 
 /// How often the simulator catches up with the wall clock.
 const PERIOD: Duration = Duration::from_millis(4);
@@ -25,17 +27,53 @@ pub(super) struct Inner {
     before_s: f64,
     /// Time lost because the machine was too slow, s.
     pub lost_s: f64,
+    /// Where the arm stood when the running session began, and how far it may stray, m and rad.
+    pub bounds: Option<Bounds>,
+    /// The robot's clock is stuck at this time, s.
+    pub frozen_s: Option<f64>,
+    /// How far the camera's stamps are ahead of the host's clock, ns.
+    pub camera_skew_ns: i64,
+    /// The camera delivers nothing.
+    pub camera_dead: bool,
+}
+
+/// How far a session may stray from where it began before the robot's side breaks it off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub start: Isometry3<f64>,
+    pub deviation_m: f64,
+    pub deviation_rad: f64,
 }
 
 impl Inner {
     /// The robot's clock, s.
     pub fn robot_time_s(&self) -> f64 {
-        self.before_s + self.simulator.time_s()
+        self.frozen_s
+            .unwrap_or(self.before_s + self.simulator.time_s())
+    }
+
+    /// Breaks the running session off, as a reflex does: the arm brakes.
+    pub fn break_off(&mut self) {
+        self.running = false;
+        self.simulator.hold();
+    }
+
+    /// Breaks the session off when the arm has strayed further than it allows.
+    fn check_bounds(&mut self) {
+        let Some(bounds) = self.bounds.filter(|_| self.running) else {
+            return;
+        };
+        let tcp = self.simulator.arm().tcp;
+        if distance_m(&bounds.start, &tcp) > bounds.deviation_m
+            || angle_rad(&bounds.start, &tcp) > bounds.deviation_rad
+        {
+            self.break_off();
+        }
     }
 
     /// Puts another simulator in this one's place.
     pub fn replace(&mut self, simulator: Simulator) {
-        self.before_s = self.robot_time_s() - simulator.time_s() + 0.01;
+        self.before_s += self.simulator.time_s() - simulator.time_s() + 0.01;
         self.simulator = simulator;
     }
 }
@@ -50,6 +88,10 @@ impl World {
             running: false,
             before_s: 0.0,
             lost_s: 0.0,
+            bounds: None,
+            frozen_s: None,
+            camera_skew_ns: 0,
+            camera_dead: false,
         }))
     }
 
@@ -106,6 +148,7 @@ fn run(world: &World, stop: &AtomicBool) {
             inner.simulator.step();
             owed_s -= Simulator::STEP_S;
         }
+        inner.check_bounds();
         drop(inner);
         std::thread::sleep(PERIOD.saturating_sub(now.elapsed()));
     }

@@ -71,6 +71,24 @@ impl Default for SimServerConfig {
     }
 }
 
+/// Something that goes wrong at the robot or the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: what was injected before is over. A reflex needs a `recover`.
+    None,
+    /// The robot breaks the session off: the arm brakes and the node goes to Faulted.
+    Reflex,
+    /// The robot's clock stands still, as when its state stream stalls.
+    FrozenClock,
+    /// The camera's stamps are ahead of the host's clock by so much, ns.
+    CameraSkew {
+        /// How much; negative when they lag.
+        ns: i64,
+    },
+    /// The camera delivers no more frames.
+    DeadCamera,
+}
+
 /// A running server; dropping it stops everything.
 pub struct SimServer {
     // Order matters: what uses the session goes first, the clock last.
@@ -180,12 +198,20 @@ impl SimServer {
         Ok(())
     }
 
-    /// Breaks the running session as a reflex of the robot would: the arm brakes and the node
-    /// goes to Faulted until `recover`. For tests.
-    pub fn fault(&self) {
+    /// Lets something go wrong, or go right again: for tests of what happens then.
+    pub fn inject(&self, fault: Fault) {
         let mut inner = self.world.lock();
-        inner.running = false;
-        inner.simulator.hold();
+        match fault {
+            Fault::Reflex => inner.break_off(),
+            Fault::FrozenClock => inner.frozen_s = Some(inner.robot_time_s()),
+            Fault::CameraSkew { ns } => inner.camera_skew_ns = ns,
+            Fault::DeadCamera => inner.camera_dead = true,
+            Fault::None => {
+                inner.frozen_s = None;
+                inner.camera_skew_ns = 0;
+                inner.camera_dead = false;
+            }
+        }
     }
 
     /// Targets and gripper commands the node refused since the running session began.

@@ -12,7 +12,7 @@ use franka_node::franka::{
 };
 use franka_node::{Control, RobotSide};
 
-use super::clock::{Inner, World};
+use super::clock::{Bounds, Inner, World};
 use crate::placement;
 
 /// How long a stop may take to come to rest; franka-node's own bound is 5 s.
@@ -28,7 +28,13 @@ impl SimRobot {
         SimRobot(world)
     }
 
-    fn start_control(&self, joints: bool) -> FrankaResult<Box<dyn Control>> {
+    /// `stray` is how far the arm may stray from here, m and rad, before the session is broken
+    /// off, as franka-rs' control loop does.
+    fn start_control(
+        &self,
+        joints: bool,
+        stray: Option<(f64, f64)>,
+    ) -> FrankaResult<Box<dyn Control>> {
         let mut inner = self.0.lock();
         if inner.running {
             return Err(FrankaError::InvalidOperation(
@@ -37,6 +43,12 @@ impl SimRobot {
         }
         inner.running = true;
         inner.simulator.hold();
+        let start = inner.simulator.arm().tcp;
+        inner.bounds = stray.map(|(deviation_m, deviation_rad)| Bounds {
+            start,
+            deviation_m,
+            deviation_rad,
+        });
         drop(inner);
         Ok(Box::new(SimControl {
             world: Arc::clone(&self.0),
@@ -58,12 +70,13 @@ impl RobotSide for SimRobot {
         Ok(())
     }
 
-    fn start(&self, _options: TargetControlOptions) -> FrankaResult<Box<dyn Control>> {
-        self.start_control(false)
+    fn start(&self, options: TargetControlOptions) -> FrankaResult<Box<dyn Control>> {
+        let stray = (options.max_deviation, options.max_angular_deviation);
+        self.start_control(false, Some(stray))
     }
 
     fn start_joints(&self, _options: JointTargetControlOptions) -> FrankaResult<Box<dyn Control>> {
-        self.start_control(true)
+        self.start_control(true, None)
     }
 
     fn automatic_error_recovery(&self) -> FrankaResult<()> {

@@ -1,6 +1,6 @@
 //! An arm behind franka-node and a camera behind franka-cam, in wall time.
 
-mod look;
+mod grip;
 mod session;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,35 +8,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foresight_planner::Action;
-use franka_node::{
-    monotonic_ns, GripperMsg, GripperStateMsg, Phase, GRIPPER_GRASPED, GRIPPER_MOVING,
-};
+use foresight_kinematics::{franka_hand, Fr3};
+use franka_node::{monotonic_ns, Phase};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zenoh::pubsub::Publisher;
 use zenoh::{Session, Wait};
-use zerocopy::IntoBytes;
 
 use crate::arm::{Arm, ArmError, Execution, Observation};
-use crate::envelope::{Envelope, EnvelopeConfig};
-use crate::gripper::{closedness, GripperCommand, GripperConfig, STROKE_M};
+use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
+use crate::gripper::{closedness, GripperConfig};
 use crate::intent::{Intended, Intent};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, Pump, TimedState};
-use crate::placement::{self, distance_m};
+use crate::motion::{Look, Motion, Next};
+use crate::placement::{self, angle_rad, distance_m};
 use crate::sequence::Sequence;
-use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
+use crate::settle::SettleConfig;
+use crate::sight::Sight;
 use crate::streamer::{Budget, Streamer};
+use grip::Grip;
 use session::wait_held;
 
-/// How long the first state may take after connecting.
-const FIRST_STATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the target is kept alive between two calls, beyond what [`Arm::thinking`] grants.
 const BETWEEN_CALLS: Duration = Duration::from_millis(1000);
-/// How long one motion may take before the wait for it ends.
-const MOTION_TIMEOUT: Duration = Duration::from_secs(12);
-/// How long the gripper's state may take to show a command.
-const GRIPPER_REACTION: Duration = Duration::from_millis(300);
+/// A measured end effector this near the Franka Hand's is the Franka Hand's, m and rad.
+const SAME_TOOL: f64 = 1e-3;
 
 /// Which arm and camera, and how to reach them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,8 +49,14 @@ pub struct ZenohArmConfig {
     pub gripper: GripperConfig,
     /// When the arm counts as settled.
     pub settle: SettleConfig,
-    /// How long to wait for a frame, s.
+    /// How long to wait for a frame, s: the bound on a frame's age when it is planned on.
     pub frame_timeout_s: f64,
+    /// Motions that would end further than this from where the arm was enabled first end the
+    /// session and begin another, m. Keep it below the node's `max_deviation` (0.3 m), beyond
+    /// which the node breaks the session off as a fault.
+    pub session_reach_m: f64,
+    /// The same for the orientation, rad; the node's `max_angular_deviation` is 0.5.
+    pub session_turn_rad: f64,
     /// The id under which the lease is taken; made up when absent.
     pub client_id: Option<u32>,
 }
@@ -67,8 +70,22 @@ impl Default for ZenohArmConfig {
             gripper: GripperConfig::default(),
             settle: SettleConfig::default(),
             frame_timeout_s: 2.0,
+            session_reach_m: 0.25,
+            session_turn_rad: 0.4,
             client_id: None,
         }
+    }
+}
+
+impl ZenohArmConfig {
+    /// How long to wait for a frame.
+    pub(crate) fn frame_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.frame_timeout_s.clamp(0.05, 60.0))
+    }
+
+    /// The id to take a lease or send a command under.
+    pub fn client_id(&self) -> u32 {
+        self.client_id.filter(|id| *id != 0).unwrap_or_else(made_up_id)
     }
 }
 
@@ -84,18 +101,22 @@ pub struct ZenohArm {
     config: ZenohArmConfig,
     client_id: u32,
     session: Session,
-    monitor: Arc<Monitor>,
+    sight: Sight,
     pump: Pump,
     lease: Option<Lease>,
     gripper_target: Publisher<'static>,
     gripper_sequence: Sequence,
     intent: Intent,
-    /// Refusals of sessions that are over.
+    /// Refusals of sessions of ours that are over.
     refused_before: u64,
+    /// Whether the node's count of refusals is about a session of ours.
+    counting: bool,
     /// The last state in which the arm was at rest after a motion of ours.
     settled: Option<TimedState>,
     /// Whether an idle arm is ours to start: never enabled yet, or stopped by us.
     may_enable: bool,
+    /// Where the arm stood when the running session began.
+    session_start: Isometry3<f64>,
 }
 
 impl ZenohArm {
@@ -107,26 +128,26 @@ impl ZenohArm {
     /// make no sense.
     pub fn connect(config: ZenohArmConfig, envelope: EnvelopeConfig) -> Result<Self, ArmError> {
         let budget = Budget::from(&envelope);
-        let envelope = Envelope::new(envelope)?;
+        envelope.validate()?;
         let session = link::open(&config.link)?;
         let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
-        let monitor = Arc::new(monitor);
-        let client_id = config.client_id.unwrap_or_else(made_up_id);
-        let stale = || ArmError::StaleState {
+        let sight = Sight {
+            monitor: Arc::new(monitor),
             arm: config.arm.clone(),
-            age_ms: FIRST_STATE_TIMEOUT.as_secs_f64() * 1e3,
+            camera: config.camera.clone(),
+            frame_timeout: config.frame_timeout(),
         };
-        let state = monitor
-            .next_state(0, FIRST_STATE_TIMEOUT)
-            .ok_or_else(stale)?;
+        let client_id = config.client_id();
+        let state = sight.first_state()?;
+        let envelope = envelope_for(&state, envelope)?;
         let lease = Lease::acquire(&session, &config.arm, client_id)?;
-        wait_held(&monitor, client_id, state.node_ns());
+        wait_held(&sight.monitor, client_id, state.node_ns());
         let streamer = Streamer::new(budget, state.placement);
         let pump = Pump::start(
             &session,
             &config.arm,
             client_id,
-            Arc::clone(&monitor),
+            Arc::clone(&sight.monitor),
             streamer,
         )?;
         let key = format!("franka/{}/gripper/target", config.arm);
@@ -135,20 +156,22 @@ impl ZenohArm {
             .express(true)
             .wait()
             .map_err(|e| link_error(format!("publishing on {key}"), e))?;
-        let width_m = monitor.gripper().map_or(STROKE_M, |(g, _)| g.width.get());
+        let width_m = sight.gripper().0;
         Ok(ZenohArm {
             intent: Intent::new(envelope, config.gripper, width_m),
             config,
             client_id,
             session,
-            monitor,
+            sight,
             pump,
             lease: Some(lease),
             gripper_target,
             gripper_sequence: Sequence::from_clock(monotonic_ns()),
             refused_before: 0,
+            counting: false,
             settled: None,
             may_enable: true,
+            session_start: state.placement,
         })
     }
 
@@ -159,7 +182,7 @@ impl ZenohArm {
 
     /// What the node and the camera publish.
     pub fn monitor(&self) -> &Monitor {
-        &self.monitor
+        &self.sight.monitor
     }
 
     /// Targets sent since connecting.
@@ -179,7 +202,7 @@ impl ZenohArm {
         let Some(lease) = self.lease.take() else {
             return Ok(());
         };
-        let active = self.monitor.state().and_then(|s| s.phase()) == Some(Phase::Active);
+        let active = self.sight.monitor.state().and_then(|s| s.phase()) == Some(Phase::Active);
         let stopped = if active { self.stop() } else { Ok(()) };
         self.pump.disable();
         let released = lease.release();
@@ -189,104 +212,86 @@ impl ZenohArm {
     /// Waits until the arm has settled at `goal` and the gripper is done, or time is up.
     fn wait_settled(
         &mut self,
-        mut goal: Isometry3<f64>,
-        gripper: Option<(GripperCommand, Instant)>,
+        goal: Isometry3<f64>,
+        mut grip: Option<Grip>,
     ) -> Result<Rest, ArmError> {
-        let mut started = Instant::now();
-        let (mut blocked, mut retreats) = (false, 0);
-        let mut settle = Settle::new(self.config.settle);
+        let gripper_timeout_s = self.config.gripper.timeout_s;
+        let mut motion = Motion::new(goal, self.config.settle, gripper_timeout_s);
         let mut seen_ns = 0;
         loop {
             let state = self.active_state()?;
             if state.node_ns() <= seen_ns {
-                self.monitor.next_state(seen_ns, Duration::from_millis(200));
+                let monitor = &self.sight.monitor;
+                monitor.next_state(seen_ns, Duration::from_millis(200));
                 continue;
             }
             seen_ns = state.node_ns();
             self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
-            if self.pump.blocked() {
-                goal = state.placement;
-                blocked = true;
-                self.pump.set_goal(goal);
-            }
-            let arrived = self.pump.arrived();
-            let p = state.placement.translation.vector;
-            let sample = SettleSample {
-                time_s: state.node_ns() as f64 * 1e-9,
-                position_m: [p.x, p.y, p.z],
-                joint_speed_rad_s: state.joint_speed_rad_s(),
-                distance_m: distance_m(&state.placement, &goal),
-                commanded: arrived && self.gripper_done(gripper.as_ref()),
+            let gripper_done = match &mut grip {
+                Some(grip) => self.gripped(grip)?,
+                None => true,
             };
-            if settle.update(&sample) {
-                self.settled = Some(state);
-                return Ok(Rest {
-                    state,
-                    settled: true,
-                    blocked,
-                });
-            }
-            let quiet = self.pump.last_moving().elapsed().as_secs_f64();
-            let patience = self.config.settle.timeout_s + self.config.gripper.timeout_s;
-            if (arrived && quiet > patience) || started.elapsed() > MOTION_TIMEOUT {
-                if retreats < MAX_RETREATS {
-                    // It presses on something that gives: it backs off.
-                    (retreats, blocked) = (retreats + 1, true);
-                    started = Instant::now();
-                    settle = Settle::new(self.config.settle);
-                    goal = retreat(&state.placement);
-                    self.pump.set_goal(goal);
-                    continue;
+            let next = motion.next(&Look {
+                time_s: state.node_ns() as f64 * 1e-9,
+                measured: &state.placement,
+                joint_speed_rad_s: state.joint_speed_rad_s(),
+                arrived: self.pump.arrived(),
+                blocked: self.pump.blocked(),
+                gripper_done,
+            });
+            match next {
+                Next::Wait => {}
+                Next::Lead(goal) => self.pump.set_goal(goal),
+                Next::Over { settled, blocked } => {
+                    if settled {
+                        self.settled = Some(state);
+                    } else {
+                        tracing::warn!("the arm did not settle in time");
+                    }
+                    return Ok(Rest {
+                        state,
+                        settled,
+                        blocked,
+                    });
                 }
-                tracing::warn!("the arm did not settle in time");
-                return Ok(Rest {
-                    state,
-                    settled: false,
-                    blocked,
-                });
             }
         }
     }
 
-    /// Whether the gripper has carried out `command`, or had its time.
-    fn gripper_done(&self, command: Option<&(GripperCommand, Instant)>) -> bool {
-        let Some((command, sent)) = command else {
-            return true;
-        };
-        if sent.elapsed().as_secs_f64() > self.config.gripper.timeout_s {
-            return true;
+    /// Begins another session when a motion to `goal` would stray further from where this one
+    /// began than the node allows. The arm rests meanwhile.
+    fn session_reaching(
+        &mut self,
+        state: TimedState,
+        goal: &Isometry3<f64>,
+    ) -> Result<TimedState, ArmError> {
+        let reaches = distance_m(&self.session_start, goal) <= self.config.session_reach_m
+            && angle_rad(&self.session_start, goal) <= self.config.session_turn_rad;
+        if reaches {
+            return Ok(state);
         }
-        let Some((state, received)) = self.monitor.gripper() else {
-            return sent.elapsed() > GRIPPER_REACTION;
-        };
-        let shown = (state.commanded.get() - command.width_m).abs() < 1e-4;
-        received > *sent
-            && state.flags & GRIPPER_MOVING == 0
-            && (shown || sent.elapsed() > GRIPPER_REACTION)
-            && sent.elapsed() > Duration::from_millis(100)
+        tracing::debug!("the motion leaves this session's reach; beginning another");
+        self.pump.disable();
+        link::stop(&self.session, &self.config.arm, self.client_id)?;
+        self.restart()
     }
+}
 
-    fn send_gripper(&mut self, command: &GripperCommand) -> Result<Instant, ArmError> {
-        let msg = GripperMsg::new(
-            command.kind,
-            self.client_id,
-            self.gripper_sequence.advance(),
-            monotonic_ns(),
-            command.width_m,
-            command.force_n,
-        );
-        self.gripper_target
-            .put(msg.as_bytes())
-            .wait()
-            .map_err(|e| link_error("sending a gripper command", e))?;
-        Ok(Instant::now())
+/// The limits with the end effector the arm really has: what it reports against what its joints
+/// say.
+fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> Result<Envelope, ArmError> {
+    let arm = Fr3::new().map_err(|e| EnvelopeError::Kinematics(e.to_string()))?;
+    let tool = arm.measured_tool(&state.joints_rad(), &state.placement);
+    let hand = franka_hand();
+    if distance_m(&tool, &hand) < SAME_TOOL && angle_rad(&tool, &hand) < SAME_TOOL {
+        return Ok(Envelope::new(limits)?);
     }
-
-    fn gripper_state(&self) -> (f64, bool) {
-        self.monitor
-            .gripper()
-            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
-    }
+    let t = tool.translation;
+    tracing::warn!(
+        "the arm's end effector isn't the Franka Hand's: flange to TCP is [{:.4}, {:.4}, {:.4}] m",
+        t.x, t.y, t.z
+    );
+    Ok(Envelope::with_tool(limits, &tool)?)
 }
 
 impl Arm for ZenohArm {
@@ -302,26 +307,15 @@ impl Arm for ZenohArm {
                 (rest.state, rest.settled)
             }
         };
-        let frame_wait = Duration::from_secs_f64(self.config.frame_timeout_s.clamp(0.05, 60.0));
         self.pump
-            .vouch_at_least(Instant::now() + frame_wait + BETWEEN_CALLS);
-        let frame = self.frame_after(&state)?;
-        let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
-        let (width_m, grasped) = self.gripper_state();
-        Ok(Observation {
-            pose: placement::pose(&placement, closedness(width_m)),
-            grasped,
-            settled,
-            arm_time_s: paired.msg.robot_time_ms.get() as f64 * 1e-3,
-            pose_age_ms,
-            frame,
-        })
+            .vouch_at_least(Instant::now() + self.sight.frame_timeout + BETWEEN_CALLS);
+        self.sight.observe(&state, settled)
     }
 
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
         let state = self.ensure_active()?;
         self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
-        let (width_m, _) = self.gripper_state();
+        let (width_m, _) = self.sight.gripper();
         let (refused, targets) = (self.refused_targets(), self.pump.targets());
         let joints = state.joints_rad();
         let intended = self
@@ -342,8 +336,9 @@ impl Arm for ZenohArm {
         };
         let started = Instant::now();
         self.settled = None;
+        self.session_reaching(state, &admitted.placement)?;
         let gripper = match gripper {
-            Some(command) => Some((command, self.send_gripper(&command)?)),
+            Some(command) => Some(self.grip(command)?),
             None => None,
         };
         self.pump.set_goal(admitted.placement);
@@ -353,7 +348,7 @@ impl Arm for ZenohArm {
             blocked,
         } = self.wait_settled(admitted.placement, gripper)?;
         let last_moving = self.pump.last_moving();
-        let (width_m, _) = self.gripper_state();
+        let (width_m, _) = self.sight.gripper();
         Ok(Execution {
             requested: *action,
             sent: admitted.sent,
@@ -379,18 +374,13 @@ impl Arm for ZenohArm {
         self.pump.disable();
         self.settled = None;
         self.intent.forget();
-        let stopped = link::command(&self.session, &self.config.arm, "stop", self.client_id);
         self.may_enable = true;
-        match stopped {
-            // Nothing runs: that is what was wanted.
-            Err(ArmError::Command { reason, .. }) if reason.starts_with("not allowed in") => Ok(()),
-            other => other,
-        }
+        link::stop(&self.session, &self.config.arm, self.client_id)
     }
 
     fn refused_targets(&self) -> u64 {
-        let now = self.monitor.state().map_or(0, |s| s.msg.refused.get());
-        self.refused_before + now
+        let now = self.sight.monitor.state().filter(|_| self.counting);
+        self.refused_before + now.map_or(0, |s| s.msg.refused.get())
     }
 }
 
@@ -400,10 +390,6 @@ impl Drop for ZenohArm {
             tracing::warn!("leaving the arm: {e}");
         }
     }
-}
-
-fn grasped(state: &GripperStateMsg) -> bool {
-    state.flags & GRIPPER_GRASPED != 0
 }
 
 /// An id no other client of this or another process is likely to have; never 0.

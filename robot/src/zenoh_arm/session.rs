@@ -4,31 +4,15 @@ use std::time::{Duration, Instant};
 
 use franka_node::{CmdRequest, Kind, Phase};
 
-use super::{ZenohArm, BETWEEN_CALLS, FIRST_STATE_TIMEOUT};
-use crate::arm::ArmError;
+use super::{ZenohArm, BETWEEN_CALLS};
+use crate::arm::{Arm, ArmError};
 use crate::link::{self, Monitor, TimedState};
-
-/// How long states may stay away before that is an error.
-pub(super) const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// A robot clock that shows the same time for this long while states arrive is frozen, ns.
-const FROZEN_NS: u64 = 1_000_000_000;
+use crate::sight::STATE_TIMEOUT;
 
 impl ZenohArm {
-    /// The newest state, not older than allowed.
-    pub(super) fn state(&self) -> Result<TimedState, ArmError> {
-        let newest = self.monitor.state();
-        let age = newest.map_or(FIRST_STATE_TIMEOUT, |s| s.received.elapsed());
-        newest
-            .filter(|_| age <= STATE_TIMEOUT)
-            .ok_or_else(|| ArmError::StaleState {
-                arm: self.config.arm.clone(),
-                age_ms: age.as_secs_f64() * 1e3,
-            })
-    }
-
     /// A state in which the arm is active and ours, or why not.
     pub(super) fn active_state(&self) -> Result<TimedState, ArmError> {
-        let state = self.state()?;
+        let state = self.sight.state()?;
         let arm = || self.config.arm.clone();
         match state.phase() {
             Some(Phase::Faulted) => return Err(ArmError::Faulted { arm: arm() }),
@@ -46,20 +30,11 @@ impl ZenohArm {
                 })
             }
         }
-        if let (Some(then), _) = self
-            .monitor
-            .around(state.node_ns().saturating_sub(FROZEN_NS))
-        {
-            let robot_time_ms = state.msg.robot_time_ms.get();
-            if then.phase() == Some(Phase::Active)
-                && state.node_ns() - then.node_ns() < 2 * FROZEN_NS
-                && then.msg.robot_time_ms.get() == robot_time_ms
-            {
-                return Err(ArmError::FrozenClock {
-                    arm: arm(),
-                    robot_time_ms,
-                });
-            }
+        if state.frozen() {
+            return Err(ArmError::FrozenClock {
+                arm: arm(),
+                robot_time_ms: state.msg.robot_time_ms.get(),
+            });
         }
         Ok(state)
     }
@@ -74,23 +49,32 @@ impl ZenohArm {
         }
     }
 
+    /// Starts a session, forgetting what was commanded before it.
     pub(super) fn enable(&mut self) -> Result<TimedState, ArmError> {
-        self.pump.disable();
         self.intent.forget();
+        self.restart()
+    }
+
+    /// Starts a session.
+    pub(super) fn restart(&mut self) -> Result<TimedState, ArmError> {
+        self.pump.disable();
         self.settled = None;
-        if let Some(state) = self.monitor.state() {
-            self.refused_before += state.msg.refused.get();
-        }
+        self.refused_before = self.refused_targets();
+        self.counting = false;
         let request = CmdRequest {
             mode: Some(Kind::Cartesian),
             ..CmdRequest::new(self.client_id)
         };
         link::request(&self.session, &self.config.arm, "enable", &request)?;
-        let deadline = Instant::now() + STATE_TIMEOUT;
+        // Older states may still show the session before.
+        let enabled = Instant::now();
+        let deadline = enabled + STATE_TIMEOUT;
         loop {
-            let state = self.state()?;
-            if state.phase() == Some(Phase::Active) {
+            let state = self.sight.state()?;
+            if state.received > enabled && state.phase() == Some(Phase::Active) {
+                self.counting = true;
                 let start = state.target().unwrap_or(state.placement);
+                self.session_start = state.placement;
                 self.pump.enable(start, Instant::now() + BETWEEN_CALLS);
                 self.may_enable = false;
                 return Ok(state);
@@ -98,7 +82,8 @@ impl ZenohArm {
             if Instant::now() > deadline {
                 return self.active_state();
             }
-            self.monitor.next_state(state.node_ns(), STATE_TIMEOUT);
+            let monitor = &self.sight.monitor;
+            monitor.next_state(state.node_ns(), STATE_TIMEOUT);
         }
     }
 }

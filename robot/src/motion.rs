@@ -1,0 +1,195 @@
+//! The wait for the end of a motion, on any clock: both arms follow a motion with this and only
+//! do what it says.
+//!
+//! A motion ends when the arm has settled. On the way it may turn out to be blocked: then the
+//! setpoint is led back to where the arm stands, so that it doesn't go on pressing. An arm that
+//! can't come to rest presses on something that gives, and backs off upwards a few times before
+//! it is given up on.
+
+use nalgebra::Isometry3;
+
+use crate::placement::distance_m;
+use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
+
+/// How long one motion may take before the wait for it ends, s.
+const MOTION_TIMEOUT_S: f64 = 12.0;
+
+/// What is seen of the arm at one moment.
+pub(crate) struct Look<'a> {
+    /// The arm's clock, s.
+    pub time_s: f64,
+    /// Where it is measured.
+    pub measured: &'a Isometry3<f64>,
+    /// Its fastest joint, rad/s, absolute.
+    pub joint_speed_rad_s: f64,
+    /// Whether the setpoint stands at its goal.
+    pub arrived: bool,
+    /// Whether the setpoint can't get on because the arm doesn't follow.
+    pub blocked: bool,
+    /// Whether the gripper has done what it was told.
+    pub gripper_done: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Next {
+    /// Look again.
+    Wait,
+    /// Lead the setpoint there instead, then look again.
+    Lead(Isometry3<f64>),
+    /// The motion is over.
+    Over {
+        /// Whether the arm came to rest.
+        settled: bool,
+        /// Whether something was in the way.
+        blocked: bool,
+    },
+}
+
+/// One motion being waited for.
+pub(crate) struct Motion {
+    settle: Settle,
+    config: SettleConfig,
+    /// How long the arm may stand unsettled at its goal, s.
+    patience_s: f64,
+    goal: Isometry3<f64>,
+    started_s: Option<f64>,
+    arrived_s: Option<f64>,
+    blocked: bool,
+    retreats: u32,
+}
+
+impl Motion {
+    /// A motion to `goal`; the gripper may take up to `gripper_timeout_s` of it.
+    pub fn new(goal: Isometry3<f64>, config: SettleConfig, gripper_timeout_s: f64) -> Self {
+        Motion {
+            settle: Settle::new(config),
+            config,
+            patience_s: config.timeout_s + gripper_timeout_s,
+            goal,
+            started_s: None,
+            arrived_s: None,
+            blocked: false,
+            retreats: 0,
+        }
+    }
+
+    /// Takes one look.
+    pub fn next(&mut self, look: &Look<'_>) -> Next {
+        let started_s = *self.started_s.get_or_insert(look.time_s);
+        if look.blocked {
+            self.goal = *look.measured;
+            self.blocked = true;
+        }
+        let arrived = look.arrived && !look.blocked;
+        if arrived {
+            self.arrived_s.get_or_insert(look.time_s);
+        }
+        let p = look.measured.translation.vector;
+        let sample = SettleSample {
+            time_s: look.time_s,
+            position_m: [p.x, p.y, p.z],
+            joint_speed_rad_s: look.joint_speed_rad_s,
+            distance_m: distance_m(look.measured, &self.goal),
+            commanded: arrived && look.gripper_done,
+        };
+        if self.settle.update(&sample) {
+            return Next::Over {
+                settled: true,
+                blocked: self.blocked,
+            };
+        }
+        let quiet_s = self.arrived_s.map_or(0.0, |at| look.time_s - at);
+        if quiet_s > self.patience_s || look.time_s - started_s > MOTION_TIMEOUT_S {
+            if self.retreats == MAX_RETREATS {
+                return Next::Over {
+                    settled: false,
+                    blocked: self.blocked,
+                };
+            }
+            self.retreats += 1;
+            self.blocked = true;
+            (self.started_s, self.arrived_s) = (Some(look.time_s), None);
+            self.settle = Settle::new(self.config);
+            self.goal = retreat(look.measured);
+            return Next::Lead(self.goal);
+        }
+        if look.blocked {
+            return Next::Lead(self.goal);
+        }
+        Next::Wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(time_s: f64, measured: &Isometry3<f64>) -> Look<'_> {
+        Look {
+            time_s,
+            measured,
+            joint_speed_rad_s: 0.0,
+            arrived: true,
+            blocked: false,
+            gripper_done: true,
+        }
+    }
+
+    #[test]
+    fn an_arm_at_rest_at_its_goal_is_over_in_a_few_looks() {
+        let goal = Isometry3::translation(0.5, 0.0, 0.2);
+        let mut motion = Motion::new(goal, SettleConfig::default(), 2.0);
+        let looks = (0..20).position(|i| {
+            let next = motion.next(&look(f64::from(i) * 0.01, &goal));
+            matches!(next, Next::Over { settled: true, blocked: false })
+        });
+        assert_eq!(looks, Some(5));
+    }
+
+    #[test]
+    fn a_blocked_arm_is_led_back_to_where_it_stands() {
+        let (goal, here) = (
+            Isometry3::translation(0.5, 0.0, 0.2),
+            Isometry3::translation(0.5, 0.0, 0.23),
+        );
+        let mut motion = Motion::new(goal, SettleConfig::default(), 2.0);
+        let next = motion.next(&Look {
+            blocked: true,
+            ..look(0.0, &here)
+        });
+        assert_eq!(next, Next::Lead(here));
+        let over = (1..20).find_map(|i| match motion.next(&look(f64::from(i) * 0.01, &here)) {
+            Next::Over { settled, blocked } => Some((settled, blocked)),
+            _ => None,
+        });
+        assert_eq!(over, Some((true, true)));
+    }
+
+    #[test]
+    fn an_arm_that_trembles_backs_off_and_is_given_up_on() {
+        let goal = Isometry3::translation(0.5, 0.0, 0.2);
+        let mut motion = Motion::new(goal, SettleConfig::default(), 0.5);
+        let (mut leads, mut ended) = (0, None);
+        for i in 0..4000 {
+            let trembling = Look {
+                joint_speed_rad_s: 0.5,
+                ..look(f64::from(i) * 0.01, &goal)
+            };
+            match motion.next(&trembling) {
+                Next::Lead(to) => {
+                    leads += 1;
+                    assert!(to.translation.z > goal.translation.z);
+                }
+                Next::Over { settled, blocked } => {
+                    ended = Some((i, settled, blocked));
+                    break;
+                }
+                Next::Wait => {}
+            }
+        }
+        assert_eq!(leads, MAX_RETREATS);
+        let (ticks, settled, blocked) = ended.expect("given up on");
+        assert!(!settled && blocked && ticks < 2000, "{ticks}");
+    }
+}

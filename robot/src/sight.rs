@@ -1,0 +1,166 @@
+//! What a client sees of an arm and a camera: states that are fresh, frames taken after a
+//! moment, and the pose of the instant a frame was captured.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use franka_node::{GripperStateMsg, GRIPPER_GRASPED};
+use nalgebra::Isometry3;
+
+use crate::arm::{ArmError, Observation};
+use crate::frame::Frame;
+use crate::gripper::{closedness, STROKE_M};
+use crate::link::{Monitor, RawFrame, TimedState};
+use crate::placement;
+
+/// How long states may stay away before that is an error.
+pub(crate) const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long the first state may take after connecting.
+pub(crate) const FIRST_STATE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much earlier than its stamp a frame without a start-of-exposure stamp may have begun, ns.
+const EXPOSURE_NS: u64 = 60_000_000;
+/// A frame that claims to be this much younger than the node's clock at its arrival is stamped
+/// by another clock, ns. Its stamp can't prove that it was taken after the arm settled.
+const FUTURE_NS: i64 = 50_000_000;
+/// Frame and state clocks further apart than this are not the same clock, ns.
+const CLOCK_SKEW_NS: u64 = 5_000_000_000;
+
+/// The eyes of a client.
+pub(crate) struct Sight {
+    pub monitor: Arc<Monitor>,
+    pub arm: String,
+    pub camera: String,
+    /// How long to wait for a frame.
+    pub frame_timeout: Duration,
+}
+
+impl Sight {
+    /// Waits for the first state after connecting.
+    pub fn first_state(&self) -> Result<TimedState, ArmError> {
+        self.monitor
+            .next_state(0, FIRST_STATE_TIMEOUT)
+            .ok_or_else(|| self.stale(FIRST_STATE_TIMEOUT))
+    }
+
+    /// The newest state, not older than allowed.
+    pub fn state(&self) -> Result<TimedState, ArmError> {
+        let newest = self.monitor.state();
+        let age = newest.map_or(FIRST_STATE_TIMEOUT, |s| s.received.elapsed());
+        newest
+            .filter(|_| age <= STATE_TIMEOUT)
+            .ok_or_else(|| self.stale(age))
+    }
+
+    fn stale(&self, age: Duration) -> ArmError {
+        ArmError::StaleState {
+            arm: self.arm.clone(),
+            age_ms: age.as_secs_f64() * 1e3,
+        }
+    }
+
+    /// Width between the fingers, m, and whether they hold something.
+    pub fn gripper(&self) -> (f64, bool) {
+        self.monitor
+            .gripper()
+            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
+    }
+
+    /// A frame captured after `rest`, with the pose measured at its capture.
+    pub fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation, ArmError> {
+        let frame = self.frame_after(rest)?;
+        let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
+        let (width_m, grasped) = self.gripper();
+        Ok(Observation {
+            pose: placement::pose(&placement, closedness(width_m)),
+            grasped,
+            settled,
+            arm_time_s: paired.msg.robot_time_ms.get() as f64 * 1e-3,
+            pose_age_ms,
+            frame,
+        })
+    }
+
+    /// A frame captured after the settled state, decoded.
+    fn frame_after(&self, settled: &TimedState) -> Result<Frame, ArmError> {
+        let after = settled.node_ns();
+        let deadline = Instant::now() + self.frame_timeout;
+        let mut broken = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let newest = broken.unwrap_or(0);
+            let raw = self.monitor.next_frame(left, |frame| {
+                let exposure = if frame.start_of_exposure {
+                    0
+                } else {
+                    EXPOSURE_NS
+                };
+                !from_the_future(frame)
+                    && frame.captured_ns > after + exposure
+                    && frame.captured_ns > newest
+            });
+            let Some(raw) = raw else {
+                return Err(self.no_frame(settled));
+            };
+            match Frame::decode(&raw.bytes) {
+                Ok(frame) => return Ok(frame),
+                Err(e) if Instant::now() < deadline => {
+                    tracing::warn!("camera frame skipped: {e}");
+                    broken = Some(raw.captured_ns);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Why no frame would do.
+    fn no_frame(&self, settled: &TimedState) -> ArmError {
+        let camera = self.camera.clone();
+        let newest = self.monitor.frame();
+        let skew_ns = newest.as_ref().and_then(|frame| match frame.age_ns {
+            Some(age_ns) if age_ns < -FUTURE_NS => Some(age_ns.unsigned_abs()),
+            _ => Some(frame.captured_ns.abs_diff(settled.node_ns())).filter(|ns| *ns > CLOCK_SKEW_NS),
+        });
+        match skew_ns {
+            Some(skew_ns) => ArmError::ClockSkew {
+                camera,
+                skew_s: skew_ns as f64 * 1e-9,
+            },
+            None => ArmError::StaleCamera {
+                camera,
+                waited_ms: self.frame_timeout.as_secs_f64() * 1e3,
+            },
+        }
+    }
+
+    /// The measured placement at `captured_ns`, interpolated, with the nearer state and how far
+    /// it is, ms.
+    fn at(&self, captured_ns: u64) -> Result<(Isometry3<f64>, TimedState, f64), ArmError> {
+        // The state after the frame is usually still on its way.
+        self.monitor
+            .next_state(captured_ns, Duration::from_millis(100));
+        let (before, after) = self.monitor.around(captured_ns);
+        let distance = |s: &TimedState| s.node_ns().abs_diff(captured_ns);
+        let nearer = match (before, after) {
+            (Some(b), Some(a)) if distance(&a) < distance(&b) => a,
+            (Some(b), _) => b,
+            (None, Some(a)) => a,
+            (None, None) => return self.state().map(|s| (s.placement, s, f64::INFINITY)),
+        };
+        let placement = match (before, after) {
+            (Some(b), Some(a)) if a.node_ns() > b.node_ns() => {
+                let part = (captured_ns - b.node_ns()) as f64 / (a.node_ns() - b.node_ns()) as f64;
+                b.placement.lerp_slerp(&a.placement, part)
+            }
+            _ => nearer.placement,
+        };
+        Ok((placement, nearer, distance(&nearer) as f64 * 1e-6))
+    }
+}
+
+fn from_the_future(frame: &RawFrame) -> bool {
+    frame.age_ns.is_some_and(|age_ns| age_ns < -FUTURE_NS)
+}
+
+pub(crate) fn grasped(state: &GripperStateMsg) -> bool {
+    state.flags & GRIPPER_GRASPED != 0
+}

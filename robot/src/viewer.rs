@@ -1,0 +1,116 @@
+//! Watching an arm without driving it: no lease, no targets. What a viewer's certificate allows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zenoh::Session;
+
+use crate::arm::{ArmError, Observation};
+use crate::link::{self, Monitor, TimedState};
+use crate::sight::Sight;
+use crate::zenoh_arm::ZenohArmConfig;
+
+/// How long an arm may take to stand still for a look.
+const REST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Joints that moved less than this between two readings stand still, rad.
+const STILL_RAD: f64 = 1e-3;
+/// Joints slower than this stand still, rad/s.
+const STILL_RAD_S: f64 = 0.02;
+
+/// A client that only looks, and may stop.
+pub struct Viewer {
+    session: Session,
+    sight: Sight,
+    client_id: u32,
+}
+
+impl Viewer {
+    /// Connects and waits for the first state.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the link can't be opened or no state arrives.
+    pub fn connect(config: &ZenohArmConfig) -> Result<Self, ArmError> {
+        let viewer = Viewer::open(config)?;
+        viewer.sight.first_state()?;
+        Ok(viewer)
+    }
+
+    /// Connects without waiting for anything: for looking at what is missing.
+    ///
+    /// # Errors
+    /// [`ArmError::Link`] when the link can't be opened.
+    pub fn open(config: &ZenohArmConfig) -> Result<Self, ArmError> {
+        let session = link::open(&config.link)?;
+        let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
+        Ok(Viewer {
+            sight: Sight {
+                monitor: Arc::new(monitor),
+                arm: config.arm.clone(),
+                camera: config.camera.clone(),
+                frame_timeout: config.frame_timeout(),
+            },
+            client_id: config.client_id(),
+            session,
+        })
+    }
+
+    /// What the node and the camera publish.
+    pub fn monitor(&self) -> &Monitor {
+        &self.sight.monitor
+    }
+
+    /// The zenoh session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The newest state.
+    ///
+    /// # Errors
+    /// [`ArmError::StaleState`] when none arrived lately.
+    pub fn state(&self) -> Result<TimedState, ArmError> {
+        self.sight.state()
+    }
+
+    /// Waits until the arm stands still, then returns a frame captured after that and the pose
+    /// of that moment. A node refreshes what it measures once a second while no session runs, so
+    /// this takes up to two seconds.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the arm keeps moving or no frame arrives.
+    pub fn look(&self) -> Result<Observation, ArmError> {
+        let deadline = Instant::now() + REST_TIMEOUT;
+        let mut last = self.sight.state()?;
+        loop {
+            let state = self.sight.state()?;
+            let fresh = state.msg.robot_time_ms.get() > last.msg.robot_time_ms.get();
+            if fresh {
+                let (now, then) = (state.joints_rad(), last.joints_rad());
+                let moved = now.iter().zip(&then).map(|(a, b)| (a - b).abs());
+                if moved.fold(0.0, f64::max) < STILL_RAD
+                    && state.joint_speed_rad_s() < STILL_RAD_S
+                {
+                    return self.sight.observe(&state, true);
+                }
+                last = state;
+            }
+            if Instant::now() > deadline {
+                return Err(ArmError::NotAtRest {
+                    arm: self.sight.arm.clone(),
+                });
+            }
+            let newest = state.node_ns();
+            self.sight
+                .monitor
+                .next_state(newest, Duration::from_millis(200));
+        }
+    }
+
+    /// Stops the arm: no lease is needed, whoever drives it.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the node can't be reached or its stop fails.
+    pub fn stop(&self) -> Result<(), ArmError> {
+        link::stop(&self.session, &self.sight.arm, self.client_id)
+    }
+}

@@ -1,0 +1,106 @@
+//! Gripper commands over zenoh, and the wait for them.
+
+use std::time::{Duration, Instant};
+
+use franka_node::{monotonic_ns, GripperKind, GripperMsg, GRIPPER_MOVING};
+use zenoh::Wait;
+use zerocopy::IntoBytes;
+
+use super::ZenohArm;
+use crate::arm::ArmError;
+use crate::gripper::GripperCommand;
+use crate::link::link_error;
+use crate::sight::grasped;
+
+/// How long the gripper's state may take to show a command.
+const REACTION: Duration = Duration::from_millis(300);
+/// Fingers closer than this hold nothing, m: the hand's own tolerance of a grasp.
+const NOTHING_M: f64 = 0.005;
+
+/// A command on its way.
+pub(super) struct Grip {
+    command: GripperCommand,
+    sent: Instant,
+    /// A grasp at the width where the fingers met something was sent after the first.
+    felt: bool,
+}
+
+impl ZenohArm {
+    /// Sends a command. A hand told to grasp closes until it meets something, whatever the
+    /// width, so closing only part of the way is a move.
+    pub(super) fn grip(&mut self, command: GripperCommand) -> Result<Grip, ArmError> {
+        let closing = command.kind == GripperKind::Grasp;
+        let sent = if closing && command.width_m > NOTHING_M {
+            self.send_gripper(&GripperCommand {
+                kind: GripperKind::Width,
+                force_n: 0.0,
+                ..command
+            })?
+        } else {
+            self.send_gripper(&command)?
+        };
+        Ok(Grip {
+            command,
+            sent,
+            felt: false,
+        })
+    }
+
+    /// Whether the gripper has carried out its command, or had its time.
+    ///
+    /// The Franka Hand takes a grasp for successful, and keeps its force up, only when its
+    /// fingers stop within 5 mm of the width asked for. Nobody knows the object's width
+    /// beforehand, so closing fingers that stopped on something are told to grasp it at the
+    /// width where they stopped.
+    pub(super) fn gripped(&mut self, grip: &mut Grip) -> Result<bool, ArmError> {
+        let elapsed = grip.sent.elapsed();
+        if elapsed.as_secs_f64() > self.config.gripper.timeout_s {
+            return Ok(true);
+        }
+        let Some((state, received)) = self.sight.monitor.gripper() else {
+            return Ok(elapsed > REACTION);
+        };
+        let shown = (state.commanded.get() - grip.command.width_m).abs() < 1e-4;
+        let over = received > grip.sent
+            && state.flags & GRIPPER_MOVING == 0
+            && (shown || elapsed > REACTION)
+            && elapsed > Duration::from_millis(100);
+        if !over {
+            return Ok(false);
+        }
+        let width_m = state.width.get();
+        let missed = grip.command.kind == GripperKind::Grasp
+            && !grasped(&state)
+            && width_m > grip.command.width_m + NOTHING_M;
+        if missed && !grip.felt {
+            tracing::debug!("fingers met something at {width_m:.4} m; grasping it there");
+            let again = GripperCommand {
+                width_m,
+                ..grip.command
+            };
+            *grip = Grip {
+                sent: self.send_gripper(&again)?,
+                command: again,
+                felt: true,
+            };
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn send_gripper(&mut self, command: &GripperCommand) -> Result<Instant, ArmError> {
+        let msg = GripperMsg::new(
+            command.kind,
+            self.client_id,
+            self.gripper_sequence.advance(),
+            monotonic_ns(),
+            command.width_m,
+            command.force_n,
+        );
+        self.gripper_target
+            .put(msg.as_bytes())
+            .wait()
+            .map_err(|e| link_error("sending a gripper command", e))?;
+        Ok(Instant::now())
+    }
+}
