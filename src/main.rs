@@ -4,8 +4,11 @@
 //! task was not achieved, 2 for bad input (arguments, files), 3 when a robot or a model failed.
 
 mod bench;
+mod calibrate;
 mod clone;
+mod connection;
 mod dataset;
+mod doctor;
 mod eval;
 mod exit;
 mod latent_set;
@@ -14,6 +17,7 @@ mod plan;
 mod pretrain;
 mod probe;
 mod record;
+mod robot;
 mod run;
 mod scenario;
 mod sim;
@@ -66,6 +70,12 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Serve the simulator on franka-node's and franka-cam's zenoh keys.
     Sim(sim::SimArgs),
+    /// Check an arm, its node, its camera and a scenario before anything moves.
+    Doctor(doctor::DoctorArgs),
+    /// Look at an arm, stop it, home it, take goal images.
+    Robot(robot::RobotArgs),
+    /// Measure how far the model sees the table turned.
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +87,9 @@ fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Run(args) => return exit::with(run::run(args)),
+        Command::Doctor(args) => return exit::with(doctor::run(&args)),
+        Command::Robot(args) => robot::run(args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Record(args) => record::run(args),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::{run as play, LoadedScenario, RunOptions, RunResult};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,6 +30,10 @@ pub struct RunArgs {
     /// Simulate in virtual time, as fast as it goes and without zenoh, instead of in real time.
     #[arg(long)]
     virtual_time: bool,
+    /// Look once and plan towards each sub-goal, and show what the safety envelope would send;
+    /// nothing moves and no lease is taken.
+    #[arg(long, conflicts_with = "virtual_time")]
+    dry_run: bool,
     #[command(flatten)]
     overrides: Overrides,
     /// One JSON object on standard output at the end.
@@ -43,6 +48,14 @@ pub struct RunArgs {
 pub fn run(args: RunArgs) -> Result<bool> {
     let (loaded, source) = args.overrides.load(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
+    if args.dry_run {
+        let frame = args
+            .out
+            .join(format!("dry-run-{}.png", loaded.scenario.name));
+        let dry = dry_run(&loaded, &source, seed, frame)?;
+        show(&dry, args.json)?;
+        return Ok(true);
+    }
     let options = RunOptions {
         seed,
         out: args.out,
@@ -62,6 +75,31 @@ pub fn run(args: RunArgs) -> Result<bool> {
         println!("{}", sentence(&result));
     }
     Ok(result.success != Some(false))
+}
+
+fn show(dry: &DryRun, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string(dry)?);
+        return Ok(());
+    }
+    let [x, y, z, ..] = dry.pose;
+    println!(
+        "hand at [{x:.3}, {y:.3}, {z:.3}] m; looked at {}",
+        dry.frame.display()
+    );
+    for step in &dry.steps {
+        let [dx, dy, dz, .., grip] = step.sent.unwrap_or_default().map(|v| v * 100.0);
+        let energy = step.energy.map_or("-".into(), |e| format!("{e:.4}"));
+        println!(
+            "{}: distance {:.4}, energy {energy}, planned in {:.2} s; would move [{dx:.1}, {dy:.1}, {dz:.1}] cm, gripper {:+.2}",
+            step.subgoal, step.distance, step.plan_seconds, grip / 100.0
+        );
+        for remark in &step.remarks {
+            println!("  {remark}");
+        }
+    }
+    println!("nothing was moved");
+    Ok(())
 }
 
 fn sentence(result: &RunResult) -> String {

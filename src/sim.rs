@@ -1,12 +1,12 @@
 //! `foresight sim`: the simulator behind franka-node's and franka-cam's keys.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_robot::SimServer;
+use foresight_robot::{MirrorCamera, SimServer};
 use foresight_scenarios::cell::server_config;
 use foresight_scenarios::{Instance, RunError};
 
@@ -29,6 +29,14 @@ pub struct SimArgs {
     /// The camera's name in `franka/cam/<camera>/…`.
     #[arg(long, default_value = "front")]
     camera: String,
+    /// Simulate only the camera, looking at the arm of the node at this endpoint: for arms that
+    /// are simulated without one, such as franka-sim's.
+    #[arg(long, value_name = "ENDPOINT")]
+    follow: Option<String>,
+    /// Folder made by `foresight robot certificates`, for a tls/ endpoint; the node's, or with
+    /// --follow the camera's, certificate and access control are used.
+    #[arg(long, value_name = "DIR")]
+    certificates: Option<PathBuf>,
 }
 
 /// Runs `foresight sim` until Ctrl-C.
@@ -49,6 +57,29 @@ pub fn run(args: SimArgs) -> Result<()> {
     config.listen = vec![args.listen];
     config.arm = args.arm;
     config.camera = args.camera;
+    let role = if args.follow.is_some() {
+        "camera"
+    } else {
+        "node"
+    };
+    config.zenoh_config = args
+        .certificates
+        .map(|dir| dir.join(format!("{role}.json5")));
+    let interrupted = interruption();
+    if let Some(node) = args.follow {
+        config.connect = vec![node];
+        let camera = MirrorCamera::start(scene, &config).map_err(RunError::from)?;
+        println!(
+            "camera franka/cam/{} at {}, looking at the arm franka/{} of {}",
+            config.camera,
+            camera.endpoints().join(", "),
+            config.arm,
+            config.connect.join(", ")
+        );
+        println!("Ctrl-C ends it");
+        wait(&interrupted);
+        return Ok(());
+    }
     let server = SimServer::start(scene, &config).map_err(RunError::from)?;
     server.with_simulator_mut(|simulator| instance.prepare(simulator))?;
     println!(
@@ -59,10 +90,7 @@ pub fn run(args: SimArgs) -> Result<()> {
         server.endpoints().join(", ")
     );
     println!("Ctrl-C ends it");
-    let interrupted = interruption();
-    while !interrupted.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait(&interrupted);
     if server.lost_s() > 1.0 {
         tracing::warn!(
             "simulated {:.1} s less than passed; the machine was busy",
@@ -70,4 +98,10 @@ pub fn run(args: SimArgs) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn wait(interrupted: &AtomicBool) {
+    while !interrupted.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

@@ -34,6 +34,9 @@ pub struct Overrides {
     /// Numbers that the networks' products are taken in instead of the scenario's.
     #[arg(long, value_enum)]
     precision: Option<PrecisionOption>,
+    /// A map of planned translations, as `foresight calibrate --out` writes it.
+    #[arg(long, value_name = "FILE")]
+    action_map: Option<PathBuf>,
 }
 
 /// Numbers that products are taken in.
@@ -115,6 +118,15 @@ impl Overrides {
             });
         }
         let precision = planner.precision();
+        if let Some(file) = &self.action_map {
+            let map = read_map(file).map_err(|e| {
+                RunError::Input(format!(
+                    "{}: {e}; give a file of `foresight calibrate --out`",
+                    file.display()
+                ))
+            })?;
+            loaded.scenario.robot.action_map_xy = Some(map);
+        }
         let source = match self.world {
             WorldName::Oracle => WorldSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
@@ -130,6 +142,19 @@ impl Overrides {
         };
         Ok((loaded, source))
     }
+}
+
+/// The map in a calibration's file.
+fn read_map(file: &std::path::Path) -> Result<[[f64; 2]; 2], String> {
+    let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let map: [[f64; 2]; 2] =
+        serde_json::from_value(value["action_map_xy"].clone()).map_err(|e| e.to_string())?;
+    let [[a, b], [c, d]] = map;
+    if (a * d - b * c).abs() < 0.05 {
+        return Err("its map is singular".into());
+    }
+    Ok(map)
 }
 
 /// Reads a scenario for commands that need no model.

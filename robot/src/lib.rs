@@ -6,6 +6,9 @@
 //! franka-node's own keys, state machine, watchdogs and guard.
 
 pub mod arm;
+pub mod certificates;
+pub mod doctor;
+mod driver;
 pub mod envelope;
 pub mod frame;
 pub mod gripper;
@@ -23,11 +26,13 @@ mod virtual_arm;
 mod zenoh_arm;
 
 pub use arm::{Arm, ArmError, Execution, Observation};
+pub use driver::Driver;
 pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal, WorkspaceBox};
 pub use frame::{Frame, FrameError};
+pub use franka_node::GRIPPER_GRASPED;
 pub use gripper::{GripperConfig, GripperPolicy};
 pub use link::{LinkConfig, TlsConfig};
-pub use server::{Fault, SimServer, SimServerConfig};
+pub use server::{Fault, MirrorCamera, SimServer, SimServerConfig};
 pub use settle::{Settle, SettleConfig};
 pub use streamer::{Budget, Streamer};
 pub use viewer::Viewer;

@@ -142,7 +142,13 @@ mod tests {
         let mut motion = Motion::new(goal, SettleConfig::default(), 2.0);
         let looks = (0..20).position(|i| {
             let next = motion.next(&look(f64::from(i) * 0.01, &goal));
-            matches!(next, Next::Over { settled: true, blocked: false })
+            matches!(
+                next,
+                Next::Over {
+                    settled: true,
+                    blocked: false
+                }
+            )
         });
         assert_eq!(looks, Some(5));
     }

@@ -118,7 +118,9 @@ impl Sight {
         let newest = self.monitor.frame();
         let skew_ns = newest.as_ref().and_then(|frame| match frame.age_ns {
             Some(age_ns) if age_ns < -FUTURE_NS => Some(age_ns.unsigned_abs()),
-            _ => Some(frame.captured_ns.abs_diff(settled.node_ns())).filter(|ns| *ns > CLOCK_SKEW_NS),
+            _ => {
+                Some(frame.captured_ns.abs_diff(settled.node_ns())).filter(|ns| *ns > CLOCK_SKEW_NS)
+            }
         });
         match skew_ns {
             Some(skew_ns) => ArmError::ClockSkew {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foresight_planner::{Action, Pose};
 use zenoh::Session;
 
 use crate::arm::{ArmError, Observation};
+use crate::envelope::{Admitted, EnvelopeConfig, Refusal};
 use crate::link::{self, Monitor, TimedState};
 use crate::sight::Sight;
-use crate::zenoh_arm::ZenohArmConfig;
+use crate::zenoh_arm::{envelope_for, ZenohArmConfig};
 
 /// How long an arm may take to stand still for a look.
 const REST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -87,8 +89,7 @@ impl Viewer {
             if fresh {
                 let (now, then) = (state.joints_rad(), last.joints_rad());
                 let moved = now.iter().zip(&then).map(|(a, b)| (a - b).abs());
-                if moved.fold(0.0, f64::max) < STILL_RAD
-                    && state.joint_speed_rad_s() < STILL_RAD_S
+                if moved.fold(0.0, f64::max) < STILL_RAD && state.joint_speed_rad_s() < STILL_RAD_S
                 {
                     return self.sight.observe(&state, true);
                 }
@@ -104,6 +105,42 @@ impl Viewer {
                 .monitor
                 .next_state(newest, Duration::from_millis(200));
         }
+    }
+
+    /// What the envelope with these limits would make of an action from `start`.
+    ///
+    /// # Errors
+    /// [`ArmError`] when no state arrived lately or the limits make no sense.
+    pub fn judge(
+        &self,
+        limits: EnvelopeConfig,
+        start: &Pose,
+        action: &Action,
+    ) -> Result<Result<Admitted, Refusal>, ArmError> {
+        let state = self.sight.state()?;
+        let envelope = envelope_for(&state, limits)?;
+        Ok(envelope.admit(start, &state.joints_rad(), action))
+    }
+
+    /// Stops the gripper: no lease is needed.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the node can't be reached or there is no gripper.
+    pub fn stop_gripper(&self) -> Result<(), ArmError> {
+        link::command(
+            &self.session,
+            &self.sight.arm,
+            "gripper_stop",
+            self.client_id,
+        )
+    }
+
+    /// Clears the arm's error; nothing moves.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the node can't be reached or the robot stays in its error.
+    pub fn recover(&self) -> Result<(), ArmError> {
+        link::command(&self.session, &self.sight.arm, "recover", self.client_id)
     }
 
     /// Stops the arm: no lease is needed, whoever drives it.

@@ -1,9 +1,10 @@
 //! Where an episode takes place: an arm, and the truth about its surroundings when there is one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use foresight_planner::mpc::Plant;
-use foresight_planner::{Action, Pose};
+use foresight_planner::{euler, Action, Pose};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
@@ -13,8 +14,9 @@ use image::RgbImage;
 
 use crate::dynamics::Snapshot;
 use crate::instance::Instance;
+use crate::load::LoadedScenario;
 use crate::run::RunError;
-use crate::scenario::RobotKind;
+use crate::scenario::{HomePose, RobotKind};
 
 /// An arm with its surroundings.
 pub enum Cell {
@@ -57,11 +59,11 @@ impl Cell {
         let scenario = &instance.loaded.scenario;
         match scenario.robot.kind {
             RobotKind::Franka => {
-                let config = scenario.robot.franka.clone().unwrap_or_default();
-                Ok(Cell::Real(Box::new(ZenohArm::connect(
-                    config,
-                    scenario.safety,
-                )?)))
+                let mut arm = ZenohArm::connect(franka(&instance.loaded), scenario.safety)?;
+                if let Some(home) = &scenario.robot.home {
+                    go_home(&mut arm, home)?;
+                }
+                Ok(Cell::Real(Box::new(arm)))
             }
             RobotKind::Sim => {
                 let config = server_config(instance);
@@ -126,6 +128,88 @@ impl Cell {
     }
 }
 
+/// How to reach a scenario's real arm, its files' paths counted from the scenario's folder.
+pub fn franka(loaded: &LoadedScenario) -> ZenohArmConfig {
+    let mut config = loaded.scenario.robot.franka.clone().unwrap_or_default();
+    config.link = config.link.based_in(&loaded.path(Path::new("")));
+    config
+}
+
+/// Actions a home pose may take.
+const HOME_ACTIONS: u32 = 40;
+/// The hand is home within this, m and rad.
+const HOME_M: f64 = 0.004;
+const HOME_RAD: f64 = 0.03;
+
+/// Brings the hand home by ordinary actions: through the envelope, settled after each.
+///
+/// # Errors
+/// [`RunError`] when the arm can't be driven, or can't get there within its limits.
+pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<(), RunError> {
+    let goal = Pose {
+        position_m: home.position_m,
+        euler_rad: home.euler_rad,
+        gripper: 0.0,
+    };
+    let mut left = f64::INFINITY;
+    for _ in 0..HOME_ACTIONS {
+        let here = arm.observe()?.pose;
+        let mut action = here.action_to(&goal);
+        action.gripper = 0.0;
+        let far_m = action
+            .translation_m
+            .iter()
+            .map(|v| v * v)
+            .sum::<f64>()
+            .sqrt();
+        let turn = euler::to_rotation(action.rotation_rad);
+        if far_m < HOME_M && turn.angle() < HOME_RAD {
+            return Ok(());
+        }
+        // The envelope would clamp each axis by itself and bend the way.
+        let largest = action
+            .translation_m
+            .iter()
+            .fold(0.0_f64, |m, v| m.max(v.abs()));
+        let part = (0.07 / largest.max(1e-9))
+            .min(0.2 / turn.angle().max(1e-9))
+            .min(1.0);
+        action.translation_m = action.translation_m.map(|v| v * part);
+        action.rotation_rad = euler::from_rotation(&turn.powf(part));
+        let execution = arm.execute(&action)?;
+        if let Some(refusal) = execution.refusal {
+            return Err(RunError::Input(format!("on the way home: {refusal}")));
+        }
+        let still_m = distance_m(&execution.reached_pose, &goal);
+        if execution.blocked || (still_m > left - 1e-3 && far_m > HOME_M) {
+            return Err(RunError::Input(format!(
+                "the arm gets no nearer to robot.home than {:.1} cm; is it inside safety.workspace and clear of everything?",
+                still_m * 100.0
+            )));
+        }
+        left = still_m;
+    }
+    Err(RunError::Input(
+        "robot.home is too far away; bring the arm nearer with `foresight robot home`".into(),
+    ))
+}
+
+fn distance_m(a: &Pose, b: &Pose) -> f64 {
+    let squares = (0..3).map(|i| (a.position_m[i] - b.position_m[i]).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+/// An action after the map of x and y that a calibration found.
+pub fn mapped(action: &Action, map: Option<&[[f64; 2]; 2]>) -> Action {
+    let mut mapped = *action;
+    if let Some([first, second]) = map {
+        let [x, y, _] = action.translation_m;
+        mapped.translation_m[0] = first[0] * x + first[1] * y;
+        mapped.translation_m[1] = second[0] * x + second[1] * y;
+    }
+    mapped
+}
+
 /// The simulator's server as an instance wants it, on a free port of this machine.
 pub fn server_config(instance: &Instance) -> SimServerConfig {
     let camera = instance.loaded.scenario.camera;
@@ -162,6 +246,8 @@ pub struct CellPlant<'a> {
     pub cell: &'a mut Cell,
     /// How long a decision may take.
     pub deadline: Duration,
+    /// What planned x and y translations are multiplied by.
+    pub action_map_xy: Option<[[f64; 2]; 2]>,
     /// Side of the pictures for people, px.
     pub view_px: Option<u32>,
     /// Where each look leaves a copy of the simulator, for worlds that rehearse in it.
@@ -190,7 +276,8 @@ impl Plant for CellPlant<'_> {
     }
 
     fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {
-        let execution = self.cell.arm().execute(action)?;
+        let action = mapped(action, self.action_map_xy.as_ref());
+        let execution = self.cell.arm().execute(&action)?;
         Ok(Executed {
             truth: self.cell.truth(),
             view: self.view_px.and_then(|side| self.cell.view(side)),

@@ -175,6 +175,14 @@ fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
                 faults.push(Fault::new(at("gripper"), what, remedy));
             }
         }
+        if goal
+            .pose
+            .is_some_and(|pose| pose.iter().any(|v| !v.is_finite()))
+        {
+            let remedy = "give [x, y, z, rx, ry, rz, gripper] in m, rad and closedness";
+            let what = format!("{here} has a pose that is not finite");
+            faults.push(Fault::new(at("pose"), what, remedy));
+        }
         match (&goal.image, &goal.state) {
             (Some(_), Some(_)) => faults.push(Fault::new(
                 at("state"),
@@ -314,6 +322,28 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
 
 fn robot(scenario: &Scenario, faults: &mut Vec<Fault>) {
     let robot = &scenario.robot;
+    if let Some(home) = &robot.home {
+        let numbers = home.position_m.iter().chain(&home.euler_rad);
+        let inside = scenario.safety.workspace.contains(&home.position_m, 0.0);
+        if !inside || numbers.into_iter().any(|v| !v.is_finite()) {
+            faults.push(Fault::new(
+                "robot.home.position_m",
+                format!("robot.home is at {:?} m", home.position_m),
+                "give a position inside safety.workspace",
+            ));
+        }
+    }
+    if let Some([[a, b], [c, d]]) = robot.action_map_xy {
+        // Written so that NaN is at fault.
+        let sane = [a, b, c, d].iter().all(|v| v.abs() <= 5.0) && (a * d - b * c).abs() >= 0.05;
+        if !sane {
+            faults.push(Fault::new(
+                "robot.action_map_xy",
+                "the map is singular or out of proportion",
+                "copy what `foresight calibrate` printed; it turns and scales a little",
+            ));
+        }
+    }
     let missing = robot
         .franka
         .as_ref()

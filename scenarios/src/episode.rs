@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use foresight_planner::mpc::{self, MpcError, Step, Watch};
-use foresight_planner::SearchMethod;
+use foresight_planner::{Pose, SearchMethod};
 use foresight_robot::Observation;
 use foresight_sim::Truth;
 
@@ -112,6 +112,7 @@ pub fn play(
     let mut plant = CellPlant {
         cell,
         deadline: scenario.planner.deadline(),
+        action_map_xy: scenario.robot.action_map_xy,
         view_px,
         snapshot: world.snapshot(),
     };
@@ -132,7 +133,8 @@ pub fn play(
     cell.wait(REST_S)?;
     let truth = cell.truth();
     let refused_targets = cell.arm().refused_targets();
-    let verdict = verdict(&watcher, &outcome, truth.as_ref(), refused_targets);
+    let goal = instance.goal_poses().last().copied().flatten();
+    let verdict = verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets);
     Ok(EpisodeOutcome {
         verdict,
         steps: outcome.steps,
@@ -150,6 +152,7 @@ pub fn play(
 fn verdict(
     watcher: &Watcher<'_>,
     outcome: &mpc::Outcome<Observation>,
+    goal: Option<Pose>,
     truth: Option<&Truth>,
     refused: u64,
 ) -> Verdict {
@@ -157,10 +160,18 @@ fn verdict(
         return Verdict::failed(FailureKind::Aborted, "interrupted");
     }
     let (Some(judge), Some(truth)) = (&watcher.judge, truth) else {
+        let hand = goal.map_or_else(String::new, |goal| {
+            let (here, there) = (outcome.last.pose.position_m, goal.position_m);
+            let squares = (0..3).map(|i| (here[i] - there[i]).powi(2));
+            format!(
+                ", the hand {:.1} cm from where it was captured",
+                squares.sum::<f64>().sqrt() * 100.0
+            )
+        });
         return Verdict {
             success: None,
             reason: format!(
-                "all sub-goals worked through, distance to the goal image {:.4}; nothing judges a real arm",
+                "all sub-goals worked through, distance to the goal image {:.4}{hand}; nothing judges a real arm",
                 outcome.last_distance
             ),
             failure: None,

@@ -185,6 +185,9 @@ fn resolved_text(instance: &Instance, source: &WorldSource) -> String {
         | WorldSource::Policy { dir, .. } => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
         WorldSource::Oracle => absolute(&scenario.model.dir),
     };
+    if scenario.robot.franka.is_some() {
+        scenario.robot.franka = Some(crate::cell::franka(&instance.loaded));
+    }
     for goal in &mut scenario.subgoal {
         goal.image = goal.image.as_deref().map(absolute);
     }

@@ -1,6 +1,6 @@
 //! A scenario with a seed: which scene, which goals.
 
-use foresight_planner::{GripperRule, SubGoal};
+use foresight_planner::{GripperRule, Pose, SubGoal};
 use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
@@ -70,6 +70,18 @@ impl Instance {
             scene,
             goal_scene,
         }
+    }
+
+    /// The arm's pose at each sub-goal, where it is known: of a simulator state, or captured with
+    /// an image.
+    pub fn goal_poses(&self) -> Vec<Option<Pose>> {
+        let goals = self.loaded.scenario.subgoal.iter().zip(&self.goal_states);
+        goals
+            .map(|(goal, state)| match state {
+                Some(state) => Some(state.arm),
+                None => goal.pose.map(Pose::from_array),
+            })
+            .collect()
     }
 
     /// The sub-goals as the control loop wants them.

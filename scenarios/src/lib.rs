@@ -6,9 +6,11 @@
 
 pub mod animation;
 pub mod calendar;
+pub mod calibrate;
 pub mod cell;
 pub mod check;
 pub mod demonstrate;
+pub mod dry_run;
 pub mod dynamics;
 pub mod episode;
 pub mod evaluate;

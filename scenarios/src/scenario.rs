@@ -74,6 +74,27 @@ pub struct Robot {
     pub kind: RobotKind,
     /// How to reach franka-node and franka-cam; for `kind = "franka"`.
     pub franka: Option<ZenohArmConfig>,
+    /// Where a real arm is brought, inside its box and along straight lines, before the first
+    /// decision; it starts where it stands when absent.
+    pub home: Option<HomePose>,
+    /// What a planned x and y translation, m, is multiplied by before it is executed: the map
+    /// `foresight calibrate` finds when the camera sees the table turned.
+    pub action_map_xy: Option<[[f64; 2]; 2]>,
+}
+
+/// Where a real arm starts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HomePose {
+    /// The TCP in the base frame, m.
+    pub position_m: [f64; 3],
+    /// Extrinsic xyz Euler angles, rad; pointing straight down when absent.
+    #[serde(default = "pointing_down")]
+    pub euler_rad: [f64; 3],
+}
+
+fn pointing_down() -> [f64; 3] {
+    [std::f64::consts::PI, 0.0, 0.0]
 }
 
 /// A simulated arm or a real one.
@@ -130,6 +151,10 @@ pub struct SubGoalFile {
     /// Goal image, relative to the scenario file. Either this or `state`.
     #[serde(default)]
     pub image: Option<PathBuf>,
+    /// The pose the arm had when `image` was taken, `[x, y, z, rx, ry, rz, gripper]`: what
+    /// `foresight robot goal capture` saves beside it. Only reports use it.
+    #[serde(default)]
+    pub pose: Option<[f64; 7]>,
     /// Simulator state to render as the goal image. Either this or `image`.
     #[serde(default)]
     pub state: Option<GoalStateName>,

@@ -191,15 +191,16 @@ impl WorldSource {
                 rehearsal: Box::new(Rehearsal::new(instance)),
             }),
             WorldSource::Oracle => {
-                let states = instance.goal_states.iter().map(|state| {
-                    state.as_ref().map(|state| OracleGoal {
-                        pose: state.arm,
-                        grasping: state.grasping,
+                let poses = instance.goal_poses().into_iter().zip(&instance.goal_states);
+                let states = poses.map(|(pose, state)| {
+                    pose.map(|pose| OracleGoal {
+                        pose,
+                        grasping: state.as_ref().is_some_and(|state| state.grasping),
                     })
                 });
                 let goals = states.collect::<Option<Vec<OracleGoal>>>().ok_or_else(|| {
                     RunError::Input(
-                        "the oracle needs simulator states as sub-goals, not images".into(),
+                        "the oracle needs the pose of every sub-goal: a simulator state, or an image with its pose".into(),
                     )
                 })?;
                 Ok(World::Oracle { goals })

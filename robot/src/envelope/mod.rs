@@ -62,10 +62,7 @@ impl Envelope {
         Envelope::build(config, Some(flange_to_tcp))
     }
 
-    fn build(
-        config: EnvelopeConfig,
-        tool: Option<&Isometry3<f64>>,
-    ) -> Result<Self, EnvelopeError> {
+    fn build(config: EnvelopeConfig, tool: Option<&Isometry3<f64>>) -> Result<Self, EnvelopeError> {
         config.validate()?;
         let reach = Reach::new(config.joint_margin_rad, tool)?;
         Ok(Envelope { config, reach })

@@ -287,7 +287,9 @@ fn take_frame(seen: &mut Seen, bytes: &[u8]) -> bool {
     let captured_ns = capture_ns(&header);
     let received = Instant::now();
     let age_ns = seen.states.back().map(|state| {
-        let since = received.saturating_duration_since(state.received).as_nanos();
+        let since = received
+            .saturating_duration_since(state.received)
+            .as_nanos();
         let now_ns = i128::from(state.node_ns()) + since as i128;
         let age_ns = now_ns - i128::from(captured_ns);
         age_ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64

@@ -7,9 +7,11 @@
 mod camera;
 mod clock;
 mod gripper;
+mod mirror;
 mod robot;
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use foresight_sim::{Scene, Simulator, Truth};
@@ -23,6 +25,7 @@ use crate::link::{self, link_error, LinkConfig, TlsConfig};
 use camera::SimCamera;
 use clock::World;
 use gripper::SimGripper;
+pub use mirror::MirrorCamera;
 use robot::SimRobot;
 
 /// How often another free port is tried when one was taken meanwhile.
@@ -34,8 +37,12 @@ const PORT_ATTEMPTS: u32 = 20;
 pub struct SimServerConfig {
     /// Endpoints to listen on; none for a free port on the loopback.
     pub listen: Vec<String>,
+    /// Endpoints to connect to; a camera that follows a real arm names its node's.
+    pub connect: Vec<String>,
     /// Certificates for `tls/` endpoints.
     pub tls: Option<TlsConfig>,
+    /// A zenoh configuration file (JSON5) to start from: certificates, access control.
+    pub zenoh_config: Option<PathBuf>,
     /// The arm's name in `franka/<arm>/…`.
     pub arm: String,
     /// The camera's name in `franka/cam/<camera>/…`.
@@ -58,7 +65,9 @@ impl Default for SimServerConfig {
     fn default() -> Self {
         SimServerConfig {
             listen: Vec::new(),
+            connect: Vec::new(),
             tls: None,
+            zenoh_config: None,
             arm: "fr3".into(),
             camera: "front".into(),
             frame_width: 128,
@@ -127,21 +136,7 @@ impl SimServer {
         let arm_status = franka_node::transport::status_publisher(&session, &node.name, arm_stats)
             .map_err(serving)?;
 
-        let stats = Arc::new(franka_cam::CamStats::new(&camera_config));
-        let factory = SimCamera::factory(Arc::clone(&world), config);
-        let camera = franka_cam::transport::attach(
-            &session,
-            camera_config,
-            factory,
-            Arc::clone(&stats),
-            None,
-        )
-        .map_err(serving)?;
-        let cameras =
-            franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
-        let cam_status =
-            franka_cam::transport::status_publisher(&session, "foresight-sim-cam", cameras)
-                .map_err(serving)?;
+        let (camera, cam_status) = serve_camera(&session, &world, config, camera_config)?;
         Ok(SimServer {
             _status: (arm_status, cam_status),
             camera: Some(camera),
@@ -246,6 +241,26 @@ impl Drop for SimServer {
     }
 }
 
+/// Serves the simulated camera as franka-cam does.
+fn serve_camera(
+    session: &Session,
+    world: &Arc<World>,
+    config: &SimServerConfig,
+    camera: franka_cam::CameraConfig,
+) -> Result<(franka_cam::Camera, franka_cam::StatusPublisher), ArmError> {
+    let serving = |e: zenoh::Error| link_error("serving the camera", e);
+    let stats = Arc::new(franka_cam::CamStats::new(&camera));
+    let factory = SimCamera::factory(Arc::clone(world), config);
+    let attached =
+        franka_cam::transport::attach(session, camera, factory, Arc::clone(&stats), None)
+            .map_err(serving)?;
+    let cameras =
+        franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
+    let status = franka_cam::transport::status_publisher(session, "foresight-sim-cam", cameras)
+        .map_err(serving)?;
+    Ok((attached, status))
+}
+
 /// franka-node's own configuration of one arm: its defaults, except for what the simulator has
 /// no use for.
 fn node_config(config: &SimServerConfig) -> Result<NodeConfig, ArmError> {
@@ -262,9 +277,10 @@ fn node_config(config: &SimServerConfig) -> Result<NodeConfig, ArmError> {
 fn listen(config: &SimServerConfig) -> Result<(Session, Vec<String>), ArmError> {
     let open = |listen: Vec<String>| {
         let link = LinkConfig {
+            connect: config.connect.clone(),
             listen: listen.clone(),
             tls: config.tls.clone(),
-            ..LinkConfig::default()
+            zenoh_config: config.zenoh_config.clone(),
         };
         link::open(&link).map(|session| (session, listen))
     };

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foresight_planner::Action;
 use foresight_kinematics::{franka_hand, Fr3};
+use foresight_planner::Action;
 use franka_node::{monotonic_ns, Phase};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
@@ -85,7 +85,9 @@ impl ZenohArmConfig {
 
     /// The id to take a lease or send a command under.
     pub fn client_id(&self) -> u32 {
-        self.client_id.filter(|id| *id != 0).unwrap_or_else(made_up_id)
+        self.client_id
+            .filter(|id| *id != 0)
+            .unwrap_or_else(made_up_id)
     }
 }
 
@@ -279,7 +281,10 @@ impl ZenohArm {
 
 /// The limits with the end effector the arm really has: what it reports against what its joints
 /// say.
-fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> Result<Envelope, ArmError> {
+pub(crate) fn envelope_for(
+    state: &TimedState,
+    limits: EnvelopeConfig,
+) -> Result<Envelope, ArmError> {
     let arm = Fr3::new().map_err(|e| EnvelopeError::Kinematics(e.to_string()))?;
     let tool = arm.measured_tool(&state.joints_rad(), &state.placement);
     let hand = franka_hand();
@@ -289,7 +294,9 @@ fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> Result<Envelope, 
     let t = tool.translation;
     tracing::warn!(
         "the arm's end effector isn't the Franka Hand's: flange to TCP is [{:.4}, {:.4}, {:.4}] m",
-        t.x, t.y, t.z
+        t.x,
+        t.y,
+        t.z
     );
     Ok(Envelope::with_tool(limits, &tool)?)
 }

@@ -1,0 +1,145 @@
+//! A simulated camera that looks at an arm simulated, or moved, elsewhere.
+//!
+//! Servers such as franka-sim simulate an arm and no camera. This one watches the states a node
+//! publishes, poses our scene's arm the same way, and publishes what our camera sees of it, as
+//! franka-cam would. The object follows the fingers while the node's gripper reports a grasp.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use foresight_kinematics::Fr3;
+use foresight_sim::{ObjectPose, Scene, Simulator};
+use nalgebra::Isometry3;
+use zenoh::{Session, Wait};
+
+use super::clock::World;
+use super::{camera, listen, serve_camera, SimServerConfig};
+use crate::arm::ArmError;
+use crate::gripper::STROKE_M;
+use crate::link::{link_error, Monitor};
+use crate::placement;
+use crate::sight::grasped;
+
+/// How long to wait for a state before looking whether to go on.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// An object this near the TCP is what the fingers hold, m.
+const IN_HAND_M: f64 = 0.04;
+
+/// A served camera; dropping it stops it.
+pub struct MirrorCamera {
+    _status: franka_cam::StatusPublisher,
+    camera: Option<franka_cam::Camera>,
+    session: Session,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    endpoints: Vec<String>,
+}
+
+impl MirrorCamera {
+    /// Serves a camera on `scene` that follows the arm `config.arm` of the node at
+    /// `config.connect`.
+    ///
+    /// # Errors
+    /// [`ArmError`] when the scene can't be simulated or an endpoint can't be used.
+    pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self, ArmError> {
+        let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
+        let kinematics = Fr3::new().map_err(|e| ArmError::Simulator(e.to_string()))?;
+        let camera_config = camera::config(config)?;
+        let (session, endpoints) = listen(config)?;
+        let monitor = Monitor::subscribe(&session, &config.arm, None)?;
+        let world = Arc::new(World::new(simulator));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
+            std::thread::Builder::new()
+                .name("foresight-mirror".into())
+                .spawn(move || follow(&world, &stop, &monitor, &kinematics))
+                .map_err(|e| link_error("following the arm", e))?
+        };
+        let (camera, status) = serve_camera(&session, &world, config, camera_config)?;
+        Ok(MirrorCamera {
+            _status: status,
+            camera: Some(camera),
+            session,
+            stop,
+            thread: Some(thread),
+            endpoints,
+        })
+    }
+
+    /// Where it listens, such as `tcp/127.0.0.1:40123`.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+}
+
+impl Drop for MirrorCamera {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.camera.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        if let Err(e) = self.session.close().wait() {
+            tracing::debug!("closing the camera's session: {e}");
+        }
+    }
+}
+
+fn follow(world: &World, stop: &AtomicBool, monitor: &Monitor, kinematics: &Fr3) {
+    let mut seen_ns = 0;
+    // Where the held object is, seen from the TCP.
+    let mut held: Option<Isometry3<f64>> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let Some(state) = monitor.next_state(seen_ns, PATIENCE) else {
+            continue;
+        };
+        seen_ns = state.node_ns();
+        let (width_m, grasping) = monitor
+            .gripper()
+            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)));
+        let tcp = kinematics.tcp_pose(&state.joints_rad());
+        let mut inner = world.lock();
+        let simulator = &mut inner.simulator;
+        simulator.set_arm(state.joints_rad(), width_m);
+        let truth = simulator.truth();
+        let object = ObjectPose {
+            position_m: truth.object_position_m,
+            quaternion_xyzw: truth.object_quaternion_xyzw,
+        };
+        match (held, grasping) {
+            (None, true) if truth.hand_distance_m < IN_HAND_M => {
+                held = isometry(&object).map(|object| tcp.inverse() * object);
+            }
+            (Some(in_hand), true) => put(simulator, &(tcp * in_hand)),
+            (Some(_), false) => {
+                // It falls upright where it was let go of.
+                let mut fallen = object;
+                fallen.position_m[2] -= truth.object_height_m;
+                held = None;
+                if let Some(fallen) = isometry(&fallen) {
+                    put(simulator, &fallen);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+fn isometry(pose: &ObjectPose) -> Option<Isometry3<f64>> {
+    let ([x, y, z], [a, b, c, d]) = (pose.position_m, pose.quaternion_xyzw);
+    placement::from_wire(&[x, y, z, a, b, c, d])
+}
+
+fn put(simulator: &mut Simulator, place: &Isometry3<f64>) {
+    let [x, y, z, a, b, c, d] = placement::to_wire(place);
+    let pose = ObjectPose {
+        position_m: [x, y, z],
+        quaternion_xyzw: [a, b, c, d],
+    };
+    if let Err(e) = simulator.set_object(&pose) {
+        tracing::debug!("the held object: {e}");
+    }
+}

@@ -1,0 +1,27 @@
+//! `foresight robot recover`: clears an error.
+
+use anyhow::Result;
+use clap::Args;
+use foresight_robot::Viewer;
+use foresight_scenarios::RunError;
+
+use crate::connection::Connection;
+
+/// Arguments of `foresight robot recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs `foresight robot recover`.
+///
+/// # Errors
+/// When the node can't be reached or the robot stays in its error.
+pub fn run(args: &RecoverArgs) -> Result<()> {
+    let (config, _) = args.connection.resolve()?;
+    let viewer = Viewer::connect(&config).map_err(RunError::from)?;
+    viewer.recover().map_err(RunError::from)?;
+    println!("recovered; nothing moved");
+    Ok(())
+}
