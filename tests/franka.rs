@@ -229,14 +229,14 @@ fn a_killed_planner_stops_a_stock_node() {
         }
         None
     };
-    let moving = track(60.0, &mut |speed, _| speed > 0.15);
-    assert!(moving.is_some(), "the arm never moved\n{}", lab.logs());
+    let moving = track(60.0, &mut |speed, _| speed > 0.1);
+    let (_, _, at_kill) = moving.unwrap_or_else(|| panic!("it never moved\n{}", lab.logs()));
     planner.kill().expect("killed");
     let (took, path_m, fastest) = track(8.0, &mut |_, phase| phase == Some(Phase::Idle))
         .unwrap_or_else(|| panic!("not stopped\n{}", lab.logs()));
     planner.wait().expect("gone");
     println!(
-        "killed at full speed: stopped after {:.2} s and {:.0} mm, at most {:.2} m/s",
+        "killed at {at_kill:.2} m/s: stopped after {:.2} s and {:.0} mm, at most {:.2} m/s",
         took.as_secs_f64(),
         path_m * 1e3,
         fastest

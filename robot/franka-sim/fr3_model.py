@@ -26,9 +26,10 @@ from pathlib import Path
 FLANGE_M, TCP_M = 0.107, 0.1034
 #: The hand's turn on the flange, rad about z.
 HAND_YAW_RAD = -math.pi / 4
-#: Rotor inertia seen through the gears, kg m^2; the URDF has none, and without it the wrist's
-#: tiny links can't be controlled at 1 kHz.
-ARMATURE = 0.1
+#: Rotor inertia seen through the gears, kg m^2, shoulder and elbow, then wrist. The URDF has none;
+#: with less, the explicit damping of franka-sim's position servo (up to 450 N m s/rad at 1 kHz)
+#: trembles in some poses.
+ARMATURE = [0.6] * 4 + [0.3] * 3
 
 
 def numbers(text):
@@ -107,7 +108,7 @@ def mjcf(robot):
             axis="0 0 1",
             range=f"{limit.get('lower')} {limit.get('upper')}",
             limited="true",
-            armature=str(ARMATURE),
+            armature=str(ARMATURE[i - 1]),
             damping=dynamics.get("damping"),
             frictionloss=dynamics.get("friction"),
         )

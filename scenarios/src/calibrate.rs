@@ -274,7 +274,8 @@ fn least_squares<'a>(moves: impl Iterator<Item = &'a Move>) -> Option<Matrix2<f6
     let svd = inferred.svd(true, true);
     let (largest, smallest) = (svd.singular_values[0], svd.singular_values[1]);
     // Moves along one line say nothing about the other.
-    if !(smallest > 1e-6 * largest.max(1e-9)) {
+    let determined = smallest > 1e-6 * largest.max(1e-9);
+    if !determined {
         return None;
     }
     let solution = svd.solve(&truth, 0.0).ok()?;

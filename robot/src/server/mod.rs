@@ -12,10 +12,10 @@ mod robot;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foresight_sim::{Scene, Simulator, Truth};
-use franka_node::{NodeConfig, StatusPublisher};
+use franka_node::{ArmConfig, NodeConfig, StatusPublisher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zenoh::{Session, Wait};
@@ -103,7 +103,8 @@ pub struct SimServer {
     // Order matters: what uses the session goes first, the clock last.
     _status: (StatusPublisher, franka_cam::StatusPublisher),
     camera: Option<franka_cam::Camera>,
-    arm: Option<franka_node::Attached>,
+    arm: Mutex<Option<franka_node::Attached>>,
+    arm_config: ArmConfig,
     session: Session,
     world: Arc<World>,
     clock: Option<clock::Clock>,
@@ -126,12 +127,7 @@ impl SimServer {
 
         let serving = |e: zenoh::Error| link_error("serving the simulator", e);
         let arm_config = node.arms[0].clone();
-        let names = [arm_config.name.clone()];
-        let gripper = Box::new(SimGripper::new(Arc::clone(&world)));
-        let robot = SimRobot::new(Arc::clone(&world));
-        let arm =
-            franka_node::transport::attach(&session, arm_config, &names, robot, Some(gripper))
-                .map_err(serving)?;
+        let arm = attach(&session, arm_config.clone(), &world)?;
         let arm_stats = vec![(config.arm.clone(), Arc::clone(arm.stats()))];
         let arm_status = franka_node::transport::status_publisher(&session, &node.name, arm_stats)
             .map_err(serving)?;
@@ -140,7 +136,8 @@ impl SimServer {
         Ok(SimServer {
             _status: (arm_status, cam_status),
             camera: Some(camera),
-            arm: Some(arm),
+            arm: Mutex::new(Some(arm)),
+            arm_config,
             session,
             world,
             clock: Some(clock),
@@ -209,16 +206,34 @@ impl SimServer {
         }
     }
 
+    /// Ends the node's arm thread, as SIGTERM does, and starts another in its place; the robot
+    /// itself goes on.
+    ///
+    /// # Errors
+    /// [`ArmError::Link`] when the keys can't be served again.
+    pub fn restart_node(&self) -> Result<(), ArmError> {
+        let mut arm = self.arm();
+        if let Some(arm) = arm.take() {
+            arm.shutdown();
+        }
+        *arm = Some(attach(&self.session, self.arm_config.clone(), &self.world)?);
+        Ok(())
+    }
+
+    fn arm(&self) -> MutexGuard<'_, Option<franka_node::Attached>> {
+        self.arm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Targets and gripper commands the node refused since the running session began.
     pub fn refused(&self) -> u64 {
-        self.arm
+        self.arm()
             .as_ref()
             .map_or(0, |arm| arm.stats().snapshot("").refused)
     }
 
     /// Messages on the target keys that were not messages, since the start.
     pub fn decode_failures(&self) -> u64 {
-        self.arm.as_ref().map_or(0, |arm| arm.decode_failures())
+        self.arm().as_ref().map_or(0, |arm| arm.decode_failures())
     }
 
     /// How far the simulated clock is behind the wall clock, s: grows when the machine is too
@@ -231,7 +246,7 @@ impl SimServer {
 impl Drop for SimServer {
     fn drop(&mut self) {
         drop(self.camera.take());
-        if let Some(arm) = self.arm.take() {
+        if let Some(arm) = self.arm().take() {
             arm.shutdown();
         }
         if let Err(e) = self.session.close().wait() {
@@ -239,6 +254,19 @@ impl Drop for SimServer {
         }
         drop(self.clock.take());
     }
+}
+
+/// Serves the simulated robot on franka-node's own arm thread.
+fn attach(
+    session: &Session,
+    config: ArmConfig,
+    world: &Arc<World>,
+) -> Result<franka_node::Attached, ArmError> {
+    let names = [config.name.clone()];
+    let gripper = Box::new(SimGripper::new(Arc::clone(world)));
+    let robot = SimRobot::new(Arc::clone(world));
+    franka_node::transport::attach(session, config, &names, robot, Some(gripper))
+        .map_err(|e| link_error("serving the simulator", e))
 }
 
 /// Serves the simulated camera as franka-cam does.

@@ -1,0 +1,169 @@
+//! Who may connect, and what they may do: mutual TLS and access control by certificate name.
+
+mod common;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use common::{action, envelope, scene, wait_until};
+use foresight_robot::certificates::{create, of_role};
+use foresight_robot::link::{self, Lease, Monitor};
+use foresight_robot::{
+    Arm, LinkConfig, SimServer, SimServerConfig, TlsConfig, Viewer, ZenohArm, ZenohArmConfig,
+};
+use franka_node::{Kind, Phase, TargetMsg};
+use zenoh::Wait;
+use zerocopy::IntoBytes;
+
+fn serve(folder: &Path) -> SimServer {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port();
+    let config = SimServerConfig {
+        listen: vec![format!("tls/127.0.0.1:{port}")],
+        zenoh_config: Some(folder.join("node.json5")),
+        ..SimServerConfig::default()
+    };
+    SimServer::start(&scene(1), &config).expect("served over TLS")
+}
+
+fn shown(server: &SimServer, tls: Option<TlsConfig>) -> LinkConfig {
+    LinkConfig {
+        tls,
+        ..server.link()
+    }
+}
+
+/// Whether any state arrives over this link.
+fn sees(link: &LinkConfig) -> bool {
+    let Ok(session) = link::open(link) else {
+        return false;
+    };
+    let Ok(monitor) = Monitor::subscribe(&session, "fr3", Some("front")) else {
+        return false;
+    };
+    monitor.next_state(0, Duration::from_secs(3)).is_some()
+}
+
+#[test]
+fn a_viewer_watches_and_stops_and_drives_nothing_and_strangers_see_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = folder.path().join("lab");
+    create(&made, &["127.0.0.1".into(), "localhost".into()], 2).expect("certificates");
+    assert!(
+        create(&made, &["127.0.0.1".into()], 2).is_err(),
+        "never overwritten"
+    );
+    let server = serve(&made);
+    let place = || server.with_simulator(|s| s.arm().tcp.translation.vector);
+
+    // The planner drives.
+    let planner = ZenohArmConfig {
+        link: shown(&server, Some(of_role(&made, "planner"))),
+        ..ZenohArmConfig::default()
+    };
+    let mut arm = ZenohArm::connect(planner, envelope()).expect("the planner connects");
+    let moved = arm
+        .execute(&action(0.02, 0.0, 0.03, 0.0))
+        .expect("and drives");
+    assert!(moved.settled && moved.refused == 0 && moved.error_m < 0.002);
+    assert!(arm.observe().expect("and sees").settled);
+    arm.thinking(Duration::from_secs(60));
+
+    // The viewer watches: states and frames.
+    let viewer_link = shown(&server, Some(of_role(&made, "viewer")));
+    let viewing = ZenohArmConfig {
+        link: viewer_link.clone(),
+        ..ZenohArmConfig::default()
+    };
+    let viewer = Viewer::connect(&viewing).expect("the viewer sees states");
+    wait_until("frames", Duration::from_secs(5), || {
+        viewer.monitor().frame().is_some()
+    });
+
+    // It does not drive: neither by the holder's own id, nor by commands, nor by a lease.
+    let before = place();
+    let [x, y, z] = [before.x, before.y, before.z + 0.03];
+    for seq in 0..50_u64 {
+        let data = [x, y, z, 1.0, 0.0, 0.0, 0.0];
+        let forged = TargetMsg::new(
+            Kind::Cartesian,
+            arm.client_id(),
+            u64::MAX - 100 + seq,
+            0,
+            data,
+        );
+        viewer
+            .session()
+            .put("franka/fr3/target", forged.as_bytes())
+            .wait()
+            .expect("sent");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let refused_before = server.refused();
+    for verb in [
+        "acquire",
+        "enable",
+        "recover",
+        "release",
+        "home",
+        "gripper_home",
+    ] {
+        let answer = link::command(viewer.session(), "fr3", verb, arm.client_id());
+        let error = answer.expect_err("a viewer commands nothing").to_string();
+        assert!(error.contains("no reply"), "{verb}: {error}");
+    }
+    assert!(Lease::acquire(viewer.session(), "fr3", 99).is_err());
+    assert!((place() - before).norm() < 1e-4);
+    assert_eq!(
+        server.refused(),
+        refused_before,
+        "nothing even reached the guard"
+    );
+    // Nor does it fake what others see.
+    let own = arm.monitor().malformed();
+    viewer
+        .session()
+        .put("franka/fr3/state", vec![0; 3])
+        .wait()
+        .expect("sent");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(arm.monitor().malformed(), own);
+
+    // It stops.
+    assert_eq!(
+        viewer.state().expect("a state").phase(),
+        Some(Phase::Active)
+    );
+    viewer.stop().expect("a viewer stops");
+    wait_until("the stop", Duration::from_secs(3), || {
+        viewer.state().ok().and_then(|s| s.phase()) == Some(Phase::Idle)
+    });
+
+    // Without a certificate, with one of another authority, or in plain TCP: no connection.
+    let stranger = folder.path().join("stranger");
+    create(&stranger, &["127.0.0.1".into()], 2).expect("another authority");
+    let anonymous = TlsConfig {
+        root_ca_certificate: Some(made.join("ca.pem")),
+        mutual: false,
+        ..TlsConfig::default()
+    };
+    let forged = TlsConfig {
+        root_ca_certificate: Some(made.join("ca.pem")),
+        ..of_role(&stranger, "planner")
+    };
+    assert!(sees(&viewer_link), "the check can succeed");
+    assert!(!sees(&shown(&server, Some(anonymous))), "no certificate");
+    assert!(!sees(&shown(&server, Some(forged))), "another authority's");
+    let plain = server.endpoints()[0].replace("tls/", "tcp/");
+    assert!(!sees(&LinkConfig::to(plain)), "plain TCP");
+    // A certificate of the right authority with a name no rule knows: connected, and mute.
+    let mut nobody = of_role(&made, "node");
+    nobody.mutual = true;
+    assert!(
+        !sees(&shown(&server, Some(nobody))),
+        "the node's own name may not watch"
+    );
+}
