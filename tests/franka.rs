@@ -248,3 +248,34 @@ fn a_killed_planner_stops_a_stock_node() {
     let rest = track(1.5, &mut |speed, _| speed > 0.01);
     assert!(rest.is_none(), "it moves on: {rest:?}");
 }
+
+/// The other way round: our simulator, served by `foresight sim`, moved by franka-node's own
+/// Python client.
+#[test]
+fn the_stock_python_client_moves_our_simulator() {
+    let Some(sim) = franka_sim() else { return };
+    let served = lab::Served::start();
+    let script = "
+import json, sys, franka_node
+with franka_node.Node(sys.argv[1]) as node, node.arm('fr3') as arm:
+    before = arm.state().position.tolist()
+    with arm.cartesian_targets() as targets:
+        targets.move_by([0.0, 0.03, 0.05])
+        targets.wait(timeout=10.0)
+        state = targets.state()
+    print(json.dumps([before, state.position.tolist(), state.refused, state.accepted]))
+";
+    let output = Command::new(sim.join("venv/bin/python"))
+        .args(["-c", script, &served.endpoint])
+        .output()
+        .expect("python starts");
+    let seen = json(&text(&output));
+    println!("{seen}");
+    let moved =
+        |i: usize| seen[1][i].as_f64().expect("a number") - seen[0][i].as_f64().expect("a number");
+    assert_eq!(seen[2], 0, "{seen}");
+    assert!(seen[3].as_u64().is_some_and(|n| n > 10), "{seen}");
+    for (axis, wanted_m) in [0.0, 0.03, 0.05].iter().enumerate() {
+        assert!((moved(axis) - wanted_m).abs() < 0.008, "{seen}");
+    }
+}

@@ -183,6 +183,34 @@ impl Lab {
     }
 }
 
+/// The bundled `reach` scenario's scene, served by the command line.
+pub struct Served {
+    _process: Process,
+    pub endpoint: String,
+}
+
+impl Served {
+    pub fn start() -> Served {
+        let port = free_port();
+        let endpoint = format!("tcp/127.0.0.1:{port}");
+        let reach = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reach.toml");
+        let mut process = Process(
+            Command::new(env!("CARGO_BIN_EXE_foresight"))
+                .arg("sim")
+                .arg(reach)
+                .args(["--listen", &endpoint])
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("the simulator starts"),
+        );
+        wait_for_port(port, "foresight sim", &mut process);
+        Served {
+            _process: process,
+            endpoint,
+        }
+    }
+}
+
 pub fn foresight(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_foresight"))
         .args(arguments)

@@ -13,6 +13,9 @@ use crate::arm::ArmError;
 const TIMEOUT: Duration = Duration::from_secs(7);
 /// How long `home` and `gripper_home` wait: the node itself gives up after 60 s.
 const HOME_TIMEOUT: Duration = Duration::from_secs(70);
+/// How long a command may look for a node that answers it, and how often.
+const FIND_TIMEOUT: Duration = Duration::from_millis(1500);
+const RETRY: Duration = Duration::from_millis(50);
 /// How long the lease token may take to reach the node.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -62,15 +65,28 @@ pub fn request(
     } else {
         TIMEOUT
     };
-    let replies = session
-        .get(format!("franka/{arm}/cmd/{verb}"))
-        .payload(payload)
-        .timeout(timeout)
-        .wait()
-        .map_err(|e| link_error(format!("sending {verb}"), e))?;
-    let reply = replies.recv().map_err(|_| {
-        refused("no reply; is franka-node running and the arm's name right?".into())
-    })?;
+    let patience = Instant::now() + FIND_TIMEOUT;
+    let reply = loop {
+        let replies = session
+            .get(format!("franka/{arm}/cmd/{verb}"))
+            .payload(payload.clone())
+            .timeout(timeout)
+            .wait()
+            .map_err(|e| link_error(format!("sending {verb}"), e))?;
+        let asked = Instant::now();
+        match replies.recv() {
+            Ok(reply) => break reply,
+            // Nobody answers such commands yet: a link that was just opened needs a moment.
+            Err(_) if asked.elapsed() < RETRY && Instant::now() < patience => {
+                std::thread::sleep(RETRY);
+            }
+            Err(_) => {
+                return Err(refused(
+                    "no reply; is franka-node running and the arm's name right?".into(),
+                ))
+            }
+        }
+    };
     let sample = reply.result().map_err(|e| refused(e.to_string()))?;
     let reply: CmdReply = serde_json::from_slice(&sample.payload().to_bytes())
         .map_err(|e| refused(format!("unreadable reply: {e}")))?;

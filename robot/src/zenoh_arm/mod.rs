@@ -341,6 +341,9 @@ impl Arm for ZenohArm {
                 return Ok(Execution::refused(*action, refusal, held, measured));
             }
         };
+        for change in &admitted.changed {
+            tracing::info!("action changed by the envelope: {change}");
+        }
         let started = Instant::now();
         self.settled = None;
         self.session_reaching(state, &admitted.placement)?;
