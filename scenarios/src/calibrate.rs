@@ -211,6 +211,11 @@ fn infer(
             };
             solve(search.as_mut(), &energy, &mut noise)
         }
+        WorldSource::Dynamics { .. } | WorldSource::Policy { .. } => {
+            return Err(RunError::Input(
+                "only a world model infers actions from pictures; use --world model".into(),
+            ))
+        }
         WorldSource::Model { model, .. } => {
             let missing = || RunError::Imagination("an incomplete camera frame".into());
             let images = [before, after].map(picture);
