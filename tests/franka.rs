@@ -79,7 +79,9 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
     let checks = json(&String::from_utf8_lossy(&checks.stdout));
     for check in checks.as_array().expect("checks") {
         println!("{} {}: {}", check["grade"], check["name"], check["found"]);
-        let may_warn = ["kernel", "robot"].contains(&check["name"].as_str().unwrap_or_default());
+        // A busy machine may be slow, but nothing may be wrong.
+        let may_warn = ["kernel", "robot", "states", "camera", "clock skew"]
+            .contains(&check["name"].as_str().unwrap_or_default());
         assert!(
             check["grade"] == "pass" || (may_warn && check["grade"] == "warn"),
             "{check}\n{}",

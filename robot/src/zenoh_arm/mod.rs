@@ -68,7 +68,11 @@ impl Default for ZenohArmConfig {
             camera: "front".into(),
             link: LinkConfig::default(),
             gripper: GripperConfig::default(),
-            settle: SettleConfig::default(),
+            // An arm under impedance control creeps the last millimetres.
+            settle: SettleConfig {
+                distance_m: 0.0015,
+                ..SettleConfig::default()
+            },
             frame_timeout_s: 2.0,
             session_reach_m: 0.25,
             session_turn_rad: 0.4,
