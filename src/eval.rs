@@ -1,10 +1,10 @@
 //! `foresight eval`: many unseen scenes, counted honestly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, Result};
 use clap::Args;
-use foresight_scenarios::{evaluate, Evaluation, EvaluationOptions, Variation};
+use foresight_scenarios::{evaluate_into, Evaluation, EvaluationOptions, Variation};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::worlds::Overrides;
@@ -30,6 +30,10 @@ pub struct EvalArgs {
     /// camera_10deg, displaced_2cm, displaced_4cm.
     #[arg(long, value_delimiter = ',', default_value = "plain", value_parser = Variation::parse)]
     variation: Vec<Variation>,
+    /// Folder that gets a page over all episodes (`index.html`) and every episode's run folder
+    /// with its report; with several scenarios or variations a folder for each. None when absent.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
     /// One JSON object on standard output for each scenario and variation, one a line.
@@ -52,6 +56,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     for file in &args.scenarios {
         loaded.push(args.overrides.load(file)?);
     }
+    let several = loaded.len() * args.variation.len() > 1;
     let mut evaluations = Vec::new();
     for (scenario, source) in &loaded {
         for variation in &args.variation {
@@ -68,7 +73,12 @@ pub fn run(args: EvalArgs) -> Result<()> {
                 args.episodes,
                 source.describe()
             );
-            let evaluation = play(scenario, source, &options)?;
+            let name = format!("{}-{}", scenario.scenario.name, variation.name());
+            let out = args
+                .out
+                .as_ref()
+                .map(|out| if several { out.join(name) } else { out.clone() });
+            let evaluation = play(scenario, source, &options, out.as_deref())?;
             if args.json {
                 println!("{}", serde_json::to_string(&evaluation)?);
             }
@@ -87,12 +97,13 @@ fn play(
     scenario: &foresight_scenarios::LoadedScenario,
     source: &foresight_scenarios::WorldSource,
     options: &EvaluationOptions,
+    out: Option<&Path>,
 ) -> Result<Evaluation> {
     // Hidden by itself when standard error is not a terminal.
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}, {eta} left  {msg}");
     let bar = ProgressBar::new(options.episodes)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let evaluation = evaluate(scenario, source, options, |episode| {
+    let evaluation = evaluate_into(out, scenario, source, options, |episode| {
         bar.inc(1);
         let achieved = episode.verdict.success == Some(true);
         let mark = if achieved { "achieved" } else { "failed" };
@@ -104,6 +115,10 @@ fn play(
         }
     })?;
     bar.finish_and_clear();
+    if let Some(out) = out {
+        let page = out.join(foresight_scenarios::report::evaluation::FILE_NAME);
+        eprintln!("see {}", page.display());
+    }
     Ok(evaluation)
 }
 

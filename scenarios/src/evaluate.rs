@@ -1,6 +1,7 @@
 //! Plays many episodes in virtual time and counts honestly.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use foresight_datasets::Split;
 use rayon::prelude::*;
@@ -8,10 +9,12 @@ use serde::Serialize;
 
 use crate::cell::Cell;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
+use crate::folder::Hindsight;
 use crate::instance::Instance;
 use crate::judge::{FailureKind, Verdict};
 use crate::load::LoadedScenario;
-use crate::run::RunError;
+use crate::report;
+use crate::run::{play_into, RunError};
 use crate::variation::Variation;
 use crate::world::WorldSource;
 
@@ -83,6 +86,21 @@ pub fn evaluate(
     options: &EvaluationOptions,
     done: impl Fn(&EvaluatedEpisode) + Sync,
 ) -> Result<Evaluation, RunError> {
+    evaluate_into(None, loaded, source, options, done)
+}
+
+/// As [`evaluate`]; with a folder every episode leaves a run folder in it, and all of them a
+/// page, [`crate::report::evaluation`].
+///
+/// # Errors
+/// As [`evaluate`], or [`RunError::Write`].
+pub fn evaluate_into(
+    out: Option<&Path>,
+    loaded: &LoadedScenario,
+    source: &WorldSource,
+    options: &EvaluationOptions,
+    done: impl Fn(&EvaluatedEpisode) + Sync,
+) -> Result<Evaluation, RunError> {
     if options.episodes == 0 {
         return Err(RunError::Input("evaluate at least 1 episode".into()));
     }
@@ -106,7 +124,7 @@ pub fn evaluate(
         .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
     let play = |number: u32| {
         let seed = options.seed + u64::from(number);
-        let episode = match play(loaded, source, seed) {
+        let episode = match play(loaded, source, seed, out) {
             Ok(outcome) => EvaluatedEpisode {
                 seed,
                 steps: outcome.steps,
@@ -133,15 +151,26 @@ pub fn evaluate(
         source.describe(),
         loaded.scenario.planner.describe()
     );
-    Ok(summarise(&loaded.scenario.name, planned_by, options, runs))
+    let evaluation = summarise(&loaded.scenario.name, planned_by, options, runs);
+    if let Some(out) = out {
+        report::evaluation::write(out, &evaluation)?;
+    }
+    Ok(evaluation)
 }
 
 fn play(
     loaded: &LoadedScenario,
     source: &WorldSource,
     seed: u64,
+    out: Option<&Path>,
 ) -> Result<EpisodeOutcome, RunError> {
     let instance = Instance::new(loaded, seed);
+    if let Some(out) = out {
+        let path = out.join(report::evaluation::episode_folder(seed));
+        let brief = Hindsight::Brief;
+        let played = play_into(path, &instance, source, true, brief, &mut Unwatched);
+        return played.map(|(outcome, _)| outcome);
+    }
     let images = instance.goal_images()?;
     let world = source.with_goals(&instance, &images)?;
     let mut cell = Cell::in_virtual_time(&instance)?;

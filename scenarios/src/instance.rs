@@ -157,6 +157,18 @@ impl Instance {
         }
         Ok(images)
     }
+
+    /// The goals in smooth pictures for people; `None` for image files, and for states that
+    /// can't be posed.
+    pub fn goal_views(&self, side_px: u32) -> Vec<Option<RgbImage>> {
+        let view = |state: &Option<GoalState>| {
+            let mut simulator = Simulator::new(self.scene.as_ref()?).ok()?;
+            simulator.set_goal_state(state.as_ref()?).ok()?;
+            let frame = simulator.render_smooth(side_px, side_px, 2);
+            RgbImage::from_raw(frame.width, frame.height, frame.data)
+        };
+        self.goal_states.iter().map(view).collect()
+    }
 }
 
 /// What the camera sees of a scene in a goal state.

@@ -9,8 +9,8 @@ use foresight_sim::SimError;
 use serde::Serialize;
 
 use crate::cell::Cell;
-use crate::episode::{self, EpisodeStep, Follow};
-use crate::folder::RunFolder;
+use crate::episode::{self, EpisodeOutcome, EpisodeStep, Follow};
+use crate::folder::{Hindsight, RunFolder};
 use crate::instance::Instance;
 use crate::load::LoadedScenario;
 use crate::problem::ScenarioError;
@@ -123,47 +123,92 @@ pub fn run(
     follow: &mut dyn Follow,
 ) -> Result<RunResult, RunError> {
     let instance = Instance::new(loaded, options.seed);
+    let path = RunFolder::fresh_path(&options.out, &instance);
+    let (outcome, run_dir) = play_into(
+        path,
+        &instance,
+        source,
+        options.virtual_time,
+        Hindsight::Full,
+        follow,
+    )?;
+    Ok(result(&instance, &outcome, run_dir))
+}
+
+/// Plays an episode and leaves a run folder at `path`.
+///
+/// # Errors
+/// As [`run`].
+pub fn play_into(
+    path: PathBuf,
+    instance: &Instance,
+    source: &WorldSource,
+    virtual_time: bool,
+    hindsight: Hindsight,
+    follow: &mut dyn Follow,
+) -> Result<(EpisodeOutcome, PathBuf), RunError> {
     let images = instance.goal_images()?;
-    let world = source.with_goals(&instance, &images)?;
-    let folder = RunFolder::create(&options.out, &instance, source, &images)?;
-    let mut cell = if options.virtual_time {
-        Cell::in_virtual_time(&instance)?
+    let world = source.with_goals(instance, &images)?;
+    let mut folder = RunFolder::create(path, instance, source, &images)?;
+    let mut cell = if virtual_time {
+        Cell::in_virtual_time(instance)?
     } else {
-        Cell::in_real_time(&instance)?
+        Cell::in_real_time(instance)?
     };
-    let method = loaded.scenario.planner.method();
+    let view_px = crate::animation::PANEL_PX;
+    folder.view(cell.view(view_px))?;
+    let method = instance.loaded.scenario.planner.method();
     let mut recorder = Recorder {
         folder,
         follow,
         failed: None,
     };
-    let view = Some(crate::animation::PANEL_PX);
     let played = episode::play(
-        &instance,
+        instance,
         &mut cell,
         &world,
         method.as_ref(),
-        view,
+        Some(view_px),
         &mut recorder,
     );
-    if let Some(error) = recorder.failed {
+    let Recorder { folder, failed, .. } = recorder;
+    if let Some(error) = failed {
         return Err(error);
     }
-    let outcome = played?;
-    let result = RunResult {
-        scenario: loaded.scenario.name.clone(),
-        seed: options.seed,
+    let outcome = match played {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // What was seen so far is worth a report; the error is what the user must hear.
+            if folder.steps() > 0 {
+                folder.abandon(&error.to_string(), instance)?;
+            }
+            return Err(error);
+        }
+    };
+    let summary = result(instance, &outcome, folder.path().to_owned());
+    let path = folder.finish(
+        &outcome,
+        &summary,
+        instance,
+        source,
+        hindsight,
+        virtual_time,
+    )?;
+    Ok((outcome, path))
+}
+
+fn result(instance: &Instance, outcome: &EpisodeOutcome, run_dir: PathBuf) -> RunResult {
+    RunResult {
+        scenario: instance.loaded.scenario.name.clone(),
+        seed: instance.seed,
         success: outcome.verdict.success,
         reason: outcome.verdict.reason.clone(),
         steps: outcome.steps,
         subgoals_reached: outcome.subgoals_reached,
         seconds_per_action: outcome.seconds_per_action,
         refused_targets: outcome.refused_targets,
-        run_dir: recorder.folder.path().to_owned(),
-    };
-    let last_view = cell.view(crate::animation::PANEL_PX);
-    recorder.folder.finish(&outcome, last_view, &result)?;
-    Ok(result)
+        run_dir,
+    }
 }
 
 /// Writes steps down on their way to whoever follows. A disk that refuses ends the episode.

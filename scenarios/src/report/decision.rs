@@ -1,0 +1,231 @@
+//! One decision: what was seen, wanted, imagined and came; how the search converged, and where.
+
+use super::film::{goal, seen};
+use super::heat;
+use super::page::{data_url, figure, picture};
+use super::read::RunData;
+use super::svg::{escape, Axis, Chart};
+use crate::hindsight::StepHindsight;
+use crate::trace::{IterationTrace, StepTrace};
+
+/// Half the side of a cloud's figure when nothing tells the search's box, cm.
+const DEFAULT_BOX_CM: f64 = 7.5;
+
+/// The words above the decisions.
+pub fn explanation(data: &RunData) -> String {
+    let mut text = "The curve is the energy of the elites, iteration by iteration; the clouds are \
+                    the elites' first actions, those of the last iteration outlined, the spread of \
+                    the sampling distribution as ellipses, the chosen action in red."
+        .to_owned();
+    let Some(hindsight) = &data.hindsight else {
+        return text;
+    };
+    if hindsight.steps.iter().any(|s| !s.plane_xy.is_empty()) {
+        text += " Behind them the energy around the chosen action: bright is low.";
+    }
+    if !hindsight.gallery.is_empty() {
+        text += &format!(
+            " The model has no decoder. <b>Imagined</b> is the frame whose latent lies nearest to \
+             the predicted one, out of {}.",
+            escape(&hindsight.gallery)
+        );
+    }
+    text
+}
+
+/// Every decision, one below the other.
+pub fn all(data: &RunData) -> String {
+    data.steps
+        .iter()
+        .enumerate()
+        .map(|(i, step)| one(data, i, step))
+        .collect()
+}
+
+fn one(data: &RunData, i: usize, step: &StepTrace) -> String {
+    let hindsight = data.hindsight.as_ref().and_then(|h| h.steps.get(i));
+    let [dx, dy, dz, rx, ry, rz, dg] = step.action;
+    let cm = |v: f64| format!("{:+.1}", 100.0 * v).replace('-', "−");
+    let mut facts = format!("Δ {} {} {} cm", cm(dx), cm(dy), cm(dz));
+    if [rx, ry, rz].iter().any(|r| r.abs() > 1e-9) {
+        let degrees = |v: f64| format!("{:+.0}", v.to_degrees()).replace('-', "−");
+        facts += &format!(", turn {} {} {}°", degrees(rx), degrees(ry), degrees(rz));
+    }
+    if dg.abs() > 1e-9 {
+        let verb = if dg > 0.0 { "close" } else { "open" };
+        facts += &format!(", {verb} by {:.2}", dg.abs());
+    }
+    facts += &format!(", arrived within {:.1} mm", 1000.0 * step.error_m);
+    let mut notes: Vec<String> = step.adjustments.iter().map(|a| a.to_string()).collect();
+    notes.extend(step.refusal.as_ref().map(|r| format!("not moved: {r}")));
+    let notes = if notes.is_empty() {
+        String::new()
+    } else {
+        format!("<span class=no-text>{}</span>", escape(&notes.join("; ")))
+    };
+    let charts = [
+        convergence(step),
+        cloud(step, hindsight, 1),
+        cloud(step, hindsight, 2),
+    ];
+    format!(
+        "<article class=decision id=step{n}><header><h3>Step {n} · {} {}</h3>\
+         <span class=meta>{facts}</span>{notes}</header>{}<div class=row>{}</div></article>",
+        escape(&step.subgoal),
+        step.subgoal_step + 1,
+        pictures(data, i, step, hindsight),
+        charts.concat(),
+        n = step.step + 1,
+    )
+}
+
+/// Seen, wanted, imagined, came.
+fn pictures(
+    data: &RunData,
+    i: usize,
+    step: &StepTrace,
+    hindsight: Option<&StepHindsight>,
+) -> String {
+    let Some(Some(imagined)) = data.imagined.get(i) else {
+        return String::new();
+    };
+    let Some(hindsight) = hindsight else {
+        return String::new();
+    };
+    let camera = |i: usize| match data.frames.get(i) {
+        Some(Some(frame)) => picture(frame, "camera frame"),
+        _ => seen(data, i),
+    };
+    let figures = [
+        figure("", &camera(i), "seen"),
+        figure("", &goal(step.subgoal_index, &step.subgoal), "wanted"),
+        figure(
+            "",
+            &picture(imagined, "the frame nearest to the predicted latent"),
+            &format!(
+                "imagined, nearest at {:.3}",
+                hindsight.nearest_distance.unwrap_or(f32::NAN)
+            ),
+        ),
+        figure(
+            "",
+            &camera(i + 1),
+            &format!(
+                "came, {:.3} from the prediction",
+                hindsight.predicted_to_reached
+            ),
+        ),
+    ];
+    format!("<div class=four>{}</div>", figures.concat())
+}
+
+/// Energy of the elites against iterations.
+fn convergence(step: &StepTrace) -> String {
+    let iterations: Vec<&IterationTrace> = step
+        .plan
+        .iterations
+        .iter()
+        .filter(|i| !i.elite_energies.is_empty())
+        .collect();
+    if iterations.is_empty() {
+        return figure("", "<p class=note>No energy was searched.</p>", "");
+    }
+    let line = |value: fn(&[f32]) -> f32| -> Vec<(f64, f64)> {
+        let point = |(k, i): (usize, &&IterationTrace)| {
+            (k as f64 + 1.0, f64::from(value(&i.elite_energies)))
+        };
+        iterations.iter().enumerate().map(point).collect()
+    };
+    let best = line(|e| e.first().copied().unwrap_or(f32::NAN));
+    let worst = line(|e| e.last().copied().unwrap_or(f32::NAN));
+    let mean = line(|e| e.iter().sum::<f32>() / e.len() as f32);
+    let all = best.iter().chain(&worst).map(|p| p.1);
+    let x = Axis {
+        low: 0.7,
+        high: iterations.len() as f64 + 0.3,
+        name: "iteration",
+        whole: true,
+    };
+    let mut chart = Chart::new(
+        360.0,
+        224.0,
+        "energy of the elites against iterations",
+        x,
+        Axis::around(all, "energy"),
+    );
+    chart.band("a", &best, &worst);
+    chart.line("a thin", mean.into_iter());
+    chart.dotted_line("a", &best);
+    let caption = format!(
+        "best {:.4} → {:.4}, {} futures in {:.2} s",
+        best.first().map_or(f64::NAN, |p| p.1),
+        best.last().map_or(f64::NAN, |p| p.1),
+        step.plan.evaluations,
+        step.seconds.plan
+    );
+    figure("", &chart.svg(), &caption)
+}
+
+/// The elites' first actions over Δx and Δy (`up` = 1) or Δz (`up` = 2), cm.
+fn cloud(step: &StepTrace, hindsight: Option<&StepHindsight>, up: usize) -> String {
+    let plane = hindsight.and_then(|h| {
+        let energies = if up == 1 { &h.plane_xy } else { &h.plane_xz };
+        (!energies.is_empty()).then_some((h, energies))
+    });
+    let half_cm = plane.map_or(DEFAULT_BOX_CM, |(h, _)| 100.0 * h.plane_half_width_m);
+    let spacing = plane.map_or(0.0, |(h, _)| {
+        2.0 * half_cm / (h.plane_side.max(2) - 1) as f64
+    });
+    let reach = step
+        .plan
+        .iterations
+        .iter()
+        .flat_map(|i| &i.elite_actions)
+        .filter_map(|a| a.first())
+        .flat_map(|a| [a[0], a[up]])
+        .map(|v| 100.0 * f64::from(v).abs())
+        .fold(half_cm, f64::max);
+    let edge = (half_cm + spacing / 2.0).max(1.06 * reach);
+    let axis = |name| Axis {
+        low: -edge,
+        high: edge,
+        name,
+        whole: false,
+    };
+    let name = if up == 1 { "Δy, cm" } else { "Δz, cm" };
+    let title = format!("elites over Δx and {name}");
+    let mut chart = Chart::new(240.0, 224.0, &title, axis("Δx, cm"), axis(name));
+    if let Some((h, energies)) = plane {
+        let url = data_url(&heat::picture(energies, h.plane_side));
+        let out = half_cm + spacing / 2.0;
+        chart.image(&url, (-out, -out), (out, out));
+    }
+    let last = step.plan.iterations.len().saturating_sub(1);
+    for (k, iteration) in step.plan.iterations.iter().enumerate() {
+        if let (Some(mean), Some(std)) = (iteration.mean.first(), iteration.std.first()) {
+            let cm = |v: f32| 100.0 * f64::from(v);
+            chart.ellipse(
+                "spread",
+                (cm(mean[0]), cm(mean[up])),
+                (cm(std[0]), cm(std[up])),
+            );
+        }
+        for action in iteration.elite_actions.iter().filter_map(|a| a.first()) {
+            let (class, radius) = if k == last {
+                ("elite", 2.8)
+            } else {
+                ("early", 1.7)
+            };
+            let cm = |v: f32| 100.0 * f64::from(v);
+            chart.dot(class, cm(action[0]), cm(action[up]), radius);
+        }
+    }
+    chart.target("", 100.0 * step.action[0], 100.0 * step.action[up]);
+    let class = if plane.is_some() { "" } else { "plain" };
+    let view = if up == 1 {
+        "from above"
+    } else {
+        "from the side"
+    };
+    figure(class, &chart.svg(), view)
+}

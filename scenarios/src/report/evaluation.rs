@@ -1,0 +1,226 @@
+//! The page over all episodes of an evaluation, with links to each one's report.
+
+use std::path::Path;
+
+use super::page::{figure, jpeg_url, Page};
+use super::svg::escape;
+use crate::evaluate::{EvaluatedEpisode, Evaluation};
+use crate::run::RunError;
+
+/// The page's file name in an evaluation's folder.
+pub const FILE_NAME: &str = "index.html";
+/// Pictures in a strip.
+const STRIP: usize = 8;
+/// Strips shown of each kind of failure.
+const EXAMPLES: usize = 3;
+
+/// Name of the run folder of an episode.
+pub fn episode_folder(seed: u64) -> String {
+    format!("seed-{seed:06}")
+}
+
+/// Writes `evaluation.json` and `index.html` beside the episodes' folders.
+///
+/// # Errors
+/// [`RunError::Write`] when the disk refuses.
+pub fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
+    let json = folder.join("evaluation.json");
+    let text = serde_json::to_string_pretty(evaluation)
+        .map_err(|e| RunError::write(&json, std::io::Error::other(e)))?;
+    std::fs::write(&json, text + "\n").map_err(|e| RunError::write(&json, e))?;
+    let path = folder.join(FILE_NAME);
+    let html = html(folder, evaluation);
+    std::fs::write(&path, html).map_err(|e| RunError::write(&path, e))
+}
+
+/// The page as HTML.
+pub fn html(folder: &Path, evaluation: &Evaluation) -> String {
+    let e = evaluation;
+    let mut page = Page::new(&format!("{}: {} episodes", e.scenario, e.episodes));
+    page.push(&header(e));
+    page.section(
+        "rate",
+        "How often it succeeds",
+        "The bar is the rate, the line Wilson's 95% interval: where the true rate lies unless \
+         these episodes were a one-in-twenty accident.",
+        &figure("", &rate(e), &caption(e)),
+    );
+    page.section(
+        "failures",
+        "How it fails",
+        "Up to three episodes of each kind, from start to end.",
+        &failures(folder, e),
+    );
+    let achieved: Vec<&EvaluatedEpisode> = e.runs.iter().filter(|r| achieved(r)).collect();
+    page.section(
+        "successes",
+        "What success looks like",
+        "",
+        &strips(folder, achieved.iter().take(2).copied()),
+    );
+    page.section("episodes", "Every episode", "", &table(folder, e));
+    page.html()
+}
+
+fn achieved(run: &EvaluatedEpisode) -> bool {
+    run.verdict.success == Some(true)
+}
+
+fn kind_of(run: &EvaluatedEpisode) -> String {
+    run.verdict
+        .failure
+        .and_then(|k| serde_json::to_value(k).ok())
+        .and_then(|v| v.as_str().map(|s| s.replace('_', " ")))
+        .unwrap_or_default()
+}
+
+fn header(e: &Evaluation) -> String {
+    let tiles = [
+        ("Achieved", format!("{} of {}", e.successes, e.episodes)),
+        ("Rate", format!("{:.1}%", 100.0 * e.rate)),
+        (
+            "95% interval",
+            format!("{:.0}–{:.0}%", 100.0 * e.ci95[0], 100.0 * e.ci95[1]),
+        ),
+        (
+            "Planning an action",
+            format!("{:.2} s", e.seconds_per_action),
+        ),
+        ("Targets refused", e.refused_targets.to_string()),
+    ];
+    let tiles: String = tiles
+        .iter()
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>"))
+        .collect();
+    let last = e.seed + e.episodes.saturating_sub(1);
+    format!(
+        "<header><span class=verdict>Evaluation</span><h1>{}</h1>\
+         <p class=meta>{} · seeds {} to {last} · {} · virtual time · foresight {}</p>\
+         <dl class=tiles>{tiles}</dl></header>",
+        escape(&e.scenario),
+        escape(&format!("scenes: {}", e.variation.name().replace('_', " "))),
+        e.seed,
+        escape(&e.planned_by),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// The rate as a bar with its interval.
+fn rate(e: &Evaluation) -> String {
+    let x = |share: f64| 14.0 + 572.0 * share;
+    let mut svg = String::from("<svg viewBox=\"0 0 600 66\" role=img aria-label=\"success rate\">");
+    svg += &format!(
+        "<rect class=\"area table\" x={:.1} y=12 width=572 height=20 rx=4 />\
+         <rect class=\"area c full\" x={:.1} y=12 width={:.1} height=20 rx=4 />\
+         <path class=\"line\" style=\"stroke:var(--ink)\" d=\"M{:.1} 22H{:.1}M{:.1} 15v14M{:.1} 15v14\"/>",
+        x(0.0),
+        x(0.0),
+        572.0 * e.rate,
+        x(e.ci95[0]),
+        x(e.ci95[1]),
+        x(e.ci95[0]),
+        x(e.ci95[1]),
+    );
+    for percent in [0, 25, 50, 75, 100] {
+        svg += &format!(
+            "<text class=m x={:.1} y=52>{percent}%</text>",
+            x(f64::from(percent) / 100.0)
+        );
+    }
+    svg + "</svg>"
+}
+
+fn caption(e: &Evaluation) -> String {
+    format!(
+        "{} of {} episodes achieved, judged from the simulator's true state",
+        e.successes, e.episodes
+    )
+}
+
+fn failures(folder: &Path, e: &Evaluation) -> String {
+    let mut html = String::new();
+    let failed = || e.runs.iter().filter(|r| !achieved(r));
+    let mut kinds: Vec<String> = failed().map(kind_of).collect();
+    kinds.sort();
+    kinds.dedup();
+    for kind in kinds {
+        let of_kind: Vec<&EvaluatedEpisode> = failed().filter(|r| kind_of(r) == kind).collect();
+        html += &format!(
+            "<h3>{} × {}</h3>{}",
+            of_kind.len(),
+            escape(&kind),
+            strips(folder, of_kind.into_iter().take(EXAMPLES))
+        );
+    }
+    if html.is_empty() {
+        html = "<p class=calm>No episode failed.</p>".into();
+    }
+    html
+}
+
+fn strips<'a>(folder: &Path, runs: impl Iterator<Item = &'a EvaluatedEpisode>) -> String {
+    let mut html = String::new();
+    for run in runs {
+        let name = episode_folder(run.seed);
+        let views = folder.join(&name).join("views");
+        let count = run.steps as usize + 1;
+        let shown = STRIP.min(count);
+        let mut pictures = String::new();
+        for k in 0..shown {
+            let at = if shown < 2 {
+                0
+            } else {
+                k * (count - 1) / (shown - 1)
+            };
+            if let Ok(bytes) = std::fs::read(views.join(format!("{at:04}.jpg"))) {
+                pictures += &format!(
+                    "<img src=\"{}\" alt=\"seed {} before step {}\">",
+                    jpeg_url(&bytes),
+                    run.seed,
+                    at + 1
+                );
+            }
+        }
+        if pictures.is_empty() {
+            continue;
+        }
+        let caption = format!(
+            "<a href=\"{name}/report.html\">seed {}</a>: {}",
+            run.seed,
+            escape(&run.verdict.reason)
+        );
+        html += &figure("", &format!("<div class=strip>{pictures}</div>"), &caption);
+    }
+    if html.is_empty() {
+        html
+    } else {
+        format!("<div class=strips>{html}</div>")
+    }
+}
+
+fn table(folder: &Path, e: &Evaluation) -> String {
+    let mut rows = String::new();
+    for run in &e.runs {
+        let name = episode_folder(run.seed);
+        let link = if folder.join(&name).join("report.html").exists() {
+            format!("<a href=\"{name}/report.html\">{}</a>", run.seed)
+        } else {
+            run.seed.to_string()
+        };
+        let verdict = if achieved(run) {
+            "<span class=yes-text>achieved</span>".to_owned()
+        } else {
+            format!("<span class=no-text>{}</span>", escape(&kind_of(run)))
+        };
+        rows += &format!(
+            "<tr><td>{link}</td><td>{verdict}</td><td>{}</td><td>{}</td><td>{:.2} s</td></tr>",
+            escape(&run.verdict.reason),
+            run.steps,
+            run.seconds_per_action
+        );
+    }
+    format!(
+        "<div class=scroll><table><thead><tr><th>seed<th>verdict<th>why<th>steps<th>planning</tr></thead>\
+         <tbody>{rows}</tbody></table></div>"
+    )
+}

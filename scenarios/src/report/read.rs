@@ -1,0 +1,94 @@
+//! A run folder as its report needs it. Whatever is missing is left out, not complained about.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::hindsight::Hindsight;
+use crate::trace::{self, StepTrace};
+
+/// What a run folder holds.
+pub struct RunData {
+    /// `result.json`.
+    pub result: Value,
+    /// Every step.
+    pub steps: Vec<StepTrace>,
+    /// What the camera saw before each step and after the last.
+    pub frames: Vec<Option<RgbImage>>,
+    /// The same moments larger, as JPEG files.
+    pub views: Vec<Option<Vec<u8>>>,
+    /// Goal images; the larger picture where there is one.
+    pub goals: Vec<RgbImage>,
+    /// The frame each predicted latent was recognised as, by step.
+    pub imagined: Vec<Option<RgbImage>>,
+    /// What the model sees looking back.
+    pub hindsight: Option<Hindsight>,
+    /// `scenario.resolved.toml`.
+    pub scenario: String,
+    /// `scene.json`.
+    pub scene: Option<foresight_sim::Scene>,
+}
+
+impl RunData {
+    /// Reads a run folder.
+    ///
+    /// # Errors
+    /// What is wrong with `plan.jsonl`; without it there is no run.
+    pub fn read(run: &Path) -> Result<Self, String> {
+        let steps = trace::read(&run.join("plan.jsonl"))?;
+        let count = steps.len();
+        let text = |name: &str| fs::read_to_string(run.join(name)).unwrap_or_default();
+        let image = |path: PathBuf| image::open(path).ok().map(|i| i.to_rgb8());
+        let numbered = |folder: &str, i: usize| image(run.join(format!("{folder}/{i:04}.png")));
+        Ok(RunData {
+            result: serde_json::from_str(&text("result.json")).unwrap_or(Value::Null),
+            frames: (0..=count).map(|i| numbered("frames", i)).collect(),
+            views: (0..=count)
+                .map(|i| fs::read(run.join(format!("views/{i:04}.jpg"))).ok())
+                .collect(),
+            imagined: (0..count).map(|i| numbered("imagined", i)).collect(),
+            goals: goals(&run.join("goals")),
+            hindsight: Hindsight::read(&run.join("hindsight.json")),
+            scenario: text("scenario.resolved.toml"),
+            scene: serde_json::from_str(&text("scene.json")).ok(),
+            steps,
+        })
+    }
+
+    /// The goal images at the model's own size, for looking back.
+    pub fn model_goals(run: &Path) -> Vec<RgbImage> {
+        listed(&run.join("goals"), ".png")
+            .into_iter()
+            .filter_map(|path| image::open(path).ok())
+            .map(|i| i.to_rgb8())
+            .collect()
+    }
+
+    /// A text of `result.json`'s `result`.
+    pub fn text(&self, key: &str) -> &str {
+        self.result["result"][key].as_str().unwrap_or_default()
+    }
+}
+
+fn goals(folder: &Path) -> Vec<RgbImage> {
+    listed(folder, ".png")
+        .into_iter()
+        .filter_map(|path| {
+            let larger = path.with_extension("jpg");
+            let path = if larger.exists() { larger } else { path };
+            Some(image::open(path).ok()?.to_rgb8())
+        })
+        .collect()
+}
+
+fn listed(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|e| e.path())
+        .filter(|p| p.to_string_lossy().ends_with(ending))
+        .collect();
+    paths.sort();
+    paths
+}
