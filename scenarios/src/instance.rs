@@ -162,7 +162,7 @@ impl Instance {
     /// can't be posed.
     pub fn goal_views(&self, side_px: u32) -> Vec<Option<RgbImage>> {
         let view = |state: &Option<GoalState>| {
-            let mut simulator = Simulator::new(self.scene.as_ref()?).ok()?;
+            let mut simulator = Simulator::new(self.goal_scene.as_ref()?).ok()?;
             simulator.set_goal_state(state.as_ref()?).ok()?;
             let frame = simulator.render_smooth(side_px, side_px, 2);
             RgbImage::from_raw(frame.width, frame.height, frame.data)
