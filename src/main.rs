@@ -1,7 +1,7 @@
 //! The `foresight` command line: one subcommand a file.
 //!
-//! Exit codes: 0 when what was asked for was done (for `run`: the task was achieved), 1 when a
-//! task was not achieved, 2 for bad input (arguments, files), 3 when a robot or a model failed.
+//! Exit codes: 0 when what was asked for was done (for `run`: the task was achieved; for
+//! `replay`: the poses were reproduced), 1 when not, 2 for bad input (arguments, files), 3 when a robot or a model failed.
 
 mod bench;
 mod calibrate;
@@ -9,6 +9,7 @@ mod clone;
 mod connection;
 mod dataset;
 mod doctor;
+mod energy;
 mod eval;
 mod exit;
 mod latent_set;
@@ -18,6 +19,8 @@ mod pretrain;
 mod probe;
 mod record;
 mod robot;
+mod replay;
+mod report;
 mod run;
 mod scenario;
 mod sim;
@@ -32,7 +35,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Plans a Franka arm's motions in the latent space of V-JEPA 2-AC.
 ///
-/// Exit codes: 0 done (for `run`: task achieved), 1 task not achieved, 2 bad input, 3 robot or
+/// Exit codes: 0 done (for `run`: task achieved; for `replay`: reproduced), 1 not, 2 bad input, 3 robot or
 /// model error. Progress and logs go to standard error (RUST_LOG sets their level); with --json
 /// standard output is one JSON object.
 #[derive(Debug, Parser)]
@@ -50,6 +53,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// One decision from images on disk.
     Plan(plan::PlanArgs),
+    /// The energy landscape between two images: CSV and picture.
+    Energy(energy::EnergyArgs),
+    /// Play a run, an episode or a file of poses again and compare.
+    Replay(replay::ReplayArgs),
+    /// Write a run's report anew.
+    Report(report::ReportArgs),
     /// Record scripted demonstrations in the simulator.
     Record(record::RecordArgs),
     /// Train an encoder on recorded frames.
@@ -93,8 +102,11 @@ fn main() -> ExitCode {
         Command::Doctor(args) => return exit::with(doctor::run(&args)),
         Command::Robot(args) => robot::run(args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Replay(args) => return exit::with(replay::run(args)),
         Command::Eval(args) => eval::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Energy(args) => energy::run(args),
+        Command::Report(args) => report::run(args),
         Command::Record(args) => record::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),

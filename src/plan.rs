@@ -190,14 +190,21 @@ fn task(args: &PlanArgs) -> Result<Task> {
     })
 }
 
-fn open_image(path: &Path) -> Result<RgbImage> {
+/// An image file as RGB.
+///
+/// # Errors
+/// When it is no PNG or JPEG.
+pub fn open_image(path: &Path) -> Result<RgbImage> {
     let image = image::open(path)
         .with_context(|| format!("{}: give a PNG or JPEG image", path.display()))?;
     Ok(image.into_rgb8())
 }
 
-/// `x,y,z,rx,ry,rz,g`.
-fn parse_state(text: &str) -> Result<Pose> {
+/// A pose from `x,y,z,rx,ry,rz,g`.
+///
+/// # Errors
+/// When it is not seven finite numbers, or the gripper is out of range.
+pub fn parse_state(text: &str) -> Result<Pose> {
     let values: Vec<f64> = text
         .split(',')
         .map(|v| v.trim().parse::<f64>())

@@ -18,6 +18,7 @@ pub mod set;
 pub mod split;
 pub mod statistics;
 pub mod trajectory;
+pub mod video;
 
 pub use clips::{Clip, ClipSampler, Window, WindowWeights};
 pub use episode::Episode;
@@ -28,4 +29,4 @@ pub use metadata::Metadata;
 pub use recorder::Recorder;
 pub use set::{EpisodeSet, EpisodeSpan, LoadOptions, ObjectState, Unusable};
 pub use split::Split;
-pub use trajectory::{CommandedStep, SimulatorTrack, Trajectory};
+pub use trajectory::{Beginning, CommandedStep, SimulatorTrack, Trajectory};

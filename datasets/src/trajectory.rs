@@ -13,6 +13,8 @@
 //! | `simulator_state/object_quaternion_xyzw` | `[T, 4]` f64 | |
 //! | `simulator_state/held`, `simulator_state/upright` | `[T]` u8 | 0 or 1 |
 //! | `simulator_state/target_position_m` | `[2]` f64 | x y in the base frame |
+//! | `simulator_state/begin_pose`, `simulator_state/begin_object`, `simulator_state/begin_flags` | `[7]`, `[7]`, `[3]` f64 | how the simulator was posed before the first state: hand, object with its quaternion xyzw, and grasping, settling time in s, object posed |
+//! | `simulator_state/envelope` | `[n]` u8 | the safety envelope's limits as JSON text |
 //! | `simulator_state/scene` | `[n]` u8 | the scene as JSON text; its seed is the attribute `scene_seed` of the group |
 //!
 //! Datasets from elsewhere need only the first two; whatever else is missing reads as absent.
@@ -72,6 +74,23 @@ pub struct SimulatorTrack {
     pub scene_seed: u64,
     /// The scene as JSON.
     pub scene: String,
+    /// How it began; `None` in recordings that don't say.
+    pub beginning: Option<Beginning>,
+}
+
+/// How the simulator was set up before the first state: what an exact replay needs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beginning {
+    /// Hand and gripper it was posed at; `None` when it began as the scene says.
+    pub pose: Option<[f64; 7]>,
+    /// The object's position in m and quaternion xyzw, when it was posed too.
+    pub object: Option<[f64; 7]>,
+    /// Whether the fingers pressed on the object.
+    pub grasping: bool,
+    /// Virtual time that passed to come to rest, s.
+    pub settling_s: f64,
+    /// The safety envelope's limits as JSON.
+    pub envelope: String,
 }
 
 impl Trajectory {
@@ -195,6 +214,33 @@ impl Trajectory {
                 .create_dataset("target_position_m")
                 .with_f64_data(&simulator.target_position_m)
                 .with_shape(&[2]);
+            if let Some(beginning) = &simulator.beginning {
+                let flags = [
+                    f64::from(u8::from(beginning.grasping)),
+                    beginning.settling_s,
+                    f64::from(u8::from(beginning.object.is_some())),
+                ];
+                group
+                    .create_dataset("begin_flags")
+                    .with_f64_data(&flags)
+                    .with_shape(&[3]);
+                let seven = [
+                    ("begin_pose", beginning.pose),
+                    ("begin_object", beginning.object),
+                ];
+                for (name, values) in seven {
+                    if let Some(values) = values {
+                        group
+                            .create_dataset(name)
+                            .with_f64_data(&values)
+                            .with_shape(&[7]);
+                    }
+                }
+                group
+                    .create_dataset("envelope")
+                    .with_u8_data(beginning.envelope.as_bytes())
+                    .with_shape(&[beginning.envelope.len() as u64]);
+            }
             group.set_attr("scene_seed", AttrValue::U64(simulator.scene_seed));
             // A dataset, not an attribute: attributes end at 64 KiB.
             group
@@ -344,6 +390,41 @@ fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, S
         scene_seed,
         scene: String::from_utf8(scene)
             .map_err(|_| "simulator_state/scene is not UTF-8 text".to_owned())?,
+        beginning: read_beginning(file)?,
+    }))
+}
+
+fn read_beginning(file: &File) -> Result<Option<Beginning>, String> {
+    const FLAGS: &str = "simulator_state/begin_flags";
+    const POSE: &str = "simulator_state/begin_pose";
+    const OBJECT: &str = "simulator_state/begin_object";
+    let Some(flags) = optional(file, FLAGS)? else {
+        return Ok(None);
+    };
+    flags.expect(FLAGS, &[3])?;
+    let seven = |name: &str| -> Result<Option<[f64; 7]>, String> {
+        let Some(array) = optional(file, name)? else {
+            return Ok(None);
+        };
+        array.expect(name, &[7])?;
+        let values = array.rows::<7>().next();
+        Ok(values)
+    };
+    let envelope = file
+        .dataset("simulator_state/envelope")
+        .and_then(|d| d.read_u8())
+        .map_err(|e| format!("simulator_state/envelope: {e}"))?;
+    Ok(Some(Beginning {
+        pose: seven(POSE)?,
+        object: if flags.values[2] == 0.0 {
+            None
+        } else {
+            seven(OBJECT)?
+        },
+        grasping: flags.values[0] != 0.0,
+        settling_s: flags.values[1],
+        envelope: String::from_utf8(envelope)
+            .map_err(|_| "simulator_state/envelope is not UTF-8 text".to_owned())?,
     }))
 }
 

@@ -85,6 +85,13 @@ pub fn episode(seed: u64, split: Split, steps: usize) -> Episode {
                 target_position_m: [0.55, -0.1],
                 scene_seed: seed,
                 scene: "{\"object\": \"box\"}".into(),
+                beginning: Some(foresight_datasets::Beginning {
+                    pose: Some([0.4, 0.1, 0.2, 3.0, 0.1, -0.2, 1.0 / 3.0]),
+                    object: None,
+                    grasping: true,
+                    settling_s: 0.3,
+                    envelope: "{}".into(),
+                }),
             }),
             states,
         },

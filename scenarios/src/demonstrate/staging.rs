@@ -1,5 +1,6 @@
 //! How an episode is set up: what the script must know of the scene, and starts in contact.
 
+use foresight_datasets::Beginning;
 use foresight_robot::EnvelopeConfig;
 use foresight_sim::goals::{self, GoalState};
 use foresight_sim::{Scene, SimError, Simulator};
@@ -35,7 +36,7 @@ pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationMix) ->
     }
 }
 
-/// Puts the hand where the episode starts.
+/// Puts the hand where the episode starts; says how, for exact replays.
 ///
 /// # Errors
 /// [`SimError`] when the arm can't take the pose.
@@ -45,16 +46,25 @@ pub fn place(
     site: &Site,
     start: Start,
     rng: &mut ChaCha8Rng,
-) -> Result<(), SimError> {
+) -> Result<Beginning, SimError> {
     let goal = match start {
-        Start::Scene => return Ok(()),
+        Start::Scene => return Ok(Beginning::default()),
         Start::Wide => wide(scene, site, rng),
         Start::Near => near(scene, site, rng),
         Start::InHand => in_hand(scene, site, rng),
     };
     simulator.set_goal_state(&goal)?;
     simulator.advance(SETTLING_S);
-    Ok(())
+    Ok(Beginning {
+        pose: Some(goal.arm.to_array()),
+        object: goal.object.map(|object| {
+            let ([x, y, z], [i, j, k, w]) = (object.position_m, object.quaternion_xyzw);
+            [x, y, z, i, j, k, w]
+        }),
+        grasping: goal.grasping,
+        settling_s: SETTLING_S,
+        envelope: String::new(),
+    })
 }
 
 /// The open hand anywhere over the table, higher than the object.

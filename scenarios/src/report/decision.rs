@@ -220,7 +220,8 @@ fn cloud(step: &StepTrace, hindsight: Option<&StepHindsight>, up: usize) -> Stri
             chart.dot(class, cm(action[0]), cm(action[up]), radius);
         }
     }
-    chart.target("", 100.0 * step.action[0], 100.0 * step.action[up]);
+    let chosen = step.plan.actions.first().unwrap_or(&step.action);
+    chart.target("", 100.0 * chosen[0], 100.0 * chosen[up]);
     let class = if plane.is_some() { "" } else { "plain" };
     let view = if up == 1 {
         "from above"

@@ -6,6 +6,7 @@ pub mod decision;
 pub mod evaluation;
 pub mod film;
 pub mod heat;
+pub mod landscape;
 pub mod page;
 pub mod read;
 pub mod summary;

@@ -1,0 +1,100 @@
+//! Where a tape leaves the workspace.
+
+use foresight_planner::Pose;
+use foresight_robot::EnvelopeConfig;
+use serde::Serialize;
+
+/// A stretch of poses outside the workspace box.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stretch {
+    /// Its first pose.
+    pub from: usize,
+    /// Its last pose.
+    pub to: usize,
+    /// The pose farthest out.
+    pub worst: usize,
+    /// On which axis that one is out.
+    pub axis: char,
+    /// Its coordinate there, m.
+    pub at_m: f64,
+    /// The limit there, m.
+    pub limit_m: f64,
+}
+
+impl Stretch {
+    /// How far beyond the limit, m.
+    pub fn beyond_m(&self) -> f64 {
+        (self.at_m - self.limit_m).abs()
+    }
+}
+
+/// Every stretch outside the limits, in order.
+pub fn stretches(poses: &[Pose], limits: &EnvelopeConfig) -> Vec<Stretch> {
+    let mut found: Vec<Stretch> = Vec::new();
+    for (step, pose) in poses.iter().enumerate() {
+        let Some((axis, at_m, limit_m)) = worst_axis(pose, limits) else {
+            continue;
+        };
+        match found.last_mut() {
+            Some(stretch) if stretch.to + 1 == step => {
+                stretch.to = step;
+                if (at_m - limit_m).abs() > stretch.beyond_m() {
+                    (stretch.worst, stretch.axis) = (step, axis);
+                    (stretch.at_m, stretch.limit_m) = (at_m, limit_m);
+                }
+            }
+            _ => found.push(Stretch {
+                from: step,
+                to: step,
+                worst: step,
+                axis,
+                at_m,
+                limit_m,
+            }),
+        }
+    }
+    found
+}
+
+/// The axis farthest outside, its coordinate and its limit.
+fn worst_axis(pose: &Pose, limits: &EnvelopeConfig) -> Option<(char, f64, f64)> {
+    let mut low = limits.workspace.min_m;
+    low[2] = limits.floor_m();
+    let high = limits.workspace.max_m;
+    let mut worst: Option<(char, f64, f64)> = None;
+    for (i, axis) in ['x', 'y', 'z'].into_iter().enumerate() {
+        let at = pose.position_m[i];
+        let limit = at.clamp(low[i], high[i]);
+        // A micrometre outside is rounding.
+        if (at - limit).abs() > worst.map_or(1e-6, |(_, at, limit)| (at - limit).abs()) {
+            worst = Some((axis, at, limit));
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_name_their_worst_pose() {
+        let limits: EnvelopeConfig =
+            toml::from_str("[workspace]\nmin_m = [0.3, -0.2, 0.0]\nmax_m = [0.6, 0.2, 0.4]\n")
+                .unwrap();
+        let at = |x: f64, z: f64| Pose::from_array([x, 0.0, z, 3.1, 0.0, 0.0, 0.0]);
+        let poses = [
+            at(0.5, 0.1),
+            at(0.62, 0.1),
+            at(0.65, 0.1),
+            at(0.5, 0.1),
+            at(0.5, 0.0),
+        ];
+        let found = stretches(&poses, &limits);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!((found[0].from, found[0].to, found[0].worst), (1, 2, 2));
+        assert!((found[0].beyond_m() - 0.05).abs() < 1e-9 && found[0].axis == 'x');
+        assert_eq!((found[1].axis, found[1].limit_m), ('z', limits.floor_m()));
+        assert_eq!(stretches(&poses[..1], &limits), []);
+    }
+}

@@ -1,0 +1,285 @@
+//! Opens whatever can be replayed.
+
+use std::path::Path;
+
+use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
+use foresight_kinematics::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
+use foresight_planner::{euler, Pose};
+use foresight_sim::{GoalState, ObjectPose};
+use image::RgbImage;
+use nalgebra::{Rotation3, Vector3};
+
+use super::stage::{Beginning, Stage};
+use super::tape::{Tape, TapeKind};
+use crate::instance::Instance;
+use crate::load::LoadedScenario;
+use crate::poses::PoseTable;
+use crate::report::read::RunData;
+use crate::run::RunError;
+
+/// States a second in DROID's recordings.
+const DROID_HZ: f64 = 15.0;
+
+/// Which frame recorded poses are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoseFrame {
+    /// The tool centre point between the fingertips.
+    Tcp,
+    /// The flange, as DROID records it; 10.34 cm behind the Franka Hand's fingertips.
+    Flange,
+}
+
+/// How a tape is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Scene and limits for tapes that have none of their own.
+    pub scenario: Option<LoadedScenario>,
+    /// Seed of that scene; the scenario's when absent.
+    pub seed: Option<u64>,
+    /// What poses are of; by default the flange in DROID's own episodes, else the TCP.
+    pub frame: Option<PoseFrame>,
+    /// Poses kept of tapes with times, a second; all when 0.
+    pub rate_hz: f64,
+    /// Which camera's frames; the first when absent.
+    pub camera: Option<String>,
+}
+
+/// Opens a run folder, an episode folder or a CSV file.
+///
+/// # Errors
+/// [`RunError::Input`] saying what it is not, or what is wrong with it.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
+    let mut tape = if path.join("plan.jsonl").exists() {
+        run(path)?
+    } else if path.join(layout::TRAJECTORY).exists() {
+        episode(path, options)?
+    } else if path.is_file() {
+        table(path)?
+    } else {
+        return Err(RunError::Input(format!(
+            "{} can't be replayed: give a run folder (with plan.jsonl), an episode folder (with \
+             trajectory.h5) or a CSV file of poses",
+            path.display()
+        )));
+    };
+    if let Some(loaded) = &options.scenario {
+        // Exact tapes bring their own scene; a scenario replaces it and the exactness.
+        let instance = Instance::new(loaded, options.seed.unwrap_or(loaded.scenario.seed));
+        tape.stage = Stage::of(&instance);
+        tape.actions.clear();
+    }
+    if !tape.is_exact() {
+        tape.thin(options.rate_hz);
+        tape.actions.clear();
+    }
+    if tape.poses.len() < 2 {
+        return Err(RunError::Input(format!(
+            "{} has {} poses; a replay needs at least two",
+            path.display(),
+            tape.poses.len()
+        )));
+    }
+    Ok(tape)
+}
+
+fn name_of(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    path.file_stem()
+        .map_or_else(|| "tape".into(), |n| n.to_string_lossy().into_owned())
+}
+
+fn run(path: &Path) -> Result<Tape, RunError> {
+    let csv = path.join("trajectory.csv");
+    let table = PoseTable::read(&csv).map_err(|e| {
+        RunError::Input(format!(
+            "{e}; the run was interrupted before its end, or is from an older version"
+        ))
+    })?;
+    let loaded = LoadedScenario::read(&path.join("scenario.resolved.toml"))?;
+    let instance = Instance::new(&loaded, loaded.scenario.seed);
+    let data = RunData::read(path).map_err(RunError::Input)?;
+    let frames: Vec<RgbImage> = data.frames.into_iter().flatten().collect();
+    let mut notes = Vec::new();
+    if data.result["virtual_time"] == false {
+        notes.push(
+            "the run was in real time: its replay is near, not bit for bit (`run --virtual-time` \
+             can be replayed exactly)"
+                .into(),
+        );
+    }
+    Ok(Tape {
+        name: name_of(path),
+        kind: TapeKind::Run,
+        frames: fitting(frames, table.poses.len(), &mut notes),
+        poses: table.poses,
+        time_s: table.time_s,
+        actions: table.actions,
+        stage: Stage::of(&instance),
+        notes,
+    })
+}
+
+fn table(path: &Path) -> Result<Tape, RunError> {
+    let table = PoseTable::read(path).map_err(RunError::Input)?;
+    Ok(Tape {
+        name: name_of(path),
+        kind: TapeKind::Csv,
+        poses: table.poses,
+        time_s: table.time_s,
+        actions: Vec::new(),
+        frames: Vec::new(),
+        stage: None,
+        notes: Vec::new(),
+    })
+}
+
+fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
+    let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
+    let mut trajectory = Trajectory::read(&path.join(layout::TRAJECTORY)).map_err(input)?;
+    let metadata = layout::metadata_file(path)
+        .and_then(|file| Metadata::read(&file))
+        .ok();
+    let ours = metadata.as_ref().is_some_and(|m| m.foresight.is_some());
+    let kind = if ours {
+        TapeKind::Recording
+    } else {
+        TapeKind::Droid
+    };
+    let mut notes = Vec::new();
+    let frames = frames(path, options, &trajectory, &mut notes)?;
+    let frames = fitting(frames, trajectory.len(), &mut notes);
+    let own = if ours {
+        PoseFrame::Tcp
+    } else {
+        PoseFrame::Flange
+    };
+    if options.frame.unwrap_or(own) == PoseFrame::Flange {
+        trajectory.states = trajectory.states.iter().map(tcp_of_flange).collect();
+        notes.push(
+            "poses are taken as the flange's, as DROID records them, and the TCP 10.34 cm before \
+             it is led along (--frame tcp takes them as they are)"
+                .into(),
+        );
+    }
+    if trajectory.time_s.is_empty() && kind == TapeKind::Droid {
+        trajectory.time_s = (0..trajectory.len()).map(|i| i as f64 / DROID_HZ).collect();
+        notes.push(format!(
+            "the episode has no times; DROID's {DROID_HZ} states a second are assumed"
+        ));
+    }
+    let size = frames.first().map(RgbImage::dimensions);
+    let stage = match &trajectory.simulator {
+        Some(track) => stage(track, size, &mut notes)?,
+        None => None,
+    };
+    let actions = trajectory.commands.iter().map(|c| c.requested).collect();
+    Ok(Tape {
+        name: name_of(path),
+        kind,
+        poses: trajectory.states,
+        time_s: trajectory.time_s,
+        actions,
+        frames,
+        stage,
+        notes,
+    })
+}
+
+/// One frame a pose, or none with a note.
+fn fitting(frames: Vec<RgbImage>, poses: usize, notes: &mut Vec<String>) -> Vec<RgbImage> {
+    if frames.len() == poses || frames.is_empty() {
+        return frames;
+    }
+    notes.push(format!(
+        "{} frames don't fit {poses} poses; the pictures are left out",
+        frames.len()
+    ));
+    Vec::new()
+}
+
+fn frames(
+    path: &Path,
+    options: &OpenOptions,
+    trajectory: &Trajectory,
+    notes: &mut Vec<String>,
+) -> Result<Vec<RgbImage>, RunError> {
+    let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
+    let wanted = |name: &String| options.camera.as_ref().is_none_or(|c| c == name);
+    let stored = layout::frame_files(path).map_err(input)?;
+    if let Some((_, file)) = stored.iter().find(|(name, _)| wanted(name)) {
+        let stack = FrameStack::read(file).map_err(input)?;
+        let frame = |i| RgbImage::from_raw(stack.width(), stack.height(), stack.frame(i).to_vec());
+        return Ok((0..stack.len()).filter_map(frame).collect());
+    }
+    let videos = layout::video_files(path).map_err(input)?;
+    let Some((_, file)) = videos.iter().find(|(name, _)| wanted(name)) else {
+        if let Some(camera) = &options.camera {
+            let names: Vec<&String> = stored.iter().chain(&videos).map(|(n, _)| n).collect();
+            return Err(RunError::Input(format!(
+                "there is no camera {camera}; there are {names:?}"
+            )));
+        }
+        notes.push("there are no frames; only poses are replayed".into());
+        return Ok(Vec::new());
+    };
+    // Frame i was taken with state i, whatever rate the file's header claims.
+    let all: Vec<usize> = (0..trajectory.len()).collect();
+    match video::frames_at(file, &all) {
+        Ok(frames) => Ok(frames),
+        Err(error) => {
+            notes.push(format!("{error}; only poses are replayed"));
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The stage a recording of ours was made on; without a recorded beginning the nearest to it.
+fn stage(
+    track: &SimulatorTrack,
+    size: Option<(u32, u32)>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Stage>, RunError> {
+    let scene = serde_json::from_str(&track.scene)
+        .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
+    let Some(beginning) = &track.beginning else {
+        notes.push(
+            "the recording doesn't say how it began (it is from an older version): its poses are \
+             followed"
+                .into(),
+        );
+        return Ok(None);
+    };
+    let safety = serde_json::from_str(&beginning.envelope)
+        .map_err(|e| RunError::Input(format!("the recording's limits can't be read: {e}")))?;
+    let (width_px, height_px) = size.unwrap_or((64, 64));
+    let state = beginning.pose.map(|pose| GoalState {
+        arm: Pose::from_array(pose),
+        object: beginning.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
+            position_m: [x, y, z],
+            quaternion_xyzw: [i, j, k, w],
+        }),
+        grasping: beginning.grasping,
+    });
+    Ok(Some(Stage {
+        scene,
+        beginning: Beginning::Posed {
+            state,
+            settling_s: beginning.settling_s,
+        },
+        safety,
+        width_px,
+        height_px,
+    }))
+}
+
+/// The Franka Hand's TCP of a flange pose.
+fn tcp_of_flange(flange: &Pose) -> Pose {
+    let rotation = flange.rotation();
+    let along = rotation * Vector3::z() * FLANGE_TO_TCP_M;
+    let turned = rotation * Rotation3::from_axis_angle(&Vector3::z_axis(), HAND_YAW_RAD);
+    Pose {
+        position_m: std::array::from_fn(|i| flange.position_m[i] + along[i]),
+        euler_rad: euler::from_rotation(&turned),
+        gripper: flange.gripper,
+    }
+}

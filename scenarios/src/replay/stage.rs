@@ -1,0 +1,160 @@
+//! The scene a tape is replayed in, set up as it was when the tape was made.
+
+use foresight_planner::Pose;
+use foresight_robot::{
+    EnvelopeConfig, SimServer, SimServerConfig, VirtualArm, VirtualArmConfig, WorkspaceBox,
+    ZenohArm, ZenohArmConfig,
+};
+use foresight_sim::{GoalState, Scene, SceneDistribution, Simulator};
+
+use crate::cell::Cell;
+use crate::instance::Instance;
+use crate::run::RunError;
+
+/// Where a tape that nobody staged may go, m: what an FR3 on a table reaches.
+const REACH: WorkspaceBox = WorkspaceBox {
+    min_m: [0.15, -0.6, 0.0],
+    max_m: [0.85, 0.6, 0.85],
+};
+
+/// A scene with its beginning, its limits and its camera's picture.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The scene.
+    pub scene: Scene,
+    /// How it begins.
+    pub beginning: Beginning,
+    /// Limits of every motion.
+    pub safety: EnvelopeConfig,
+    /// Width of the camera's picture, px.
+    pub width_px: u32,
+    /// Its height, px.
+    pub height_px: u32,
+}
+
+/// How a scene begins.
+#[derive(Debug, Clone)]
+pub enum Beginning {
+    /// As a scenario's instance does.
+    Instance(Box<Instance>),
+    /// The scene as it is, or posed and given some time to come to rest.
+    Posed {
+        /// The state; `None` leaves the scene as it is.
+        state: Option<GoalState>,
+        /// Virtual time to come to rest, s.
+        settling_s: f64,
+    },
+}
+
+impl Stage {
+    /// The stage of a scenario's instance; `None` when it drives a real arm.
+    pub fn of(instance: &Instance) -> Option<Self> {
+        let scenario = &instance.loaded.scenario;
+        Some(Stage {
+            scene: instance.scene.clone()?,
+            beginning: Beginning::Instance(Box::new(instance.clone())),
+            safety: scenario.safety,
+            width_px: scenario.camera.width_px,
+            height_px: scenario.camera.height_px,
+        })
+    }
+
+    /// A table with the object and the target out of the way, for tapes from elsewhere.
+    pub fn elsewhere() -> Result<Self, RunError> {
+        let mut scene = SceneDistribution::default().sample(0);
+        scene.object.position_m = [0.32, 0.40];
+        scene.target.position_m = [0.32, -0.40];
+        let text = toml::to_string(&Limits { workspace: REACH });
+        let safety = text
+            .map_err(|e| e.to_string())
+            .and_then(|t| toml::from_str(&t).map_err(|e| e.to_string()))
+            .map_err(RunError::Input)?;
+        Ok(Stage {
+            scene,
+            beginning: Beginning::Posed {
+                state: None,
+                settling_s: 0.0,
+            },
+            safety,
+            width_px: 192,
+            height_px: 192,
+        })
+    }
+
+    /// The same with the hand at `pose` from the start, nothing held.
+    pub fn starting_at(mut self, pose: &Pose) -> Self {
+        self.beginning = Beginning::Posed {
+            state: Some(GoalState {
+                arm: *pose,
+                object: None,
+                grasping: false,
+            }),
+            settling_s: 0.0,
+        };
+        self
+    }
+
+    /// The simulator in virtual time, ready to begin.
+    ///
+    /// # Errors
+    /// [`RunError`] when the scene can't be set up.
+    pub fn in_virtual_time(&self) -> Result<Cell, RunError> {
+        let mut simulator = Simulator::new(&self.scene)?;
+        self.prepare(&mut simulator)?;
+        let config = VirtualArmConfig {
+            frame_width: self.width_px,
+            frame_height: self.height_px,
+            ..VirtualArmConfig::default()
+        };
+        let arm = VirtualArm::with_simulator(simulator, self.safety, config)?;
+        Ok(Cell::Virtual(Box::new(arm)))
+    }
+
+    /// The simulator in real time behind franka-node's keys, ready to begin.
+    ///
+    /// # Errors
+    /// [`RunError`] when the scene can't be set up or served.
+    pub fn in_real_time(&self) -> Result<Cell, RunError> {
+        let config = SimServerConfig {
+            // Scenarios allow at most 2048.
+            frame_width: self.width_px.min(2048) as u16,
+            frame_height: self.height_px.min(2048) as u16,
+            ..SimServerConfig::default()
+        };
+        let server = SimServer::start(&self.scene, &config)?;
+        server.with_simulator_mut(|simulator| self.prepare(simulator))?;
+        let client = ZenohArmConfig {
+            arm: config.arm.clone(),
+            camera: config.camera.clone(),
+            link: server.link(),
+            ..ZenohArmConfig::default()
+        };
+        Ok(Cell::Served {
+            arm: Box::new(ZenohArm::connect(client, self.safety)?),
+            server: Box::new(server),
+        })
+    }
+
+    /// Puts a new simulator of the scene where the tape begins.
+    ///
+    /// # Errors
+    /// [`RunError::Simulator`] when the arm can't take the pose.
+    pub fn prepare(&self, simulator: &mut Simulator) -> Result<(), RunError> {
+        match &self.beginning {
+            Beginning::Instance(instance) => instance.prepare(simulator),
+            Beginning::Posed { state, settling_s } => {
+                if let Some(state) = state {
+                    simulator.set_goal_state(state)?;
+                    simulator.advance(*settling_s);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Limits of which only the box is stated; the others are the defaults.
+#[derive(serde::Serialize)]
+struct Limits {
+    workspace: WorkspaceBox,
+}

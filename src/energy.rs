@@ -1,0 +1,224 @@
+//! `foresight energy`: the energy landscape around standing still, as CSV and picture.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{bail, Context, Result};
+use clap::Args;
+use foresight_planner::{Landscape, Pose};
+use foresight_predictor::npz::Trajectory;
+use foresight_predictor::{Budget, WorldModel};
+use foresight_scenarios::report::landscape::{self, Marks};
+use foresight_scenarios::report::read::RunData;
+use foresight_scenarios::{LoadedScenario, RunError};
+use image::RgbImage;
+use serde_json::json;
+
+use crate::plan::{open_image, parse_state};
+
+/// Arguments of `foresight energy`.
+#[derive(Debug, Args)]
+pub struct EnergyArgs {
+    /// Model folder with an encoder and a predictor; the run's own with --run.
+    #[arg(long, required_unless_present = "run")]
+    model: Option<PathBuf>,
+    /// What the camera sees now.
+    #[arg(long, value_name = "IMAGE", required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
+    context: Option<PathBuf>,
+    /// What it should see.
+    #[arg(long, value_name = "IMAGE", required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
+    goal: Option<PathBuf>,
+    /// The robot's pose now: x,y,z in m, extrinsic xyz Euler angles in rad, gripper 0 to 1.
+    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ,G", allow_hyphen_values = true, required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
+    state: Option<String>,
+    /// An episode instead, as `plan --npz`: from its first frame to its last.
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    npz: Option<PathBuf>,
+    /// With --npz: from its last frame to its first.
+    #[arg(long, requires = "npz")]
+    reverse: bool,
+    /// A step of a run instead: what was seen then, and the goal pursued.
+    #[arg(long, value_name = "RUN", requires = "step")]
+    run: Option<PathBuf>,
+    /// The step of --run, from 1 as the report counts.
+    #[arg(long, requires = "run")]
+    step: Option<usize>,
+    /// Grid points along each axis; an odd number has the plane Δz = 0.
+    #[arg(long, default_value_t = 9)]
+    grid: usize,
+    /// The grid reaches from minus to plus this along each axis, m a step.
+    #[arg(long, default_value_t = 0.075, value_name = "M")]
+    half_width_m: f64,
+    /// How many steps the same action is repeated.
+    #[arg(long, default_value_t = 1)]
+    repeat: usize,
+    /// Folder for energy.csv and energy.png.
+    #[arg(long, default_value = "energy")]
+    out: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Between which images, and from where.
+struct Task {
+    context: RgbImage,
+    goal: RgbImage,
+    pose: Pose,
+    /// What really led from one to the other, m.
+    true_m: Option<[f64; 3]>,
+}
+
+/// Runs `foresight energy`.
+///
+/// # Errors
+/// When the model, an image or an option can't be used.
+pub fn run(args: EnergyArgs) -> Result<()> {
+    if !(1..=101).contains(&args.grid) || !(1..=16).contains(&args.repeat) {
+        bail!("--grid goes from 1 to 101, --repeat from 1 to 16");
+    }
+    if !(args.half_width_m > 0.0 && args.half_width_m <= 1.0) {
+        bail!(
+            "--half-width-m is {}; give metres, up to 1",
+            args.half_width_m
+        );
+    }
+    let task = task(&args)?;
+    let model = WorldModel::load(&model_dir(&args)?)?;
+    let started = Instant::now();
+    let latents = model.encode(&[&task.context, &task.goal])?;
+    let [context, goal] = &latents[..] else {
+        bail!("two images gave {} latents", latents.len());
+    };
+    let energy = model.energy(context, &task.pose, goal, Budget::default());
+    let landscape = Landscape::compute(&energy, args.grid, args.half_width_m, args.repeat)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let Some((minimum_m, lowest)) = landscape.minimum() else {
+        bail!("no energy is a number; check the model's weights");
+    };
+
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("can't create {}", args.out.display()))?;
+    let csv = args.out.join("energy.csv");
+    std::fs::write(&csv, as_csv(&landscape)).map_err(|e| RunError::write(&csv, e))?;
+    let png = args.out.join("energy.png");
+    let marks = Marks {
+        minimum_m,
+        true_m: task.true_m,
+    };
+    landscape::picture(&landscape, &marks)
+        .save(&png)
+        .map_err(|e| RunError::write(&png, std::io::Error::other(e)))?;
+
+    let standing = context.distance(goal);
+    if args.json {
+        let object = json!({
+            "minimum_m": minimum_m,
+            "lowest_energy": lowest,
+            "distance_of_the_images": standing,
+            "true_translation_m": task.true_m,
+            "energies": landscape.energies,
+            "grid": landscape.side,
+            "half_width_m": landscape.half_width_m,
+            "repeat": args.repeat,
+            "seconds": seconds,
+            "csv": csv,
+            "png": png,
+        });
+        println!("{object}");
+        return Ok(());
+    }
+    let cm = |v: [f64; 3]| v.map(|v| format!("{:+.1}", 100.0 * v)).join(" ");
+    println!("distance of the images' latents: {standing:.4}");
+    println!("lowest energy {lowest:.4} at Δ {} cm", cm(minimum_m));
+    if let Some(true_m) = task.true_m {
+        println!("true translation Δ {} cm", cm(true_m));
+    }
+    println!(
+        "{} energies in {seconds:.1} s; see {} and {}",
+        landscape.energies.len(),
+        png.display(),
+        csv.display()
+    );
+    Ok(())
+}
+
+fn model_dir(args: &EnergyArgs) -> Result<PathBuf> {
+    if let Some(model) = &args.model {
+        return Ok(model.clone());
+    }
+    let run = args.run.as_deref().context("give --model")?;
+    let loaded = LoadedScenario::read(&run.join("scenario.resolved.toml"))?;
+    Ok(loaded.path(&loaded.scenario.model.dir))
+}
+
+fn task(args: &EnergyArgs) -> Result<Task> {
+    if let (Some(run), Some(step)) = (&args.run, args.step) {
+        return of_run(run, step);
+    }
+    if let Some(path) = &args.npz {
+        let mut episode = Trajectory::read(path)?;
+        if args.reverse {
+            episode.frames.reverse();
+            episode.states.reverse();
+        }
+        let (mut frames, states) = (episode.frames, episode.states);
+        let (Some(goal), true) = (frames.pop(), !frames.is_empty()) else {
+            bail!(
+                "{}: the episode needs a first and a last frame",
+                path.display()
+            );
+        };
+        let (Some(first), Some(last)) = (states.first(), states.last()) else {
+            bail!("{}: the episode has no states", path.display());
+        };
+        return Ok(Task {
+            context: frames.swap_remove(0),
+            goal,
+            pose: *first,
+            true_m: Some(first.action_to(last).translation_m),
+        });
+    }
+    let (Some(context), Some(goal), Some(state)) = (&args.context, &args.goal, &args.state) else {
+        bail!("give --context, --goal and --state, or --npz, or --run and --step");
+    };
+    Ok(Task {
+        context: open_image(context)?,
+        goal: open_image(goal)?,
+        pose: parse_state(state)?,
+        true_m: None,
+    })
+}
+
+fn of_run(run: &std::path::Path, step: usize) -> Result<Task> {
+    let data = RunData::read(run).map_err(anyhow::Error::msg)?;
+    let count = data.steps.len();
+    let Some(at) = step.checked_sub(1).filter(|at| *at < count) else {
+        bail!("--step {step}: the run has the steps 1 to {count}");
+    };
+    let trace = &data.steps[at];
+    let context = data.frames.get(at).cloned().flatten();
+    let goals = RunData::model_goals(run);
+    let (Some(context), Some(goal)) = (context, goals.get(trace.subgoal_index)) else {
+        bail!(
+            "{} lacks the frame or the goal of step {step}",
+            run.display()
+        );
+    };
+    let chosen = trace.plan.actions.first().unwrap_or(&trace.action);
+    Ok(Task {
+        context,
+        goal: goal.clone(),
+        pose: Pose::from_array(trace.pose),
+        true_m: Some([chosen[0], chosen[1], chosen[2]]),
+    })
+}
+
+fn as_csv(landscape: &Landscape) -> String {
+    let mut text = String::from("dx_m,dy_m,dz_m,energy\n");
+    for (i, energy) in landscape.energies.iter().enumerate() {
+        let [x, y, z] = landscape.translation_m(i);
+        text += &format!("{x},{y},{z},{energy}\n");
+    }
+    text
+}

@@ -1,0 +1,292 @@
+//! `foresight replay`: what was recorded, played again and compared.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use anyhow::{bail, Result};
+use clap::{Args, ValueEnum};
+use foresight_scenarios::calendar::UtcTime;
+use foresight_scenarios::replay::play::Place;
+use foresight_scenarios::replay::{
+    self, pictures, OpenOptions, PoseFrame, Replay, ReplayOptions, ReplayedStep, Tape, Tolerance,
+};
+use foresight_scenarios::scenario::RobotKind;
+use foresight_scenarios::{LoadedScenario, RunError};
+
+use crate::worlds::{interruption, read};
+
+/// Arguments of `foresight replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A run folder, an episode folder (of `record`, or DROID's raw layout), or a CSV file of
+    /// poses (x_m, y_m, z_m, rx_rad, ry_rad, rz_rad, gripper, time_s).
+    tape: PathBuf,
+    /// In the simulator. This is the default.
+    #[arg(long, conflicts_with = "robot")]
+    sim: bool,
+    /// On the real arm of --scenario (robot.kind = "franka"): its poses are followed, starting
+    /// with the way from where the arm stands to the first one. Keep a hand on the stop button.
+    #[arg(long, requires = "scenario")]
+    robot: bool,
+    /// Simulate in real time over zenoh instead of in virtual time.
+    #[arg(long, conflicts_with = "robot")]
+    real_time: bool,
+    /// Scene and limits of this scenario instead of the tape's own; poses are then followed.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Seed of that scene; the scenario's when absent.
+    #[arg(long, requires = "scenario")]
+    seed: Option<u64>,
+    /// First pose compared, counted from 0.
+    #[arg(long, default_value_t = 0)]
+    from: usize,
+    /// Last pose compared; the tape's last when absent.
+    #[arg(long)]
+    to: Option<usize>,
+    /// Share of the speed and acceleration the limits allow, 0.05 to 1.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Poses a second kept of tapes with times that are followed; 0 keeps all.
+    #[arg(long, default_value_t = 4.0)]
+    rate_hz: f64,
+    /// What recorded poses are of; by default the flange in DROID's own episodes, else the TCP.
+    #[arg(long, value_enum)]
+    frame: Option<FrameName>,
+    /// Which camera's frames to compare with; the first when absent.
+    #[arg(long)]
+    camera: Option<String>,
+    /// Largest position error that counts as reproduced, mm.
+    #[arg(long, default_value_t = 10.0, value_name = "MM")]
+    tolerance_mm: f64,
+    /// Largest rotation error, °.
+    #[arg(long, default_value_t = 5.0, value_name = "DEG")]
+    tolerance_deg: f64,
+    /// Largest error of the gripper's closedness.
+    #[arg(long, default_value_t = 0.15, value_name = "SHARE")]
+    tolerance_gripper: f64,
+    /// Folder that gets a folder with errors (CSV, JSON), a strip of pictures and an animation.
+    #[arg(long, default_value = "replays")]
+    out: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FrameName {
+    /// The tool centre point between the fingertips.
+    Tcp,
+    /// The flange, 10.34 cm behind it.
+    Flange,
+}
+
+/// Runs `foresight replay`; `false` when the differences exceed the tolerance.
+///
+/// # Errors
+/// When the tape or an option can't be used, or the arm can't be driven.
+pub fn run(args: ReplayArgs) -> Result<bool> {
+    for (name, value) in [
+        ("--tolerance-mm", args.tolerance_mm),
+        ("--tolerance-deg", args.tolerance_deg),
+        ("--tolerance-gripper", args.tolerance_gripper),
+        ("--rate-hz", args.rate_hz),
+    ] {
+        if !(value >= 0.0 && value.is_finite()) {
+            bail!("{name} is {value}; give a number from 0");
+        }
+    }
+    let scenario = args.scenario.as_deref().map(read).transpose()?;
+    let place = place(&args, scenario.as_ref())?;
+    let open = OpenOptions {
+        scenario: scenario.filter(|_| !args.robot),
+        seed: args.seed,
+        frame: args.frame.map(|f| match f {
+            FrameName::Tcp => PoseFrame::Tcp,
+            FrameName::Flange => PoseFrame::Flange,
+        }),
+        rate_hz: args.rate_hz,
+        camera: args.camera.clone(),
+    };
+    let tape = replay::open(&args.tape, &open)?;
+    let options = ReplayOptions {
+        place,
+        from: args.from,
+        to: args.to,
+        speed: args.speed,
+        tolerance: Tolerance {
+            position_mm: args.tolerance_mm,
+            rotation_deg: args.tolerance_deg,
+            gripper: args.tolerance_gripper,
+        },
+    };
+    if !args.json {
+        announce(&tape);
+    }
+    let interrupted = interruption();
+    let mut watch = |step: &ReplayedStep| {
+        if !args.json {
+            println!("{}", line(step));
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let replay = replay::replay(&tape, &options, &mut watch)?;
+    let folder = write(&args.out, &replay)?;
+    if args.json {
+        let mut object = serde_json::to_value(&replay)?;
+        object["kind"] = serde_json::to_value(tape.kind)?;
+        object["folder"] = serde_json::to_value(&folder)?;
+        println!("{object}");
+    } else {
+        print!("{}", summary(&replay, &folder));
+    }
+    Ok(replay.within_tolerance)
+}
+
+fn place(args: &ReplayArgs, scenario: Option<&LoadedScenario>) -> Result<Place> {
+    if !args.robot {
+        return Ok(if args.real_time {
+            Place::RealTime
+        } else {
+            Place::VirtualTime
+        });
+    }
+    match scenario {
+        Some(loaded) if loaded.scenario.robot.kind == RobotKind::Franka => {
+            Ok(Place::Robot(Box::new(loaded.clone())))
+        }
+        _ => bail!("--robot needs a --scenario with [robot] kind = \"franka\""),
+    }
+}
+
+fn announce(tape: &Tape) {
+    let what = if tape.is_exact() {
+        "the same actions in the same scene"
+    } else {
+        "its poses are followed"
+    };
+    println!("{}: {} poses, {what}", tape.name, tape.poses.len());
+    println!("pose     time   position  rotation  gripper");
+}
+
+fn line(step: &ReplayedStep) -> String {
+    let e = &step.error;
+    let when = step
+        .time_s
+        .map_or_else(|| "-".into(), |t| format!("{t:.2} s"));
+    let mut line = format!(
+        "{:>4} {when:>9} {:>7.2} mm {:>6.2} ° {:>8.3}",
+        step.step, e.position_mm, e.rotation_deg, e.gripper
+    );
+    match step.identical {
+        Some(true) => line += "  identical",
+        Some(false) if e.position_mm == 0.0 && e.gripper == 0.0 => line += "  another picture",
+        _ => {}
+    }
+    if let Some(first) = step.notes.first() {
+        line += &format!("  {first}");
+        if step.notes.len() > 1 {
+            line += &format!(" (and {} more)", step.notes.len() - 1);
+        }
+    }
+    line
+}
+
+fn summary(replay: &Replay, folder: &Path) -> String {
+    let mut text = String::new();
+    for stretch in &replay.outside {
+        let poses = if stretch.from == stretch.to {
+            format!("pose {}", stretch.from)
+        } else {
+            format!("poses {} to {}", stretch.from, stretch.to)
+        };
+        let when = replay
+            .steps
+            .iter()
+            .find(|s| s.step == stretch.worst)
+            .and_then(|s| s.time_s)
+            .map_or_else(String::new, |t| format!(" ({t:.2} s)"));
+        text += &format!(
+            "leaves the workspace at {poses}: farthest at pose {}{when}, {} = {:.3} m, {:.1} cm beyond {:.3} m\n",
+            stretch.worst,
+            stretch.axis,
+            stretch.at_m,
+            100.0 * stretch.beyond_m(),
+            stretch.limit_m
+        );
+    }
+    for note in &replay.notes {
+        text += &format!("note: {note}\n");
+    }
+    let (w, t) = (&replay.worst, &replay.tolerance);
+    let verdict = if replay.identical {
+        "identical: every compared pose and frame has the same bits".to_owned()
+    } else if replay.within_tolerance {
+        "reproduced".to_owned()
+    } else {
+        "not reproduced".to_owned()
+    };
+    text += &format!(
+        "{verdict}; largest errors {:.2} mm (of {}), {:.2} ° (of {}), gripper {:.3} (of {}), {} refused targets; see {}\n",
+        w.position_mm,
+        t.position_mm,
+        w.rotation_deg,
+        t.rotation_deg,
+        w.gripper,
+        t.gripper,
+        replay.refused_targets,
+        folder.display()
+    );
+    text
+}
+
+/// Writes errors and pictures; returns their folder.
+fn write(out: &Path, replay: &Replay) -> Result<PathBuf, RunError> {
+    let t = UtcTime::now();
+    let stamp = format!(
+        "{:04}{:02}{:02}-{:02}{:02}{:02}",
+        t.year, t.month, t.day, t.hour, t.minute, t.second
+    );
+    let name = format!("{stamp}-{}", replay.name);
+    let mut folder = out.join(&name);
+    let mut number = 2;
+    while folder.exists() {
+        folder = out.join(format!("{name}-{number}"));
+        number += 1;
+    }
+    std::fs::create_dir_all(&folder).map_err(|e| RunError::write(&folder, e))?;
+    let mut csv = String::from(
+        "step,time_s,position_mm,rotation_deg,gripper,identical,x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,closedness\n",
+    );
+    for step in &replay.steps {
+        let time = step.time_s.map_or_else(String::new, |t| t.to_string());
+        let identical = step.identical.map_or_else(String::new, |i| i.to_string());
+        let pose = step.replayed.map(|v| v.to_string()).join(",");
+        let e = &step.error;
+        csv += &format!(
+            "{},{time},{},{},{},{identical},{pose}\n",
+            step.step, e.position_mm, e.rotation_deg, e.gripper
+        );
+    }
+    let put = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|e| RunError::write(&path, e))
+    };
+    put("errors.csv", csv)?;
+    let json = serde_json::to_string_pretty(replay).unwrap_or_default();
+    put("replay.json", json + "\n")?;
+    if let Some(strip) = pictures::strip(replay) {
+        let path = folder.join("strip.png");
+        strip
+            .save(&path)
+            .map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
+        let path = folder.join("replay.gif");
+        pictures::write_gif(&path, replay)
+            .map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
+    }
+    Ok(folder)
+}

@@ -1,0 +1,63 @@
+//! `foresight report`: writes a run's report anew, recognising what it imagined in recorded
+//! episodes.
+
+use std::path::PathBuf;
+
+use anyhow::{bail, Result};
+use clap::Args;
+use foresight_scenarios::folder::write_hindsight;
+use foresight_scenarios::gallery::Gallery;
+use foresight_scenarios::hindsight::{look_back, Depth};
+use foresight_scenarios::report::{self, read::RunData};
+use foresight_scenarios::{LoadedScenario, WorldSource};
+use image::RgbImage;
+
+/// Arguments of `foresight report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run folder.
+    run: PathBuf,
+    /// Recorded episodes whose frames stand for what the model imagined, instead of pictures of
+    /// the simulated scene.
+    #[arg(long, value_name = "DATASET")]
+    gallery: Option<PathBuf>,
+    /// Model that looks back, instead of the one that planned.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+}
+
+/// Runs `foresight report`.
+///
+/// # Errors
+/// When the run, the model or the episodes can't be read.
+pub fn run(args: ReportArgs) -> Result<()> {
+    if args.gallery.is_some() || args.model.is_some() {
+        let loaded = LoadedScenario::read(&args.run.join("scenario.resolved.toml"))?;
+        let dir = args
+            .model
+            .clone()
+            .unwrap_or_else(|| loaded.path(&loaded.scenario.model.dir));
+        let WorldSource::Model { model, .. } = WorldSource::model(&dir)? else {
+            bail!("no model to look back with");
+        };
+        let data = RunData::read(&args.run).map_err(anyhow::Error::msg)?;
+        let frames: Vec<RgbImage> = data.frames.iter().flatten().cloned().collect();
+        if frames.len() < data.frames.len() {
+            bail!("{} lacks frames", args.run.display());
+        }
+        let goals = RunData::model_goals(&args.run);
+        let gallery = match &args.gallery {
+            Some(root) => Some(Gallery::recorded(&model, root)?),
+            None => None,
+        };
+        let depth = Depth {
+            gallery: gallery.as_ref(),
+            planes: true,
+        };
+        let (hindsight, recognised) = look_back(&model, &data.steps, &frames, &goals, depth)?;
+        write_hindsight(&args.run, &hindsight, &recognised)?;
+    }
+    report::write(&args.run)?;
+    println!("see {}", args.run.join(report::FILE_NAME).display());
+    Ok(())
+}
