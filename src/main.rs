@@ -13,6 +13,7 @@ mod energy;
 mod eval;
 mod exit;
 mod latent_set;
+mod live;
 mod model;
 mod plan;
 mod pretrain;

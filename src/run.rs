@@ -1,20 +1,14 @@
 //! `foresight run`: a scenario moves an arm.
 
-use std::io::IsTerminal;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
-use foresight_scenarios::episode::{EpisodeStep, Follow};
-use foresight_scenarios::{run as play, LoadedScenario, RunOptions, RunResult};
-use indicatif::{ProgressBar, ProgressStyle};
+use foresight_scenarios::{run as play, RunOptions, RunResult};
 
-use crate::worlds::{interruption, Overrides};
+use crate::live::Live;
+use crate::worlds::Overrides;
 
 /// Arguments of `foresight run`.
 #[derive(Debug, Args)]
@@ -66,9 +60,9 @@ pub fn run(args: RunArgs) -> Result<bool> {
         loaded.scenario.name,
         source.describe()
     );
-    let mut progress = Progress::new(&loaded);
-    let result = play(&loaded, &source, &options, &mut progress)?;
-    progress.bar.finish_and_clear();
+    let mut live = Live::new(&loaded);
+    let result = play(&loaded, &source, &options, &mut live)?;
+    live.finish();
     if args.json {
         println!("{}", serde_json::to_string(&result)?);
     } else {
@@ -114,77 +108,6 @@ fn sentence(result: &RunResult) -> String {
         result.steps,
         result.seconds_per_action,
         result.refused_targets,
-        result.run_dir.display()
+        result.run_dir.join("report.html").display()
     )
-}
-
-/// A live line on a terminal, a line per step elsewhere.
-struct Progress {
-    bar: ProgressBar,
-    live: bool,
-    goals: Vec<(String, u32)>,
-    interrupted: Arc<AtomicBool>,
-}
-
-impl Progress {
-    fn new(loaded: &LoadedScenario) -> Self {
-        let goals: Vec<(String, u32)> = loaded
-            .scenario
-            .subgoal
-            .iter()
-            .map(|g| (g.name.clone(), g.steps))
-            .collect();
-        let total: u32 = goals.iter().map(|g| g.1).sum();
-        let style = ProgressStyle::with_template("{spinner} {bar:20} {pos}/{len}  {msg}");
-        let bar = ProgressBar::new(total.into())
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let live = std::io::stderr().is_terminal();
-        if live {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Progress {
-            bar,
-            live,
-            goals,
-            interrupted: interruption(),
-        }
-    }
-}
-
-impl Follow for Progress {
-    fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return ControlFlow::Break(());
-        }
-        if goal_step == 0 && self.live {
-            self.bar
-                .set_message(format!("{}: looking", self.goals[goal].0));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn step(&mut self, step: &EpisodeStep<'_>) {
-        let (name, steps) = &self.goals[step.goal];
-        let executed = &step.execution.execution;
-        let energy = step.plan.energy().map_or("-".into(), |e| format!("{e:.4}"));
-        let mut line = format!(
-            "{name} {}/{steps}  distance {:.4}  energy {energy}  plan {:.2} s  move {:.1} s  gripper {:.2}",
-            step.goal_step + 1,
-            step.distance,
-            step.plan_seconds,
-            executed.seconds,
-            executed.reached_pose.gripper,
-        );
-        if let Some(refusal) = &executed.refusal {
-            line += &format!("  not moved: {refusal}");
-        } else if let Some(change) = executed.changed.first() {
-            line += &format!("  limited: {change}");
-        }
-        if self.live {
-            self.bar.set_position(u64::from(step.number) + 1);
-            self.bar.set_message(line);
-        } else {
-            eprintln!("step {:>3}  {line}", step.number + 1);
-        }
-    }
 }

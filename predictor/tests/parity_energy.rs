@@ -3,7 +3,7 @@
 mod support;
 
 use candle_core::DType;
-use foresight_planner::{ActionSequences, Energy, Pose};
+use foresight_planner::{Landscape, Pose};
 use foresight_predictor::rollout::Budget;
 use foresight_predictor::{EncoderConfig, ModelConfig, PredictorConfig, WorldModel};
 use support::{close, of_kind, root, values, Fixture};
@@ -45,27 +45,25 @@ fn check(fixture: &Fixture) {
         let nsamples = variant["nsamples"].as_u64().unwrap() as usize;
         let repeat = variant["action_repeat"].as_u64().unwrap() as usize;
         let grid = variant["grid_size"].as_f64().unwrap();
-        let mut sequences = ActionSequences::zeros(nsamples.pow(3), repeat);
-        let place = |i: usize| -> f32 {
-            let step = 2.0 * grid / (nsamples - 1) as f64;
-            (-grid + i as f64 * step) as f32
-        };
-        for sample in 0..nsamples.pow(3) {
-            for step in 0..repeat {
-                let action = sequences.action_mut(sample, step);
-                action[0] = place(sample / nsamples.pow(2));
-                action[1] = place(sample / nsamples % nsamples);
-                action[2] = place(sample % nsamples);
-            }
-        }
         let energy = model.energy(&latents[0], &pose(0), &latents[1], Budget::default());
-        let energies = energy.energies(&sequences).unwrap();
+        let landscape = Landscape::compute(&energy, nsamples, grid, repeat).unwrap();
         let expected = fixture.vec(&format!("out.{name}.energies"));
         close(
             &format!("{} {name}", fixture.path.display()),
-            &energies,
+            &landscape.energies,
             &expected,
             BOUND,
+        );
+        // The notebook's picture: energies summed over y.
+        let sums: Vec<f32> = landscape.sum_over_y().iter().map(|s| *s as f32).collect();
+        let heatmap = fixture.get(&format!("out.{name}.heatmap_xz"));
+        let heatmap = heatmap.to_dtype(DType::F32).unwrap();
+        let bound = BOUND * nsamples as f32;
+        close(
+            &format!("{name} summed over y"),
+            &sums,
+            &values(&heatmap),
+            bound,
         );
     }
 }

@@ -182,7 +182,7 @@ fn set_up(
     }
     let mut stage = match &tape.stage {
         Some(stage) => stage.clone(),
-        None => Stage::elsewhere()?,
+        None => Stage::elsewhere(&tape.poses)?,
     };
     if !same_actions {
         stage = stage.starting_at(&tape.poses[options.from]);

@@ -17,6 +17,9 @@ const REACH: WorkspaceBox = WorkspaceBox {
     max_m: [0.85, 0.6, 0.85],
 };
 
+/// From where the camera looks at such a tape's poses, m.
+const VIEW_FROM_M: [f64; 3] = [0.85, 0.5, 0.3];
+
 /// A scene with its beginning, its limits and its camera's picture.
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -59,11 +62,23 @@ impl Stage {
         })
     }
 
-    /// A table with the object and the target out of the way, for tapes from elsewhere.
-    pub fn elsewhere() -> Result<Self, RunError> {
+    /// A table with the object and the target out of the way, for tapes from elsewhere; the
+    /// camera looks at where the poses are.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] when the default limits can't be had.
+    pub fn elsewhere(poses: &[Pose]) -> Result<Self, RunError> {
         let mut scene = SceneDistribution::default().sample(0);
         scene.object.position_m = [0.32, 0.40];
         scene.target.position_m = [0.32, -0.40];
+        let middle = |i: usize| {
+            let sum: f64 = poses.iter().map(|p| p.position_m[i]).sum();
+            sum / poses.len().max(1) as f64
+        };
+        let look_at_m = [middle(0), middle(1), middle(2) + 0.04];
+        scene.camera.look_at_m = look_at_m;
+        scene.camera.eye_m = std::array::from_fn(|i| look_at_m[i] + VIEW_FROM_M[i]);
+        scene.camera.fov_rad = 0.75;
         let text = toml::to_string(&Limits { workspace: REACH });
         let safety = text
             .map_err(|e| e.to_string())

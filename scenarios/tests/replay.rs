@@ -1,0 +1,207 @@
+//! Runs, recordings and DROID's episodes played again.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use foresight_datasets::{layout, Split};
+use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
+use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::poses::PoseTable;
+use foresight_scenarios::replay::play::Place;
+use foresight_scenarios::replay::{open, replay, OpenOptions, Replay, ReplayOptions, Tolerance};
+use foresight_scenarios::{run, LoadedScenario, RunError, RunOptions, WorldSource};
+
+const TOLERANCE: Tolerance = Tolerance {
+    position_mm: 10.0,
+    rotation_deg: 5.0,
+    gripper: 0.15,
+};
+
+fn options() -> ReplayOptions {
+    ReplayOptions {
+        place: Place::VirtualTime,
+        from: 0,
+        to: None,
+        speed: 1.0,
+        tolerance: TOLERANCE,
+    }
+}
+
+fn play(tape: &Path, options: &ReplayOptions) -> Result<Replay, RunError> {
+    let open_options = OpenOptions {
+        rate_hz: 4.0,
+        ..OpenOptions::default()
+    };
+    let tape = open(tape, &open_options)?;
+    replay(&tape, options, &mut |_| ControlFlow::Continue(()))
+}
+
+fn bundled(name: &str) -> LoadedScenario {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
+    let mut loaded = LoadedScenario::read(&file).expect("a valid scenario");
+    loaded.scenario.planner.samples = Some(100);
+    loaded.scenario.planner.iterations = Some(4);
+    loaded
+}
+
+fn a_run(name: &str, out: &Path) -> PathBuf {
+    let options = RunOptions {
+        seed: 900_017,
+        out: out.to_owned(),
+        virtual_time: true,
+    };
+    let result = run(
+        &bundled(name),
+        &WorldSource::Oracle,
+        &options,
+        &mut Unwatched,
+    );
+    result.expect("a run").run_dir
+}
+
+#[test]
+fn a_simulated_run_is_reproduced_bit_for_bit() {
+    let out = tempfile::tempdir().expect("a folder");
+    for name in ["pick_and_place", "reach_with_object"] {
+        let folder = a_run(name, out.path());
+        let replayed = play(&folder, &options()).expect("a replay");
+        assert!(replayed.same_actions && replayed.identical, "{name}");
+        assert!(replayed.within_tolerance);
+        let poses = PoseTable::read(&folder.join("trajectory.csv")).expect("a table");
+        assert_eq!(replayed.steps.len(), poses.poses.len());
+        // Part of it too, though the arm must have gone the whole way to get there.
+        let part = ReplayOptions {
+            from: 3,
+            to: Some(6),
+            ..options()
+        };
+        let part = play(&folder, &part).expect("a replay");
+        assert!(part.identical && part.steps.len() == 4);
+        assert_eq!(part.steps[0].step, 3);
+    }
+}
+
+#[test]
+fn a_changed_action_is_noticed() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = a_run("reach", out.path());
+    let csv = folder.join("trajectory.csv");
+    let mut table = PoseTable::read(&csv).expect("a table");
+    table.actions[2].translation_m[1] += 1e-5;
+    std::fs::write(&csv, table.to_csv()).expect("written");
+    let replayed = play(&folder, &options()).expect("a replay");
+    assert!(!replayed.identical && replayed.within_tolerance);
+    table.actions[2].translation_m[1] += 0.03;
+    std::fs::write(&csv, table.to_csv()).expect("written");
+    let replayed = play(&folder, &options()).expect("a replay");
+    assert!(!replayed.within_tolerance, "{:?}", replayed.worst);
+}
+
+#[test]
+fn recordings_of_every_beginning_are_reproduced_bit_for_bit() {
+    let out = tempfile::tempdir().expect("a folder");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pick_and_place.toml");
+    let mut plan = RecordingPlan::from_scenario(&file).expect("a plan");
+    plan.steps = 8;
+    plan.date = "2026-01-01".into();
+    let seeds = Split::Validation.recording_seeds(0, 12).expect("seeds");
+    record_all(&plan, seeds, out.path(), 2, |_| {}).expect("recorded");
+    let folders = layout::episode_folders(out.path()).expect("listed");
+    assert_eq!(folders.len(), 12);
+    for folder in folders {
+        let replayed = play(&folder, &options()).expect("a replay");
+        assert!(
+            replayed.same_actions && replayed.identical,
+            "{}",
+            folder.display()
+        );
+        assert_eq!(replayed.steps.len(), 9);
+    }
+}
+
+#[test]
+fn droid_s_episode_is_followed_within_tolerance() {
+    let fixtures = std::env::var_os("FORESIGHT_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"),
+        PathBuf::from,
+    );
+    let folders = layout::episode_folders(&fixtures.join("11_droid")).expect("listed");
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let replayed = play(&folder, &options()).expect("a replay");
+        assert!(
+            !replayed.same_actions && replayed.within_tolerance,
+            "{:?}",
+            replayed.worst
+        );
+        assert_eq!(replayed.refused_targets, 0);
+        assert!(replayed.notes.iter().any(|n| n.contains("flange")));
+        let with_frames = replayed.steps.iter().all(|s| s.recorded_view.is_some());
+        let without = replayed.notes.iter().any(|n| n.contains("ffmpeg"));
+        assert!(with_frames != without, "{:?}", replayed.notes);
+    }
+}
+
+#[test]
+fn a_tape_that_leaves_the_workspace_says_where_and_is_not_reproduced() {
+    let out = tempfile::tempdir().expect("a folder");
+    let csv = out.path().join("far.csv");
+    let rows = [0.5, 0.6, 0.7, 0.92, 0.7].map(|x| format!("{x},0.1,0.3,3.14159,0,0,0"));
+    std::fs::write(&csv, rows.join("\n")).expect("written");
+    let replayed = play(&csv, &options()).expect("a replay");
+    assert!(!replayed.within_tolerance);
+    let [stretch] = &replayed.outside[..] else {
+        panic!("{:?}", replayed.outside);
+    };
+    assert_eq!((stretch.from, stretch.to, stretch.axis), (3, 3, 'x'));
+    assert!((stretch.beyond_m() - 0.07).abs() < 1e-9);
+    // The envelope kept the arm inside.
+    assert!(replayed.steps.iter().all(|s| s.replayed[0] < 0.851));
+    assert!(replayed.steps[3]
+        .notes
+        .iter()
+        .any(|n| n.contains("workspace")));
+}
+
+#[test]
+fn long_steps_are_cut_and_slow_speed_gets_there_too() {
+    let out = tempfile::tempdir().expect("a folder");
+    let csv = out.path().join("long.csv");
+    std::fs::write(&csv, "0.4,-0.2,0.2,3.1,0,0,0\n0.6,0.2,0.4,3.1,0,0.8,0.6\n").expect("written");
+    for speed in [1.0, 0.3] {
+        let replayed = play(&csv, &ReplayOptions { speed, ..options() }).expect("a replay");
+        assert!(replayed.within_tolerance, "{:?}", replayed.worst);
+    }
+}
+
+#[test]
+fn wrong_input_is_named() {
+    let out = tempfile::tempdir().expect("a folder");
+    let error = play(out.path(), &options()).expect_err("no tape");
+    assert!(
+        error.is_input() && error.to_string().contains("plan.jsonl"),
+        "{error}"
+    );
+    let csv = out.path().join("a.csv");
+    std::fs::write(&csv, "0.5,0,0.3,3.1,0,0,0\n0.5,0,0.3,3.1,0,0,0\n").expect("written");
+    for wrong in [
+        ReplayOptions {
+            from: 1,
+            ..options()
+        },
+        ReplayOptions {
+            to: Some(2),
+            ..options()
+        },
+        ReplayOptions {
+            speed: 0.0,
+            ..options()
+        },
+        ReplayOptions {
+            speed: f64::NAN,
+            ..options()
+        },
+    ] {
+        assert!(play(&csv, &wrong).expect_err("wrong").is_input());
+    }
+}

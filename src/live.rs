@@ -1,0 +1,290 @@
+//! What `run` shows while it runs: a small block that follows the episode on a terminal, a line
+//! per step elsewhere.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use foresight_scenarios::episode::{EpisodeStep, Follow};
+use foresight_scenarios::trace::StepTrace;
+use foresight_scenarios::LoadedScenario;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::worlds::interruption;
+
+/// Columns of a terminal that doesn't say.
+const DEFAULT_COLUMNS: u16 = 80;
+/// Values in a sparkline.
+const SPARKS: usize = 24;
+
+/// Follows an episode on standard error.
+pub struct Live {
+    bar: ProgressBar,
+    live: bool,
+    columns: usize,
+    course: Course,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Live {
+    /// Begins to follow.
+    pub fn new(loaded: &LoadedScenario) -> Self {
+        let live = std::io::stderr().is_terminal();
+        let columns = ProgressDrawTarget::stderr().width();
+        let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
+        let bar = if live {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        if live {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        let goals = loaded.scenario.subgoal.iter();
+        Live {
+            bar,
+            live,
+            columns: usize::from(columns.unwrap_or(DEFAULT_COLUMNS)),
+            course: Course {
+                goals: goals.map(|g| (g.name.clone(), g.steps)).collect(),
+                thinking: None,
+                steps: Vec::new(),
+            },
+            interrupted: interruption(),
+        }
+    }
+
+    /// Takes the block away.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Follow for Live {
+    fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        self.course.thinking = Some((goal, goal_step));
+        if self.live {
+            // The spinner's line is longer by what stands before the message.
+            self.bar.set_message(self.course.block(self.columns, 10));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn step(&mut self, step: &EpisodeStep<'_>) {
+        let name = &self.course.goals[step.goal].0;
+        self.course.steps.push(StepTrace::new(step, name));
+        self.course.thinking = None;
+        if self.live {
+            self.bar.set_message(self.course.block(self.columns, 10));
+        } else {
+            eprintln!("{}", self.course.line());
+        }
+    }
+}
+
+/// What is known of the episode so far.
+struct Course {
+    /// Names and budgets of the sub-goals.
+    goals: Vec<(String, u32)>,
+    /// The sub-goal and its step that are being decided about.
+    thinking: Option<(usize, u32)>,
+    steps: Vec<StepTrace>,
+}
+
+impl Course {
+    /// The last step in one line.
+    fn line(&self) -> String {
+        let Some(step) = self.steps.last() else {
+            return String::new();
+        };
+        let budget = self.goals.get(step.subgoal_index).map_or(0, |g| g.1);
+        let energy = step.plan.energy.map_or("-".into(), |e| format!("{e:.4}"));
+        let mut line = format!(
+            "step {:>3}  {} {}/{budget}  distance {:.4}  energy {energy}  plan {:.2} s  move {:.1} s  gripper {:.2}",
+            step.step + 1,
+            step.subgoal,
+            step.subgoal_step + 1,
+            step.distance,
+            step.seconds.plan,
+            step.seconds.arm,
+            step.reached_pose[6],
+        );
+        if let Some(trouble) = trouble(step) {
+            let _ = write!(line, "  {trouble}");
+        }
+        line
+    }
+
+    /// The block, no line longer than `columns`; the first one starts `taken` columns in.
+    fn block(&self, columns: usize, taken: usize) -> String {
+        let mut lines = vec![self.progress()];
+        if let Some(step) = self.steps.last() {
+            let of_goal = self
+                .steps
+                .iter()
+                .filter(|s| s.subgoal_index == step.subgoal_index);
+            let distances: Vec<f32> = of_goal.map(|s| s.distance).collect();
+            lines.push(format!(
+                "  distance  {:<7.4} {}",
+                step.distance,
+                sparkline(&distances)
+            ));
+            let energies: Vec<f32> = step
+                .plan
+                .iterations
+                .iter()
+                .filter_map(|i| i.elite_energies.first().copied())
+                .collect();
+            lines.push(format!(
+                "  energy    {:<7} {}",
+                step.plan.energy.map_or("-".into(), |e| format!("{e:.4}")),
+                sparkline(&energies)
+            ));
+            let held = step.truth.as_ref().is_some_and(|t| t.held);
+            lines.push(format!(
+                "  gripper   {:<7.2} {}{}",
+                step.reached_pose[6],
+                gauge(step.reached_pose[6], 10),
+                if held { "  holds the object" } else { "" }
+            ));
+            lines.push(format!(
+                "  arm       {}, {:.1} mm from where it was sent{}",
+                if step.arm_settled {
+                    "at rest"
+                } else {
+                    "not at rest"
+                },
+                1000.0 * step.error_m,
+                trouble(step).map_or_else(String::new, |t| format!("; {t}"))
+            ));
+            let s = &step.seconds;
+            lines.push(format!(
+                "  latency   look {:.2} s, plan {:.2} s, move {:.2} s",
+                s.observe, s.plan, s.execute
+            ));
+        }
+        for (i, line) in lines.iter_mut().enumerate() {
+            let room = columns.saturating_sub(1 + if i == 0 { taken } else { 0 });
+            if line.chars().count() > room {
+                *line = line.chars().take(room.saturating_sub(1)).collect();
+                line.push('…');
+            }
+        }
+        lines.join("\n")
+    }
+
+    fn progress(&self) -> String {
+        let total: u32 = self.goals.iter().map(|g| g.1).sum();
+        let done = self.steps.len() as u32;
+        let share = f64::from(done) / f64::from(total.max(1));
+        let what = match (self.thinking, self.steps.last()) {
+            (Some((goal, step)), _) => {
+                let (name, budget) = &self.goals[goal];
+                format!("{name} {}/{budget}  looking and planning", step + 1)
+            }
+            (None, Some(step)) => format!("{} {}", step.subgoal, step.subgoal_step + 1),
+            (None, None) => "getting ready".into(),
+        };
+        format!("{} {done}/{total}  {what}", gauge(share, 16))
+    }
+}
+
+/// What was not as planned in a step.
+fn trouble(step: &StepTrace) -> Option<String> {
+    if let Some(refusal) = &step.refusal {
+        return Some(format!("not moved: {refusal}"));
+    }
+    if step.refused_targets > 0 {
+        return Some(format!("{} targets refused", step.refused_targets));
+    }
+    let change = step.adjustments.first()?;
+    Some(format!("limited: {change}"))
+}
+
+/// The last values as bars, the lowest smallest.
+fn sparkline(values: &[f32]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let last = &values[values.len().saturating_sub(SPARKS)..];
+    let low = last.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = last.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let bar = |v: &f32| {
+        let share = (v - low) / (high - low).max(f32::MIN_POSITIVE);
+        // NaN and what lies outside become the nearest bar.
+        BARS[((share * 7.0).round() as usize).min(7)]
+    };
+    last.iter().map(bar).collect()
+}
+
+/// A share from 0 to 1 as a bar of `width` characters.
+fn gauge(share: f64, width: usize) -> String {
+    let full = ((share.clamp(0.0, 1.0) * width as f64).round() as usize).min(width);
+    format!("▕{}{}▏", "█".repeat(full), "·".repeat(width - full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foresight_scenarios::trace;
+
+    /// Steps of a short run of the oracle.
+    fn course() -> Course {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/reach.toml");
+        let mut loaded = LoadedScenario::read(file.as_ref()).unwrap();
+        loaded.scenario.planner.samples = Some(20);
+        loaded.scenario.planner.iterations = Some(3);
+        let out = tempfile::tempdir().unwrap();
+        let options = foresight_scenarios::RunOptions {
+            seed: 900_001,
+            out: out.path().to_owned(),
+            virtual_time: true,
+        };
+        let mut nobody = foresight_scenarios::episode::Unwatched;
+        let source = foresight_scenarios::WorldSource::Oracle;
+        let run = foresight_scenarios::run(&loaded, &source, &options, &mut nobody).unwrap();
+        let goals = loaded.scenario.subgoal.iter();
+        Course {
+            goals: goals.map(|g| (g.name.clone(), g.steps)).collect(),
+            thinking: None,
+            steps: trace::read(&run.run_dir.join("plan.jsonl")).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_block_shows_everything_and_fits() {
+        let mut course = course();
+        for columns in [200, 80, 40] {
+            let block = course.block(columns, 10);
+            let lines: Vec<&str> = block.lines().collect();
+            assert_eq!(lines.len(), 6, "{block}");
+            assert!(lines.iter().all(|l| l.chars().count() < columns), "{block}");
+        }
+        let block = course.block(100, 10);
+        for word in ["8/8", "distance", "energy", "gripper", "at rest", "plan"] {
+            assert!(block.contains(word), "{word}: {block}");
+        }
+        course.thinking = Some((0, 3));
+        assert!(course
+            .block(100, 10)
+            .contains("reach 4/8  looking and planning"));
+        assert!(course.line().starts_with("step   8  reach 8/8  distance"));
+        course.steps.clear();
+        assert_eq!(course.block(80, 10).lines().count(), 1);
+    }
+
+    #[test]
+    fn bars_take_any_number() {
+        assert_eq!(sparkline(&[1.0, 2.0, 3.0]), "▁▅█");
+        assert_eq!(sparkline(&[2.0, 2.0]), "▁▁");
+        assert_eq!(sparkline(&[]), "");
+        assert_eq!(sparkline(&[f32::NAN, 1.0]).chars().count(), 2);
+        assert_eq!(gauge(7.0, 4), "▕████▏");
+        assert_eq!(gauge(f64::NAN, 4).chars().count(), 6);
+    }
+}
