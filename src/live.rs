@@ -11,7 +11,7 @@ use std::time::Duration;
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::trace::StepTrace;
 use foresight_scenarios::LoadedScenario;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::worlds::interruption;
 
@@ -33,7 +33,9 @@ impl Live {
     /// Begins to follow.
     pub fn new(loaded: &LoadedScenario) -> Self {
         let live = std::io::stderr().is_terminal();
-        let columns = ProgressDrawTarget::stderr().width();
+        let columns = console::Term::stderr()
+            .size_checked()
+            .map(|(_, columns)| columns);
         let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
         let bar = if live {
             ProgressBar::new_spinner()

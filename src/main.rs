@@ -9,6 +9,8 @@ mod clone;
 mod connection;
 mod dataset;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod energy;
 mod eval;
 mod exit;

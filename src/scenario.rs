@@ -1,4 +1,4 @@
-//! `foresight scenario`: check scenario files, or print their JSON schema.
+//! `foresight scenario`: check scenario files, or print their JSON schema or reference.
 
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ enum ScenarioCommand {
     },
     /// Print the JSON schema of scenario files, for editors.
     Schema,
+    /// Print every key of scenario files as Markdown.
+    Reference,
 }
 
 /// Runs `foresight scenario`.
@@ -34,6 +36,7 @@ enum ScenarioCommand {
 pub fn run(args: ScenarioArgs) -> Result<()> {
     match args.command {
         ScenarioCommand::Schema => print!("{}", json_schema()),
+        ScenarioCommand::Reference => print!("{}", foresight_scenarios::reference::markdown()),
         ScenarioCommand::Check { files } => {
             let mut faulty = 0;
             for file in &files {
