@@ -90,7 +90,7 @@ impl RunFolder {
         let views = instance.goal_views(animation::PANEL_PX);
         let mut seen_goals = Vec::new();
         for (i, (goal, image)) in scenario.subgoal.iter().zip(goals).enumerate() {
-            let name = path.join(format!("goals/{i:02}-{}.png", file_name(&goal.name)));
+            let name = path.join(format!("goals/{i}-{}.png", file_name(&goal.name)));
             save(image, &name)?;
             let view = views.get(i).cloned().flatten();
             if let Some(view) = &view {

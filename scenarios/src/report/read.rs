@@ -89,6 +89,11 @@ fn listed(folder: &Path, ending: &str) -> Vec<PathBuf> {
         .map(|e| e.path())
         .filter(|p| p.to_string_lossy().ends_with(ending))
         .collect();
-    paths.sort();
+    // By their number, so that 10 comes after 9.
+    paths.sort_by_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let digits = name.chars().take_while(char::is_ascii_digit);
+        digits.collect::<String>().parse::<usize>().ok()
+    });
     paths
 }

@@ -305,7 +305,10 @@ mod tests {
         assert_eq!(Axis::steps(0, 3).ticks(6), [0.0, 1.0, 2.0, 3.0]);
         let flat = Axis::around([2.0, 2.0].into_iter(), "");
         assert!(flat.high > flat.low && flat.ticks(4).len() < 20);
-        assert_eq!(Axis::around([f64::NAN].into_iter(), "").ticks(2).len(), 3);
+        assert_eq!(
+            Axis::around([f64::NAN].into_iter(), "").ticks(2),
+            [0.0, 1.0]
+        );
     }
 
     #[test]
