@@ -8,7 +8,8 @@ first iteration's energies of both sides are compared; the script stops when the
 than --tolerance in f32.
 
 Times are of whole plans: sampling, rollouts, elites, refit; neither encoding nor loading. Medians
-of --rounds alternated runs; ratios are official over ours, larger is better for us.
+of --rounds alternated runs; ratios are official over ours, larger is better for us. Processor time
+is given too: it is what to trust on a machine that is not idle.
 """
 
 import argparse
@@ -48,6 +49,9 @@ def parse():
 def main():
     args = parse()
     sys.path.insert(0, args.official)
+    import logging
+
+    logging.disable(logging.INFO)
     import numpy as np
     import torch
     from safetensors.torch import save_file
@@ -121,7 +125,7 @@ def compare(args, horizon, predictor, context, goal, pose, architecture, folder,
                 else contextlib.nullcontext())
         try:
             with torch.inference_mode(), cast:
-                started = time.perf_counter()
+                started, cpu = time.perf_counter(), time.process_time()
                 action = mpc_utils.cem(
                     context_frame=context, context_pose=pose, goal_frame=goal,
                     world_model=step, rollout=horizon, cem_steps=args.iterations,
@@ -129,7 +133,8 @@ def compare(args, horizon, predictor, context, goal, pose, architecture, folder,
                     momentum_std_gripper=0.15, samples=args.samples, topk=topk, maxnorm=0.05,
                     objective=objective,
                 )
-                return time.perf_counter() - started, energies[0], action[0, 0].float().numpy()
+                seconds = time.perf_counter() - started, time.process_time() - cpu
+                return *seconds, energies[0], action[0, 0].float().numpy()
         finally:
             torch.randn = original
 
@@ -141,11 +146,11 @@ def compare(args, horizon, predictor, context, goal, pose, architecture, folder,
         result = json.loads(done.stdout)
         if result["precision"] != precision:
             return None
-        return (result["seconds"][0], np.array(result["first_energies"]),
+        return (result["seconds"][0], result["cpu_seconds"][0], np.array(result["first_energies"]),
                 np.array(result["action"]))
 
-    _, wanted, official_action = official("f32")
-    _, got, our_action = ours("f32")
+    *_, wanted, official_action = official("f32")
+    *_, got, our_action = ours("f32")
     worst = float(np.abs(wanted - got).max())
     print(f"\nhorizon {horizon}: energies differ by at most {worst:.1e} "
           f"(spread {float(wanted.std()):.1e}), first action by "
@@ -157,14 +162,17 @@ def compare(args, horizon, predictor, context, goal, pose, architecture, folder,
     seconds = {name: [] for name, _ in sides}
     for _ in range(args.rounds):
         for name, run in sides:
-            seconds[name].append(run()[0])
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+            seconds[name].append(run()[:2])
+    middle = lambda values, i: statistics.median(value[i] for value in values)
+    medians = {name: middle(values, 0) for name, values in seconds.items()}
+    cpu = {name: middle(values, 1) for name, values in seconds.items()}
     for name, value in medians.items():
-        runs = ", ".join(f"{s:.3f}" for s in seconds[name])
-        print(f"  {name:<14} median {value:.3f} s   ({runs})")
+        runs = ", ".join(f"{s[0]:.3f}" for s in seconds[name])
+        print(f"  {name:<14} median {value:.3f} s   ({runs});   CPU {cpu[name]:.2f} s", flush=True)
     for reference in [n for n in medians if n.startswith("official")]:
         for our in [n for n in medians if n.startswith("ours")]:
-            print(f"  {reference} / {our}: {medians[reference] / medians[our]:.2f}x")
+            print(f"  {reference} / {our}: {medians[reference] / medians[our]:.2f}x"
+                  f"   (CPU {cpu[reference] / max(cpu[our], 1e-9):.2f}x)", flush=True)
 
 
 if __name__ == "__main__":

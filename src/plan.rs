@@ -92,7 +92,7 @@ enum Preset {
     Paper,
     /// The released notebook's: 400 samples × 10 iterations, two steps ahead, 5 cm box.
     Notebook,
-    /// 64 samples × 4 iterations, elites that compete again, one step ahead, the model's own
+    /// 64 samples × 5 iterations, elites that compete again, one step ahead, the model's own
     /// action box.
     Fast,
 }

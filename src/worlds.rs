@@ -74,7 +74,7 @@ enum PresetName {
     Paper,
     /// 400 samples, 10 iterations, two steps ahead.
     Notebook,
-    /// 64 samples, 4 iterations, elites that compete again, one step ahead.
+    /// 64 samples, 5 iterations, elites that compete again, one step ahead.
     Fast,
     /// iCEM: coloured noise, shrinking population, warm start.
     Icem,

@@ -111,6 +111,63 @@ impl AcPredictor {
     }
 }
 
+/// Keys and values of the steps a predictor has taken, block by block.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    blocks: Vec<Option<(Tensor, Tensor)>>,
+    steps: usize,
+}
+
+impl Memory {
+    /// Nothing remembered, for a predictor of `depth` blocks.
+    pub fn new(depth: usize) -> Self {
+        Memory {
+            blocks: vec![None; depth],
+            steps: 0,
+        }
+    }
+}
+
+impl AcPredictor {
+    /// One more time step after those in `memory`: latents `[B, N, D]`, action and state
+    /// `[B, 1, 7]` and, where the model has them, camera extrinsics `[B, 1, 6]`, to the next
+    /// latents `[B, N, D]`. Equals the last step of [`AcPredictor::forward`] over all of them,
+    /// because its mask never lets an earlier step see a later one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn step(
+        &self,
+        latents: &Tensor,
+        action: &Tensor,
+        state: &Tensor,
+        extrinsics: Option<&Tensor>,
+        memory: &mut Memory,
+    ) -> Result<Tensor> {
+        let x = self.predictor_embed.forward(latents)?;
+        let action = self.action_encoder.forward(action)?;
+        let state = self.state_encoder.forward(state)?;
+        let mut x = match (&self.extrinsics_encoder, extrinsics) {
+            (Some(encoder), Some(camera)) => {
+                Tensor::cat(&[&action, &state, &encoder.forward(camera)?, &x], 1)?
+            }
+            (None, None) => Tensor::cat(&[&action, &state, &x], 1)?,
+            (Some(_), None) => candle_core::bail!("this predictor needs camera extrinsics"),
+            (None, Some(_)) => candle_core::bail!("this predictor takes no camera extrinsics"),
+        };
+        let (cos, sin) = rope_table(&self.config, memory.steps, 1).tensors(x.device())?;
+        let (cos, sin) = (cos.to_dtype(x.dtype())?, sin.to_dtype(x.dtype())?);
+        for (block, memory) in self.blocks.iter().zip(&mut memory.blocks) {
+            x = block.forward_remembering(&x, &cos, &sin, None, memory)?;
+        }
+        memory.steps += 1;
+        let condition = self.config.condition_tokens();
+        let patches = x.narrow(1, condition, self.config.tokens_per_frame())?;
+        self.proj
+            .forward(&self.norm.forward(&patches.contiguous()?)?)
+    }
+}
+
 /// RoPE of the tokens of `steps` time steps, the first of which is step `first`. Patch positions
 /// are scaled as the official code does: rows by `grid height / rows`, columns by
 /// `grid height / columns`.

@@ -91,6 +91,22 @@ impl Block {
         sin: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<Tensor> {
+        self.forward_remembering(x, cos, sin, bias, &mut None)
+    }
+
+    /// As [`Block::forward`] for the newest tokens of a longer sequence: `memory` holds rotated
+    /// keys, and values, `[B, heads, seen, head_dim]`, of the tokens before them and gets theirs.
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    pub fn forward_remembering(
+        &self,
+        x: &Tensor,
+        cos: &Tensor,
+        sin: &Tensor,
+        bias: Option<&Tensor>,
+        memory: &mut Option<(Tensor, Tensor)>,
+    ) -> Result<Tensor> {
         let (b, n, d) = x.dims3()?;
         let head_dim = d / self.heads;
         let qkv = self
@@ -101,16 +117,22 @@ impl Block {
         let part = |i: usize| qkv.get(i)?.contiguous();
         let q = rope::rotate(&part(0)?, cos, sin)?;
         let k = rope::rotate(&part(1)?, cos, sin)?;
+        let v = part(2)?;
+        let (k, v) = match memory.take() {
+            Some((keys, values)) => (
+                Tensor::cat(&[&keys, &k], 2)?,
+                Tensor::cat(&[&values, &v], 2)?,
+            ),
+            None => (k, v),
+        };
+        *memory = Some((k.clone(), v.clone()));
         let logits = (q.matmul(&k.t()?)? * (head_dim as f64).powf(-0.5))?;
         let logits = match bias {
             Some(bias) => logits.broadcast_add(bias)?,
             None => logits,
         };
         let weights = candle_nn::ops::softmax(&logits, D::Minus1)?;
-        let attended = weights
-            .matmul(&part(2)?)?
-            .transpose(1, 2)?
-            .reshape((b, n, d))?;
+        let attended = weights.matmul(&v)?.transpose(1, 2)?.reshape((b, n, d))?;
         let x = (x + self.proj.forward(&attended)?)?;
         let hidden = self.fc1.forward(&self.norm2.forward(&x)?)?.gelu_erf()?;
         &x + self.fc2.forward(&hidden)?

@@ -9,6 +9,7 @@ pub mod block;
 pub mod checkpoint;
 pub mod config;
 pub mod cpu_encoder;
+pub mod device_rollout;
 pub mod encoder;
 pub mod error;
 pub mod gradient;

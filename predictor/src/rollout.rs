@@ -425,7 +425,7 @@ fn token(out: &mut [f32], [weight, bias]: &[Vec<f32>; 2], input: &[f32]) {
 }
 
 /// `compute_new_pose`: f64 inside, rounded to f32 between steps as the official tensors are.
-fn next_pose(pose: &Pose, action: &[f32]) -> Pose {
+pub(crate) fn next_pose(pose: &Pose, action: &[f32]) -> Pose {
     let mut components = [0.0; 7];
     for (c, a) in components.iter_mut().zip(action) {
         *c = f64::from(*a);

@@ -3,12 +3,14 @@
 
 mod support;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::cpu_encoder::PackedEncoder;
+use foresight_predictor::device_rollout::DevicePredictor;
 use foresight_predictor::encoder::{normalise_latent, Encoder};
+use foresight_predictor::kernels::elementwise::mean_abs_difference;
 use foresight_predictor::kernels::packed::{matmul, matmul_spread, Out, Packed, Rows};
 use foresight_predictor::kernels::tile::Element;
 use foresight_predictor::parameters::Parameters;
@@ -229,6 +231,26 @@ fn predictors_agree_with_candle() {
                 .unwrap()
                 .install(|| packed.roll(&start, &sequences, depth, budget, |l| l.to_vec()))
         };
+        // The path of GPUs, here on the CPU.
+        let (weights, goal) = (parameters.to_tensors().unwrap(), vec![0.25; n * outer]);
+        let on_device = DevicePredictor::new(&config, &weights, &device, DType::F32).unwrap();
+        let tight = Budget {
+            memory_mib: 1,
+            ..Budget::default()
+        };
+        for budget in [Budget::default(), tight] {
+            let energies = on_device
+                .energies(&start, &sequences, &goal, budget)
+                .unwrap();
+            let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
+            let wanted = packed.roll(&start, &sequences, depth, budget, |latent| {
+                mean_abs_difference(latent, &goal)
+            });
+            for (got, wanted) in energies.iter().zip(&wanted) {
+                assert!((got - wanted).abs() < 2e-5, "case {case}: {got} {wanted}");
+            }
+            assert_eq!(energies.len(), wanted.len());
+        }
         for precision in [Precision::F32, Precision::Bf16] {
             let rolled = roll(precision, 1, 16);
             for (threads, chunk) in [(2, 16), (3, 2), (16, 1)] {

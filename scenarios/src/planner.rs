@@ -85,7 +85,7 @@ pub enum Preset {
     Paper,
     /// The released notebook's: 400 samples, 10 iterations, top 10, two steps ahead, ± 0.05 m.
     Notebook,
-    /// The quick one: 64 samples, 4 iterations, elites that compete again, one step ahead,
+    /// The quick one: 64 samples, 5 iterations, elites that compete again, one step ahead,
     /// ± 0.075 m.
     Fast,
     /// iCEM: coloured noise, a shrinking population, elites that compete again, a warm start.

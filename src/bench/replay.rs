@@ -15,6 +15,7 @@ use foresight_predictor::{layout, PredictorConfig};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::memory;
 use super::timed::{Rolled, Timed};
 use crate::worlds::PrecisionOption;
 
@@ -105,16 +106,18 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         goal: &goal,
         budget: Budget::default(),
     });
-    let (mut seconds, mut action) = (Vec::new(), None);
+    let (mut seconds, mut cpu_seconds, mut action) = (Vec::new(), Vec::new(), None);
     for _ in 0..args.rounds.max(1) {
         let mut noise = Recorded {
             values: noise.clone(),
             next: 0,
         };
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), memory::cpu_seconds());
         let mut search = cem.begin(&Constraints::default());
         let plan = solve(search.as_mut(), &energy, &mut noise)?;
         seconds.push(started.elapsed().as_secs_f64());
+        let spent = memory::cpu_seconds().zip(cpu).map(|(now, then)| now - then);
+        cpu_seconds.push(spent);
         action = plan.actions.first().map(|a| a.to_array());
     }
     let (unit, precision) = predictor.unit();
@@ -123,6 +126,7 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         "{}",
         json!({
             "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "first_energies": first,
             "action": action,
             "precision": precision,
