@@ -271,7 +271,12 @@ pub fn fit(moves: &[Move]) -> Option<Fit> {
 /// The `M` that minimises the squared distance of `M · inferred` and the truth.
 fn least_squares<'a>(moves: impl Iterator<Item = &'a Move>) -> Option<Matrix2<f64>> {
     let moves: Vec<&Move> = moves.collect();
-    if moves.len() < 2 {
+    let finite = |v: &[f64; 2]| v.iter().all(|x| x.is_finite());
+    let measured = moves
+        .iter()
+        .all(|m| finite(&m.inferred_m) && finite(&m.true_m));
+    // The decomposition panics on NaN.
+    if moves.len() < 2 || !measured {
         return None;
     }
     let inferred = DMatrix::from_fn(moves.len(), 2, |i, j| moves[i].inferred_m[j]);
