@@ -18,10 +18,10 @@ pub struct Connection {
     /// Endpoint of franka-node, and of franka-cam when it is another process.
     #[arg(long, value_name = "ENDPOINT")]
     connect: Vec<String>,
-    /// The arm's name in franka/<arm>/….
+    /// The arm's name in franka/ARM/….
     #[arg(long)]
     arm: Option<String>,
-    /// The camera's name in franka/cam/<camera>/….
+    /// The camera's name in franka/cam/CAMERA/….
     #[arg(long)]
     camera: Option<String>,
     /// Folder made by `foresight robot certificates`, for tls/ endpoints.

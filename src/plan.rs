@@ -49,7 +49,7 @@ pub struct PlanArgs {
         conflicts_with = "npz"
     )]
     state: Option<String>,
-    /// An episode instead: observations [1,T,H,W,3] and states [1,T,7]. Plans from its first
+    /// An episode instead: observations of 1×T×H×W×3 and states of 1×T×7. Plans from its first
     /// frame to its last.
     #[arg(long, value_name = "FILE")]
     npz: Option<PathBuf>,

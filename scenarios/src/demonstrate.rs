@@ -1,6 +1,6 @@
 //! Demonstrations in the simulator: the data the bundled model learns from.
 //!
-//! A scripted demonstrator that sees the simulator's truth drives a [`VirtualArm`], through the
+//! A scripted demonstrator that sees the simulator's truth drives a [`VirtualArm`](foresight_robot::VirtualArm), through the
 //! same envelope, streamer and guard as any planner. Each step is one action; after it the arm
 //! settles, and frame, pose, gripper and truth are recorded. An episode is a pure function of
 //! its seed, whatever the number of workers.

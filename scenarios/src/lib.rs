@@ -1,7 +1,7 @@
 //! Scenario files, the runner, success checks, the run folder.
 //!
 //! A file becomes a [`LoadedScenario`], that and a seed an [`Instance`] (scene, goals, limits);
-//! [`run`] plays it once and leaves a run folder, [`evaluate`] plays many in virtual time. In
+//! [`run()`] plays it once and leaves a run folder, [`evaluate()`] plays many in virtual time. In
 //! both, [`episode`] connects the planner's control loop with an arm and a [`World`].
 
 pub mod animation;

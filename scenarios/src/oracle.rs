@@ -17,7 +17,7 @@ pub struct OracleGoal {
 }
 
 impl OracleGoal {
-    /// Distance of a pose: position in units of [`POSITION_SCALE_M`] plus closedness.
+    /// Distance of a pose: position in units of 5 cm plus closedness.
     pub fn distance(&self, pose: &Pose) -> f32 {
         let off = |i: usize| pose.position_m[i] - self.pose.position_m[i];
         let squares: f64 = (0..3).map(|i| off(i).powi(2)).sum();

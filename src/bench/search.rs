@@ -32,7 +32,7 @@ pub struct SearchBench {
     /// Searches per scene and planner.
     #[arg(long, default_value_t = 3)]
     repeats: u64,
-    /// Planners: TOML files with the keys of a scenario's [planner] section, instead of the
+    /// Planners: TOML files with the keys of a scenario's `planner` section, instead of the
     /// built-in list.
     #[arg(long, value_name = "FILE")]
     planner: Vec<PathBuf>,

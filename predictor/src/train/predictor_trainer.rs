@@ -77,7 +77,7 @@ pub struct PredictorTrainer {
 }
 
 impl PredictorTrainer {
-    /// Trains `parameters`, laid out as [`layout::predictor`].
+    /// Trains `parameters`, laid out as [`crate::layout::predictor`].
     pub fn new(
         config: PredictorConfig,
         parameters: Parameters,
