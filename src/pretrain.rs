@@ -161,10 +161,7 @@ impl Task for Pretraining<'_> {
 
 /// Whether a step is the last of its episode.
 fn ends_episode(set: &EpisodeSet, step: usize) -> bool {
-    let episode = set.episodes().partition_point(|e| e.steps.end <= step);
-    set.episodes()
-        .get(episode)
-        .is_none_or(|e| step + 1 >= e.steps.end)
+    set.episode_of(step).is_none_or(|e| step + 1 >= e.steps.end)
 }
 
 /// The batch of these steps; for pairs, each step's successor follows in the second half.
@@ -183,10 +180,8 @@ fn gather(set: &EpisodeSet, steps: &[usize], objectives: &Objectives, seed: u64)
         let state = set.states()[step];
         batch.states.push(state);
         let object = set.objects()[step];
-        let target = set.episodes().partition_point(|e| e.steps.end <= step);
         let target = set
-            .episodes()
-            .get(target)
+            .episode_of(step)
             .and_then(|e| e.target_position_m)
             .unwrap_or_default();
         let [x, y, z] = object.position_m;

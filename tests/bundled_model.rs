@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use foresight_datasets::{EpisodeSet, LoadOptions, Split};
-use foresight_planner::{ActionSequences, Pose};
-use foresight_predictor::train::encoder_trainer::normalised_pixels;
-use foresight_predictor::{Latent, WorldModel};
+use foresight_predictor::WorldModel;
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::probe::prediction;
 use foresight_scenarios::probe::ranks::{measure, RankOptions};
 use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
 
@@ -31,11 +30,6 @@ fn model() -> WorldModel {
     WorldModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop")).unwrap()
 }
 
-fn mean_distance(pairs: &[(Latent, Latent)]) -> f64 {
-    let sum: f64 = pairs.iter().map(|(a, b)| f64::from(a.distance(b))).sum();
-    sum / pairs.len() as f64
-}
-
 #[test]
 fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
     let model = model();
@@ -56,27 +50,8 @@ fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
     };
     let set = EpisodeSet::load(folder.path(), &options).unwrap();
 
-    let (mut predicted, mut still) = (Vec::new(), Vec::new());
-    for episode in set.episodes() {
-        let steps = episode.steps.clone();
-        let pixels = normalised_pixels(set.frames_of(steps.clone()), [side, side]);
-        let latents = model.encode_pixels(&pixels);
-        for (i, step) in steps.clone().take(steps.len() - 1).enumerate() {
-            let mut action = ActionSequences::zeros(1, 1);
-            action
-                .action_mut(0, 0)
-                .copy_from_slice(&set.actions()[step]);
-            let pose = Pose::from_array(set.states()[step].map(f64::from));
-            let imagined = model.imagine(&latents[i], &pose, &action, 0);
-            let next = Latent {
-                values: imagined.latents[0].clone(),
-                tokens: latents[i].tokens,
-            };
-            predicted.push((next, latents[i + 1].clone()));
-            still.push((latents[i].clone(), latents[i + 1].clone()));
-        }
-    }
-    let (predicted, still) = (mean_distance(&predicted), mean_distance(&still));
+    let errors = prediction::measure(&model, &set).unwrap().all;
+    let (predicted, still) = (errors.predicted, errors.persistence);
     println!("one step ahead: L1 {predicted:.4}, doing nothing {still:.4}");
     assert!(
         predicted <= PERSISTENCE_SHARE * still,

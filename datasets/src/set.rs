@@ -219,6 +219,12 @@ impl EpisodeSet {
         &self.episodes
     }
 
+    /// The episode a step belongs to; `None` past the last.
+    pub fn episode_of(&self, step: usize) -> Option<&EpisodeSpan> {
+        let index = self.episodes.partition_point(|e| e.steps.end <= step);
+        self.episodes.get(index)
+    }
+
     /// Frame of one step, `[H, W, 3]` u8.
     pub fn frame(&self, step: usize) -> &[u8] {
         self.frames_of(step..step + 1)
