@@ -32,6 +32,9 @@ pub enum DatasetError {
         /// Which files disagree, and how.
         reason: String,
     },
+    /// The program that decodes videos is missing or can't be run.
+    #[error("{0}")]
+    Decoder(String),
     /// A seed outside the range its use allows.
     #[error("{0}")]
     Seed(String),

@@ -13,6 +13,7 @@
 //! | 24.. | `[T, H, W, 3]` u8 |
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::DatasetError;
@@ -129,12 +130,36 @@ impl FrameStack {
         })
     }
 
+    /// Reads frames by number, in the order asked for, without the others.
+    ///
+    /// # Errors
+    /// As [`FrameStack::read`]; [`DatasetError::Corrupt`] when the file has no such frame.
+    pub fn read_some(path: &Path, numbers: &[usize]) -> Result<Self, DatasetError> {
+        let shape = FrameStack::read_shape(path)?;
+        let io = |e| DatasetError::io("read", path, e);
+        let mut file = fs::File::open(path).map_err(io)?;
+        let mut stack = FrameStack::new(shape.width, shape.height);
+        let mut frame = vec![0; stack.frame_bytes()];
+        for &number in numbers {
+            if number >= shape.frames as usize {
+                return Err(DatasetError::corrupt(
+                    path,
+                    format!("it has {} frames, not a frame {number}", shape.frames),
+                ));
+            }
+            let at = HEADER as u64 + number as u64 * frame.len() as u64;
+            file.seek(SeekFrom::Start(at)).map_err(io)?;
+            file.read_exact(&mut frame).map_err(io)?;
+            stack.push(&frame)?;
+        }
+        Ok(stack)
+    }
+
     /// The shape of a stored stack, from its header and its file's size alone.
     ///
     /// # Errors
     /// As [`FrameStack::read`].
     pub fn read_shape(path: &Path) -> Result<FrameShape, DatasetError> {
-        use std::io::Read;
         let mut file = fs::File::open(path).map_err(|e| DatasetError::io("read", path, e))?;
         let size = file
             .metadata()
@@ -224,6 +249,12 @@ mod tests {
         let read = FrameStack::read(&path).expect("read");
         assert_eq!(read, stack());
         assert_eq!(read.frame(2)[0], 36);
+        let some = FrameStack::read_some(&path, &[3, 1]).expect("read");
+        assert_eq!(
+            (some.frame(0), some.frame(1)),
+            (read.frame(3), read.frame(1))
+        );
+        assert!(FrameStack::read_some(&path, &[4]).is_err());
         let shape = FrameStack::read_shape(&path).expect("header");
         assert_eq!((shape.frames, shape.height, shape.width), (4, 2, 3));
         assert!(stack().push(&[0; 17]).is_err());

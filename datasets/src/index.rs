@@ -1,23 +1,22 @@
 //! The list of a dataset's episodes, with every unusable one and its reason.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::episode::Episode;
 use crate::error::DatasetError;
-use crate::frames::FrameStack;
+use crate::inspect::inspect;
 use crate::layout;
-use crate::metadata::Metadata;
 use crate::split::Split;
-use crate::trajectory::Trajectory;
+use crate::view::{Role, View};
 
 /// Name of the index inside a dataset's root.
 pub const FILE_NAME: &str = "index.json";
 /// Version of the index this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A dataset's episodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +32,7 @@ pub struct Index {
 /// One usable episode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndexEntry {
-    /// Folder below the root, with forward slashes.
+    /// Folder below the root, with forward slashes; absolute when it was listed so.
     pub path: String,
     /// Number of states, `T`.
     pub length: usize,
@@ -53,6 +52,10 @@ pub struct IndexEntry {
     pub seed: Option<u64>,
     /// Its cameras.
     pub cameras: Vec<CameraEntry>,
+    /// Which camera is `left`, `right` and `wrist`.
+    pub roles: BTreeMap<String, String>,
+    /// Cameras that can't be used, with reasons; the episode can without them.
+    pub faults: Vec<String>,
 }
 
 /// One camera of an episode.
@@ -62,10 +65,58 @@ pub struct CameraEntry {
     pub name: String,
     /// How its pictures are stored.
     pub storage: Storage,
-    /// Width, px; 0 for videos, which are not opened.
+    /// Width, px.
     pub width: u32,
-    /// Height, px; 0 for videos, which are not opened.
+    /// Height, px.
     pub height: u32,
+    /// Number of frames.
+    pub frames: usize,
+    /// Frames a second by the video file's header, which need not be true; 0 for stored frames.
+    pub fps: f64,
+    /// Whether there is a plain picture of it.
+    pub plain: bool,
+    /// Whether there is a side-by-side stereo video of it.
+    pub stereo: bool,
+}
+
+impl IndexEntry {
+    /// The camera a view means.
+    ///
+    /// # Errors
+    /// Saying which cameras there are instead.
+    pub fn camera(&self, view: &View) -> Result<&CameraEntry, String> {
+        let name = match &view.role {
+            Role::Named(name) => Some(name),
+            role => self.roles.get(role.key().unwrap_or_default()),
+        };
+        let names: Vec<&str> = self.cameras.iter().map(|c| c.name.as_str()).collect();
+        let camera = name.and_then(|name| self.cameras.iter().find(|c| c.name == *name));
+        let Some(camera) = camera else {
+            let which = match name {
+                Some(name) if view.role.key().is_some() => format!(" ({name} by its metadata)"),
+                _ => String::new(),
+            };
+            let faults: String = self.faults.iter().map(|f| format!("; {f}")).collect();
+            return Err(format!(
+                "it has no usable camera {view}{which}; it has {}{faults}",
+                names.join(", ")
+            ));
+        };
+        match view.half {
+            None if !camera.plain => Err(format!(
+                "camera {} has only a stereo video; choose {view}:stereo-left or \
+                 {view}:stereo-right",
+                camera.name
+            )),
+            Some(_) if !camera.stereo => Err(format!(
+                "camera {} has no stereo video {}{}.mp4",
+                camera.name,
+                camera.name,
+                layout::STEREO_SUFFIX
+            )),
+            _ => Ok(camera),
+        }
+    }
 }
 
 /// How a camera's pictures are stored.
@@ -90,9 +141,9 @@ pub struct UnusableEntry {
 /// How closely to look at each episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Metadata, trajectory, and the frame files' headers and sizes.
+    /// Metadata, trajectory, and the headers and sizes of frame files and videos.
     Quick,
-    /// Every byte of what training reads.
+    /// Every byte of what training reads: videos are decoded completely.
     Full,
 }
 
@@ -110,6 +161,52 @@ impl Index {
         done: impl Fn(usize, usize) + Sync,
     ) -> Result<Self, DatasetError> {
         let folders = layout::episode_folders(root)?;
+        Ok(Index::of_folders(root, &folders, depth, done))
+    }
+
+    /// Looks at the episodes of a list as the official code has it: a line for each, separated
+    /// by spaces, the episode's folder first; a folder with spaces in double quotes. Relative
+    /// folders start from the list's own, or from the current one where that exists.
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`] when the list can't be read, [`DatasetError::Corrupt`] when it is no
+    /// text, [`DatasetError::Empty`] when it names no folder.
+    pub fn of_list(
+        list: &Path,
+        depth: Depth,
+        done: impl Fn(usize, usize) + Sync,
+    ) -> Result<Self, DatasetError> {
+        let bytes = fs::read(list).map_err(|e| DatasetError::io("read", list, e))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| DatasetError::corrupt(list, "it is not a text file of folders"))?;
+        let root = list.parent().unwrap_or(Path::new("."));
+        let folders: Vec<PathBuf> = text
+            .lines()
+            .filter_map(first_field)
+            .map(|field| {
+                let beside = root.join(field);
+                match beside.exists() {
+                    true => beside,
+                    // Where the official code would look; made absolute so that it stays found.
+                    false => std::path::absolute(field).unwrap_or(beside),
+                }
+            })
+            .collect();
+        if folders.is_empty() {
+            return Err(DatasetError::Empty {
+                path: list.to_path_buf(),
+                reason: "it lists no folder; write one episode folder a line".to_owned(),
+            });
+        }
+        Ok(Index::of_folders(root, &folders, depth, done))
+    }
+
+    fn of_folders(
+        root: &Path,
+        folders: &[PathBuf],
+        depth: Depth,
+        done: impl Fn(usize, usize) + Sync,
+    ) -> Self {
         let count = std::sync::atomic::AtomicUsize::new(0);
         let results: Vec<_> = folders
             .par_iter()
@@ -135,7 +232,7 @@ impl Index {
                 Err(entry) => index.unusable.push(entry),
             }
         }
-        Ok(index)
+        index
     }
 
     /// Writes the index, replacing an older one at once.
@@ -173,7 +270,7 @@ impl Index {
             ));
         }
         for entry in &index.episodes {
-            if Path::new(&entry.path).is_absolute() || entry.path.split('/').any(|p| p == "..") {
+            if entry.path.split('/').any(|p| p == "..") {
                 return Err(DatasetError::corrupt(
                     path,
                     format!(
@@ -193,97 +290,34 @@ impl Index {
     }
 }
 
-fn inspect(folder: &Path, path: String, depth: Depth) -> Result<IndexEntry, DatasetError> {
-    let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
-    let trajectory = Trajectory::read(&folder.join(layout::TRAJECTORY))?;
-    let length = trajectory.len();
-    let mut cameras = Vec::new();
-    for (name, file) in layout::frame_files(folder)? {
-        let shape = FrameStack::read_shape(&file)?;
-        if shape.frames as usize != length {
-            return Err(DatasetError::episode(
-                folder,
-                format!(
-                    "{} has {length} states, but camera {name} has {} frames",
-                    layout::TRAJECTORY,
-                    shape.frames
-                ),
-            ));
-        }
-        cameras.push(CameraEntry {
-            name,
-            storage: Storage::Frames,
-            width: shape.width,
-            height: shape.height,
-        });
-    }
-    let has_frames = !cameras.is_empty();
-    for (name, file) in layout::video_files(folder)? {
-        let size = fs::metadata(&file).map_err(|e| DatasetError::io("read", &file, e))?;
-        if size.len() == 0 {
-            return Err(DatasetError::corrupt(
-                &file,
-                "the video is empty; it was not copied completely",
-            ));
-        }
-        cameras.push(CameraEntry {
-            name,
-            storage: Storage::Video,
-            width: 0,
-            height: 0,
-        });
-    }
-    if cameras.is_empty() {
-        return Err(DatasetError::episode(
-            folder,
-            format!("it has neither {} nor {}", layout::FRAMES, layout::VIDEOS),
-        ));
-    }
-    if length < 2 {
-        return Err(DatasetError::episode(
-            folder,
-            format!("it has {length} states; an action needs at least two"),
-        ));
-    }
-    if let Some(recording) = &metadata.foresight {
-        recording.split.check(recording.seed)?;
-    }
-    if depth == Depth::Full && has_frames {
-        for camera in cameras.iter().filter(|c| c.storage == Storage::Frames) {
-            Episode::read(folder, Some(&camera.name))?;
-        }
-    }
-    let duration_s = match (trajectory.time_s.first(), trajectory.time_s.last()) {
-        (Some(first), Some(last)) => last - first,
-        _ => 0.0,
+/// The first field of a line, quoted or up to a space; `None` for an empty line.
+fn first_field(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let field = match line.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => line.split(' ').next(),
     };
-    if trajectory.time_s.windows(2).any(|pair| pair[1] <= pair[0]) {
-        return Err(DatasetError::episode(
-            folder,
-            "its times do not increase from state to state",
-        ));
-    }
-    let recording = metadata.foresight.as_ref();
-    Ok(IndexEntry {
-        path,
-        length,
-        duration_s,
-        rate_hz: if duration_s > 0.0 {
-            (length - 1) as f64 / duration_s
-        } else {
-            0.0
-        },
-        success: metadata.success,
-        task: metadata.current_task.clone(),
-        behaviour: recording.map_or(String::new(), |r| r.behaviour.clone()),
-        split: recording.map(|r| r.split),
-        seed: recording.map(|r| r.seed),
-        cameras,
-    })
+    field.filter(|field| !field.is_empty())
 }
 
 fn relative(root: &Path, folder: &Path) -> String {
-    let path = folder.strip_prefix(root).unwrap_or(folder);
-    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
+    match folder.strip_prefix(root) {
+        Ok(path) => {
+            let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+            parts.join("/")
+        }
+        Err(_) => folder.to_string_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_field;
+
+    #[test]
+    fn lists_are_read_as_pandas_reads_them() {
+        assert_eq!(first_field("/data/a 0"), Some("/data/a"));
+        assert_eq!(first_field("\"/data/a b\" 0"), Some("/data/a b"));
+        assert_eq!(first_field("  "), None);
+    }
 }

@@ -11,6 +11,8 @@ pub const TRAJECTORY: &str = "trajectory.h5";
 pub const FRAMES: &str = "recordings/frames";
 /// Folder of videos inside an episode, as DROID has it.
 pub const VIDEOS: &str = "recordings/MP4";
+/// What a side-by-side stereo video's name ends with, before `.mp4`.
+pub const STEREO_SUFFIX: &str = "-stereo";
 /// Extension of losslessly stored frames.
 pub const FRAMES_EXTENSION: &str = "rgb8";
 /// Episodes being written have this prefix; readers pass them over.

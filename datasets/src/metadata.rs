@@ -12,7 +12,7 @@ use crate::split::Split;
 pub const SCHEMA: u32 = 1;
 
 /// DROID's metadata, as far as it is used; fields of other versions are kept out of the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Metadata {
     /// Unique name, `LAB+user+time` in DROID.
     pub uuid: String,
@@ -63,6 +63,12 @@ pub struct Metadata {
     /// The left exterior video below the laboratory's folder; empty when frames are stored.
     #[serde(default)]
     pub left_mp4_path: String,
+    /// The right exterior video, likewise.
+    #[serde(default)]
+    pub right_mp4_path: String,
+    /// The wrist video, likewise.
+    #[serde(default)]
+    pub wrist_mp4_path: String,
     /// What our recorder adds; absent in episodes from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foresight: Option<Recording>,

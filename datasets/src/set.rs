@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::episode::Episode;
 use crate::error::DatasetError;
@@ -16,7 +17,8 @@ use crate::split::Split;
 const BATCH: usize = 128;
 
 /// What to do with an episode that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unusable {
     /// Fail, naming the episode.
     #[default]

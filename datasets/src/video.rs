@@ -6,67 +6,135 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use image::RgbImage;
 
 use crate::error::DatasetError;
 
-/// Frames are asked for in groups of this many: a longer filter expression gets slow.
-const GROUP: usize = 200;
-
-/// The frames with these numbers, counted from 0 in the order they are shown, ascending. Numbers
-/// past the end give no frame.
+/// Whether `ffmpeg` can be run.
 ///
 /// # Errors
-/// [`DatasetError::Episode`] when `ffmpeg` is missing (with how to install it) or can't decode
-/// the file.
+/// [`DatasetError::Decoder`] saying how to install it.
+pub fn available() -> Result<(), DatasetError> {
+    Command::new("ffmpeg")
+        .arg("-version")
+        .stdin(Stdio::null())
+        .output()
+        .map(|_| ())
+        .map_err(unavailable)
+}
+
+/// Runs of neighbouring frames asked for at once: a longer filter expression gets slow.
+const RUNS: usize = 200;
+
+/// The frames with these numbers, counted from 0 in the order they are shown, ascending. Numbers
+/// past the end give no frame. Decoding stops behind the last one.
+///
+/// # Errors
+/// [`DatasetError::Decoder`] when `ffmpeg` is missing (with how to install it),
+/// [`DatasetError::Corrupt`] when it can't decode the file.
 pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
     let mut frames = Vec::with_capacity(numbers.len());
-    for group in numbers.chunks(GROUP) {
-        frames.extend(group_at(video, group)?);
+    for group in runs(numbers).chunks(RUNS) {
+        let count: usize = group.iter().map(|[first, last]| last - first + 1).sum();
+        let output = ffmpeg(
+            video,
+            &[
+                "-map",
+                "0:v:0",
+                "-vf",
+                &selection(group),
+                "-fps_mode",
+                "passthrough",
+                "-frames:v",
+                &count.to_string(),
+                "-f",
+                "image2pipe",
+                "-c:v",
+                "ppm",
+                "-",
+            ],
+        )?;
+        frames.extend(split_ppm(&output.stdout).ok_or_else(|| {
+            DatasetError::corrupt(video, "ffmpeg returned an incomplete picture")
+        })?);
     }
     Ok(frames)
 }
 
-fn group_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
+/// Decodes a video completely and counts its frames.
+///
+/// # Errors
+/// As [`frames_at`]; also when a frame can only be decoded with errors.
+pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
+    let output = ffmpeg(
+        video,
+        &[
+            "-map",
+            "0:v:0",
+            "-fps_mode",
+            "passthrough",
+            "-progress",
+            "pipe:1",
+            "-f",
+            "null",
+            "-",
+        ],
+    )?;
+    if let Some(fault) = first_line(&output.stderr) {
+        return Err(DatasetError::corrupt(
+            video,
+            format!("it is damaged: {fault}"),
+        ));
+    }
+    let words = String::from_utf8_lossy(&output.stdout);
+    let last = words
+        .lines()
+        .filter_map(|l| l.strip_prefix("frame="))
+        .next_back();
+    last.and_then(|count| count.trim().parse().ok())
+        .ok_or_else(|| DatasetError::corrupt(video, "ffmpeg found no frame in it"))
+}
+
+/// Runs `ffmpeg` on a file.
+fn ffmpeg(video: &Path, arguments: &[&str]) -> Result<Output, DatasetError> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(video)
-        .args([
-            "-an",
-            "-vf",
-            &selection(numbers),
-            "-fps_mode",
-            "passthrough",
-        ])
-        .args(["-f", "image2pipe", "-c:v", "ppm", "-"])
+        .arg("-an")
+        .args(arguments)
         .stdin(Stdio::null())
-        .output();
-    let output = output.map_err(|error| {
-        let reason = if error.kind() == ErrorKind::NotFound {
-            "its videos can't be decoded: the program ffmpeg is not installed (Debian and Ubuntu: \
-             apt-get install ffmpeg; macOS: brew install ffmpeg)"
-                .to_owned()
-        } else {
-            format!("the program ffmpeg can't be run: {error}")
-        };
-        DatasetError::episode(video, reason)
-    })?;
+        .output()
+        .map_err(unavailable)?;
     if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        let first = words.lines().next().unwrap_or("no reason given");
-        return Err(DatasetError::episode(
+        let reason = first_line(&output.stderr).unwrap_or_else(|| "no reason given".to_owned());
+        return Err(DatasetError::corrupt(
             video,
-            format!("ffmpeg can't decode it: {first}"),
+            format!("ffmpeg can't decode it: {reason}"),
         ));
     }
-    split_ppm(&output.stdout)
-        .ok_or_else(|| DatasetError::episode(video, "ffmpeg returned an incomplete picture"))
+    Ok(output)
 }
 
-/// FFmpeg's filter for these frames: runs of neighbours as `between`, others one by one.
-fn selection(numbers: &[usize]) -> String {
+/// Why `ffmpeg` could not be started, and what to do.
+pub(crate) fn unavailable(error: std::io::Error) -> DatasetError {
+    DatasetError::Decoder(if error.kind() == ErrorKind::NotFound {
+        "videos can't be decoded: the program ffmpeg is not installed (Debian and Ubuntu: \
+         apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg)"
+            .to_owned()
+    } else {
+        format!("videos can't be decoded: the program ffmpeg can't be run: {error}")
+    })
+}
+
+fn first_line(words: &[u8]) -> Option<String> {
+    let words = String::from_utf8_lossy(words);
+    words.lines().next().map(str::to_owned)
+}
+
+/// Ascending numbers as runs of neighbours, first and last.
+fn runs(numbers: &[usize]) -> Vec<[usize; 2]> {
     let mut runs: Vec<[usize; 2]> = Vec::new();
     for &n in numbers {
         match runs.last_mut() {
@@ -74,6 +142,11 @@ fn selection(numbers: &[usize]) -> String {
             _ => runs.push([n, n]),
         }
     }
+    runs
+}
+
+/// FFmpeg's filter for these runs of frames.
+fn selection(runs: &[[usize; 2]]) -> String {
     let terms: Vec<String> = runs
         .iter()
         .map(|[first, last]| format!("between(n\\,{first}\\,{last})"))
@@ -122,7 +195,7 @@ mod tests {
     #[test]
     fn selections_join_neighbours() {
         assert_eq!(
-            selection(&[0, 1, 2, 7, 9]),
+            selection(&runs(&[0, 1, 2, 7, 9])),
             "select=between(n\\,0\\,2)+between(n\\,7\\,7)+between(n\\,9\\,9)"
         );
     }
@@ -139,6 +212,13 @@ mod tests {
         for cut in 1..one.len() {
             assert!(split_ppm(&one[..cut]).is_none(), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_missing_program_is_explained() {
+        let error = unavailable(std::io::Error::from(ErrorKind::NotFound));
+        assert!(matches!(error, DatasetError::Decoder(_)));
+        assert!(error.to_string().contains("apt-get install ffmpeg"));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub fn episode(seed: u64, split: Split, steps: usize) -> Episode {
             ext1_cam_serial: String::new(),
             ext2_cam_serial: String::new(),
             left_mp4_path: String::new(),
+            right_mp4_path: String::new(),
+            wrist_mp4_path: String::new(),
             foresight: Some(Recording {
                 schema: SCHEMA,
                 split,

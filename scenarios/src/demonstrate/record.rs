@@ -339,6 +339,8 @@ impl Track {
                 ext1_cam_serial: CAMERA.to_owned(),
                 ext2_cam_serial: String::new(),
                 left_mp4_path: String::new(),
+                right_mp4_path: String::new(),
+                wrist_mp4_path: String::new(),
                 foresight: Some(Recording {
                     schema: SCHEMA,
                     split: plan.split,

@@ -1,0 +1,125 @@
+//! Episodes in DROID's raw layout, with videos or with losslessly stored frames.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::DatasetError;
+use crate::extrinsics;
+use crate::frames::FrameStack;
+use crate::index::{CameraEntry, Index, IndexEntry, Storage};
+use crate::layout;
+use crate::store::{EpisodeStore, Track};
+use crate::trajectory::Trajectory;
+use crate::video;
+use crate::view::{Half, View};
+
+/// An indexed DROID-raw dataset.
+#[derive(Debug, Clone)]
+pub struct DroidStore {
+    root: PathBuf,
+    episodes: Vec<IndexEntry>,
+    unusable: Vec<(String, String)>,
+}
+
+impl DroidStore {
+    /// The episodes an index lists; its paths start from `root`.
+    pub fn new(index: Index, root: &Path) -> Self {
+        DroidStore {
+            root: root.to_path_buf(),
+            episodes: index.episodes,
+            unusable: index
+                .unusable
+                .into_iter()
+                .map(|entry| (entry.path, entry.reason))
+                .collect(),
+        }
+    }
+
+    /// An episode's folder.
+    pub fn folder(&self, episode: usize) -> PathBuf {
+        self.root.join(&self.episodes[episode].path)
+    }
+
+    /// The camera a view means in an episode.
+    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry, DatasetError> {
+        let entry = &self.episodes[episode];
+        entry
+            .camera(view)
+            .map_err(|reason| DatasetError::episode(&self.folder(episode), reason))
+    }
+}
+
+impl EpisodeStore for DroidStore {
+    fn episodes(&self) -> &[IndexEntry] {
+        &self.episodes
+    }
+
+    fn unusable(&self) -> &[(String, String)] {
+        &self.unusable
+    }
+
+    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
+        let camera = self.camera(episode, view)?;
+        let file = self.folder(episode).join(layout::TRAJECTORY);
+        let trajectory = Trajectory::read(&file)?;
+        let states = trajectory.len();
+        let extrinsics = extrinsics::read(&file, &camera.name, view.half, states)?;
+        let rate_hz = self.episodes[episode].rate_hz;
+        Ok(Track {
+            states: trajectory.states,
+            time_s: trajectory.time_s,
+            extrinsics,
+            frames: camera.frames,
+            file_fps: if camera.fps > 0.0 {
+                camera.fps
+            } else {
+                rate_hz
+            },
+        })
+    }
+
+    fn frames(
+        &self,
+        episode: usize,
+        view: &View,
+        numbers: &[usize],
+    ) -> Result<FrameStack, DatasetError> {
+        let camera = self.camera(episode, view)?;
+        let folder = self.folder(episode);
+        if camera.storage == Storage::Frames {
+            let name = format!("{}.{}", camera.name, layout::FRAMES_EXTENSION);
+            return FrameStack::read_some(&folder.join(layout::FRAMES).join(name), numbers);
+        }
+        let name = match view.half {
+            None => format!("{}.mp4", camera.name),
+            Some(_) => format!("{}{}.mp4", camera.name, layout::STEREO_SUFFIX),
+        };
+        let file = folder.join(layout::VIDEOS).join(name);
+        let images = video::frames_at(&file, numbers)?;
+        if images.len() != numbers.len() {
+            return Err(DatasetError::corrupt(
+                &file,
+                format!(
+                    "{} of the {} frames asked for can be decoded (numbers up to {}); it was cut \
+                     short or is damaged",
+                    images.len(),
+                    numbers.len(),
+                    numbers.last().copied().unwrap_or(0)
+                ),
+            ));
+        }
+        let mut stack: Option<FrameStack> = None;
+        for image in images {
+            let (width, height) = image.dimensions();
+            let (left, width) = match view.half {
+                None => (0, width),
+                Some(Half::Left) => (0, width / 2),
+                Some(Half::Right) => (width / 2, width / 2),
+            };
+            let part = image::imageops::crop_imm(&image, left, 0, width, height).to_image();
+            stack
+                .get_or_insert_with(|| FrameStack::new(width, height))
+                .push(part.as_raw())?;
+        }
+        Ok(stack.unwrap_or_else(|| FrameStack::new(camera.width, camera.height)))
+    }
+}

@@ -1,0 +1,225 @@
+//! Looks at one episode folder: what it has, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
+use crate::index::{CameraEntry, Depth, IndexEntry, Storage};
+use crate::layout;
+use crate::metadata::Metadata;
+use crate::mp4_header::VideoHeader;
+use crate::trajectory::Trajectory;
+use crate::video;
+
+/// Makes an episode's entry; `path` is how the index names it.
+///
+/// A camera that can't be used is a fault of the entry; an episode without a usable camera, or
+/// whose metadata or trajectory can't be used, is an error.
+///
+/// # Errors
+/// [`DatasetError`] naming the file and what is wrong with it.
+pub(crate) fn inspect(
+    folder: &Path,
+    path: String,
+    depth: Depth,
+) -> Result<IndexEntry, DatasetError> {
+    let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
+    let trajectory = Trajectory::read(&folder.join(layout::TRAJECTORY))?;
+    let length = trajectory.len();
+    if length < 2 {
+        return Err(DatasetError::episode(
+            folder,
+            format!("it has {length} states; an action needs at least two"),
+        ));
+    }
+    if trajectory.time_s.windows(2).any(|pair| pair[1] <= pair[0]) {
+        return Err(DatasetError::episode(
+            folder,
+            "its times do not increase from state to state",
+        ));
+    }
+    if let Some(recording) = &metadata.foresight {
+        recording.split.check(recording.seed)?;
+    }
+
+    let mut cameras: Vec<CameraEntry> = Vec::new();
+    let mut faults: Vec<DatasetError> = Vec::new();
+    for (name, file) in layout::frame_files(folder)? {
+        match stored(folder, &name, &file, length, depth) {
+            Ok(camera) => cameras.push(camera),
+            // Faults of many machines, the program that is missing among them, are no episode's.
+            Err(fault @ DatasetError::Decoder(_)) => return Err(fault),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for (name, file) in layout::video_files(folder)? {
+        match filmed(folder, &name, &file, length, depth) {
+            Ok(camera) => match cameras.iter_mut().find(|c| c.name == camera.name) {
+                Some(known) => {
+                    known.stereo |= camera.stereo;
+                    if camera.plain && !known.plain {
+                        *known = CameraEntry {
+                            stereo: known.stereo,
+                            ..camera
+                        };
+                    }
+                }
+                None => cameras.push(camera),
+            },
+            Err(fault @ DatasetError::Decoder(_)) => return Err(fault),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if cameras.is_empty() {
+        return Err(match faults.into_iter().next() {
+            Some(fault) => fault,
+            None => DatasetError::episode(
+                folder,
+                format!("it has neither {} nor {}", layout::FRAMES, layout::VIDEOS),
+            ),
+        });
+    }
+
+    let duration_s = match (trajectory.time_s.first(), trajectory.time_s.last()) {
+        (Some(first), Some(last)) => last - first,
+        _ => 0.0,
+    };
+    let rate_hz = if duration_s > 0.0 {
+        (length - 1) as f64 / duration_s
+    } else {
+        0.0
+    };
+    let recording = metadata.foresight.as_ref();
+    Ok(IndexEntry {
+        path,
+        length,
+        duration_s,
+        rate_hz,
+        success: metadata.success,
+        task: metadata.current_task.clone(),
+        behaviour: recording.map_or(String::new(), |r| r.behaviour.clone()),
+        split: recording.map(|r| r.split),
+        seed: recording.map(|r| r.seed),
+        roles: roles(&metadata, &cameras),
+        cameras,
+        faults: faults.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Losslessly stored frames.
+fn stored(
+    folder: &Path,
+    name: &str,
+    file: &Path,
+    length: usize,
+    depth: Depth,
+) -> Result<CameraEntry, DatasetError> {
+    let shape = FrameStack::read_shape(file)?;
+    same_length(folder, name, shape.frames as usize, length)?;
+    if depth == Depth::Full {
+        FrameStack::read(file)?;
+    }
+    Ok(CameraEntry {
+        name: name.to_owned(),
+        storage: Storage::Frames,
+        width: shape.width,
+        height: shape.height,
+        frames: shape.frames as usize,
+        fps: 0.0,
+        plain: true,
+        stereo: false,
+    })
+}
+
+/// A video.
+fn filmed(
+    folder: &Path,
+    name: &str,
+    file: &Path,
+    length: usize,
+    depth: Depth,
+) -> Result<CameraEntry, DatasetError> {
+    let header = VideoHeader::read(file)?;
+    same_length(folder, name, header.frames, length)?;
+    if depth == Depth::Full {
+        let decoded = video::count_frames(file)?;
+        if decoded != header.frames {
+            return Err(DatasetError::corrupt(
+                file,
+                format!(
+                    "its header lists {} frames, but {decoded} can be decoded; it was cut short \
+                     or is damaged",
+                    header.frames
+                ),
+            ));
+        }
+    }
+    let (name, stereo) = match name.strip_suffix(layout::STEREO_SUFFIX) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    Ok(CameraEntry {
+        name: name.to_owned(),
+        storage: Storage::Video,
+        width: if stereo {
+            header.width / 2
+        } else {
+            header.width
+        },
+        height: header.height,
+        frames: header.frames,
+        fps: header.fps,
+        plain: !stereo,
+        stereo,
+    })
+}
+
+fn same_length(
+    folder: &Path,
+    camera: &str,
+    frames: usize,
+    states: usize,
+) -> Result<(), DatasetError> {
+    if frames == states {
+        return Ok(());
+    }
+    Err(DatasetError::episode(
+        folder,
+        format!(
+            "{} has {states} states, but camera {camera} has {frames} frames",
+            layout::TRAJECTORY
+        ),
+    ))
+}
+
+/// Which camera has which role: by the videos the metadata names, else by the serial numbers.
+fn roles(metadata: &Metadata, cameras: &[CameraEntry]) -> BTreeMap<String, String> {
+    let named = [
+        ("left", &metadata.left_mp4_path, &metadata.ext1_cam_serial),
+        ("right", &metadata.right_mp4_path, &metadata.ext2_cam_serial),
+        (
+            "wrist",
+            &metadata.wrist_mp4_path,
+            &metadata.wrist_cam_serial,
+        ),
+    ];
+    let mut roles = BTreeMap::new();
+    for (role, video, serial) in named {
+        let file = video.rsplit('/').next().unwrap_or_default();
+        let by_video = file.strip_suffix(".mp4").unwrap_or(file);
+        let name = if by_video.is_empty() {
+            serial
+        } else {
+            by_video
+        };
+        if !name.is_empty() {
+            roles.insert(role.to_owned(), name.to_owned());
+        }
+    }
+    // An only camera is the one that is looked through.
+    if let ([only], false) = (cameras, roles.contains_key("left")) {
+        roles.insert("left".to_owned(), only.name.clone());
+    }
+    roles
+}

@@ -1,0 +1,208 @@
+//! Which frames make up a clip.
+//!
+//! By default frames are chosen by the time they were taken: the clip's k-th frame is the one
+//! nearest to `start + k / fps`. The official loader counts frame numbers at the rate the video
+//! file claims instead; where that rate is wrong (DROID's files say 60 fps and were taken at
+//! 15 Hz) its clips last four times as long as configured. `legacy` does the same, for training
+//! that must match the released recipe.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// How a clip's frames are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// By true timestamps.
+    #[default]
+    RealTime,
+    /// By frame numbers at the video file's own rate, as `app/vjepa_droid/droid.py` does.
+    Legacy,
+}
+
+/// The shape of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClipShape {
+    /// Frames of a clip, `T`.
+    pub frames: usize,
+    /// Frames a second of real time.
+    pub fps: f64,
+    /// Frames a state: states are those of every `tubelet`-th frame. 1 where every frame is a
+    /// step of its own, as in the official action-conditioned training.
+    pub tubelet: usize,
+    /// How frames are chosen.
+    pub sampling: Sampling,
+}
+
+impl Default for ClipShape {
+    /// The official recipe's: 8 frames, 4 a second; by real time.
+    fn default() -> Self {
+        ClipShape {
+            frames: 8,
+            fps: 4.0,
+            tubelet: 1,
+            sampling: Sampling::RealTime,
+        }
+    }
+}
+
+impl ClipShape {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// Which is impossible, and what it must be.
+    pub fn check(&self) -> Result<(), String> {
+        if self.tubelet == 0 || !self.frames.is_multiple_of(self.tubelet.max(1)) {
+            return Err(format!(
+                "tubelet = {} must be at least 1 and divide frames = {}",
+                self.tubelet, self.frames
+            ));
+        }
+        if self.frames / self.tubelet < 2 {
+            return Err(format!(
+                "a clip of {} frames has no action; frames / tubelet must be at least 2",
+                self.frames
+            ));
+        }
+        if !(self.fps.is_finite() && self.fps > 0.0) {
+            return Err(format!("fps = {} must be a number above 0", self.fps));
+        }
+        Ok(())
+    }
+}
+
+/// Frame numbers of the clip that starts at frame `start`, by time; `None` when the recording
+/// ends before, pauses inside, or is slower than the clip's rate.
+///
+/// `time_s` are the frames' times, increasing; `tolerance_s` is how far a frame may be from the
+/// time it stands for.
+pub fn by_time(
+    time_s: &[f64],
+    start: usize,
+    shape: &ClipShape,
+    tolerance_s: f64,
+) -> Option<Vec<usize>> {
+    let begin = *time_s.get(start)?;
+    let mut numbers = vec![start];
+    for k in 1..shape.frames {
+        let wanted = begin + k as f64 / shape.fps;
+        let after = time_s.partition_point(|t| *t < wanted);
+        let nearest = [after.checked_sub(1), Some(after)]
+            .into_iter()
+            .flatten()
+            .filter_map(|i| Some((i, (time_s.get(i)? - wanted).abs())))
+            .min_by(|a, b| a.1.total_cmp(&b.1))?;
+        if nearest.1 > tolerance_s || Some(&nearest.0) <= numbers.last() {
+            return None;
+        }
+        numbers.push(nearest.0);
+    }
+    Some(numbers)
+}
+
+/// Every frame a clip can start at, by time.
+pub fn starts_by_time(time_s: &[f64], shape: &ClipShape) -> Vec<usize> {
+    let tolerance = tolerance_s(time_s);
+    (0..time_s.len())
+        .filter(|start| by_time(time_s, *start, shape, tolerance).is_some())
+        .collect()
+}
+
+/// How far a frame may be from the time it stands for: in an even recording the nearest is half
+/// an interval away at most; times jitter, pauses are longer.
+pub fn tolerance_s(time_s: &[f64]) -> f64 {
+    let mut intervals: Vec<f64> = time_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    intervals.sort_by(f64::total_cmp);
+    0.75 * intervals.get(intervals.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Frames from one of a clip to the next, by the video file's rate:
+/// `ceil(video_fps / fps)`.
+pub fn legacy_step(video_fps: f64, shape: &ClipShape) -> usize {
+    ((video_fps / shape.fps).ceil() as usize).max(1)
+}
+
+/// Every frame a clip can start at in a video of `frames` frames, by frame numbers. The official
+/// loader draws the end from `randint(n, frames)`, so a video of exactly one clip's length has
+/// none.
+pub fn legacy_starts(frames: usize, video_fps: f64, shape: &ClipShape) -> Range<usize> {
+    let span = shape.frames.saturating_mul(legacy_step(video_fps, shape));
+    0..frames.saturating_sub(span)
+}
+
+/// Frame numbers of the clip that starts at frame `start`, by frame numbers.
+pub fn legacy(start: usize, video_fps: f64, shape: &ClipShape) -> Vec<usize> {
+    let step = legacy_step(video_fps, shape);
+    (0..shape.frames).map(|k| start + k * step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn even(rate_hz: f64, frames: usize) -> Vec<f64> {
+        (0..frames).map(|i| i as f64 / rate_hz).collect()
+    }
+
+    #[test]
+    fn droid_at_15_hz_gives_4_frames_a_second() {
+        let time_s = even(15.0, 60);
+        let shape = ClipShape::default();
+        let numbers = by_time(&time_s, 3, &shape, tolerance_s(&time_s)).expect("it fits");
+        // 3.75 frames a step, rounded to the nearest.
+        assert_eq!(numbers, [3, 7, 10, 14, 18, 22, 25, 29]);
+        let starts = starts_by_time(&time_s, &shape);
+        assert_eq!((starts[0], starts.len()), (0, 34));
+    }
+
+    #[test]
+    fn pauses_and_slow_recordings_have_no_clips() {
+        let mut time_s = even(15.0, 40);
+        for t in &mut time_s[20..] {
+            *t += 1.0;
+        }
+        let starts = starts_by_time(
+            &time_s,
+            &ClipShape {
+                frames: 4,
+                ..ClipShape::default()
+            },
+        );
+        assert!(starts.iter().all(|s| s + 11 < 20 || *s >= 20), "{starts:?}");
+        assert!(starts.contains(&0) && starts.contains(&21));
+        assert!(starts_by_time(&even(3.0, 60), &ClipShape::default()).is_empty());
+    }
+
+    #[test]
+    fn legacy_counts_frames_as_the_official_loader_does() {
+        let shape = ClipShape {
+            sampling: Sampling::Legacy,
+            ..ClipShape::default()
+        };
+        // ceil(60 / 4) = 15 frames a step, 120 frames a clip.
+        assert_eq!(legacy_step(60.0, &shape), 15);
+        assert_eq!(legacy_starts(300, 60.0, &shape), 0..180);
+        assert_eq!(legacy_starts(120, 60.0, &shape), 0..0);
+        assert_eq!(legacy(5, 15.0, &shape), [5, 9, 13, 17, 21, 25, 29, 33]);
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        let good = ClipShape::default();
+        assert!(good.check().is_ok());
+        for bad in [
+            ClipShape { frames: 1, ..good },
+            ClipShape { tubelet: 3, ..good },
+            ClipShape { tubelet: 0, ..good },
+            ClipShape { fps: 0.0, ..good },
+            ClipShape {
+                fps: f64::NAN,
+                ..good
+            },
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Episodes wherever they lie: what sampling, conversion and statistics need of a dataset.
+
+use std::path::Path;
+
+use foresight_planner::Pose;
+
+use crate::droid::DroidStore;
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
+use crate::index::{Depth, Index, IndexEntry};
+use crate::view::View;
+
+/// A dataset whose episodes are read one by one.
+pub trait EpisodeStore: Send + Sync {
+    /// Its usable episodes.
+    fn episodes(&self) -> &[IndexEntry];
+
+    /// Unusable episodes found when it was opened, with reasons.
+    fn unusable(&self) -> &[(String, String)];
+
+    /// An episode's poses and times, and where one of its cameras was.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read, or the camera it lacks.
+    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError>;
+
+    /// Frames of an episode by number, ascending; one for each number.
+    ///
+    /// # Errors
+    /// Naming the file that can't be decoded or has fewer frames.
+    fn frames(
+        &self,
+        episode: usize,
+        view: &View,
+        numbers: &[usize],
+    ) -> Result<FrameStack, DatasetError>;
+}
+
+/// What an episode's numbers say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Track {
+    /// Measured poses, `T`.
+    pub states: Vec<Pose>,
+    /// Their times, s, `T`; empty when not recorded.
+    pub time_s: Vec<f64>,
+    /// The camera's pose in the base frame at each of them, `[T, 6]`: x y z m, extrinsic xyz
+    /// Euler rad; `None` when not recorded.
+    pub extrinsics: Option<Vec<[f64; 6]>>,
+    /// Number of the camera's frames; frame `i` was taken with state `i`.
+    pub frames: usize,
+    /// The rate the camera's file claims, Hz; the recording's own where frames are stored.
+    pub file_fps: f64,
+}
+
+/// Opens a dataset: an index file, a list of episode folders as the official code has it (CSV,
+/// separated by spaces, the folder first), or a DROID-raw root.
+///
+/// # Errors
+/// When it can't be read or is none of these.
+pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+    let extension = path.extension().map(|e| e.to_ascii_lowercase());
+    if path.is_dir() {
+        let index = Index::build(path, Depth::Quick, |_, _| {})?;
+        return Ok(Box::new(DroidStore::new(index, path)));
+    }
+    if extension.is_some_and(|e| e == "csv" || e == "txt") {
+        let index = Index::of_list(path, Depth::Quick, |_, _| {})?;
+        return Ok(Box::new(DroidStore::new(index, &list_folder(path))));
+    }
+    let index = Index::read(path)?;
+    Ok(Box::new(DroidStore::new(index, &list_folder(path))))
+}
+
+/// The folder paths in an index or a list start from.
+fn list_folder(file: &Path) -> std::path::PathBuf {
+    file.parent().unwrap_or(Path::new(".")).to_path_buf()
+}
