@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use foresight_robot::ArmError;
 use foresight_scenarios::RunError;
 
 /// The task was tried and not achieved.
@@ -17,11 +18,58 @@ pub fn with(result: anyhow::Result<bool>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(NOT_ACHIEVED),
         Err(error) => {
-            eprintln!("error: {error:#}");
-            let failed = error
-                .downcast_ref::<RunError>()
-                .is_some_and(|e| !e.is_input());
-            ExitCode::from(if failed { FAILED } else { BAD_INPUT })
+            eprintln!("error: {}", in_full(&error));
+            ExitCode::from(if failed(&error) { FAILED } else { BAD_INPUT })
         }
+    }
+}
+
+/// Whether a robot or a model failed, rather than the input being wrong.
+fn failed(error: &anyhow::Error) -> bool {
+    error.is::<ArmError>()
+        || error
+            .downcast_ref::<RunError>()
+            .is_some_and(|e| !e.is_input())
+}
+
+/// The error with its causes; a cause whose words were said already is not repeated.
+fn in_full(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        if said.contains(&cause) {
+            said
+        } else if said.is_empty() {
+            cause
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let file = foresight_scenarios::LoadedScenario::read("nowhere.toml".as_ref());
+        let error = anyhow::Error::new(file.expect_err("no such file"));
+        assert_eq!(in_full(&error).matches("No such file").count(), 1);
+        let error = error.context("reading it");
+        assert!(in_full(&error).starts_with("reading it: can't read the scenario nowhere.toml"));
+        let other: anyhow::Result<()> = Err(std::io::Error::other("full")).context("writing");
+        assert_eq!(in_full(&other.expect_err("an error")), "writing: full");
+    }
+
+    #[test]
+    fn a_robot_that_fails_is_no_bad_input() {
+        let lost = ArmError::LeaseLost {
+            arm: "fr3".into(),
+            holder: 0,
+        };
+        assert!(failed(&lost.into()));
+        assert!(!failed(&anyhow::anyhow!("give --host")));
     }
 }

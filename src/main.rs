@@ -95,6 +95,7 @@ enum Command {
 const QUIET: &str = "warn,zenoh=error,zenoh::api::session=off";
 
 fn main() -> ExitCode {
+    foresight_robot::link::arrange_threads();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

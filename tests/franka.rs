@@ -3,61 +3,21 @@
 mod lab;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use foresight_robot::{Arm, EnvelopeConfig, Viewer, WorkspaceBox, ZenohArm, ZenohArmConfig};
+use foresight_robot::{Arm, ZenohArm};
 use foresight_scenarios::cell::go_home;
 use foresight_scenarios::scenario::HomePose;
-use franka_node::{ArmConfig, FrankaHand, Gripper, NodeConfig, Phase};
-use lab::{foresight, franka_sim, text, Lab, NODE_CONFIG};
+use lab::{foresight, franka_sim, limits, text, Lab, BOX};
 use serde_json::Value;
-
-/// Not a test: the node's process. It is franka-node's own `main`: its `run`, and the Franka Hand
-/// for `gripper = "hand"`.
-#[test]
-#[ignore = "runs as a child of the other tests"]
-fn franka_node_process() {
-    let Ok(file) = std::env::var(NODE_CONFIG) else {
-        return;
-    };
-    env_logger::init();
-    fn hand(
-        arm: &ArmConfig,
-        _: &Arc<franka_node::franka::Robot>,
-    ) -> Result<Option<Box<dyn Gripper>>, String> {
-        FrankaHand::connect(&arm.host, arm.gripper_speed)
-            .map(|hand| Some(Box::new(hand) as Box<dyn Gripper>))
-            .map_err(|e| format!("gripper: {e}"))
-    }
-    let config = NodeConfig::from_path(&file).expect("the node's configuration");
-    franka_node::run(config, hand).expect("the node runs");
-}
-
-/// The box of all scenarios here; the ready pose lies inside.
-const BOX: &str = "min_m = [0.28, -0.30, 0.0]\nmax_m = [0.65, 0.30, 0.55]";
-
-fn limits() -> EnvelopeConfig {
-    EnvelopeConfig::new(WorkspaceBox {
-        min_m: [0.28, -0.30, 0.0],
-        max_m: [0.65, 0.30, 0.55],
-    })
-}
-
-fn arm_config(lab: &Lab) -> ZenohArmConfig {
-    let mut config = ZenohArmConfig::default();
-    config.link.connect = vec![lab.node.clone(), lab.camera.clone()];
-    config
-}
 
 fn scenario(lab: &Lab, name: &str, home_m: [f64; 3], subgoals: &str) -> String {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
     let text = format!(
         "name = \"{name}\"\nseed = 3\n[model]\ndir = {models:?}\n[robot]\nkind = \"franka\"\n\
          [robot.home]\nposition_m = {home_m:?}\n[robot.franka.link]\nconnect = [{:?}, {:?}]\n\
-         [safety.workspace]\n{BOX}\n[planner]\nsamples = 200\niterations = 5\n{subgoals}",
-        lab.node, lab.camera
+         [safety.workspace]\nmin_m = {:?}\nmax_m = {:?}\n[planner]\nsamples = 200\niterations = 5\n{subgoals}",
+        lab.node, lab.camera, BOX.min_m, BOX.max_m
     );
     let file = lab.folder.path().join(format!("{name}.toml"));
     std::fs::write(&file, text).expect("the scenario");
@@ -89,11 +49,8 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
         );
     }
 
-    println!(
-        "{}",
-        text(&lab.foresight(&["robot", "home", "--speed", "0.3"]))
-    );
-    let state = json(&text(&lab.foresight(&["robot", "state", "--json"])));
+    println!("{}", lab.text(&["robot", "home", "--speed", "0.3"]));
+    let state = json(&lab.text(&["robot", "state", "--json"]));
     let ready = [0.3069, 0.0, 0.4869];
     for (i, at) in ready.iter().enumerate() {
         let is = state["pose"][i].as_f64().expect("a number");
@@ -107,7 +64,7 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
         euler_rad: [std::f64::consts::PI, 0.0, 0.0],
     };
     {
-        let mut arm = ZenohArm::connect(arm_config(&lab), limits()).expect("connected");
+        let mut arm = ZenohArm::connect(lab.arm(), limits()).expect("connected");
         go_home(&mut arm, &goal).unwrap_or_else(|e| panic!("{e}\n{}", lab.logs()));
         let closed = arm
             .execute(&foresight_planner::Action::default())
@@ -117,7 +74,7 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
         arm.close().expect("closed");
     }
     let goals = format!("{folder}/goals");
-    let subgoal = text(&lab.foresight(&["robot", "goal", "capture", "reach", "--out", &goals]));
+    let subgoal = lab.text(&["robot", "goal", "capture", "reach", "--out", &goals]);
     println!("{subgoal}");
     let mut grasp: String = subgoal.replace("name = \"reach\"", "name = \"grasp\"");
     grasp = grasp
@@ -131,14 +88,14 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
         [0.45, -0.07, 0.26],
         &(subgoal + &grasp),
     );
-    let before = json(&text(&lab.foresight(&["robot", "state", "--json"])));
+    let before = json(&lab.text(&["robot", "state", "--json"]));
     let dry = text(&foresight(&["run", &file, "--dry-run", "--out", &folder]));
     println!("{dry}");
     assert!(
         dry.contains("nothing was moved") && dry.contains("reach: distance"),
         "{dry}"
     );
-    let after = json(&text(&lab.foresight(&["robot", "state", "--json"])));
+    let after = json(&lab.text(&["robot", "state", "--json"]));
     assert_eq!(after["holder"], 0);
     assert_eq!(after["phase"], "idle");
     for i in 0..7 {
@@ -183,72 +140,44 @@ fn a_bare_lab_to_the_first_reach_and_grasp() {
         last * 100.0
     );
     assert!(last < 0.05 && last < first / 2.0, "{first} {last}");
-    let state = json(&text(&lab.foresight(&["robot", "state", "--json"])));
+    let state = json(&lab.text(&["robot", "state", "--json"]));
     assert_eq!(state["grasped"], true, "{state}\n{}", lab.logs());
     let width_m = state["gripper_width_m"].as_f64().expect("a width");
     assert!((width_m - 0.05).abs() < 0.003, "{state}");
 }
 
+/// The same lab behind mutual TLS: the planner drives without a break, the viewer watches.
 #[test]
-fn a_killed_planner_stops_a_stock_node() {
+fn a_lab_over_tls() {
     let Some(sim) = franka_sim() else { return };
-    let lab = Lab::start(&sim);
-    let folder = lab.folder.path().display().to_string();
-    text(&lab.foresight(&["robot", "home", "--speed", "0.3"]));
-    let capture = ["robot", "goal", "capture", "ready", "--out", &folder];
-    let subgoal = text(&lab.foresight(&capture));
-    let file = scenario(&lab, "long_way", [0.50, 0.20, 0.20], &subgoal);
-    let viewer = Viewer::connect(&arm_config(&lab)).expect("a viewer");
-    let mut planner = Command::new(env!("CARGO_BIN_EXE_foresight"))
-        .args(["run", &file, "--out", &folder])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a planner");
-    let track = |seconds: f64, until: &mut dyn FnMut(f64, Option<Phase>) -> bool| {
-        let (started, mut seen) = (Instant::now(), 0);
-        let mut last = None;
-        let mut path_m = 0.0;
-        let mut fastest = 0.0_f64;
-        while started.elapsed().as_secs_f64() < seconds {
-            let Some(state) = viewer
-                .monitor()
-                .next_state(seen, Duration::from_millis(100))
-            else {
-                continue;
-            };
-            seen = state.node_ns();
-            let p = state.placement.translation.vector;
-            let speed = last.map_or(0.0, |(then, at): (u64, nalgebra::Vector3<f64>)| {
-                path_m += (p - at).norm();
-                (p - at).norm() / ((seen - then) as f64 * 1e-9)
-            });
-            fastest = fastest.max(speed);
-            last = Some((seen, p));
-            if until(speed, state.phase()) {
-                return Some((started.elapsed(), path_m, fastest));
-            }
-        }
-        None
-    };
-    let moving = track(60.0, &mut |speed, _| speed > 0.1);
-    let (_, _, at_kill) = moving.unwrap_or_else(|| panic!("it never moved\n{}", lab.logs()));
-    planner.kill().expect("killed");
-    let (took, path_m, fastest) = track(8.0, &mut |_, phase| phase == Some(Phase::Idle))
-        .unwrap_or_else(|| panic!("not stopped\n{}", lab.logs()));
-    planner.wait().expect("gone");
-    println!(
-        "killed at {at_kill:.2} m/s: stopped after {:.2} s and {:.0} mm, at most {:.2} m/s",
-        took.as_secs_f64(),
-        path_m * 1e3,
-        fastest
+    foresight_robot::link::arrange_threads();
+    let lab = Lab::over_tls(&sim);
+    println!("{}", lab.text(&["robot", "home", "--speed", "0.3"]));
+    let mut arm = ZenohArm::connect(lab.arm(), limits()).expect("connected");
+    for step in 0..8 {
+        let dz = if step % 2 == 0 { -0.06 } else { 0.06 };
+        let lift = foresight_planner::Action::from_array([0.0, 0.0, dz, 0.0, 0.0, 0.0, 0.0]);
+        let moved = arm
+            .execute(&lift)
+            .unwrap_or_else(|e| panic!("{e}\n{}", lab.logs()));
+        assert!(moved.settled && moved.error_m < 0.002, "{moved:?}");
+        arm.observe().expect("a look");
+    }
+    assert_eq!(arm.refused_targets(), 0);
+    let made = lab.certificates.as_ref().expect("certificates");
+    let made = made.display().to_string();
+    let shown = ["--connect", &lab.node, "--certificates", &made];
+    let state = text(&foresight(
+        &[&["robot", "state", "--json"][..], &shown].concat(),
+    ));
+    assert_eq!(json(&state)["phase"], "active", "{state}");
+    let refused = foresight(&[&["robot", "home"][..], &shown].concat());
+    assert_eq!(
+        refused.status.code(),
+        Some(3),
+        "a viewer moves nothing: {refused:?}"
     );
-    assert!(
-        path_m < 0.12 && took < Duration::from_secs(4),
-        "{path_m} {took:?}"
-    );
-    let rest = track(1.5, &mut |speed, _| speed > 0.01);
-    assert!(rest.is_none(), "it moves on: {rest:?}");
+    arm.close().expect("closed");
 }
 
 /// The other way round: our simulator, served by `foresight sim`, moved by franka-node's own

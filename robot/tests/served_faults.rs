@@ -2,23 +2,16 @@
 
 mod common;
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use common::{action, envelope, scene, wait_until};
+use common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
-use foresight_robot::{
-    Arm, ArmError, Fault, LinkConfig, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig,
-};
+use foresight_robot::{Arm, ArmError, Fault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig};
 use franka_node::{Kind, Phase, TargetMsg};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zenoh::Wait;
 use zerocopy::IntoBytes;
-
-fn serve(seed: u64) -> SimServer {
-    SimServer::start(&scene(seed), &SimServerConfig::default()).expect("a served simulator")
-}
 
 fn connect(server: &SimServer) -> Result<ZenohArm, ArmError> {
     let config = ZenohArmConfig {
@@ -140,19 +133,7 @@ fn a_second_client_is_refused_but_its_stop_works() {
 #[test]
 fn malformed_bytes_move_nothing() {
     let server = serve(3);
-    // Someone who reaches both the node and the client.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port();
-    let endpoint = format!("tcp/127.0.0.1:{port}");
-    let other = link::open(&LinkConfig {
-        listen: vec![endpoint.clone()],
-        ..server.link()
-    })
-    .expect("a session");
-    let mut reached = server.link();
-    reached.connect.push(endpoint);
+    let (other, reached) = hub(&server);
     let config = ZenohArmConfig {
         link: reached,
         ..ZenohArmConfig::default()

@@ -2,24 +2,17 @@
 
 mod common;
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{action, envelope, scene, wait_until};
+use common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
-use foresight_robot::{
-    Arm, Frame, LinkConfig, SimServer, SimServerConfig, Viewer, ZenohArm, ZenohArmConfig,
-};
+use foresight_robot::{Arm, Frame, LinkConfig, Viewer, ZenohArm, ZenohArmConfig};
 use franka_node::{GripperMsg, GripperStateMsg, Kind, Phase, StateMsg, TargetMsg};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zenoh::{Session, Wait};
 use zerocopy::IntoBytes;
-
-fn serve(seed: u64) -> SimServer {
-    SimServer::start(&scene(seed), &SimServerConfig::default()).expect("a served simulator")
-}
 
 fn config(link: LinkConfig) -> ZenohArmConfig {
     ZenohArmConfig {
@@ -57,23 +50,6 @@ fn u64_at(b: &[u8], at: usize) -> u64 {
 }
 fn f64_at(b: &[u8], at: usize) -> f64 {
     f64::from_le_bytes(b[at..at + 8].try_into().expect("8 bytes"))
-}
-
-/// An endpoint where someone who reaches everybody listens.
-fn hub(server: &SimServer) -> (Session, LinkConfig) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port();
-    let endpoint = format!("tcp/127.0.0.1:{port}");
-    let hub = link::open(&LinkConfig {
-        listen: vec![endpoint.clone()],
-        ..server.link()
-    })
-    .expect("a session");
-    let mut reached = server.link();
-    reached.connect.push(endpoint);
-    (hub, reached)
 }
 
 #[test]

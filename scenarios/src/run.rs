@@ -171,6 +171,8 @@ pub fn play_into(
         Some(view_px),
         &mut recorder,
     );
+    // Before the report is written, which takes seconds: the arm is stopped and let go of.
+    drop(cell);
     let Recorder { folder, failed, .. } = recorder;
     if let Some(error) = failed {
         return Err(error);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_robot::certificates;
+use foresight_robot::link::{ONE_THREAD, ZENOH_RUNTIME_ENV};
 
 /// Arguments of `foresight robot certificates`.
 #[derive(Debug, Args)]
@@ -44,7 +45,9 @@ franka-node's configuration, on its host:
     multicast_scouting = false
     zenoh_config = \"{0}/node.json5\"
 
-franka-cam's: the same with port 7448 and {0}/camera.json5.
+franka-cam's: the same with port 7448 and {0}/camera.json5. Start both with one thread for TLS:
+
+    {ZENOH_RUNTIME_ENV}='{ONE_THREAD}' franka-node node.toml
 
 A scenario that drives the arm:
 

@@ -2,21 +2,44 @@
 //! renderer looking at the arm through franka-cam's format. Everything is a process of its own,
 //! as in a lab, and is ended with SIGTERM.
 
+#![allow(dead_code)] // each test file uses a part
+
+mod watch;
+
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use foresight_robot::certificates::{create, of_role};
+use foresight_robot::link::{ONE_THREAD, ZENOH_RUNTIME_ENV};
+use foresight_robot::{EnvelopeConfig, WorkspaceBox, ZenohArmConfig};
+use franka_node::{ArmConfig, FrankaHand, Gripper, NodeConfig};
+
+#[allow(unused_imports)]
+pub use watch::Watch;
 
 /// Where `robot/franka-sim/setup` put franka-sim, when not under `target/`.
 const SIM_FOLDER: &str = "FORESIGHT_FRANKA_SIM";
 /// Set by `.ci/run`: a missing franka-sim is then a failure.
 const REQUIRED: &str = "FORESIGHT_REQUIRE_FRANKA_SIM";
 /// The configuration file of a node process.
-pub const NODE_CONFIG: &str = "FORESIGHT_TEST_NODE_CONFIG";
+const NODE_CONFIG: &str = "FORESIGHT_TEST_NODE_CONFIG";
 /// The FCI's ports can't be chosen, so there is one lab at a time.
 static ONE_LAB: Mutex<()> = Mutex::new(());
+
+/// The box of all motions here; the ready pose lies inside.
+pub const BOX: WorkspaceBox = WorkspaceBox {
+    min_m: [0.28, -0.30, 0.0],
+    max_m: [0.65, 0.30, 0.55],
+};
+
+/// The limits of all motions here.
+pub fn limits() -> EnvelopeConfig {
+    EnvelopeConfig::new(BOX)
+}
 
 /// A process that is asked to end when it is dropped.
 struct Process(Child);
@@ -27,8 +50,18 @@ impl Drop for Process {
     }
 }
 
+impl Process {
+    fn kill(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("gone");
+    }
+}
+
 /// SIGTERM, and SIGKILL when that is ignored.
 fn terminate(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
     let pid = child.id().to_string();
     let asked = Command::new("kill").args(["-TERM", &pid]).status();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -44,11 +77,14 @@ fn terminate(child: &mut Child) {
 
 pub struct Lab {
     // Dropped in this order: camera, node, robot.
-    _camera: Process,
-    _node: Process,
-    _sim: Process,
+    camera_process: Process,
+    node_process: Process,
+    sim_process: Process,
+    node_config: PathBuf,
     pub node: String,
     pub camera: String,
+    /// Folder of the certificates of a lab over TLS.
+    pub certificates: Option<PathBuf>,
     pub folder: tempfile::TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -80,6 +116,108 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// A log file in `folder`, for standard output and standard error.
+fn log(folder: &Path, name: &str) -> (Stdio, Stdio) {
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(name))
+        .expect("a log");
+    let both = file.try_clone().expect("a log");
+    (Stdio::from(file), Stdio::from(both))
+}
+
+fn start_robot(sim: &Path, folder: &Path) -> Process {
+    let (out, err) = log(folder, "franka-sim.log");
+    let mut robot = Process(
+        Command::new(sim.join("venv/bin/run-franka-sim-server"))
+            .arg("--urdf")
+            .arg(sim.join("model/fr3.urdf"))
+            // Something between the fingers, so that a grasp can succeed.
+            .args(["--gripper-object-width", "0.05"])
+            .env("FR3_MJCF", sim.join("model/fr3.xml"))
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("franka-sim starts"),
+    );
+    wait_for_port(1337, "franka-sim", &mut robot);
+    wait_for_port(1338, "franka-sim's gripper", &mut robot);
+    // A probe of its port occupies its only client slot for a moment.
+    std::thread::sleep(Duration::from_millis(1500));
+    robot
+}
+
+fn start_node(config: &Path, port: u16) -> Process {
+    let (out, err) = log(config.parent().expect("a folder"), "franka-node.log");
+    let mut node = Process(
+        Command::new(std::env::current_exe().expect("this test"))
+            .args([
+                "--exact",
+                "lab::franka_node_process",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(NODE_CONFIG, config)
+            .env(ZENOH_RUNTIME_ENV, ONE_THREAD)
+            .env("RUST_LOG", "franka_node=debug,zenoh=error")
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("franka-node starts"),
+    );
+    wait_for_port(port, "franka-node", &mut node);
+    node
+}
+
+/// Not a test: the node's process. It is franka-node's own `main`: its `run`, and the Franka Hand
+/// for `gripper = "hand"`.
+#[test]
+#[ignore = "runs as a child of the other tests"]
+fn franka_node_process() {
+    let Ok(file) = std::env::var(NODE_CONFIG) else {
+        return;
+    };
+    env_logger::init();
+    fn hand(
+        arm: &ArmConfig,
+        _: &Arc<franka_node::franka::Robot>,
+    ) -> Result<Option<Box<dyn Gripper>>, String> {
+        FrankaHand::connect(&arm.host, arm.gripper_speed)
+            .map(|hand| Some(Box::new(hand) as Box<dyn Gripper>))
+            .map_err(|e| format!("gripper: {e}"))
+    }
+    let config = NodeConfig::from_path(&file).expect("the node's configuration");
+    franka_node::run(config, hand).expect("the node runs");
+}
+
+fn start_camera(
+    node: &str,
+    (endpoint, port): (&str, u16),
+    certificates: Option<&Path>,
+    folder: &Path,
+) -> Process {
+    let (out, err) = log(folder, "camera.log");
+    let reach = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reach.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foresight"));
+    command
+        .arg("sim")
+        .arg(reach)
+        .args(["--follow", node, "--listen", endpoint]);
+    if let Some(made) = certificates {
+        command.arg("--certificates").arg(made);
+    }
+    let mut camera = Process(
+        command
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("the camera starts"),
+    );
+    wait_for_port(port, "the camera", &mut camera);
+    camera
+}
+
 fn wait_for_port(port: u16, who: &str, process: &mut Process) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -93,81 +231,103 @@ fn wait_for_port(port: u16, who: &str, process: &mut Process) {
 impl Lab {
     /// Starts everything; the camera looks at the scene of the bundled `reach` scenario.
     pub fn start(sim: &Path) -> Lab {
+        Lab::with(sim, false)
+    }
+
+    /// The same over mutual TLS, with access control.
+    pub fn over_tls(sim: &Path) -> Lab {
+        Lab::with(sim, true)
+    }
+
+    fn with(sim: &Path, tls: bool) -> Lab {
         let alone = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a folder");
-        let log = |name: &str| {
-            let file = std::fs::File::create(folder.path().join(name)).expect("a log");
-            let both = file.try_clone().expect("a log");
-            (Stdio::from(file), Stdio::from(both))
-        };
-        let (out, err) = log("franka-sim.log");
-        let mut robot = Process(
-            Command::new(sim.join("venv/bin/run-franka-sim-server"))
-                .arg("--urdf")
-                .arg(sim.join("model/fr3.urdf"))
-                // Something between the fingers, so that a grasp can succeed.
-                .args(["--gripper-object-width", "0.05"])
-                .env("FR3_MJCF", sim.join("model/fr3.xml"))
-                .stdout(out)
-                .stderr(err)
-                .spawn()
-                .expect("franka-sim starts"),
-        );
-        wait_for_port(1337, "franka-sim", &mut robot);
-        wait_for_port(1338, "franka-sim's gripper", &mut robot);
-        // A probe of its port occupies its only client slot for a moment.
-        std::thread::sleep(Duration::from_millis(1500));
-
+        let sim_process = start_robot(sim, folder.path());
+        let certificates = tls.then(|| {
+            let made = folder.path().join("certificates");
+            create(&made, &["127.0.0.1".into()], 2).expect("certificates");
+            made
+        });
         let (node_port, camera_port) = (free_port(), free_port());
-        let config = folder.path().join("node.toml");
+        let scheme = if tls { "tls" } else { "tcp" };
+        let at = |port: u16| format!("{scheme}/127.0.0.1:{port}");
+        let zenoh_config = certificates.as_ref().map_or(String::new(), |made| {
+            format!("zenoh_config = {:?}\n", made.join("node.json5"))
+        });
         let text = format!(
-            "name = \"lab\"\n[zenoh]\nlisten = [\"tcp/127.0.0.1:{node_port}\"]\n\
-             multicast_scouting = false\n[[arm]]\nname = \"fr3\"\nhost = \"127.0.0.1\"\n\
-             realtime = \"ignore\"\ngripper = \"hand\"\n"
+            "name = \"lab\"\n[zenoh]\nlisten = [{:?}]\nmulticast_scouting = false\n{zenoh_config}\
+             [[arm]]\nname = \"fr3\"\nhost = \"127.0.0.1\"\nrealtime = \"ignore\"\n\
+             gripper = \"hand\"\n",
+            at(node_port)
         );
-        std::fs::write(&config, text).expect("the node's configuration");
-        let (out, err) = log("franka-node.log");
-        let mut node = Process(
-            Command::new(std::env::current_exe().expect("this test"))
-                .args(["--exact", "franka_node_process", "--ignored", "--nocapture"])
-                .env(NODE_CONFIG, &config)
-                .env("RUST_LOG", "franka_node=debug,zenoh=error")
-                .stdout(out)
-                .stderr(err)
-                .spawn()
-                .expect("franka-node starts"),
+        let node_config = folder.path().join("node.toml");
+        std::fs::write(&node_config, text).expect("the node's configuration");
+        let node_process = start_node(&node_config, node_port);
+        let camera_process = start_camera(
+            &at(node_port),
+            (&at(camera_port), camera_port),
+            certificates.as_deref(),
+            folder.path(),
         );
-        wait_for_port(node_port, "franka-node", &mut node);
-        let node_endpoint = format!("tcp/127.0.0.1:{node_port}");
-        let camera_endpoint = format!("tcp/127.0.0.1:{camera_port}");
-        let (out, err) = log("camera.log");
-        let reach = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reach.toml");
-        let mut camera = Process(
-            Command::new(env!("CARGO_BIN_EXE_foresight"))
-                .arg("sim")
-                .arg(reach)
-                .args(["--follow", &node_endpoint, "--listen", &camera_endpoint])
-                .stdout(out)
-                .stderr(err)
-                .spawn()
-                .expect("the camera starts"),
-        );
-        wait_for_port(camera_port, "the camera", &mut camera);
         Lab {
-            _camera: camera,
-            _node: node,
-            _sim: robot,
-            node: node_endpoint,
-            camera: camera_endpoint,
+            camera_process,
+            node_process,
+            sim_process,
+            node_config,
+            node: at(node_port),
+            camera: at(camera_port),
+            certificates,
             folder,
             _alone: alone,
         }
     }
 
+    /// Kills the node, as a crash does, and starts it again.
+    pub fn restart_node(&mut self) {
+        self.node_process.kill();
+        let port = self.node.rsplit(':').next().and_then(|p| p.parse().ok());
+        self.node_process = start_node(&self.node_config, port.expect("a port"));
+    }
+
+    /// Kills the robot: what answers the FCI is gone from one moment to the next.
+    pub fn kill_robot(&mut self) {
+        self.sim_process.kill();
+    }
+
+    /// Kills the camera.
+    pub fn kill_camera(&mut self) {
+        self.camera_process.kill();
+    }
+
     /// Runs the command line with this lab's endpoints.
     pub fn foresight(&self, arguments: &[&str]) -> Output {
         let connect = ["--connect", &self.node, "--connect", &self.camera];
-        foresight(&[arguments, &connect].concat())
+        let shown = self
+            .certificates
+            .as_ref()
+            .map(|made| made.display().to_string());
+        let shown = shown
+            .iter()
+            .flat_map(|made| ["--certificates", made, "--role", "planner"]);
+        foresight(&[arguments, &connect, &shown.collect::<Vec<_>>()].concat())
+    }
+
+    /// The standard output of a command with this lab's endpoints, which must succeed.
+    pub fn text(&self, arguments: &[&str]) -> String {
+        let output = self.foresight(arguments);
+        assert!(output.status.success(), "{output:?}\n{}", self.logs());
+        text(&output)
+    }
+
+    /// How a planner reaches this lab.
+    pub fn arm(&self) -> ZenohArmConfig {
+        let mut config = ZenohArmConfig::default();
+        config.link.connect = vec![self.node.clone(), self.camera.clone()];
+        config.link.tls = self
+            .certificates
+            .as_ref()
+            .map(|made| of_role(made, "planner"));
+        config
     }
 
     /// What the processes wrote, for failures.

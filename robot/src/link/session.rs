@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zenoh::{Config, Session, Wait};
+use zenoh_runtime::ZENOH_RUNTIME_ENV;
 
 use super::link_error;
+use super::threads::{on_one_thread, ONE_THREAD};
 use crate::arm::ArmError;
 
 /// How to reach the node and the camera. Nothing is searched for on the network: what isn't
@@ -68,8 +70,11 @@ impl LinkConfig {
 /// Opens the session `config` describes. An endpoint that isn't there yet is no error: zenoh
 /// keeps trying, and the missing states are reported where they are needed.
 ///
+/// TLS needs zenoh's threads arranged, see [`arrange_threads`](super::arrange_threads).
+///
 /// # Errors
-/// [`ArmError::Link`] when the configuration is refused or an endpoint can't be listened on.
+/// [`ArmError::Link`] when the configuration is refused, an endpoint can't be listened on, or a
+/// `tls/` endpoint is named although zenoh sends and receives on several threads.
 pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
     let mut zenoh = match &config.zenoh_config {
         Some(path) => Config::from_file(path)
@@ -106,13 +111,21 @@ pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
         }
         set("transport/link/tls/enable_mtls", tls.mutual.into())?;
     }
-    zenoh::open(zenoh).wait().map_err(|e| {
-        link_error(
+    let opening = || {
+        let (connect, listen) = (&config.connect, &config.listen);
+        format!("opening a session (connect {connect:?}, listen {listen:?})")
+    };
+    let mut endpoints = config.connect.iter().chain(&config.listen);
+    if endpoints.any(|e| e.starts_with("tls/")) && !on_one_thread() {
+        return Err(link_error(
+            opening(),
             format!(
-                "opening a session (connect {:?}, listen {:?})",
-                config.connect, config.listen
+                "TLS fails in zenoh unless one thread sends and receives; start this program \
+                 with {ZENOH_RUNTIME_ENV}='{ONE_THREAD}' in its environment"
             ),
-            e,
-        )
-    })
+        ));
+    }
+    zenoh::open(zenoh)
+        .wait()
+        .map_err(|e| link_error(opening(), e))
 }

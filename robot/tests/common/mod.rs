@@ -2,14 +2,44 @@
 
 #![allow(dead_code)]
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use foresight_planner::{Action, Pose};
-use foresight_robot::{Arm, EnvelopeConfig, WorkspaceBox};
+use foresight_robot::link;
+use foresight_robot::{Arm, EnvelopeConfig, LinkConfig, SimServer, SimServerConfig, WorkspaceBox};
 use foresight_sim::{goals, Scene, SceneDistribution};
+use zenoh::Session;
 
 pub fn scene(seed: u64) -> Scene {
     SceneDistribution::default().sample(seed)
+}
+
+/// The scene of `seed` behind franka-node's keys, on a free port.
+pub fn serve(seed: u64) -> SimServer {
+    SimServer::start(&scene(seed), &SimServerConfig::default()).expect("a served simulator")
+}
+
+/// Someone who reaches both the node and its client: a session, and the link of a client that
+/// connects to it too.
+pub fn hub(server: &SimServer) -> (Session, LinkConfig) {
+    let endpoint = format!("tcp/127.0.0.1:{}", free_port());
+    let hub = link::open(&LinkConfig {
+        listen: vec![endpoint.clone()],
+        ..server.link()
+    })
+    .expect("a session");
+    let mut reached = server.link();
+    reached.connect.push(endpoint);
+    (hub, reached)
+}
+
+/// A port of the loopback that nobody uses now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 pub fn workspace() -> WorkspaceBox {

@@ -1,0 +1,261 @@
+//! Faults injected into a lab nobody here wrote: stock franka-node in front of franka-sim. The
+//! table this prints is copied into `docs/safety.md`; `robot/tests/fault_table.rs` does the same
+//! on our own simulator, whose every quantity is known.
+
+mod lab;
+#[path = "../robot/tests/proxy/mod.rs"]
+mod proxy;
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use foresight_planner::Action;
+use foresight_robot::link::{self, LinkConfig};
+use foresight_robot::{Arm, ArmError, ZenohArm, ZenohArmConfig};
+use lab::{franka_sim, limits, Lab, Watch};
+use proxy::Proxy;
+
+/// Where the planner process connects.
+const NODE: &str = "FORESIGHT_TEST_ENDPOINT";
+/// The arm is in the middle of a motion when it is this fast, m/s; franka-sim's reaches 0.1.
+const FAST_M_S: f64 = 0.075;
+/// At rest below this, m/s: an arm under impedance control never stands quite still.
+const REST_M_S: f64 = 5e-3;
+
+/// Not a test: the planner that gets killed.
+#[test]
+#[ignore = "runs as a child of the other tests"]
+fn planner_process() {
+    let Ok(endpoint) = std::env::var(NODE) else {
+        return;
+    };
+    let mut arm = connect(ZenohArmConfig {
+        link: LinkConfig::to(endpoint),
+        ..ZenohArmConfig::default()
+    });
+    // It ends by being killed.
+    let _ = to_and_fro(&mut arm);
+}
+
+fn connect(config: ZenohArmConfig) -> ZenohArm {
+    ZenohArm::connect(config, limits()).expect("connected")
+}
+
+fn lift(dz: f64) -> Action {
+    Action::from_array([0.0, 0.0, dz, 0.0, 0.0, 0.0, 0.0])
+}
+
+/// Moves down and up until something goes wrong.
+fn to_and_fro(arm: &mut ZenohArm) -> ArmError {
+    for step in 0..1000 {
+        let dz = if step % 2 == 0 { -0.075 } else { 0.075 };
+        arm.thinking(Duration::from_secs(2));
+        if let Err(error) = arm.execute(&lift(dz)) {
+            return error;
+        }
+    }
+    panic!("nothing went wrong");
+}
+
+fn spawn_planner(lab: &Lab) -> Child {
+    Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "planner_process", "--ignored"])
+        .env(NODE, &lab.node)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a planner process")
+}
+
+/// Injects a fault, watches what it leads to until the session is over and the arm at rest, and
+/// prints a row of the table.
+fn row(lab: &Lab, watch: &Watch, fault: &str, inject: impl FnOnce() + Send) -> String {
+    let (mut hold_s, mut stop_s, mut rest_s) = (None, None, 0.0);
+    let last = std::thread::scope(|scope| {
+        scope.spawn(inject);
+        watch.until(10.0, |seen| {
+            let now_s = seen.after.as_secs_f64();
+            if seen.holding || seen.stopped() {
+                hold_s.get_or_insert(now_s);
+            }
+            if seen.stopped() {
+                stop_s.get_or_insert(now_s);
+            }
+            if seen.speed_m_s > REST_M_S {
+                rest_s = now_s;
+            }
+            stop_s.is_some() && now_s - rest_s > 0.4
+        })
+    });
+    let last = last.unwrap_or_else(|| panic!("{fault}: not stopped\n{}", lab.logs()));
+    let seconds = |s: Option<f64>| s.map_or("–".into(), |s: f64| format!("{s:.2}"));
+    // 0.2 m/s at most beforehand; nothing may speed the arm up.
+    assert!(last.fastest_m_s < 0.35, "{fault}: {last:?}");
+    assert!(last.path_m < 0.12 && rest_s < 4.0, "{fault}: {last:?}");
+    format!(
+        "| {fault} | {} | {} | {rest_s:.2} | {:.2} | {:.0} | {} |",
+        seconds(hold_s),
+        seconds(stop_s),
+        last.fastest_m_s,
+        last.path_m * 1e3,
+        last.phase.map_or("unknown".into(), |p| p.to_string()),
+    )
+}
+
+/// A fault in the middle of a motion of a planner in this process, and what that planner reads.
+fn in_motion(
+    lab: &Lab,
+    watch: &Watch,
+    fault: &str,
+    config: ZenohArmConfig,
+    inject: impl FnOnce() + Send,
+) -> ArmError {
+    let mut arm = connect(config);
+    let (row, error) = std::thread::scope(|scope| {
+        let planner = scope.spawn(move || to_and_fro(&mut arm));
+        watch.wait_fast(FAST_M_S);
+        let row = row(lab, watch, fault, inject);
+        (row, planner.join().expect("the planner's end"))
+    });
+    println!("{row} {error} |");
+    error
+}
+
+/// The arm of this lab, its node behind a proxy.
+fn through(proxy: &Proxy, lab: &Lab) -> ZenohArmConfig {
+    let mut config = lab.arm();
+    config.link.connect = [proxy.link().connect, vec![lab.camera.clone()]].concat();
+    config
+}
+
+#[test]
+fn the_fault_table_of_a_stock_node() {
+    let Some(sim) = franka_sim() else { return };
+    let mut lab = Lab::start(&sim);
+    lab.text(&["robot", "home", "--speed", "0.3"]);
+    let watch = Watch::new(&lab.arm());
+    println!("| fault | hold, s | stop, s | rest, s | fastest after, m/s | travelled after, mm | node then | the user reads |");
+    println!("|---|---|---|---|---|---|---|---|");
+    planners(&lab, &watch);
+    links(&lab, &watch);
+    let error = in_motion(&lab, &watch, "stopped by someone else", lab.arm(), || {
+        let other = link::open(&lab.arm().link).expect("a session");
+        link::stop(&other, "fr3", 99).expect("anyone may stop");
+    });
+    assert!(matches!(error, ArmError::Stopped { .. }), "{error}");
+    camera(&mut lab);
+    node(&mut lab, &watch);
+    robot(&mut lab, &watch);
+}
+
+fn planners(lab: &Lab, watch: &Watch) {
+    let mut planner = spawn_planner(lab);
+    watch.wait_fast(FAST_M_S);
+    let killed = row(lab, watch, "planner killed", || {
+        planner.kill().expect("killed");
+    });
+    planner.wait().expect("gone");
+    println!("{killed} nothing: it is dead |");
+
+    let mut planner = spawn_planner(lab);
+    watch.wait_fast(FAST_M_S);
+    let pid = planner.id().to_string();
+    let frozen = row(lab, watch, "planner frozen", || {
+        let stopped = Command::new("kill").args(["-STOP", &pid]).status();
+        assert!(stopped.expect("kill runs").success());
+    });
+    planner.kill().expect("killed");
+    planner.wait().expect("gone");
+    println!("{frozen} nothing: it is frozen |");
+
+    let mut arm = connect(lab.arm());
+    arm.execute(&lift(0.0)).expect("held");
+    let deadline = Duration::from_millis(600);
+    arm.thinking(deadline);
+    std::thread::sleep(deadline);
+    let late = row(lab, watch, "planner over its deadline", || {});
+    println!("{late} a warning; its next action starts the arm again |");
+    assert!(arm.execute(&lift(-0.02)).expect("started again").settled);
+    arm.close().expect("closed");
+}
+
+fn links(lab: &Lab, watch: &Watch) {
+    let proxy = Proxy::to(&lab.node);
+    let cut = in_motion(lab, watch, "link cut", through(&proxy, lab), || proxy.cut());
+    assert!(lost(&cut), "{cut}");
+
+    let proxy = Proxy::to(&lab.node);
+    let config = through(&proxy, lab);
+    let name = "link cut for 0.3 s, lease lost";
+    let blinked = in_motion(lab, watch, name, config, || {
+        proxy.cut();
+        std::thread::sleep(Duration::from_millis(300));
+        proxy.mend();
+    });
+    assert!(lost(&blinked), "{blinked}");
+
+    let proxy = Proxy::to(&lab.node);
+    let name = "states stale (nothing comes back)";
+    let stale = in_motion(lab, watch, name, through(&proxy, lab), || {
+        proxy.stall_answers();
+    });
+    assert!(lost(&stale), "{stale}");
+}
+
+fn lost(error: &ArmError) -> bool {
+    matches!(
+        error,
+        ArmError::StaleState { .. } | ArmError::LeaseLost { .. } | ArmError::Stopped { .. }
+    )
+}
+
+/// The camera dies while the arm rests: it goes on resting, and nobody plans.
+fn camera(lab: &mut Lab) {
+    let mut arm = connect(ZenohArmConfig {
+        frame_timeout_s: 0.5,
+        ..lab.arm()
+    });
+    arm.observe().expect("a look");
+    lab.kill_camera();
+    arm.execute(&lift(-0.02)).expect("executed");
+    let error = arm.observe().expect_err("no frame");
+    assert!(matches!(error, ArmError::StaleCamera { .. }), "{error}");
+    println!("| camera killed | – | – | 0.00 | 0.00 | 0 | active, held | {error} |");
+    arm.close().expect("closed");
+}
+
+/// A node that crashes takes its sight of the arm along: where the arm stopped shows when the
+/// node is back.
+fn node(lab: &mut Lab, watch: &Watch) {
+    let mut arm = connect(lab.arm());
+    let planner = std::thread::spawn(move || to_and_fro(&mut arm));
+    watch.wait_fast(FAST_M_S);
+    let before = watch.position();
+    lab.restart_node();
+    let error = planner.join().expect("the planner's end");
+    assert!(lost(&error), "{error}");
+    let back = watch.until(20.0, |seen| seen.stopped());
+    let back = back.unwrap_or_else(|| panic!("the node is not back\n{}", lab.logs()));
+    let travelled_m = (watch.position() - before).norm();
+    assert!(travelled_m < 0.12, "{travelled_m}");
+    let phase = back.phase.map_or("unknown".into(), |p| p.to_string());
+    println!(
+        "| node killed, started again | – | – | – | – | {:.0} | {phase} | {error} |",
+        travelled_m * 1e3
+    );
+}
+
+/// The robot vanishes: the node notices, and says so.
+fn robot(lab: &mut Lab, watch: &Watch) {
+    let mut arm = connect(lab.arm());
+    let planner = std::thread::spawn(move || to_and_fro(&mut arm));
+    watch.wait_fast(FAST_M_S);
+    lab.kill_robot();
+    let gone = watch.until(10.0, |seen| seen.stopped());
+    let error = planner.join().expect("the planner's end");
+    let (after, phase) = gone.map_or(("–".into(), "silent".into()), |seen| {
+        let phase = seen.phase.map_or("unknown".into(), |p| p.to_string());
+        (format!("{:.2}", seen.after.as_secs_f64()), phase)
+    });
+    println!("| robot's power lost | – | {after} | – | – | – | {phase} | {error} |");
+}
