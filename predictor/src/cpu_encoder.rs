@@ -72,7 +72,7 @@ pub fn encode(
 }
 
 #[derive(Debug, Clone)]
-struct Packed<E> {
+struct Packed<E: Element> {
     unit: Unit,
     stem: Vec<Linear<E>>,
     blocks: Vec<PackedBlock<E>>,

@@ -14,6 +14,7 @@ use crate::ac_predictor::rope_table;
 use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::encoder::LATENT_EPS;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::infer::{Linear, On, PackedBlock, Remembered, Scratch};
 use crate::kernels::packed::Rows;
 use crate::kernels::tile::Element;
@@ -146,7 +147,7 @@ impl PackedPredictor {
 }
 
 #[derive(Debug, Clone)]
-struct Packed<E> {
+struct Packed<E: Element> {
     unit: Unit,
     shape: BlockShape,
     embed: Linear<E>,
@@ -311,7 +312,7 @@ fn round<'a, E: Element>(
 }
 
 /// A few samples on their way through the horizon.
-struct Rollout<'a, E> {
+struct Rollout<'a, E: Element> {
     packed: &'a Packed<E>,
     config: &'a PredictorConfig,
     on: On,
@@ -368,7 +369,7 @@ impl<'a, E: Element> Rollout<'a, E> {
             let rows = round(&mut self.rows, latents, config.embed_dim);
             packed.embed.set(on, rows, &mut embedded);
         }
-        let mut x = vec![0.0; count * per_step * d];
+        let mut x = Aligned::<f32>::zeros(count * per_step * d);
         for (sample, x) in x.chunks_exact_mut(per_step * d).enumerate() {
             let state = config.state_input(self.poses[sample].to_array().map(|v| v as f32));
             let inputs = [Some(actions[sample]), Some(&state), None];

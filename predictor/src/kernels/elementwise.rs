@@ -11,15 +11,19 @@ use super::tile::{Element, Tile, COLUMNS};
 /// `eˣ` for `x ≤ 0` and moderate positive `x` (Cephes' `expf`: `2ⁿ · polynomial`).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
+    // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits: Rust's own
+    // conversion to an integer checks its range value by value and would keep loops scalar.
+    const ROUNDING: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + 0.5).floor();
+    let shifted = x * std::f32::consts::LOG2_E + ROUNDING;
+    let n = shifted - ROUNDING;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = ((((1.987_569_1e-4 * r + 1.398_2e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r
         + 1.666_666_5e-1)
         * r
         + 0.5;
     let y = p * r * r + r + 1.0;
-    y * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
 /// `erf(x)` as an odd rational function on `[-4, 4]`, ±1 outside.
@@ -89,7 +93,7 @@ pub fn add(x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Mean and reciprocal standard deviation of one row, summed in eight lanes so that the order
+/// Mean and reciprocal standard deviation of one row, summed in sixteen lanes so that the order
 /// is fixed whatever the vector width.
 #[inline(always)]
 fn moments(row: &[f32], eps: f32) -> (f32, f32) {
@@ -97,6 +101,17 @@ fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     let mean = lane_sum(row, |v| v) / n;
     let variance = lane_sum(row, |v| (v - mean) * (v - mean)) / n;
     (mean, 1.0 / (variance + eps).sqrt())
+}
+
+/// Lanes brought together two by two: an order that vectors keep.
+#[inline(always)]
+fn fold(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = f(lanes[i], lanes[i + half]);
+        }
+    }
+    lanes[0]
 }
 
 /// Sum of `f` over a row in sixteen interleaved lanes.
@@ -112,7 +127,7 @@ fn lane_sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane += f(*v);
         }
     }
-    lanes.iter().sum()
+    fold(lanes, |a, b| a + b)
 }
 
 /// Sum of products of two rows in sixteen interleaved lanes.
@@ -128,7 +143,7 @@ fn lane_dot(a: &[f32], b: &[f32]) -> f32 {
             lanes[i] += x[i] * y[i];
         }
     }
-    lanes.iter().sum()
+    fold(lanes, |a, b| a + b)
 }
 
 /// Layer normalisation of rows as wide as `weight`: `y = x̂·weight + bias`.
@@ -280,37 +295,56 @@ pub fn rotate_backward(row: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// `f(dst, sum, column)` for the first `rows × columns` sums of a tile and destinations `stride`
+/// apart. A whole panel's columns, by far the most common case, have their number known to the
+/// compiler.
+#[inline(always)]
+fn tile_each<T>(
+    tile: &Tile,
+    [rows, columns]: [usize; 2],
+    dst: &mut [T],
+    stride: usize,
+    f: impl Fn(&mut T, f32, usize),
+) {
+    let rows = tile.0.chunks_exact(COLUMNS).take(rows);
+    for (row, dst) in rows.zip(dst.chunks_mut(stride.max(1))) {
+        if columns == COLUMNS {
+            for (x, (dst, sum)) in dst[..COLUMNS].iter_mut().zip(row).enumerate() {
+                f(dst, *sum, x);
+            }
+        } else {
+            for (x, (dst, sum)) in dst[..columns].iter_mut().zip(row).enumerate() {
+                f(dst, *sum, x);
+            }
+        }
+    }
+}
+
 /// `dst = tile + bias` for `rows` rows of `bias.len()` columns, `stride` apart.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub fn tile_set(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
-    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
-    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
-        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
-            *y = x + b;
-        }
-    }
+    let bias = &padded_bias(bias);
+    tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
+        *y = sum + bias.0[x]
+    });
 }
 
 /// `dst += tile + bias`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
-    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
-    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
-        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
-            *y += x + b;
-        }
-    }
+    let bias = &padded_bias(bias);
+    tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
+        *y += sum + bias.0[x]
+    });
 }
 
 /// `dst = gelu(tile + bias)`, rounded.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub fn tile_gelu<E: Element>(tile: &Tile, rows: usize, dst: &mut [E], stride: usize, bias: &[f32]) {
-    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
-    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
-        for ((y, x), b) in dst.iter_mut().zip(row).zip(bias) {
-            *y = E::round(E::gelu(x + b));
-        }
-    }
+    let bias = &padded_bias(bias);
+    tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
+        *y = E::round(E::gelu(sum + bias.0[x]))
+    });
 }
 
 /// `dst = tile`, rounded, for `rows` rows of `columns`.
@@ -322,12 +356,17 @@ pub fn tile_rounded<E: Element>(
     stride: usize,
     columns: usize,
 ) {
-    let tile = tile.0.chunks_exact(COLUMNS).take(rows);
-    for (row, dst) in tile.zip(dst.chunks_mut(stride.max(1))) {
-        for (y, x) in dst.iter_mut().zip(&row[..columns]) {
-            *y = E::round(*x);
-        }
-    }
+    tile_each(tile, [rows, columns], dst, stride, |y, sum, _| {
+        *y = E::round(sum)
+    });
+}
+
+/// A panel's biases at full width, and how many there are.
+#[inline(always)]
+fn padded_bias(bias: &[f32]) -> ([f32; COLUMNS], usize) {
+    let mut padded = [0.0; COLUMNS];
+    padded[..bias.len()].copy_from_slice(bias);
+    (padded, bias.len())
 }
 
 /// [`layer_norm`] of rows as wide as `weight`, rounded into rows `stride` apart.
@@ -369,17 +408,21 @@ pub fn softmax_rounded<E: Element>(
     scale: f32,
     y: &mut [E],
 ) {
+    let padded = columns.next_multiple_of(16).min(stride);
     for (x, y) in x.chunks_exact_mut(stride).zip(y.chunks_exact_mut(stride)) {
-        let row = &mut x[..columns];
+        // Whole vectors: what pads them must neither be the highest nor add to the sum.
+        let row = &mut x[..padded];
+        row[columns..].fill(f32::NEG_INFINITY);
         let highest = lane_max(row);
         for v in row.iter_mut() {
             *v = exp((*v - highest) * scale);
         }
+        row[columns..].fill(0.0);
         let inverse = 1.0 / lane_sum(row, |v| v);
         for (y, v) in y.iter_mut().zip(row.iter()) {
             *y = E::round(v * inverse);
         }
-        y[columns..].fill(E::ZERO);
+        y[padded..].fill(E::ZERO);
     }
 }
 
@@ -396,7 +439,7 @@ fn lane_max(row: &[f32]) -> f32 {
             *lane = if *v > *lane { *v } else { *lane };
         }
     }
-    lanes.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v))
+    fold(lanes, f32::max)
 }
 
 /// Mean absolute difference of two slices, summed in f64.

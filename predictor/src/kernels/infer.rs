@@ -11,6 +11,7 @@
 
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::block::{BlockShape, BlockWeights};
 use super::elementwise;
 use super::packed::{matmul, matmul_in, matmul_spread, Left, Out, Packed, Rows};
@@ -23,7 +24,7 @@ const EPS: f32 = NORM_EPS as f32;
 
 /// A linear layer.
 #[derive(Debug, Clone)]
-pub struct Linear<E> {
+pub struct Linear<E: Element> {
     weight: Packed<E>,
     bias: Vec<f32>,
 }
@@ -90,7 +91,7 @@ impl On {
 
 /// A block's weights, packed.
 #[derive(Debug, Clone)]
-pub struct PackedBlock<E> {
+pub struct PackedBlock<E: Element> {
     shape: BlockShape,
     norm1: [Vec<f32>; 2],
     qkv: Linear<E>,
@@ -103,7 +104,7 @@ pub struct PackedBlock<E> {
 /// Rotated keys, and values, of the tokens one sample has seen: one pair of packed operands a
 /// head, keys as outputs and values as inner dimension.
 #[derive(Debug, Clone)]
-pub struct Remembered<E> {
+pub struct Remembered<E: Element> {
     heads: Vec<(Packed<E>, Packed<E>)>,
     tokens: usize,
 }
@@ -132,9 +133,9 @@ impl<E: Element> Remembered<E> {
 
 /// Buffers of one thread, reused from block to block.
 #[derive(Debug)]
-pub struct Scratch<E> {
+pub struct Scratch<E: Element> {
     normed: Rows<E>,
-    qkv: Vec<f32>,
+    qkv: Aligned<f32>,
     queries: Rows<E>,
     attended: Rows<E>,
     hidden: Rows<E>,
@@ -143,8 +144,8 @@ pub struct Scratch<E> {
 
 /// Buffers of attention, one set a thread.
 #[derive(Debug)]
-struct HeadScratch<E> {
-    logits: Vec<f32>,
+struct HeadScratch<E: Element> {
+    logits: Aligned<f32>,
     weights: Rows<E>,
 }
 
@@ -152,7 +153,7 @@ impl<E: Element> Default for Scratch<E> {
     fn default() -> Self {
         Scratch {
             normed: Rows::new(),
-            qkv: Vec::new(),
+            qkv: Aligned::new(),
             queries: Rows::new(),
             attended: Rows::new(),
             hidden: Rows::new(),
@@ -164,7 +165,7 @@ impl<E: Element> Default for Scratch<E> {
 impl<E: Element> HeadScratch<E> {
     fn new() -> Self {
         HeadScratch {
-            logits: Vec::new(),
+            logits: Aligned::new(),
             weights: Rows::new(),
         }
     }
@@ -207,8 +208,9 @@ impl<E: Element> PackedBlock<E> {
         scratch.normed.reshape(rows, d);
         norm(&self.norm1, x, &mut scratch.normed);
         laps.mark(Part::Norm);
-        scratch.qkv.resize(rows * 3 * d, 0.0);
-        self.qkv.set(on, scratch.normed.all(), &mut scratch.qkv);
+        scratch.qkv.reserve_zeroed(rows * 3 * d);
+        self.qkv
+            .set(on, scratch.normed.all(), &mut scratch.qkv[..rows * 3 * d]);
         laps.mark(Part::Products);
         self.attend(on, rope, memories, scratch);
         laps.mark(Part::Attention);
@@ -237,8 +239,7 @@ impl<E: Element> PackedBlock<E> {
         scratch.queries.reshape(rows, shape.heads * head_stride);
         scratch.attended.reshape(rows, d);
         let (query_stride, attended_stride) = (scratch.queries.stride(), scratch.attended.stride());
-        let samples = scratch
-            .qkv
+        let samples = scratch.qkv[..rows * 3 * d]
             .chunks_exact_mut(n * 3 * d)
             .zip(
                 scratch
@@ -290,7 +291,7 @@ fn remember<E: Element>(
     memory: &mut Remembered<E>,
 ) {
     let (d, h) = (shape.dim, shape.head_dim());
-    let head_stride = query_stride / shape.heads;
+    let head_stride = h.next_multiple_of(E::INNER);
     let rows = qkv.chunks_exact_mut(3 * d);
     for (token, (row, queries)) in rows.zip(queries.chunks_exact_mut(query_stride)).enumerate() {
         let (cos, sin) = (
@@ -325,12 +326,12 @@ fn attend_head<E: Element>(
     let (seen, h) = (memory.tokens, shape.head_dim());
     scratch.weights.reshape(n, seen);
     let wide = scratch.weights.stride();
-    scratch.logits.resize(n * wide, 0.0);
+    scratch.logits.reserve_zeroed(n * wide);
     let logits = Out::Plain(&mut scratch.logits, wide);
     matmul_in(scope, queries, keys, [seen, h], logits);
     let scale = (h as f32).powf(-0.5);
     let weights = scratch.weights.values_mut();
-    elementwise::softmax_rounded(&mut scratch.logits, wide, seen, scale, weights);
+    elementwise::softmax_rounded(&mut scratch.logits[..n * wide], wide, seen, scale, weights);
     let weights = scratch.weights.all();
     matmul_in(scope, weights, values, [h, seen], Out::Rounded(out, stride));
 }

@@ -11,6 +11,7 @@
 //! Results don't depend on the number of threads: work is cut by rows, every row's sums have one
 //! order, and nothing is added up across threads.
 
+pub mod aligned;
 pub mod attention;
 pub mod block;
 pub mod ceiling;

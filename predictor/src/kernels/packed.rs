@@ -5,15 +5,18 @@
 //! happens to a product (bias, GELU, adding to a residual stream, rounding) happens tile by tile
 //! while it is in the cache: see [`Out`].
 
+use std::cell::RefCell;
+
 use rayon::prelude::*;
 
+use super::aligned::{Aligned, LINE};
 use super::elementwise;
-use super::tile::{Element, Scope, Tile, Unit, COLUMNS, ROWS};
+use super::tile::{prefetch, Element, Scope, Start, Tile, Unit, COLUMNS, ROWS};
 
 /// A right operand `[inner, outputs]`, as panels `[outputs/32, inner/GROUP, 32, GROUP]`.
 #[derive(Debug, Clone)]
-pub struct Packed<E> {
-    panels: Vec<E>,
+pub struct Packed<E: Element> {
+    panels: Aligned<E>,
     outputs: usize,
     inner: usize,
     padded: usize,
@@ -24,7 +27,7 @@ impl<E: Element> Packed<E> {
     pub fn zeros(outputs: usize, inner: usize) -> Self {
         let padded = inner.next_multiple_of(E::INNER);
         Packed {
-            panels: vec![E::ZERO; outputs.next_multiple_of(COLUMNS) * padded],
+            panels: Aligned::zeros(outputs.next_multiple_of(COLUMNS) * padded),
             outputs,
             inner,
             padded,
@@ -57,17 +60,24 @@ impl<E: Element> Packed<E> {
     /// Sets the column of output `output` from the inner index `first` on: keys, whose inner
     /// dimension is a head's.
     pub fn set_output(&mut self, output: usize, values: &[f32]) {
-        for (k, value) in values.iter().enumerate() {
-            let at = offset::<E>(output, k, self.padded);
-            self.panels[at] = E::round(*value);
+        // Groups of the inner dimension lie a panel's width apart.
+        let first = offset::<E>(output, 0, self.padded);
+        let groups = self.panels[first..].chunks_mut(COLUMNS * E::GROUP);
+        for (group, values) in groups.zip(values.chunks(E::GROUP)) {
+            for (dst, value) in group.iter_mut().zip(values) {
+                *dst = E::round(*value);
+            }
         }
     }
 
     /// Sets row `k` of the inner dimension: values, whose inner dimension is the keys.
     pub fn set_inner(&mut self, k: usize, values: &[f32]) {
-        for (output, value) in values.iter().enumerate() {
-            let at = offset::<E>(output, k, self.padded);
-            self.panels[at] = E::round(*value);
+        let first = offset::<E>(0, k, self.padded);
+        let panels = self.panels[first..].chunks_mut(self.padded * COLUMNS);
+        for (panel, values) in panels.zip(values.chunks(COLUMNS)) {
+            for (dst, value) in panel.chunks_mut(E::GROUP).zip(values) {
+                dst[0] = E::round(*value);
+            }
         }
     }
 
@@ -99,10 +109,19 @@ fn offset<E: Element>(output: usize, k: usize, padded: usize) -> usize {
     panel * padded * COLUMNS + (k / E::GROUP * COLUMNS + column) * E::GROUP + k % E::GROUP
 }
 
+/// Elements between rows: whole cache lines, and an odd number of them where rows are long. Rows
+/// a power of two apart would share a few sets of the first-level cache and push each other out.
+fn row_stride<E: Element>(width: usize) -> usize {
+    let line = LINE / size_of::<E>();
+    let stride = width.next_multiple_of(E::INNER.max(line));
+    let lines = stride / line;
+    stride + if lines.is_multiple_of(8) { line } else { 0 }
+}
+
 /// Activations `[rows, width]`; memory reaches a whole tile past any row.
 #[derive(Debug, Clone, Default)]
-pub struct Rows<E> {
-    values: Vec<E>,
+pub struct Rows<E: Element> {
+    values: Aligned<E>,
     rows: usize,
     width: usize,
     stride: usize,
@@ -112,7 +131,7 @@ impl<E: Element> Rows<E> {
     /// No rows yet.
     pub fn new() -> Self {
         Rows {
-            values: Vec::new(),
+            values: Aligned::new(),
             rows: 0,
             width: 0,
             stride: 0,
@@ -122,19 +141,16 @@ impl<E: Element> Rows<E> {
     /// Makes room for `rows` of `width`; columns beyond `width` up to the padding are zero,
     /// everything else is whatever was there.
     pub fn reshape(&mut self, rows: usize, width: usize) {
-        let stride = width.next_multiple_of(E::INNER);
+        let stride = row_stride::<E>(width);
         if self.width != width {
             // Old values would lie in the padding.
-            self.values.clear();
+            self.values.fill(E::ZERO);
         }
-        let needed = (rows + ROWS) * stride;
-        if self.values.len() < needed {
-            self.values.resize(needed, E::ZERO);
-        }
+        self.values.reserve_zeroed((rows + ROWS) * stride);
         (self.rows, self.width, self.stride) = (rows, width, stride);
     }
 
-    /// Distance between rows, the padded width.
+    /// Distance between rows, at least the padded width.
     pub fn stride(&self) -> usize {
         self.stride
     }
@@ -257,8 +273,19 @@ impl<'a, E: Element> Out<'a, E> {
 }
 
 /// Bytes of the left operand that go through all panels together: they stay in the second-level
-/// cache meanwhile, while panels stream by.
-const BLOCK_BYTES: usize = 512 * 1024;
+/// cache meanwhile, while panels stream by. The more rows, the fewer times weights are read.
+const BLOCK_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a panel that go through all of a block's rows together: they stay in the first-level
+/// cache, beside one tile of rows and its sums.
+const SLICE_BYTES: usize = 16 * 1024;
+
+/// Tiles of sums a thread keeps while a panel's slices go by.
+const MOST_TILES: usize = 32;
+
+thread_local! {
+    static TILES: RefCell<Vec<Tile>> = RefCell::new(vec![Tile::zeros(); MOST_TILES]);
+}
 
 /// A matrix product on this thread; see [`Out`] for where it goes.
 ///
@@ -296,35 +323,52 @@ pub fn matmul_in<E: Element>(
         "left operand too short"
     );
     let block = (BLOCK_BYTES / (inner * size_of::<E>()).max(1))
-        .max(2 * ROWS)
+        .clamp(2 * ROWS, MOST_TILES * ROWS)
         .next_multiple_of(ROWS);
-    let mut tile = Tile::zeros();
-    for block_top in (0..left.rows).step_by(block) {
-        let block_end = (block_top + block).min(left.rows);
-        for first in (0..outputs).step_by(COLUMNS) {
-            let panel = &right.panels[first * right.padded..(first + COLUMNS) * right.padded];
-            let columns = COLUMNS.min(outputs - first);
-            for top in (block_top..block_end).step_by(ROWS) {
-                let rows = ROWS.min(block_end - top);
-                // SAFETY: the unit is available and multiplies E (asserted). `top` is a multiple
-                // of ROWS, so ROWS rows of `inner` columns from there end at `reach` or before,
-                // inside `left.values` (asserted). `panel` holds padded × COLUMNS elements and
-                // inner ≤ padded (asserted). `scope` is the unit's, on this thread.
-                unsafe {
-                    E::tile(
-                        unit,
-                        left.values.as_ptr().add(top * left.stride),
-                        left.stride,
-                        rows,
-                        panel.as_ptr(),
-                        inner,
-                        &mut tile,
-                    );
+    let slice = (SLICE_BYTES / (COLUMNS * size_of::<E>())).next_multiple_of(E::INNER);
+    TILES.with_borrow_mut(|tiles| {
+        for block_top in (0..left.rows).step_by(block) {
+            let block_end = (block_top + block).min(left.rows);
+            let turns = (block_end - block_top).div_ceil(ROWS);
+            for first in (0..outputs).step_by(COLUMNS) {
+                let panel = &right.panels[first * right.padded..(first + COLUMNS) * right.padded];
+                let columns = COLUMNS.min(outputs - first);
+                // At least one round, so that an inner dimension of nothing gives zeros.
+                for from in (0..inner.max(1)).step_by(slice) {
+                    let (to, last) = ((from + slice).min(inner), from + slice >= inner);
+                    let start = if from == 0 { Start::Zero } else { Start::Tile };
+                    // The slice that comes next, a part with each tile of this one.
+                    let next = &right.panels[first * right.padded + to * COLUMNS..];
+                    let mut next = next.chunks((slice * COLUMNS).div_ceil(turns));
+                    let tops = (block_top..block_end).step_by(ROWS);
+                    for (top, tile) in tops.zip(tiles.iter_mut()) {
+                        let rows = ROWS.min(block_end - top);
+                        prefetch(next.next().unwrap_or_default());
+                        // SAFETY: the unit is available and multiplies E (asserted). `top` is a
+                        // multiple of ROWS, so ROWS rows of `inner` columns from there end at
+                        // `reach` or before, inside `left.values` (asserted), and from ≤ to ≤
+                        // inner. `panel` holds padded × COLUMNS elements and inner ≤ padded
+                        // (asserted). `scope` is the unit's, on this thread.
+                        unsafe {
+                            E::tile(
+                                unit,
+                                left.values.as_ptr().add(top * left.stride + from),
+                                left.stride,
+                                rows,
+                                panel.as_ptr().add(from * COLUMNS),
+                                to - from,
+                                start,
+                                tile,
+                            );
+                        }
+                        if last {
+                            out.store(tile, [rows, columns], [top, first]);
+                        }
+                    }
                 }
-                out.store(&tile, [rows, columns], [top, first]);
             }
         }
-    }
+    });
 }
 
 /// As [`matmul`], its rows spread over the cores in pieces whose size doesn't depend on their

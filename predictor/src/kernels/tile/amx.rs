@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use half::bf16;
 
-use super::{Tile, COLUMNS};
+use super::{Start, Tile, COLUMNS};
 
 /// Rows of a hardware tile, and pairs along its inner dimension.
 const SIDE: usize = 16;
@@ -126,22 +126,33 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const bf16,
     inner: usize,
+    start: Start,
     out: &mut Tile,
 ) {
     let steps = inner / (2 * SIDE);
     if steps == 0 {
-        out.0.fill(0.0);
+        if start == Start::Zero {
+            out.0.fill(0.0);
+        }
         return;
     }
+    let resume = usize::from(start == Start::Tile);
     let a_stride = stride * size_of::<bf16>();
     let b_stride = 2 * COLUMNS * size_of::<bf16>();
     let out_stride = COLUMNS * size_of::<f32>();
     let sums = out.0.as_mut_ptr();
     // SAFETY: reads `a` for SIDE or 2·SIDE rows and `panel` for `inner` rows, both vouched for
-    // by the caller; writes sixteen or thirty-two rows of `out`.
+    // by the caller; reads and writes sixteen or thirty-two rows of `out` (the lower sixteen
+    // start 2048 bytes in).
     unsafe {
         if rows <= SIDE {
             asm!(
+                "test {resume}, {resume}",
+                "jz 3f",
+                "tileloadd tmm0, [{out} + {out_stride}]",
+                "tileloadd tmm1, [{out} + {out_stride} + 64]",
+                "jmp 2f",
+                "3:",
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "2:",
@@ -159,6 +170,7 @@ pub unsafe fn tile(
                 a = inout(reg) a => _,
                 b = inout(reg) panel => _,
                 steps = inout(reg) steps => _,
+                resume = in(reg) resume,
                 out = in(reg) sums,
                 a_stride = in(reg) a_stride,
                 b_stride = in(reg) b_stride,
@@ -167,6 +179,14 @@ pub unsafe fn tile(
             );
         } else {
             asm!(
+                "test {resume}, {resume}",
+                "jz 3f",
+                "tileloadd tmm0, [{out} + {out_stride}]",
+                "tileloadd tmm1, [{out} + {out_stride} + 64]",
+                "tileloadd tmm2, [{out} + {out_stride} + 2048]",
+                "tileloadd tmm3, [{out} + {out_stride} + 2112]",
+                "jmp 2f",
+                "3:",
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "tilezero tmm2",
@@ -187,14 +207,14 @@ pub unsafe fn tile(
                 "jnz 2b",
                 "tilestored [{out} + {out_stride}], tmm0",
                 "tilestored [{out} + {out_stride} + 64], tmm1",
-                "add {out}, 2048",
-                "tilestored [{out} + {out_stride}], tmm2",
-                "tilestored [{out} + {out_stride} + 64], tmm3",
+                "tilestored [{out} + {out_stride} + 2048], tmm2",
+                "tilestored [{out} + {out_stride} + 2112], tmm3",
                 a = inout(reg) a => _,
                 low = inout(reg) a.add(SIDE * stride) => _,
                 b = inout(reg) panel => _,
                 steps = inout(reg) steps => _,
-                out = inout(reg) sums => _,
+                resume = in(reg) resume,
+                out = in(reg) sums,
                 a_stride = in(reg) a_stride,
                 b_stride = in(reg) b_stride,
                 out_stride = in(reg) out_stride,

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm256_storeu_ps,
 };
 
-use super::{Tile, COLUMNS};
+use super::{Start, Tile, COLUMNS};
 
 const HEIGHT: usize = 4;
 const WIDTH: usize = 16;
@@ -21,11 +21,23 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const f32,
     inner: usize,
+    start: Start,
     out: &mut Tile,
 ) {
     for top in (0..rows).step_by(HEIGHT) {
         for side in (0..COLUMNS).step_by(WIDTH) {
             let mut sums = [[_mm256_setzero_ps(); 2]; HEIGHT];
+            if start == Start::Tile {
+                for (y, sums) in sums.iter_mut().enumerate() {
+                    let at = (top + y) * COLUMNS + side;
+                    let row = &out.0[at..at + WIDTH];
+                    // SAFETY: `row` has sixteen values.
+                    unsafe {
+                        sums[0] = _mm256_loadu_ps(row.as_ptr());
+                        sums[1] = _mm256_loadu_ps(row.as_ptr().add(8));
+                    }
+                }
+            }
             // SAFETY: top + HEIGHT ≤ ROWS, k < inner and side + WIDTH ≤ COLUMNS: inside what
             // the caller vouches for.
             unsafe {

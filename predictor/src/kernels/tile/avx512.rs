@@ -4,9 +4,10 @@ use std::arch::x86_64::{
     _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{Tile, COLUMNS};
+use super::{Start, Tile, COLUMNS};
 
 const HEIGHT: usize = 8;
+const UNROLLED: usize = 4;
 
 /// See [`super::Element::tile`].
 ///
@@ -19,14 +20,25 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const f32,
     inner: usize,
+    start: Start,
     out: &mut Tile,
 ) {
     for top in (0..rows).step_by(HEIGHT) {
         let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
+        if start == Start::Tile {
+            for (y, sums) in sums.iter_mut().enumerate() {
+                let row = &out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
+                // SAFETY: `row` has thirty-two values.
+                unsafe {
+                    sums[0] = _mm512_loadu_ps(row.as_ptr());
+                    sums[1] = _mm512_loadu_ps(row.as_ptr().add(16));
+                }
+            }
+        }
         // SAFETY: top + HEIGHT ≤ ROWS and k < inner: inside what the caller vouches for.
         unsafe {
             let a = a.add(top * stride);
-            for k in 0..inner {
+            let mut step = |k: usize| {
                 let b = panel.add(k * COLUMNS);
                 let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
                 for (y, sums) in sums.iter_mut().enumerate() {
@@ -34,6 +46,15 @@ pub unsafe fn tile(
                     sums[0] = _mm512_fmadd_ps(a, left, sums[0]);
                     sums[1] = _mm512_fmadd_ps(a, right, sums[1]);
                 }
+            };
+            let whole = inner / UNROLLED * UNROLLED;
+            for k in (0..whole).step_by(UNROLLED) {
+                for k in k..k + UNROLLED {
+                    step(k);
+                }
+            }
+            for k in whole..inner {
+                step(k);
             }
         }
         for (y, sums) in sums.iter().enumerate() {

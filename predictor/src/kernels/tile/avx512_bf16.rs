@@ -1,13 +1,13 @@
 //! bf16 on AVX-512: eight rows by two vectors of sums, two products a lane and instruction.
 
 use std::arch::x86_64::{
-    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
+    _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use half::bf16;
 
-use super::{Tile, COLUMNS};
+use super::{Start, Tile, COLUMNS};
 
 const HEIGHT: usize = 8;
 
@@ -22,12 +22,23 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const bf16,
     inner: usize,
+    start: Start,
     out: &mut Tile,
 ) {
     // SAFETY: both are 512 bits without a meaning of their own.
     let pairs = |v: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
     for top in (0..rows).step_by(HEIGHT) {
         let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
+        if start == Start::Tile {
+            for (y, sums) in sums.iter_mut().enumerate() {
+                let row = &out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
+                // SAFETY: `row` has thirty-two values.
+                unsafe {
+                    sums[0] = _mm512_loadu_ps(row.as_ptr());
+                    sums[1] = _mm512_loadu_ps(row.as_ptr().add(16));
+                }
+            }
+        }
         // SAFETY: top + HEIGHT ≤ ROWS and 2·pair + 1 < inner, which is even: inside what the
         // caller vouches for. Pairs may lie at odd addresses, hence the unaligned reads.
         unsafe {

@@ -48,6 +48,16 @@ impl Tile {
     }
 }
 
+/// What a tile's sums start from. Sums that go on where others ended are the same sums, bit for
+/// bit: a long inner dimension can be cut into pieces that fit the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing.
+    Zero,
+    /// The sums that the tile holds.
+    Tile,
+}
+
 /// In which numbers the networks' matrix products are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,13 +177,15 @@ pub trait Element: Copy + Send + Sync + fmt::Debug + 'static {
     /// Units that multiply this number, for tests of each.
     fn units() -> &'static [Unit];
 
-    /// `out = a · panel` for `rows` rows of `a`, `stride` apart, and `inner` columns.
+    /// `out = a · panel` for `rows` rows of `a`, `stride` apart, and `inner` columns; or that
+    /// added to what `out` holds, as `start` says.
     ///
     /// # Safety
     /// `unit` is available and one of [`Element::units`]; `inner` is a multiple of
     /// [`Element::INNER`]; `a` is readable for [`ROWS`] rows of `inner` elements, `stride` apart,
     /// and `panel` for `inner` × [`COLUMNS`] elements; `rows` is in `1..=ROWS`; for
     /// [`Unit::Amx`] the thread is inside [`Scope`].
+    #[allow(clippy::too_many_arguments)] // two operands, their extents, and where sums go
     unsafe fn tile(
         unit: Unit,
         a: *const Self,
@@ -181,8 +193,22 @@ pub trait Element: Copy + Send + Sync + fmt::Debug + 'static {
         rows: usize,
         panel: *const Self,
         inner: usize,
+        start: Start,
         out: &mut Tile,
     );
+}
+
+/// Asks for numbers to be brought nearer, into the second-level cache. Changes nothing else.
+#[inline(always)]
+pub fn prefetch<E: Element>(numbers: &[E]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(super::aligned::LINE / size_of::<E>()) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
+        // SAFETY: the address is inside a slice; and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = numbers;
 }
 
 /// Multiplies on registers alone `rounds` times; returns the floating-point operations done.
@@ -261,16 +287,17 @@ impl Element for f32 {
         rows: usize,
         panel: *const f32,
         inner: usize,
+        start: Start,
         out: &mut Tile,
     ) {
         // SAFETY: the caller keeps this function's contract, which is each unit's too.
         unsafe {
             match unit {
                 #[cfg(target_arch = "x86_64")]
-                Unit::Avx512 => avx512::tile(a, stride, rows, panel, inner, out),
+                Unit::Avx512 => avx512::tile(a, stride, rows, panel, inner, start, out),
                 #[cfg(target_arch = "x86_64")]
-                Unit::Avx2 => avx2::tile(a, stride, rows, panel, inner, out),
-                _ => portable::tile(a, stride, rows, panel, inner, out),
+                Unit::Avx2 => avx2::tile(a, stride, rows, panel, inner, start, out),
+                _ => portable::tile(a, stride, rows, panel, inner, start, out),
             }
         }
     }
@@ -311,16 +338,17 @@ impl Element for bf16 {
         rows: usize,
         panel: *const bf16,
         inner: usize,
+        start: Start,
         out: &mut Tile,
     ) {
         // SAFETY: the caller keeps this function's contract, which is each unit's too.
         unsafe {
             match unit {
                 #[cfg(target_arch = "x86_64")]
-                Unit::Amx => amx::tile(a, stride, rows, panel, inner, out),
+                Unit::Amx => amx::tile(a, stride, rows, panel, inner, start, out),
                 #[cfg(target_arch = "x86_64")]
-                Unit::Avx512Bf16 => avx512_bf16::tile(a, stride, rows, panel, inner, out),
-                _ => portable::tile(a, stride, rows, panel, inner, out),
+                Unit::Avx512Bf16 => avx512_bf16::tile(a, stride, rows, panel, inner, start, out),
+                _ => portable::tile(a, stride, rows, panel, inner, start, out),
             }
         }
     }

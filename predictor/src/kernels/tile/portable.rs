@@ -1,7 +1,7 @@
 //! Plain loops: four rows by sixteen columns at a time, which compilers turn into whatever
 //! vectors the target has.
 
-use super::{Element, Tile, COLUMNS};
+use super::{Element, Start, Tile, COLUMNS};
 
 const HEIGHT: usize = 4;
 const WIDTH: usize = 16;
@@ -16,11 +16,18 @@ pub unsafe fn tile<E: Element>(
     rows: usize,
     panel: *const E,
     inner: usize,
+    start: Start,
     out: &mut Tile,
 ) {
     for top in (0..rows).step_by(HEIGHT) {
         for left in (0..COLUMNS).step_by(WIDTH) {
             let mut sums = [[0f32; WIDTH]; HEIGHT];
+            if start == Start::Tile {
+                for (y, sums) in sums.iter_mut().enumerate() {
+                    let at = (top + y) * COLUMNS + left;
+                    sums.copy_from_slice(&out.0[at..at + WIDTH]);
+                }
+            }
             for group in 0..inner / E::GROUP {
                 for part in 0..E::GROUP {
                     for (y, sums) in sums.iter_mut().enumerate() {
