@@ -22,6 +22,7 @@ mod inspect;
 pub mod layout;
 pub mod metadata;
 pub mod mp4_header;
+mod ppm;
 pub mod prefetch;
 pub mod recorder;
 pub mod sampling;

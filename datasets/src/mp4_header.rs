@@ -27,6 +27,8 @@ pub struct VideoHeader {
     pub width: u32,
     /// Height, px.
     pub height: u32,
+    /// Whether all frames are shown equally long: a frame's time then follows from its number.
+    pub even: bool,
 }
 
 impl VideoHeader {
@@ -142,6 +144,8 @@ fn video(track: &[u8], media: &[u8]) -> Result<VideoHeader, &'static str> {
         .ok_or(DAMAGED)?;
     let entries = u32_at(table, 4).ok_or(DAMAGED)? as usize;
     let (mut frames, mut ticks) = (0_u64, 0_u64);
+    let mut first_delta = None;
+    let mut even = true;
     let rows = table.get(8..).unwrap_or_default().chunks_exact(8);
     if rows.len() < entries {
         return Err(DAMAGED);
@@ -151,6 +155,8 @@ fn video(track: &[u8], media: &[u8]) -> Result<VideoHeader, &'static str> {
             u64::from(u32_at(row, 0).unwrap_or(0)),
             u64::from(u32_at(row, 4).unwrap_or(0)),
         );
+        // The last frame's duration may differ: nothing comes after it.
+        even &= *first_delta.get_or_insert(delta) == delta || count <= 1;
         frames = frames.saturating_add(count);
         ticks = ticks.saturating_add(count.saturating_mul(delta));
     }
@@ -173,6 +179,7 @@ fn video(track: &[u8], media: &[u8]) -> Result<VideoHeader, &'static str> {
         fps: f64::from(timescale) * frames as f64 / ticks as f64,
         width: side(size_at)?,
         height: side(size_at + 4)?,
+        even,
     })
 }
 
@@ -244,6 +251,7 @@ mod tests {
     fn frames_rate_and_size_are_read() {
         let found = header(&file()).expect("an MP4 file");
         assert_eq!((found.frames, found.width, found.height), (50, 64, 48));
+        assert!(!found.even);
         assert!((found.fps - 50.0).abs() < 1e-9, "{}", found.fps);
     }
 

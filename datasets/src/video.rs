@@ -1,16 +1,22 @@
-//! Frames of DROID's videos, decoded by the `ffmpeg` program.
+//! Frames of videos, decoded and encoded by the `ffmpeg` program.
 //!
-//! DROID's videos are MPEG-4 Part 2 as OpenCV writes it, or H.264; FFmpeg decodes all of them,
-//! and nothing in Rust does. It is run as a program, not linked, so that nobody needs it who has
-//! no videos.
+//! DROID's videos are MPEG-4 Part 2 as OpenCV writes it, or H.264, LeRobot's are AV1; FFmpeg
+//! reads all of them, and nothing in Rust does. It is run as a program, not linked, so that
+//! nobody needs it who has no videos.
 
-use std::io::ErrorKind;
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use image::RgbImage;
 
 use crate::error::DatasetError;
+use crate::mp4_header::VideoHeader;
+use crate::ppm;
+
+mod encoder;
+
+pub use encoder::{VideoCodec, VideoEncoder};
 
 /// Whether `ffmpeg` can be run.
 ///
@@ -27,40 +33,110 @@ pub fn available() -> Result<(), DatasetError> {
 
 /// Runs of neighbouring frames asked for at once: a longer filter expression gets slow.
 const RUNS: usize = 200;
+/// Frames decoded in vain before the first wanted one, above which it is jumped to by time.
+const WORTH_SEEKING: usize = 24;
 
 /// The frames with these numbers, counted from 0 in the order they are shown, ascending. Numbers
-/// past the end give no frame. Decoding stops behind the last one.
+/// past the end give no frame. Decoding stops behind the last one, and starts near the first one
+/// where the file's frames are evenly spaced; that the frames are then the ones asked for is
+/// checked by their times.
 ///
 /// # Errors
 /// [`DatasetError::Decoder`] when `ffmpeg` is missing (with how to install it),
 /// [`DatasetError::Corrupt`] when it can't decode the file.
 pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
+    let first = numbers.first().copied().unwrap_or(0);
+    let header = VideoHeader::read(video).ok();
+    if let Some(header) = header.filter(|h| h.even && first >= WORTH_SEEKING) {
+        return seeking(video, numbers, header.fps);
+    }
     let mut frames = Vec::with_capacity(numbers.len());
     for group in runs(numbers).chunks(RUNS) {
-        let count: usize = group.iter().map(|[first, last]| last - first + 1).sum();
-        let output = ffmpeg(
-            video,
-            &[
-                "-map",
-                "0:v:0",
-                "-vf",
-                &selection(group),
-                "-fps_mode",
-                "passthrough",
-                "-frames:v",
-                &count.to_string(),
-                "-f",
-                "image2pipe",
-                "-c:v",
-                "ppm",
-                "-",
-            ],
-        )?;
-        frames.extend(split_ppm(&output.stdout).ok_or_else(|| {
-            DatasetError::corrupt(video, "ffmpeg returned an incomplete picture")
-        })?);
+        let output = ffmpeg(video, &[], &picked(group, ""))?;
+        frames.extend(pictures(video, &output.stdout)?);
     }
     Ok(frames)
+}
+
+/// As [`frames_at`], from the key frame before the first one on.
+fn seeking(video: &Path, numbers: &[usize], fps: f64) -> Result<Vec<RgbImage>, DatasetError> {
+    let mut frames = Vec::with_capacity(numbers.len());
+    for group in runs(numbers).chunks(RUNS) {
+        let from = group.first().map_or(0, |[first, _]| *first);
+        // Half a frame early, so that rounding can't lose the frame itself.
+        let from_s = (from as f64 - 0.5) / fps;
+        let after: Vec<[usize; 2]> = group.iter().map(|[a, b]| [a - from, b - from]).collect();
+        let before = ["-ss", &format!("{from_s:.6}")];
+        let output = ffmpeg(video, &before, &picked(&after, ",showinfo"))?;
+        let images = pictures(video, &output.stdout)?;
+        let times = shown_at(&output.stderr);
+        let wanted = group.iter().flat_map(|[a, b]| *a..=*b);
+        for ((image, time_s), number) in images.into_iter().zip(&times).zip(wanted) {
+            let expected_s = number as f64 / fps - from_s;
+            if (time_s - expected_s).abs() > 0.3 / fps {
+                return Err(DatasetError::corrupt(
+                    video,
+                    format!(
+                        "frame {number} is not where its header says (off by {:.3} s); write it \
+                         anew with `ffmpeg -i OLD.mp4 -c:v libx264 -crf 12 NEW.mp4`",
+                        time_s - expected_s
+                    ),
+                ));
+            }
+            frames.push(image);
+        }
+    }
+    Ok(frames)
+}
+
+/// Options that output chosen frames as pictures.
+fn picked(runs: &[[usize; 2]], filters: &str) -> Vec<String> {
+    let count: usize = runs.iter().map(|[first, last]| last - first + 1).sum();
+    let (select, count) = (format!("{}{filters}", selection(runs)), count.to_string());
+    [
+        "-vf",
+        &select,
+        "-fps_mode",
+        "passthrough",
+        "-frames:v",
+        &count,
+        "-f",
+        "image2pipe",
+        "-c:v",
+        "ppm",
+        "-",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn pictures(video: &Path, bytes: &[u8]) -> Result<Vec<RgbImage>, DatasetError> {
+    let mut images = Vec::new();
+    let mut rest = bytes;
+    loop {
+        match ppm::read(&mut rest) {
+            Ok(Some(image)) => images.push(image),
+            Ok(None) => return Ok(images),
+            Err(_) => {
+                return Err(DatasetError::corrupt(
+                    video,
+                    "ffmpeg returned an incomplete picture",
+                ))
+            }
+        }
+    }
+}
+
+/// Times of the frames that `showinfo` reported, s.
+fn shown_at(words: &[u8]) -> Vec<f64> {
+    String::from_utf8_lossy(words)
+        .lines()
+        .filter(|line| line.contains("Parsed_showinfo"))
+        .filter_map(|line| {
+            let (_, after) = line.split_once("pts_time:")?;
+            after.split_whitespace().next()?.parse().ok()
+        })
+        .collect()
 }
 
 /// Decodes a video completely and counts its frames.
@@ -68,47 +144,95 @@ pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, Datas
 /// # Errors
 /// As [`frames_at`]; also when a frame can only be decoded with errors.
 pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
-    let output = ffmpeg(
-        video,
-        &[
-            "-map",
-            "0:v:0",
-            "-fps_mode",
-            "passthrough",
-            "-progress",
-            "pipe:1",
-            "-f",
-            "null",
-            "-",
-        ],
-    )?;
-    if let Some(fault) = first_line(&output.stderr) {
+    let options = [
+        "-fps_mode",
+        "passthrough",
+        "-progress",
+        "pipe:1",
+        "-f",
+        "null",
+        "-",
+    ];
+    let output = ffmpeg(video, &[], &options.map(str::to_owned))?;
+    if let Some(fault) = first_fault(&output.stderr) {
         return Err(DatasetError::corrupt(
             video,
             format!("it is damaged: {fault}"),
         ));
     }
     let words = String::from_utf8_lossy(&output.stdout);
-    let last = words
-        .lines()
-        .filter_map(|l| l.strip_prefix("frame="))
-        .next_back();
-    last.and_then(|count| count.trim().parse().ok())
+    let mut counts = words.lines().filter_map(|l| l.strip_prefix("frame="));
+    counts
+        .next_back()
+        .and_then(|count| count.trim().parse().ok())
         .ok_or_else(|| DatasetError::corrupt(video, "ffmpeg found no frame in it"))
 }
 
-/// Runs `ffmpeg` on a file.
-fn ffmpeg(video: &Path, arguments: &[&str]) -> Result<Output, DatasetError> {
+/// All frames of a video, one after the other.
+pub struct FrameStream {
+    child: Child,
+    pictures: BufReader<ChildStdout>,
+    video: std::path::PathBuf,
+}
+
+impl FrameStream {
+    /// Starts decoding.
+    ///
+    /// # Errors
+    /// [`DatasetError::Decoder`].
+    pub fn open(video: &Path) -> Result<Self, DatasetError> {
+        let mut child = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "fatal", "-i"])
+            .arg(video)
+            .args(["-map", "0:v:0", "-fps_mode", "passthrough"])
+            .args(["-f", "image2pipe", "-c:v", "ppm", "-"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(unavailable)?;
+        let stdout = child.stdout.take().ok_or_else(|| {
+            DatasetError::Decoder("the program ffmpeg has no output to read".to_owned())
+        })?;
+        Ok(FrameStream {
+            child,
+            pictures: BufReader::with_capacity(1 << 16, stdout),
+            video: video.to_path_buf(),
+        })
+    }
+
+    /// The next frame; `None` after the last.
+    ///
+    /// # Errors
+    /// [`DatasetError::Corrupt`] when the file can't be decoded.
+    pub fn next_frame(&mut self) -> Result<Option<RgbImage>, DatasetError> {
+        ppm::read(&mut self.pictures.by_ref())
+            .map_err(|e| DatasetError::corrupt(&self.video, format!("it can't be decoded: {e}")))
+    }
+}
+
+impl Drop for FrameStream {
+    fn drop(&mut self) {
+        // It has ended by itself when everything was read.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `ffmpeg` on a file, with options before and behind its name.
+fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, DatasetError> {
     let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-i"])
+        .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+info"])
+        .args(before)
+        .arg("-i")
         .arg(video)
-        .arg("-an")
-        .args(arguments)
+        .args(["-map", "0:v:0"])
+        .args(behind)
         .stdin(Stdio::null())
         .output()
         .map_err(unavailable)?;
     if !output.status.success() {
-        let reason = first_line(&output.stderr).unwrap_or_else(|| "no reason given".to_owned());
+        let reason = first_fault(&output.stderr).unwrap_or_else(|| "no reason given".to_owned());
         return Err(DatasetError::corrupt(
             video,
             format!("ffmpeg can't decode it: {reason}"),
@@ -120,17 +244,24 @@ fn ffmpeg(video: &Path, arguments: &[&str]) -> Result<Output, DatasetError> {
 /// Why `ffmpeg` could not be started, and what to do.
 pub(crate) fn unavailable(error: std::io::Error) -> DatasetError {
     DatasetError::Decoder(if error.kind() == ErrorKind::NotFound {
-        "videos can't be decoded: the program ffmpeg is not installed (Debian and Ubuntu: \
-         apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg)"
+        "videos can't be read or written: the program ffmpeg is not installed (Debian and \
+         Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install \
+         ffmpeg)"
             .to_owned()
     } else {
-        format!("videos can't be decoded: the program ffmpeg can't be run: {error}")
+        format!("videos can't be read or written: the program ffmpeg can't be run: {error}")
     })
 }
 
-fn first_line(words: &[u8]) -> Option<String> {
+/// The first error `ffmpeg` reported.
+fn first_fault(words: &[u8]) -> Option<String> {
     let words = String::from_utf8_lossy(words);
-    words.lines().next().map(str::to_owned)
+    words.lines().find_map(|line| {
+        ["[error]", "[fatal]"]
+            .into_iter()
+            .find_map(|level| line.split_once(level))
+            .map(|(_, reason)| reason.trim().to_owned())
+    })
 }
 
 /// Ascending numbers as runs of neighbours, first and last.
@@ -154,40 +285,6 @@ fn selection(runs: &[[usize; 2]]) -> String {
     format!("select={}", terms.join("+"))
 }
 
-/// Pictures of a stream of binary PPM files (`P6`, 8 bits), one after the other.
-fn split_ppm(mut bytes: &[u8]) -> Option<Vec<RgbImage>> {
-    let mut images = Vec::new();
-    while !bytes.is_empty() {
-        let mut fields = [0_u32; 3];
-        bytes = bytes.strip_prefix(b"P6")?;
-        for field in &mut fields {
-            let start = bytes.iter().position(|b| !b.is_ascii_whitespace())?;
-            let digits = bytes[start..]
-                .iter()
-                .take_while(|b| b.is_ascii_digit())
-                .count();
-            let text = std::str::from_utf8(&bytes[start..start + digits]).ok()?;
-            *field = text.parse().ok()?;
-            bytes = &bytes[start + digits..];
-        }
-        let [width, height, depth] = fields;
-        if depth != 255 {
-            return None;
-        }
-        bytes = bytes.get(1..)?;
-        let size = (width as usize)
-            .checked_mul(height as usize)?
-            .checked_mul(3)?;
-        images.push(RgbImage::from_raw(
-            width,
-            height,
-            bytes.get(..size)?.to_vec(),
-        )?);
-        bytes = &bytes[size..];
-    }
-    Some(images)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,20 +295,6 @@ mod tests {
             selection(&runs(&[0, 1, 2, 7, 9])),
             "select=between(n\\,0\\,2)+between(n\\,7\\,7)+between(n\\,9\\,9)"
         );
-    }
-
-    #[test]
-    fn streams_of_pictures_are_split() {
-        let one = b"P6\n2 1\n255\nabcdef".to_vec();
-        let two = [one.clone(), b"P6 1 1 255\nxyz".to_vec()].concat();
-        let images = split_ppm(&two).expect("two pictures");
-        assert_eq!(
-            (images.len(), images[1].as_raw().as_slice()),
-            (2, &b"xyz"[..])
-        );
-        for cut in 1..one.len() {
-            assert!(split_ppm(&one[..cut]).is_none(), "{cut}");
-        }
     }
 
     #[test]
@@ -227,5 +310,12 @@ mod tests {
         std::fs::write(file.path(), b"not a video").expect("written");
         let error = frames_at(file.path(), &[0]).expect_err("no video");
         assert!(error.to_string().contains("ffmpeg"), "{error}");
+        if available().is_ok() {
+            let words = error.to_string();
+            assert!(
+                words.contains("Invalid data") || words.contains("moov"),
+                "{words}"
+            );
+        }
     }
 }
