@@ -1,13 +1,16 @@
-//! `foresight dataset`: list, check and summarise episodes on disk.
+//! `foresight dataset`: list, check, summarise and convert episodes on disk.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
-use foresight_datasets::index::{self, Depth};
-use foresight_datasets::statistics::Statistics;
-use foresight_datasets::Index;
+use foresight_datasets::index::{self, Depth, UnusableEntry};
+use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
+use foresight_datasets::{EpisodeStore, Index};
 use indicatif::{ProgressBar, ProgressStyle};
+
+mod convert;
+mod info;
 
 /// Arguments of `foresight dataset`.
 #[derive(Debug, Args)]
@@ -18,30 +21,35 @@ pub struct DatasetArgs {
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
-    /// Find episodes below a folder (DROID raw layout) and write an index of them.
+    /// Find episodes and write an index of them: length, cameras, rates, success.
     Index {
-        /// The dataset's root folder.
+        /// A dataset's root folder (DROID raw layout), or a list of episode folders as the
+        /// official code has it (CSV: a line each, the folder first, then a space).
         root: PathBuf,
-        /// Where to write the index; ROOT/index.json when absent.
+        /// Where to write the index; ROOT/index.json when absent, or beside the list.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// One JSON object on standard output.
+        #[arg(long)]
+        json: bool,
     },
-    /// Read every episode completely and list the unusable ones with their reasons.
+    /// Read every episode completely, videos included, and list the unusable ones with their
+    /// reasons.
     Validate {
-        /// The dataset's root folder.
+        /// A dataset's root folder, a list of episode folders, or a LeRobot dataset.
         root: PathBuf,
+        /// Look at headers and sizes only, without decoding videos.
+        #[arg(long)]
+        quick: bool,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
     },
     /// Hours, episodes, outcomes, behaviours and action statistics.
-    Info {
-        /// The dataset's root folder.
-        root: PathBuf,
-        /// One JSON object on standard output.
-        #[arg(long)]
-        json: bool,
-    },
+    Info(info::InfoArgs),
+    /// Into another format: DROID raw or our recordings into LeRobot v3, our recordings or
+    /// LeRobot v3 into DROID raw with videos.
+    Convert(convert::ConvertArgs),
 }
 
 /// Runs `foresight dataset`.
@@ -50,135 +58,157 @@ enum DatasetCommand {
 /// When the folder cannot be read, or `validate` finds unusable episodes.
 pub fn run(args: DatasetArgs) -> Result<()> {
     match args.command {
-        DatasetCommand::Index { root, out } => write_index(&root, out),
-        DatasetCommand::Validate { root, json } => validate(&root, json),
-        DatasetCommand::Info { root, json } => info(&root, json),
+        DatasetCommand::Index { root, out, json } => write_index(&root, out, json),
+        DatasetCommand::Validate { root, quick, json } => validate(&root, quick, json),
+        DatasetCommand::Info(args) => info::run(&args),
+        DatasetCommand::Convert(args) => convert::run(&args),
     }
 }
 
-fn write_index(root: &Path, out: Option<PathBuf>) -> Result<()> {
+fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
+    if is_lerobot(root) {
+        bail!(
+            "{} is a LeRobot dataset, which has its index in meta/: name its folder wherever an \
+             index is asked for",
+            root.display()
+        );
+    }
     let index = look(root, Depth::Quick)?;
+    let (folder, name) = match root.is_dir() {
+        true => (root, index::FILE_NAME.into()),
+        false => (folder_of(root), root.with_extension("index.json")),
+    };
     // Paths in an index start at its own folder.
     if let Some(out) = &out {
-        let folder = match out.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => Path::new("."),
-        };
-        let same = folder
+        let beside = folder_of(out)
             .canonicalize()
-            .with_context(|| format!("the folder of {} does not exist", out.display()))?
-            == root.canonicalize()?;
-        if !same {
+            .with_context(|| format!("the folder of {} does not exist", out.display()))?;
+        if beside != folder.canonicalize()? {
             bail!(
                 "an index lies in its dataset's root folder, so that the dataset can be moved: \
                  write it to {}",
-                root.join(index::FILE_NAME).display()
+                folder.join(index::FILE_NAME).display()
             );
         }
     }
-    let out = out.unwrap_or_else(|| root.join(index::FILE_NAME));
+    let out = out.unwrap_or_else(|| match root.is_dir() {
+        true => root.join(&name),
+        false => name,
+    });
     index.write(&out)?;
-    println!(
-        "{}: {} episodes, {} unusable{}",
-        out.display(),
-        index.episodes.len(),
-        index.unusable.len(),
-        if index.unusable.is_empty() {
-            ""
-        } else {
-            " (reasons: `foresight dataset validate`)"
-        }
-    );
-    Ok(())
-}
-
-fn validate(root: &Path, json: bool) -> Result<()> {
-    let index = look(root, Depth::Full)?;
+    let faults: usize = index.episodes.iter().map(|e| e.faults.len()).sum();
     if json {
         println!(
             "{}",
             serde_json::json!({
+                "index": out,
                 "episodes": index.episodes.len(),
                 "unusable": index.unusable,
+                "unusable_cameras": faults,
+            })
+        );
+        return Ok(());
+    }
+    let mut line = format!("{}: {} episodes", out.display(), index.episodes.len());
+    if !index.unusable.is_empty() || faults > 0 {
+        line += &format!(
+            ", {} unusable, {faults} unusable cameras of others (reasons: `foresight dataset \
+             validate`)",
+            index.unusable.len()
+        );
+    }
+    println!("{line}");
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
+    let depth = if quick { Depth::Quick } else { Depth::Full };
+    let (episodes, unusable) = if is_lerobot(root) {
+        let store = LeRobotStore::open(root)?;
+        let bar = bar("reading episodes");
+        let faults = match quick {
+            true => Vec::new(),
+            false => store.validate(|done, all| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+            }),
+        };
+        bar.finish_and_clear();
+        let entry = |(path, reason): &(String, String)| UnusableEntry {
+            path: path.clone(),
+            reason: reason.clone(),
+        };
+        let unusable = store.unusable().iter().chain(&faults).map(entry).collect();
+        (store.episodes().to_vec(), unusable)
+    } else {
+        let index = look(root, depth)?;
+        (index.episodes, index.unusable)
+    };
+    let faults: Vec<(&str, &String)> = episodes
+        .iter()
+        .flat_map(|e| e.faults.iter().map(|fault| (e.path.as_str(), fault)))
+        .collect();
+    if json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "episodes": episodes.len(),
+                "unusable": unusable,
+                "unusable_cameras": faults,
             })
         );
     } else {
-        for entry in &index.unusable {
-            println!("{}", entry.reason);
+        for entry in &unusable {
+            println!("{}: {}", entry.path, entry.reason);
         }
-        println!("{} episodes are usable", index.episodes.len());
+        for (path, fault) in &faults {
+            println!("{path}: a camera can't be used: {fault}");
+        }
+        println!("{} episodes are usable", episodes.len());
     }
-    if !index.unusable.is_empty() {
+    if !unusable.is_empty() || !faults.is_empty() {
         bail!(
-            "{} of {} episodes are unusable",
-            index.unusable.len(),
-            index.unusable.len() + index.episodes.len()
+            "{} of {} episodes are unusable, and {} cameras of others",
+            unusable.len(),
+            unusable.len() + episodes.len(),
+            faults.len()
         );
     }
     Ok(())
 }
 
-fn info(root: &Path, json: bool) -> Result<()> {
-    let index = look(root, Depth::Quick)?;
-    let statistics = Statistics::of(&index, root)?;
-    if json {
-        println!("{}", serde_json::to_string(&statistics)?);
-        return Ok(());
-    }
-    let s = &statistics;
-    println!("episodes   {} ({} unusable)", s.episodes, s.unusable);
-    println!("states     {} ({:.2} h)", s.steps, s.hours);
-    println!("successes  {:.1}%", 100.0 * s.success_share);
-    for (title, counts) in [
-        ("behaviours", &s.behaviours),
-        ("splits", &s.splits),
-        ("cameras", &s.cameras),
-    ] {
-        let list: Vec<String> = counts.iter().map(|(k, n)| format!("{k} {n}")).collect();
-        println!("{title:<10} {}", list.join(", "));
-    }
-    println!("\nactions    mean      deviation  least     most      from least to most");
-    for c in &s.actions {
-        println!(
-            "{:<8} {:>9.4} {:>10.4} {:>9.4} {:>9.4}   {}",
-            c.name,
-            c.mean,
-            c.standard_deviation,
-            c.min,
-            c.max,
-            bars(&c.histogram)
-        );
-    }
-    Ok(())
-}
-
+/// Looks at every episode of a root or a list.
 fn look(root: &Path, depth: Depth) -> Result<Index> {
-    if !root.is_dir() {
+    if !root.exists() {
         bail!(
-            "{} is not a folder; name the root of a dataset",
+            "{} does not exist; name the root of a dataset or a list of episode folders",
             root.display()
         );
     }
-    // Hidden by itself when standard error is not a terminal.
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("reading episodes {wide_bar} {pos}/{len} {eta}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let index = Index::build(root, depth, |done, all| {
+    let bar = bar("reading episodes");
+    let done = |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
-    })?;
+    };
+    let index = match root.is_dir() {
+        true => Index::build(root, depth, done),
+        false => Index::of_list(root, depth, done),
+    }?;
     bar.finish_and_clear();
     Ok(index)
 }
 
-/// A histogram in a line of text; the square root keeps small bins visible.
-fn bars(counts: &[usize]) -> String {
-    const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
-    counts
-        .iter()
-        .map(|n| LEVELS[((*n as f64 / most).sqrt() * 8.0).ceil() as usize])
-        .collect()
+/// A progress bar; hidden by itself when standard error is not a terminal.
+fn bar(what: &str) -> ProgressBar {
+    ProgressBar::new(0).with_style(
+        ProgressStyle::with_template(&format!("{what} {{wide_bar}} {{pos}}/{{len}} {{eta}}"))
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }

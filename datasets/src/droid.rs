@@ -7,10 +7,11 @@ use crate::extrinsics;
 use crate::frames::FrameStack;
 use crate::index::{CameraEntry, Index, IndexEntry, Storage};
 use crate::layout;
-use crate::store::{EpisodeStore, Track};
-use crate::trajectory::Trajectory;
+use crate::metadata::Metadata;
+use crate::store::{EpisodeStore, Extras, Track};
+use crate::trajectory::{self, Trajectory};
 use crate::video;
-use crate::view::{Half, View};
+use crate::view::View;
 
 /// An indexed DROID-raw dataset.
 #[derive(Debug, Clone)]
@@ -62,7 +63,12 @@ impl EpisodeStore for DroidStore {
         let file = self.folder(episode).join(layout::TRAJECTORY);
         let trajectory = Trajectory::read(&file)?;
         let states = trajectory.len();
-        let extrinsics = extrinsics::read(&file, &camera.name, view.half, states)?;
+        let recorded = extrinsics::read(&file, &camera.name, view.half, states)?;
+        let simulated = || {
+            let scene = &trajectory.simulator.as_ref()?.scene;
+            Some(vec![extrinsics::of_scene(scene)?; states])
+        };
+        let extrinsics = recorded.or_else(simulated);
         let rate_hz = self.episodes[episode].rate_hz;
         Ok(Track {
             states: trajectory.states,
@@ -107,19 +113,17 @@ impl EpisodeStore for DroidStore {
                 ),
             ));
         }
-        let mut stack: Option<FrameStack> = None;
-        for image in images {
-            let (width, height) = image.dimensions();
-            let (left, width) = match view.half {
-                None => (0, width),
-                Some(Half::Left) => (0, width / 2),
-                Some(Half::Right) => (width / 2, width / 2),
-            };
-            let part = image::imageops::crop_imm(&image, left, 0, width, height).to_image();
-            stack
-                .get_or_insert_with(|| FrameStack::new(width, height))
-                .push(part.as_raw())?;
-        }
-        Ok(stack.unwrap_or_else(|| FrameStack::new(camera.width, camera.height)))
+        FrameStack::of_images(&images, view.half)
+    }
+
+    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+        let file = self.folder(episode).join(layout::TRAJECTORY);
+        Ok(Extras {
+            trajectory: Trajectory::read(&file)?,
+            commanded: trajectory::read_commanded(&file)?.unwrap_or_default(),
+            metadata: Some(Metadata::read(&layout::metadata_file(
+                &self.folder(episode),
+            )?)?),
+        })
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use foresight_planner::euler;
 use hdf5_pure::File;
+use nalgebra::{Matrix3, Rotation3, Vector3};
 
 use crate::arrays::optional;
 use crate::error::DatasetError;
@@ -40,4 +42,46 @@ pub fn read(
         Ok(Some(array.rows::<6>().collect()))
     };
     rows().map_err(|reason| DatasetError::corrupt(trajectory, reason))
+}
+
+/// Where a simulated camera was, out of its scene's JSON: the camera's z axis points into the
+/// picture, x to its right, y down, as DROID's calibrations have it. `None` for other text.
+pub fn of_scene(scene: &str) -> Option<[f64; 6]> {
+    #[derive(serde::Deserialize)]
+    struct Scene {
+        camera: Camera,
+    }
+    #[derive(serde::Deserialize)]
+    struct Camera {
+        eye_m: [f64; 3],
+        look_at_m: [f64; 3],
+    }
+    let camera = serde_json::from_str::<Scene>(scene).ok()?.camera;
+    let [eye, target] = [camera.eye_m, camera.look_at_m].map(Vector3::from);
+    let forward = (target - eye).try_normalize(1e-9)?;
+    let right = forward.cross(&Vector3::z()).try_normalize(1e-9)?;
+    let down = forward.cross(&right);
+    let axes = Matrix3::from_columns(&[right, down, forward]);
+    let [a, b, c] = euler::from_rotation(&Rotation3::from_matrix_unchecked(axes));
+    Some([eye.x, eye.y, eye.z, a, b, c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foresight_planner::Pose;
+
+    #[test]
+    fn a_simulated_camera_sees_what_it_looks_at_straight_ahead() {
+        let scene = r#"{"camera":{"eye_m":[1.1,0.3,0.5],"look_at_m":[0.5,0.0,0.1],"fov_rad":0.5}}"#;
+        let camera = of_scene(scene).expect("a camera");
+        let seen = Pose::from_array([0.5, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0]).seen_from(camera);
+        let distance = (0.36_f64 + 0.09 + 0.16).sqrt();
+        let [x, y, z, ..] = seen.to_array();
+        assert!(x.abs() < 1e-12 && y.abs() < 1e-12 && (z - distance).abs() < 1e-12);
+        // What is higher in the world is higher in the picture: y points down.
+        let above = Pose::from_array([0.5, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0]).seen_from(camera);
+        assert!(above.to_array()[1] < 0.0);
+        assert_eq!(of_scene("{}"), None);
+    }
 }

@@ -12,11 +12,15 @@
 //! | 20..24 | width in pixels, u32 little-endian |
 //! | 24.. | `[T, H, W, 3]` u8 |
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use image::RgbImage;
+
 use crate::error::DatasetError;
+use crate::view::Half;
 
 const MAGIC: &[u8; 8] = b"FSRGB8\r\n";
 const VERSION: u32 = 1;
@@ -40,6 +44,22 @@ impl FrameStack {
             width,
             data: Vec::new(),
         }
+    }
+
+    /// A stack of pictures, or of one half of each side-by-side stereo picture.
+    ///
+    /// # Errors
+    /// [`DatasetError::Mismatch`] when their sizes differ.
+    pub fn of_images(images: &[RgbImage], half: Option<Half>) -> Result<Self, DatasetError> {
+        let mut stack = FrameStack::new(0, 0);
+        for (at, image) in images.iter().enumerate() {
+            let part = half_of(image, half);
+            if at == 0 {
+                (stack.width, stack.height) = part.dimensions();
+            }
+            stack.push(part.as_raw())?;
+        }
+        Ok(stack)
     }
 
     /// Appends one frame, `[H, W, 3]` u8.
@@ -172,6 +192,17 @@ impl FrameStack {
             .map_err(|e| DatasetError::io("read", path, e))?;
         parse_header(&header, size).map_err(|reason| DatasetError::corrupt(path, reason))
     }
+}
+
+/// A picture, or one half of a side-by-side stereo picture.
+pub fn half_of(image: &RgbImage, half: Option<Half>) -> Cow<'_, RgbImage> {
+    let (width, height) = image.dimensions();
+    let left = match half {
+        None => return Cow::Borrowed(image),
+        Some(Half::Left) => 0,
+        Some(Half::Right) => width / 2,
+    };
+    Cow::Owned(image::imageops::crop_imm(image, left, 0, width / 2, height).to_image())
 }
 
 /// The shape of a stored [`FrameStack`].

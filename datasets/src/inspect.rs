@@ -143,17 +143,7 @@ fn filmed(
     let header = VideoHeader::read(file)?;
     same_length(folder, name, header.frames, length)?;
     if depth == Depth::Full {
-        let decoded = video::count_frames(file)?;
-        if decoded != header.frames {
-            return Err(DatasetError::corrupt(
-                file,
-                format!(
-                    "its header lists {} frames, but {decoded} can be decoded; it was cut short \
-                     or is damaged",
-                    header.frames
-                ),
-            ));
-        }
+        video::check(file)?;
     }
     let (name, stereo) = match name.strip_suffix(layout::STEREO_SUFFIX) {
         Some(name) => (name, true),

@@ -12,6 +12,7 @@
 mod arrays;
 pub mod clip_source;
 pub mod clips;
+pub mod convert;
 pub mod droid;
 pub mod episode;
 pub mod error;
@@ -20,6 +21,7 @@ pub mod frames;
 pub mod index;
 mod inspect;
 pub mod layout;
+pub mod lerobot;
 pub mod metadata;
 pub mod mp4_header;
 mod ppm;

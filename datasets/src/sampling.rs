@@ -87,19 +87,42 @@ pub fn by_time(
     let begin = *time_s.get(start)?;
     let mut numbers = vec![start];
     for k in 1..shape.frames {
-        let wanted = begin + k as f64 / shape.fps;
-        let after = time_s.partition_point(|t| *t < wanted);
-        let nearest = [after.checked_sub(1), Some(after)]
-            .into_iter()
-            .flatten()
-            .filter_map(|i| Some((i, (time_s.get(i)? - wanted).abs())))
-            .min_by(|a, b| a.1.total_cmp(&b.1))?;
-        if nearest.1 > tolerance_s || Some(&nearest.0) <= numbers.last() {
+        let number = nearest(time_s, begin + k as f64 / shape.fps, tolerance_s)?;
+        if Some(&number) <= numbers.last() {
             return None;
         }
-        numbers.push(nearest.0);
+        numbers.push(number);
     }
     Some(numbers)
+}
+
+/// Frames of a whole recording at `fps` a second, by time; up to its end or its first pause, and
+/// only the first where it is slower.
+pub fn evenly(time_s: &[f64], fps: f64) -> Vec<usize> {
+    let tolerance = tolerance_s(time_s);
+    let Some(begin) = time_s.first() else {
+        return Vec::new();
+    };
+    let mut numbers = vec![0];
+    for k in 1.. {
+        let wanted = begin + f64::from(k) / fps;
+        match nearest(time_s, wanted, tolerance) {
+            Some(number) if Some(&number) > numbers.last() => numbers.push(number),
+            _ => break,
+        }
+    }
+    numbers
+}
+
+/// The frame nearest to a time, if one is near enough.
+fn nearest(time_s: &[f64], wanted: f64, tolerance_s: f64) -> Option<usize> {
+    let after = time_s.partition_point(|t| *t < wanted);
+    let (number, error) = [after.checked_sub(1), Some(after)]
+        .into_iter()
+        .flatten()
+        .filter_map(|i| Some((i, (time_s.get(i)? - wanted).abs())))
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (error <= tolerance_s).then_some(number)
 }
 
 /// Every frame a clip can start at, by time.
@@ -155,6 +178,18 @@ mod tests {
         assert_eq!(numbers, [3, 7, 10, 14, 18, 22, 25, 29]);
         let starts = starts_by_time(&time_s, &shape);
         assert_eq!((starts[0], starts.len()), (0, 34));
+    }
+
+    #[test]
+    fn whole_recordings_are_thinned_to_their_end() {
+        let time_s = even(15.0, 31);
+        assert_eq!(
+            evenly(&time_s, 5.0),
+            [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
+        );
+        assert_eq!(evenly(&time_s, 15.0).len(), 31);
+        assert_eq!(evenly(&time_s, 30.0), [0]);
+        assert!(evenly(&[], 4.0).is_empty());
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! What a dataset contains: hours, outcomes, behaviours, and how its actions are distributed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use foresight_planner::Pose;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::DatasetError;
-use crate::index::Index;
-use crate::layout;
-use crate::trajectory::Trajectory;
+use crate::sampling;
+use crate::store::EpisodeStore;
 
 /// Names of an action's components.
 pub const COMPONENTS: [&str; 7] = ["x", "y", "z", "rx", "ry", "rz", "gripper"];
 /// Bins of an action histogram.
 pub const BINS: usize = 24;
+/// Actions that histograms are made of, at most; of more, evenly spaced ones count.
+const MOST_IN_HISTOGRAMS: usize = 2_000_000;
 
 /// A dataset in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +36,8 @@ pub struct Statistics {
     pub splits: BTreeMap<String, usize>,
     /// Episodes a camera.
     pub cameras: BTreeMap<String, usize>,
+    /// Episodes a rate, rounded to 1 Hz.
+    pub rates: BTreeMap<String, usize>,
     /// Realised actions, one entry a component.
     pub actions: Vec<Component>,
 }
@@ -57,65 +60,129 @@ pub struct Component {
 }
 
 impl Statistics {
-    /// Counts what an index lists; `root` is the folder its paths start from.
+    /// Counts a dataset. Actions are differences of consecutive states, or of states at `fps`
+    /// steps a second of real time.
     ///
     /// # Errors
-    /// [`DatasetError`] of a trajectory that became unreadable since it was indexed.
-    pub fn of(index: &Index, root: &Path) -> Result<Self, DatasetError> {
-        let per_episode: Vec<Vec<[f64; 7]>> = index
-            .episodes
-            .par_iter()
-            .map(|entry| {
-                let file = root.join(&entry.path).join(layout::TRAJECTORY);
-                let actions = Trajectory::read(&file)?.actions();
-                Ok(actions.iter().map(|a| a.to_array()).collect())
-            })
+    /// [`DatasetError`] of a trajectory that can't be read.
+    pub fn of(store: &dyn EpisodeStore, fps: Option<f64>) -> Result<Self, DatasetError> {
+        let entries = store.episodes();
+        let steps: usize = entries.iter().map(|e| e.length).sum();
+        let every = steps.div_ceil(MOST_IN_HISTOGRAMS).max(1);
+        let parts: Vec<Part> = (0..entries.len())
+            .into_par_iter()
+            .map(|episode| Part::of(&actions(store, episode, fps)?, every))
             .collect::<Result<_, DatasetError>>()?;
-        let actions: Vec<[f64; 7]> = per_episode.into_iter().flatten().collect();
 
-        let (mut behaviours, mut splits, mut cameras) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for entry in &index.episodes {
+        let (mut behaviours, mut splits, mut cameras, mut rates) = (
+            BTreeMap::new(),
+            BTreeMap::new(),
+            BTreeMap::new(),
+            BTreeMap::new(),
+        );
+        for entry in entries {
             let behaviour = [&entry.behaviour, &entry.task]
                 .into_iter()
                 .find(|name| !name.is_empty())
                 .map_or("unknown", |name| name.as_str());
             let split = entry.split.map_or("unknown".to_owned(), |s| s.to_string());
+            let rate = match entry.rate_hz > 0.0 {
+                true => format!("{:.0} Hz", entry.rate_hz),
+                false => "unknown".to_owned(),
+            };
             *behaviours.entry(behaviour.to_owned()).or_insert(0) += 1;
             *splits.entry(split).or_insert(0) += 1;
+            *rates.entry(rate).or_insert(0) += 1;
             for camera in &entry.cameras {
                 *cameras.entry(camera.name.clone()).or_insert(0) += 1;
             }
         }
-        let episodes = index.episodes.len();
-        let successes = index.episodes.iter().filter(|e| e.success).count();
+        let successes = entries.iter().filter(|e| e.success).count();
         Ok(Statistics {
-            episodes,
-            unusable: index.unusable.len(),
-            steps: index.episodes.iter().map(|e| e.length).sum(),
-            hours: index.episodes.iter().map(|e| e.duration_s).sum::<f64>() / 3600.0,
-            success_share: successes as f64 / episodes.max(1) as f64,
+            episodes: entries.len(),
+            unusable: store.unusable().len(),
+            steps,
+            hours: entries.iter().map(|e| e.duration_s).sum::<f64>() / 3600.0,
+            success_share: successes as f64 / entries.len().max(1) as f64,
             behaviours,
             splits,
             cameras,
+            rates,
             actions: COMPONENTS
                 .iter()
                 .enumerate()
-                .map(|(k, name)| component(name, actions.iter().map(|a| a[k])))
+                .map(|(k, name)| component(name, k, &parts))
                 .collect(),
         })
     }
 }
 
-fn component(name: &'static str, values: impl Iterator<Item = f64> + Clone) -> Component {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let variance = values.clone().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-    let min = values.clone().fold(f64::INFINITY, f64::min);
-    let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
+fn actions(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    fps: Option<f64>,
+) -> Result<Vec<[f64; 7]>, DatasetError> {
+    let trajectory = store.extras(episode)?.trajectory;
+    let states: Vec<Pose> = match fps {
+        Some(fps) if !trajectory.time_s.is_empty() => sampling::evenly(&trajectory.time_s, fps)
+            .iter()
+            .map(|i| trajectory.states[*i])
+            .collect(),
+        _ => trajectory.states,
+    };
+    let pairs = states.windows(2);
+    Ok(pairs.map(|p| p[0].action_to(&p[1]).to_array()).collect())
+}
+
+/// Sums over one episode's actions, and some of them for the histograms: a large dataset's all
+/// would not fit into memory.
+struct Part {
+    count: usize,
+    sum: [f64; 7],
+    squares: [f64; 7],
+    min: [f64; 7],
+    max: [f64; 7],
+    some: Vec<[f32; 7]>,
+}
+
+impl Part {
+    fn of(actions: &[[f64; 7]], every: usize) -> Result<Self, DatasetError> {
+        let mut part = Part {
+            count: actions.len(),
+            sum: [0.0; 7],
+            squares: [0.0; 7],
+            min: [f64::INFINITY; 7],
+            max: [f64::NEG_INFINITY; 7],
+            some: actions
+                .iter()
+                .step_by(every)
+                .map(|a| a.map(|v| v as f32))
+                .collect(),
+        };
+        for action in actions {
+            for (k, value) in action.iter().enumerate() {
+                part.sum[k] += value;
+                part.squares[k] += value * value;
+                part.min[k] = part.min[k].min(*value);
+                part.max[k] = part.max[k].max(*value);
+            }
+        }
+        Ok(part)
+    }
+}
+
+fn component(name: &'static str, k: usize, parts: &[Part]) -> Component {
+    let count = parts.iter().map(|p| p.count).sum::<usize>().max(1) as f64;
+    let mean = parts.iter().map(|p| p.sum[k]).sum::<f64>() / count;
+    let squares = parts.iter().map(|p| p.squares[k]).sum::<f64>() / count;
+    let min = parts.iter().map(|p| p.min[k]).fold(f64::INFINITY, f64::min);
+    let max = parts
+        .iter()
+        .map(|p| p.max[k])
+        .fold(f64::NEG_INFINITY, f64::max);
     let (min, max) = if min <= max { (min, max) } else { (0.0, 0.0) };
     let mut histogram = vec![0; BINS];
-    for value in values {
+    for value in parts.iter().flat_map(|p| &p.some).map(|a| f64::from(a[k])) {
         let at = if max > min {
             (value - min) / (max - min) * BINS as f64
         } else {
@@ -126,7 +193,7 @@ fn component(name: &'static str, values: impl Iterator<Item = f64> + Clone) -> C
     Component {
         name,
         mean,
-        standard_deviation: variance.sqrt(),
+        standard_deviation: (squares - mean * mean).max(0.0).sqrt(),
         min,
         max,
         histogram,
@@ -139,15 +206,22 @@ mod tests {
 
     #[test]
     fn histogram_counts_every_value_once() {
-        let values = [-1.0, -0.5, 0.0, 0.25, 1.0];
-        let c = component("x", values.iter().copied());
+        let of = |values: &[f64]| {
+            let rows: Vec<[f64; 7]> = values.iter().map(|v| [*v; 7]).collect();
+            // In two parts, as of two episodes.
+            let (a, b) = rows.split_at(rows.len() / 2);
+            let parts = [a, b].map(|rows| Part::of(rows, 1).expect("sums"));
+            component("x", 0, &parts)
+        };
+        let c = of(&[-1.0, -0.5, 0.0, 0.25, 1.0]);
         assert_eq!(c.histogram.iter().sum::<usize>(), 5);
         assert_eq!((c.histogram[0], c.histogram[BINS - 1]), (1, 1));
         assert_eq!((c.min, c.max, c.mean), (-1.0, 1.0, -0.05));
-        let constant = component("x", [2.0, 2.0].into_iter());
+        assert!((c.standard_deviation - 0.678_233).abs() < 1e-6);
+        let constant = of(&[2.0, 2.0]);
         assert_eq!(constant.standard_deviation, 0.0);
         assert_eq!(constant.histogram[0], 2);
-        let none = component("x", std::iter::empty());
+        let none = of(&[]);
         assert_eq!((none.min, none.max), (0.0, 0.0));
     }
 }

@@ -8,6 +8,9 @@ use crate::droid::DroidStore;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
 use crate::index::{Depth, Index, IndexEntry};
+use crate::lerobot::store::{is_lerobot, LeRobotStore};
+use crate::metadata::Metadata;
+use crate::trajectory::Trajectory;
 use crate::view::View;
 
 /// A dataset whose episodes are read one by one.
@@ -34,6 +37,23 @@ pub trait EpisodeStore: Send + Sync {
         view: &View,
         numbers: &[usize],
     ) -> Result<FrameStack, DatasetError>;
+
+    /// What training doesn't need and a conversion keeps.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read.
+    fn extras(&self, episode: usize) -> Result<Extras, DatasetError>;
+}
+
+/// What an episode says beyond its poses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extras {
+    /// All that was recorded along it, as far as its format has it.
+    pub trajectory: Trajectory,
+    /// The poses commanded, `T`; empty when not recorded.
+    pub commanded: Vec<Pose>,
+    /// Who recorded it, where that is known.
+    pub metadata: Option<Metadata>,
 }
 
 /// What an episode's numbers say.
@@ -53,12 +73,15 @@ pub struct Track {
 }
 
 /// Opens a dataset: an index file, a list of episode folders as the official code has it (CSV,
-/// separated by spaces, the folder first), or a DROID-raw root.
+/// separated by spaces, the folder first), a DROID-raw root, or a LeRobot dataset.
 ///
 /// # Errors
 /// When it can't be read or is none of these.
 pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
+    if is_lerobot(path) {
+        return Ok(Box::new(LeRobotStore::open(path)?));
+    }
     if path.is_dir() {
         let index = Index::build(path, Depth::Quick, |_, _| {})?;
         return Ok(Box::new(DroidStore::new(index, path)));

@@ -19,6 +19,7 @@
 //!
 //! Datasets from elsewhere need only the first two; whatever else is missing reads as absent.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -121,10 +122,33 @@ impl Trajectory {
     /// # Errors
     /// [`DatasetError::Corrupt`] when the parts disagree in length, [`DatasetError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+        self.write_with_cameras(path, &BTreeMap::new())
+    }
+
+    /// Writes the trajectory and where cameras were, by `<camera>_left` or `<camera>_right`:
+    /// x y z m, extrinsic xyz Euler rad, base frame, one row a state.
+    ///
+    /// # Errors
+    /// As [`Trajectory::write`].
+    pub fn write_with_cameras(
+        &self,
+        path: &Path,
+        cameras: &BTreeMap<String, Vec<[f64; 6]>>,
+    ) -> Result<(), DatasetError> {
+        if let Some((name, rows)) = cameras.iter().find(|(_, rows)| rows.len() != self.len()) {
+            return Err(DatasetError::corrupt(
+                path,
+                format!(
+                    "{} extrinsics of {name} for {} states",
+                    rows.len(),
+                    self.len()
+                ),
+            ));
+        }
         self.check_lengths()
             .map_err(|reason| DatasetError::corrupt(path, reason))?;
         let bytes = self
-            .to_hdf5()
+            .to_hdf5(cameras)
             .map_err(|e| DatasetError::corrupt(path, format!("cannot be encoded: {e}")))?;
         fs::write(path, bytes).map_err(|e| DatasetError::io("write", path, e))
     }
@@ -203,6 +227,30 @@ impl Trajectory {
         }
         Ok(())
     }
+}
+
+/// The poses commanded in an episode, `T`, in m and rad and closedness; `None` when the file has
+/// none of that many rows.
+///
+/// # Errors
+/// [`DatasetError::Io`], [`DatasetError::Corrupt`].
+pub fn read_commanded(path: &Path) -> Result<Option<Vec<Pose>>, DatasetError> {
+    let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
+    let poses = || -> Result<Option<Vec<Pose>>, String> {
+        let file =
+            File::from_bytes(bytes).map_err(|e| format!("not a readable HDF5 file ({e})"))?;
+        let cartesian = optional(&file, "action/cartesian_position")?;
+        let gripper = optional(&file, "action/gripper_position")?;
+        let (Some(cartesian), Some(gripper)) = (cartesian, gripper) else {
+            return Ok(None);
+        };
+        let rows = gripper.values.len();
+        cartesian.expect("action/cartesian_position", &[rows, 6])?;
+        let poses = cartesian.rows::<6>().zip(&gripper.values);
+        let poses = poses.map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]));
+        Ok(Some(poses.collect()))
+    };
+    poses().map_err(|reason| DatasetError::corrupt(path, reason))
 }
 
 fn read_commands(file: &File, steps: usize) -> Result<Vec<CommandedStep>, String> {

@@ -4,9 +4,9 @@
 //! reads all of them, and nothing in Rust does. It is run as a program, not linked, so that
 //! nobody needs it who has no videos.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use image::RgbImage;
 
@@ -168,55 +168,24 @@ pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
         .ok_or_else(|| DatasetError::corrupt(video, "ffmpeg found no frame in it"))
 }
 
-/// All frames of a video, one after the other.
-pub struct FrameStream {
-    child: Child,
-    pictures: BufReader<ChildStdout>,
-    video: std::path::PathBuf,
-}
-
-impl FrameStream {
-    /// Starts decoding.
-    ///
-    /// # Errors
-    /// [`DatasetError::Decoder`].
-    pub fn open(video: &Path) -> Result<Self, DatasetError> {
-        let mut child = Command::new("ffmpeg")
-            .args(["-nostdin", "-v", "fatal", "-i"])
-            .arg(video)
-            .args(["-map", "0:v:0", "-fps_mode", "passthrough"])
-            .args(["-f", "image2pipe", "-c:v", "ppm", "-"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(unavailable)?;
-        let stdout = child.stdout.take().ok_or_else(|| {
-            DatasetError::Decoder("the program ffmpeg has no output to read".to_owned())
-        })?;
-        Ok(FrameStream {
-            child,
-            pictures: BufReader::with_capacity(1 << 16, stdout),
-            video: video.to_path_buf(),
-        })
+/// Decodes a video completely and compares it with its header.
+///
+/// # Errors
+/// As [`count_frames`]; also when the header lists another number of frames.
+pub fn check(video: &Path) -> Result<VideoHeader, DatasetError> {
+    let header = VideoHeader::read(video)?;
+    let decoded = count_frames(video)?;
+    if decoded != header.frames {
+        return Err(DatasetError::corrupt(
+            video,
+            format!(
+                "its header lists {} frames, but {decoded} can be decoded; it was cut short or is \
+                 damaged",
+                header.frames
+            ),
+        ));
     }
-
-    /// The next frame; `None` after the last.
-    ///
-    /// # Errors
-    /// [`DatasetError::Corrupt`] when the file can't be decoded.
-    pub fn next_frame(&mut self) -> Result<Option<RgbImage>, DatasetError> {
-        ppm::read(&mut self.pictures.by_ref())
-            .map_err(|e| DatasetError::corrupt(&self.video, format!("it can't be decoded: {e}")))
-    }
-}
-
-impl Drop for FrameStream {
-    fn drop(&mut self) {
-        // It has ended by itself when everything was read.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    Ok(header)
 }
 
 /// Runs `ffmpeg` on a file, with options before and behind its name.

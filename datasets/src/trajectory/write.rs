@@ -1,5 +1,7 @@
 //! The HDF5 file a [`Trajectory`] is stored in.
 
+use std::collections::BTreeMap;
+
 use foresight_planner::Pose;
 use hdf5_pure::{AttrValue, FileBuilder};
 
@@ -7,7 +9,10 @@ use super::Trajectory;
 
 impl Trajectory {
     /// The file's bytes.
-    pub(super) fn to_hdf5(&self) -> Result<Vec<u8>, hdf5_pure::Error> {
+    pub(super) fn to_hdf5(
+        &self,
+        cameras: &BTreeMap<String, Vec<[f64; 6]>>,
+    ) -> Result<Vec<u8>, hdf5_pure::Error> {
         let steps = self.len() as u64;
         let mut file = FileBuilder::new();
 
@@ -28,6 +33,16 @@ impl Trajectory {
                 .with_shape(&[steps, 7]);
         }
         observation.add_group(robot.finish());
+        if !cameras.is_empty() {
+            let mut extrinsics = observation.create_group("camera_extrinsics");
+            for (name, rows) in cameras {
+                extrinsics
+                    .create_dataset(name)
+                    .with_f64_data(&flat(rows.iter().copied()))
+                    .with_shape(&[steps, 6]);
+            }
+            observation.add_group(extrinsics.finish());
+        }
         if !self.time_s.is_empty() {
             let mut timestamp = observation.create_group("timestamp");
             timestamp

@@ -1,0 +1,427 @@
+//! Datasets from one format into another.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use foresight_planner::Pose;
+use image::imageops::{resize, FilterType};
+use image::RgbImage;
+
+use crate::error::DatasetError;
+use crate::index::IndexEntry;
+use crate::layout;
+use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
+use crate::metadata::Metadata;
+use crate::sampling;
+use crate::set::Unusable;
+use crate::store::{EpisodeStore, Track};
+use crate::video::{VideoCodec, VideoEncoder};
+use crate::view::{Role, View};
+
+/// Frames decoded at once; bounds the memory of large pictures.
+const AT_ONCE: usize = 32;
+/// Share by which an episode's rate may differ from the dataset's and its frames still be taken
+/// one by one.
+const SAME_RATE: f64 = 0.05;
+
+/// How datasets are converted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConvertOptions {
+    /// Cameras; those the first episode has when empty.
+    pub views: Vec<View>,
+    /// Frames a second of a LeRobot dataset; the first episode's rate when absent. Faster
+    /// recordings are thinned by their true times, slower ones can't be taken.
+    pub fps: Option<u32>,
+    /// Width and height of the pictures, px; as they are when absent.
+    pub size: Option<(u32, u32)>,
+    /// How videos are compressed.
+    pub codec: VideoCodec,
+    /// What to do with episodes that can't be converted.
+    pub unusable: Unusable,
+    /// At most this many episodes.
+    pub limit: Option<usize>,
+}
+
+/// What was converted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Converted {
+    /// Episodes written.
+    pub episodes: usize,
+    /// Frames of one camera written.
+    pub frames: usize,
+    /// Episodes left out, with reasons.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Writes a LeRobot v3 dataset into a new folder. `done` is told episodes done and in all.
+///
+/// # Errors
+/// The first episode that can't be converted, unless they are skipped; errors of writing.
+pub fn to_lerobot(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+    mut done: impl FnMut(usize, usize),
+) -> Result<Converted, DatasetError> {
+    let first = first_episode(store, out)?;
+    let views = views(first, options)?;
+    let rate = if first.rate_hz > 0.0 {
+        first.rate_hz
+    } else {
+        crate::clip_source::ASSUMED_RATE_HZ
+    };
+    let fps = options.fps.unwrap_or(rate.round().max(1.0) as u32);
+    let mut cameras = Vec::new();
+    for view in &views {
+        let shown = store.frames(0, view, &[0])?;
+        let size = options.size.unwrap_or((shown.width(), shown.height()));
+        cameras.push((lerobot_name(view), size));
+    }
+    let robot = store.extras(0)?.metadata.map(|m| m.robot_serial);
+    let robot = robot.filter(|r| !r.is_empty()).unwrap_or("franka".into());
+    let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
+    let mut converted = begin(store, options.unusable)?;
+    let all = store
+        .episodes()
+        .len()
+        .min(options.limit.unwrap_or(usize::MAX));
+    for episode in 0..all {
+        match rows(store, episode, &views, fps) {
+            Ok((rows, numbers)) => {
+                writer.push(&rows, |camera, put| {
+                    let at = cameras.iter().position(|(name, _)| name == camera);
+                    let (view, size) = match at {
+                        Some(at) => (&views[at], cameras[at].1),
+                        None => return Ok(()),
+                    };
+                    each_frame(store, episode, view, &numbers, size, put)
+                })?;
+                converted.episodes += 1;
+                converted.frames += numbers.len();
+            }
+            Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
+        }
+        done(episode + 1, all);
+    }
+    writer.finish()?;
+    Ok(converted)
+}
+
+/// Writes a DROID-raw dataset with videos into a folder.
+///
+/// Episodes keep their place below the root where they have one. Each is written into a hidden
+/// folder and renamed when complete.
+///
+/// # Errors
+/// As [`to_lerobot`].
+pub fn to_droid(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+    mut done: impl FnMut(usize, usize),
+) -> Result<Converted, DatasetError> {
+    let views = views(first_episode(store, out)?, options)?;
+    let mut converted = begin(store, options.unusable)?;
+    let all = store
+        .episodes()
+        .len()
+        .min(options.limit.unwrap_or(usize::MAX));
+    for episode in 0..all {
+        match droid_episode(store, episode, &views, out, options) {
+            Ok(frames) => {
+                converted.episodes += 1;
+                converted.frames += frames;
+            }
+            Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
+        }
+        done(episode + 1, all);
+    }
+    Ok(converted)
+}
+
+fn first_episode<'a>(
+    store: &'a dyn EpisodeStore,
+    out: &Path,
+) -> Result<&'a IndexEntry, DatasetError> {
+    store.episodes().first().ok_or_else(|| {
+        let first = store.unusable().first();
+        DatasetError::Mismatch(format!(
+            "nothing to write to {}: {}",
+            out.display(),
+            first.map_or("the dataset has no episode", |(_, reason)| reason)
+        ))
+    })
+}
+
+fn begin(store: &dyn EpisodeStore, unusable: Unusable) -> Result<Converted, DatasetError> {
+    if let (Unusable::Refuse, Some((path, reason))) = (unusable, store.unusable().first()) {
+        return Err(DatasetError::Episode {
+            path: path.into(),
+            reason: reason.clone(),
+        });
+    }
+    Ok(Converted {
+        skipped: store.unusable().to_vec(),
+        ..Converted::default()
+    })
+}
+
+/// Notes an episode that can't be converted, or fails; a missing program is no episode's fault.
+fn leave_out(
+    converted: &mut Converted,
+    store: &dyn EpisodeStore,
+    episode: usize,
+    fault: DatasetError,
+    unusable: Unusable,
+) -> Result<(), DatasetError> {
+    if unusable == Unusable::Refuse || matches!(fault, DatasetError::Decoder(_)) {
+        return Err(fault);
+    }
+    let path = store.episodes()[episode].path.clone();
+    converted.skipped.push((path, fault.to_string()));
+    Ok(())
+}
+
+/// The cameras asked for, or all the first episode has: by role where they have one.
+fn views(first: &IndexEntry, options: &ConvertOptions) -> Result<Vec<View>, DatasetError> {
+    if !options.views.is_empty() {
+        return Ok(options.views.clone());
+    }
+    let mut views: Vec<View> = Vec::new();
+    let mut taken: Vec<&str> = Vec::new();
+    let whole = |role| View { role, half: None };
+    for role in [Role::Left, Role::Right, Role::Wrist] {
+        let view = whole(role);
+        if let Ok(camera) = first.camera(&view) {
+            if !taken.contains(&camera.name.as_str()) {
+                taken.push(&camera.name);
+                views.push(view);
+            }
+        }
+    }
+    for camera in first.cameras.iter().filter(|c| c.plain) {
+        if !taken.contains(&camera.name.as_str()) {
+            views.push(whole(Role::Named(camera.name.clone())));
+        }
+    }
+    match views.is_empty() {
+        true => Err(DatasetError::Mismatch(format!(
+            "{} has no plain camera; name one, e.g. left:stereo-left",
+            first.path
+        ))),
+        false => Ok(views),
+    }
+}
+
+/// A camera's name in LeRobot's edition of DROID.
+fn lerobot_name(view: &View) -> String {
+    use crate::view::Half;
+    let lens = match view.half {
+        Some(Half::Right) => "right",
+        _ => "left",
+    };
+    match &view.role {
+        Role::Left => format!("exterior_1_{lens}"),
+        Role::Right => format!("exterior_2_{lens}"),
+        Role::Wrist => format!("wrist_{lens}"),
+        Role::Named(name) => match view.half {
+            None => name.clone(),
+            Some(_) => format!("{name}_{lens}"),
+        },
+    }
+}
+
+/// An episode's rows at a rate, and the numbers of the frames they are of.
+fn rows(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    views: &[View],
+    fps: u32,
+) -> Result<(EpisodeRows, Vec<usize>), DatasetError> {
+    let entry = &store.episodes()[episode];
+    let extras = store.extras(episode)?;
+    let mut tracks: Vec<(String, Track)> = Vec::new();
+    for view in views {
+        tracks.push((lerobot_name(view), store.track(episode, view)?));
+    }
+    let trajectory = extras.trajectory;
+    let numbers = thinned(entry, &trajectory.time_s, trajectory.len(), fps)?;
+    let pick_poses = |poses: &[Pose]| -> Vec<Pose> {
+        let inside = numbers.iter().filter_map(|i| poses.get(*i).copied());
+        inside.collect()
+    };
+    let begin = trajectory.time_s.first().copied().unwrap_or(0.0);
+    let time_s = numbers.iter().enumerate().map(|(k, i)| {
+        let recorded = trajectory.time_s.get(*i).map(|t| t - begin);
+        recorded.unwrap_or(k as f64 / f64::from(fps))
+    });
+    let extrinsics: BTreeMap<String, Vec<[f64; 6]>> = tracks
+        .into_iter()
+        .filter_map(|(name, track)| {
+            let poses = track.extrinsics?;
+            Some((name, numbers.iter().map(|i| poses[*i]).collect()))
+        })
+        .collect();
+    let rows = EpisodeRows {
+        states: pick_poses(&trajectory.states),
+        time_s: time_s.collect(),
+        joints_rad: match trajectory.joints_rad.is_empty() {
+            true => Vec::new(),
+            false => numbers.iter().map(|i| trajectory.joints_rad[*i]).collect(),
+        },
+        commanded: match extras.commanded.len() == trajectory.states.len() {
+            true => pick_poses(&extras.commanded),
+            false => Vec::new(),
+        },
+        extrinsics,
+        task: entry.task.clone(),
+        success: entry.success,
+    };
+    Ok((rows, numbers))
+}
+
+/// The frames an episode has at a rate: all where that is its own.
+fn thinned(
+    entry: &IndexEntry,
+    time_s: &[f64],
+    length: usize,
+    fps: u32,
+) -> Result<Vec<usize>, DatasetError> {
+    let fps = f64::from(fps);
+    if time_s.is_empty() || (entry.rate_hz / fps - 1.0).abs() <= SAME_RATE {
+        return Ok((0..length).collect());
+    }
+    let numbers = sampling::evenly(time_s, fps);
+    if numbers.len() < 2 {
+        return Err(DatasetError::episode(
+            entry.path.as_ref(),
+            format!(
+                "it was recorded at {:.2} Hz, which can't give {fps} frames a second",
+                entry.rate_hz
+            ),
+        ));
+    }
+    Ok(numbers)
+}
+
+/// Hands over some of an episode's frames, a few at a time.
+fn each_frame(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    view: &View,
+    numbers: &[usize],
+    (width, height): (u32, u32),
+    put: &mut dyn FnMut(&[u8]) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
+    for some in numbers.chunks(AT_ONCE) {
+        let stack = store.frames(episode, view, some)?;
+        for at in 0..stack.len() {
+            if (stack.width(), stack.height()) == (width, height) {
+                put(stack.frame(at))?;
+                continue;
+            }
+            let image = RgbImage::from_raw(stack.width(), stack.height(), stack.frame(at).to_vec());
+            if let Some(image) = image {
+                put(resize(&image, width, height, FilterType::Triangle).as_raw())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn droid_episode(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    views: &[View],
+    out: &Path,
+    options: &ConvertOptions,
+) -> Result<usize, DatasetError> {
+    let entry = &store.episodes()[episode];
+    let extras = store.extras(episode)?;
+    let length = extras.trajectory.len();
+    let rate = match entry.rate_hz > 0.0 {
+        true => entry.rate_hz,
+        false => crate::clip_source::ASSUMED_RATE_HZ,
+    };
+    let fps = (rate * 1000.0).round() / 1000.0;
+
+    let name = entry.path.rsplit('/').next().unwrap_or("episode");
+    let placed = entry.path.split('/').count() >= 4 && !Path::new(&entry.path).is_absolute();
+    let relative = match placed {
+        true => entry.path.clone(),
+        false => format!(
+            "CONVERTED/{}/undated/{name}",
+            layout::outcome_folder(entry.success)
+        ),
+    };
+    let folder = out.join(&relative);
+    if folder.exists() {
+        return Err(DatasetError::Mismatch(format!(
+            "{} exists already; name a new folder for the converted dataset",
+            folder.display()
+        )));
+    }
+    let parent = folder.parent().unwrap_or(out).to_path_buf();
+    let partial = parent.join(format!("{}{name}", layout::PARTIAL_PREFIX));
+    let videos = partial.join(layout::VIDEOS);
+    let _ = fs::remove_dir_all(&partial);
+    fs::create_dir_all(&videos).map_err(|e| DatasetError::io("create", &videos, e))?;
+
+    let mut cameras = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    let numbers: Vec<usize> = (0..length).collect();
+    for view in views {
+        let camera = entry
+            .camera(view)
+            .map_err(|reason| DatasetError::episode(entry.path.as_ref(), reason))?;
+        let camera = match view.half {
+            None => camera.name.clone(),
+            Some(_) => lerobot_name(view),
+        };
+        let track = store.track(episode, view)?;
+        if let Some(poses) = track.extrinsics {
+            cameras.insert(format!("{camera}_left"), poses);
+        }
+        let shown = store.frames(episode, view, &[0])?;
+        let size = options.size.unwrap_or((shown.width(), shown.height()));
+        let file = videos.join(format!("{camera}.mp4"));
+        let mut encoder = VideoEncoder::create(&file, size, fps, options.codec)?;
+        each_frame(store, episode, view, &numbers, size, &mut |rgb| {
+            encoder.push(rgb)
+        })?;
+        encoder.finish()?;
+        names.insert(view.role.key().unwrap_or_default(), camera);
+    }
+    let file = partial.join(layout::TRAJECTORY);
+    extras.trajectory.write_with_cameras(&file, &cameras)?;
+
+    // Paths in DROID's metadata start below the laboratory's folder.
+    let (lab, below) = relative.split_once('/').unwrap_or(("", &relative));
+    let source = extras.metadata.unwrap_or_else(|| Metadata {
+        uuid: format!("{lab}+converted+{name}"),
+        success: entry.success,
+        current_task: entry.task.clone(),
+        ..Metadata::default()
+    });
+    let camera = |role: &str| names.get(role).cloned().unwrap_or_default();
+    let video = |role: &str| match names.get(role) {
+        Some(name) => format!("{below}/{}/{name}.mp4", layout::VIDEOS),
+        None => String::new(),
+    };
+    let metadata = Metadata {
+        lab: lab.to_owned(),
+        hdf5_path: format!("{below}/{}", layout::TRAJECTORY),
+        trajectory_length: length as u64,
+        ext1_cam_serial: camera("left"),
+        ext2_cam_serial: camera("right"),
+        wrist_cam_serial: camera("wrist"),
+        left_mp4_path: video("left"),
+        right_mp4_path: video("right"),
+        wrist_mp4_path: video("wrist"),
+        ..source
+    };
+    metadata.write(&partial.join(format!("metadata_{}.json", metadata.uuid)))?;
+    fs::rename(&partial, &folder).map_err(|e| DatasetError::io("create", &folder, e))?;
+    Ok(length)
+}

@@ -1,0 +1,465 @@
+//! Reads LeRobot datasets, version 3.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use foresight_planner::Pose;
+use rayon::prelude::*;
+
+use super::columns::Columns;
+use super::features::{self, Info, PoseColumns};
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
+use crate::index::{CameraEntry, IndexEntry};
+use crate::mp4_header::VideoHeader;
+use crate::store::{EpisodeStore, Extras, Track};
+use crate::trajectory::Trajectory;
+use crate::video;
+use crate::view::View;
+
+/// A LeRobot dataset.
+pub struct LeRobotStore {
+    root: PathBuf,
+    info: Info,
+    pose: PoseColumns,
+    episodes: Vec<IndexEntry>,
+    places: Vec<Place>,
+    unusable: Vec<(String, String)>,
+}
+
+/// Where an episode lies in the files.
+#[derive(Debug, Clone)]
+struct Place {
+    data: PathBuf,
+    /// Its rows in that file.
+    rows: std::ops::Range<usize>,
+    /// A camera's file, and its first frame in it.
+    videos: BTreeMap<String, (PathBuf, usize)>,
+}
+
+/// A row of `meta/episodes`.
+struct Row {
+    number: usize,
+    length: usize,
+    from: usize,
+    to: usize,
+    data: (usize, usize),
+    videos: Vec<(usize, usize, f64)>,
+    task: String,
+}
+
+/// Whether a folder is a LeRobot dataset.
+pub fn is_lerobot(root: &Path) -> bool {
+    root.join(features::INFO).is_file()
+}
+
+impl LeRobotStore {
+    /// Opens a dataset: reads its metadata, and of its data whether episodes succeeded.
+    ///
+    /// # Errors
+    /// When the metadata can't be read; single episodes that can't be used are listed.
+    pub fn open(root: &Path) -> Result<Self, DatasetError> {
+        let info = Info::read(root)?;
+        let pose = info
+            .pose_columns()
+            .map_err(|reason| DatasetError::corrupt(&root.join(features::INFO), reason))?;
+        let cameras = info.cameras();
+        let rows = episode_rows(root, &cameras)?;
+        // The first row of each data file, in the dataset's count.
+        let mut bases: HashMap<(usize, usize), usize> = HashMap::new();
+        for row in &rows {
+            let base = bases.entry(row.data).or_insert(row.from);
+            *base = (*base).min(row.from);
+        }
+        let mut store = LeRobotStore {
+            root: root.to_path_buf(),
+            info,
+            pose,
+            episodes: Vec::new(),
+            places: Vec::new(),
+            unusable: Vec::new(),
+        };
+        let mut headers = HashMap::new();
+        let mut files = HashMap::new();
+        for row in rows {
+            let path = format!("episode_{:06}", row.number);
+            let base = bases.get(&row.data).copied().unwrap_or(0);
+            match store.place(&row, base, &cameras, &mut headers, &mut files) {
+                Ok((entry, place)) => {
+                    store.episodes.push(IndexEntry { path, ..entry });
+                    store.places.push(place);
+                }
+                Err(error) => store.unusable.push((path, error.to_string())),
+            }
+        }
+        Ok(store)
+    }
+
+    /// Reads everything: every episode's numbers, and every video to its end. What is wrong, by
+    /// episode or file; `done` is told steps done and in all.
+    pub fn validate(&self, done: impl Fn(usize, usize) + Sync) -> Vec<(String, String)> {
+        let mut videos: Vec<&PathBuf> = Vec::new();
+        videos.extend(
+            self.places
+                .iter()
+                .flat_map(|p| p.videos.values().map(|v| &v.0)),
+        );
+        videos.sort();
+        videos.dedup();
+        let all = videos.len() + self.episodes.len();
+        let count = AtomicUsize::new(0);
+        let step = || done(count.fetch_add(1, Ordering::Relaxed) + 1, all);
+        let numbers = self
+            .episodes
+            .par_iter()
+            .enumerate()
+            .filter_map(|(i, entry)| {
+                let result = self.extras(i);
+                step();
+                Some((entry.path.clone(), result.err()?.to_string()))
+            });
+        let mut faults: Vec<(String, String)> = numbers.collect();
+        let pictures = videos.par_iter().filter_map(|path| {
+            let result = video::check(path);
+            step();
+            Some((path.display().to_string(), result.err()?.to_string()))
+        });
+        faults.extend(pictures.collect::<Vec<_>>());
+        faults
+    }
+
+    /// The dataset's description.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Checks one episode and finds its files.
+    fn place(
+        &self,
+        row: &Row,
+        base: usize,
+        cameras: &[(String, CameraEntry)],
+        headers: &mut HashMap<PathBuf, Result<VideoHeader, String>>,
+        files: &mut HashMap<PathBuf, Columns>,
+    ) -> Result<(IndexEntry, Place), DatasetError> {
+        let inside = |pattern: &str, key: &str, (chunk, file)| {
+            features::fill(pattern, key, chunk, file)
+                .map(|path| self.root.join(path))
+                .map_err(|reason| DatasetError::corrupt(&self.root.join(features::INFO), reason))
+        };
+        let data = inside(&self.info.data_path, "", row.data)?;
+        let wrong = |reason: String| Err(DatasetError::corrupt(&data, reason));
+        if row.to.checked_sub(row.from) != Some(row.length) || row.length < 2 {
+            return wrong(format!(
+                "episode {} is listed with {} frames in rows {} to {}",
+                row.number, row.length, row.from, row.to
+            ));
+        }
+        let rows = row.from - base..row.to - base;
+        if !files.contains_key(&data) {
+            // Episodes come in the order of their files.
+            files.clear();
+            files.insert(data.clone(), Columns::open(&data)?);
+        }
+        let columns = &files[&data];
+        if rows.end > columns.rows() {
+            return wrong(format!(
+                "it has {} rows, and episode {} lies in rows {} to {}",
+                columns.rows(),
+                row.number,
+                rows.start,
+                rows.end
+            ));
+        }
+        let of = columns.numbers("episode_index", 1, rows.clone())?;
+        if of.iter().any(|n| *n != row.number as f64) {
+            return wrong(format!(
+                "rows {} to {} should be episode {}'s, and are not",
+                rows.start, rows.end, row.number
+            ));
+        }
+        let success = match self.info.features.contains_key(features::SUCCESS) {
+            true => columns.numbers(features::SUCCESS, 1, rows.start..rows.start + 1)? == [1.0],
+            false => false,
+        };
+
+        let mut videos = BTreeMap::new();
+        let mut entries = Vec::new();
+        let mut faults = Vec::new();
+        let pattern = self.info.video_path.as_deref().unwrap_or_default();
+        for ((key, camera), (chunk, file, from_s)) in cameras.iter().zip(&row.videos) {
+            let path = inside(pattern, key, (*chunk, *file))?;
+            let header = headers
+                .entry(path.clone())
+                .or_insert_with(|| VideoHeader::read(&path).map_err(|e| e.to_string()));
+            let first = (from_s * self.info.fps).round().max(0.0) as usize;
+            match header {
+                Ok(header) if header.frames < first.saturating_add(row.length) => {
+                    faults.push(format!(
+                        "{} has {} frames, and this episode lies in {first} to {}",
+                        path.display(),
+                        header.frames,
+                        first.saturating_add(row.length)
+                    ));
+                }
+                Ok(_) => {
+                    videos.insert(camera.name.clone(), (path, first));
+                    entries.push(CameraEntry {
+                        frames: row.length,
+                        ..camera.clone()
+                    });
+                }
+                Err(reason) => faults.push(reason.clone()),
+            }
+        }
+        if let (true, Some(fault)) = (entries.is_empty(), faults.first()) {
+            return Err(DatasetError::Mismatch(fault.clone()));
+        }
+        let place = Place { data, rows, videos };
+        let entry = IndexEntry {
+            path: String::new(),
+            length: row.length,
+            duration_s: (row.length - 1) as f64 / self.info.fps,
+            rate_hz: self.info.fps,
+            success,
+            task: row.task.clone(),
+            behaviour: String::new(),
+            split: None,
+            seed: None,
+            roles: features::roles(&entries),
+            cameras: entries,
+            faults,
+        };
+        Ok((entry, place))
+    }
+
+    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry, DatasetError> {
+        let entry = &self.episodes[episode];
+        entry
+            .camera(view)
+            .map_err(|reason| DatasetError::episode(&self.root.join(&entry.path), reason))
+    }
+
+    fn poses(&self, columns: &Columns, place: &Place) -> Result<Vec<Pose>, DatasetError> {
+        let rows = || place.rows.clone();
+        Ok(match &self.pose {
+            PoseColumns::Droid => {
+                let cartesian = columns.numbers(features::CARTESIAN, 6, rows())?;
+                let gripper = columns.numbers(features::GRIPPER, 1, rows())?;
+                join(&cartesian, &gripper)
+            }
+            PoseColumns::Components { column, width, at } => columns
+                .numbers(column, *width, rows())?
+                .chunks_exact(*width)
+                .map(|row| Pose::from_array(at.map(|i| row[i])))
+                .collect(),
+        })
+    }
+}
+
+/// Poses of rows of six and of closednesses.
+fn join(cartesian: &[f64], gripper: &[f64]) -> Vec<Pose> {
+    let rows = cartesian.chunks_exact(6).zip(gripper);
+    rows.map(|(row, g)| Pose::from_array([row[0], row[1], row[2], row[3], row[4], row[5], *g]))
+        .collect()
+}
+
+impl EpisodeStore for LeRobotStore {
+    fn episodes(&self) -> &[IndexEntry] {
+        &self.episodes
+    }
+
+    fn unusable(&self) -> &[(String, String)] {
+        &self.unusable
+    }
+
+    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
+        let camera = self.camera(episode, view)?;
+        let place = &self.places[episode];
+        let columns = Columns::open(&place.data)?;
+        let rows = place.rows.clone();
+        let time = match columns.has(features::TIME) {
+            true => features::TIME,
+            false => "timestamp",
+        };
+        let extrinsics = format!("{}{}", features::EXTRINSICS, camera.name);
+        Ok(Track {
+            states: self.poses(&columns, place)?,
+            time_s: columns.numbers(time, 1, rows.clone())?,
+            extrinsics: match columns.has(&extrinsics) {
+                true => Some(sixes(&columns.numbers(&extrinsics, 6, rows)?)),
+                false => None,
+            },
+            frames: camera.frames,
+            file_fps: self.info.fps,
+        })
+    }
+
+    fn frames(
+        &self,
+        episode: usize,
+        view: &View,
+        numbers: &[usize],
+    ) -> Result<FrameStack, DatasetError> {
+        let camera = self.camera(episode, view)?;
+        let (file, first) = &self.places[episode].videos[&camera.name];
+        let shifted: Vec<usize> = numbers.iter().map(|n| n + first).collect();
+        let images = video::frames_at(file, &shifted)?;
+        if images.len() != numbers.len() {
+            return Err(DatasetError::corrupt(
+                file,
+                format!(
+                    "{} of the {} frames asked for can be decoded; it was cut short or is damaged",
+                    images.len(),
+                    numbers.len()
+                ),
+            ));
+        }
+        FrameStack::of_images(&images, None)
+    }
+
+    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+        let place = &self.places[episode];
+        let columns = Columns::open(&place.data)?;
+        let rows = || place.rows.clone();
+        let joints = "observation.state.joint_position";
+        let (cartesian, gripper) = ("action.cartesian_position", "action.gripper_position");
+        let time = match columns.has(features::TIME) {
+            true => features::TIME,
+            false => "timestamp",
+        };
+        Ok(Extras {
+            trajectory: Trajectory {
+                states: self.poses(&columns, place)?,
+                time_s: columns.numbers(time, 1, rows())?,
+                joints_rad: match columns.has(joints) {
+                    true => sevens(&columns.numbers(joints, 7, rows())?),
+                    false => Vec::new(),
+                },
+                commands: Vec::new(),
+                simulator: None,
+            },
+            commanded: match columns.has(cartesian) && columns.has(gripper) {
+                true => join(
+                    &columns.numbers(cartesian, 6, rows())?,
+                    &columns.numbers(gripper, 1, rows())?,
+                ),
+                false => Vec::new(),
+            },
+            metadata: None,
+        })
+    }
+}
+
+fn sixes(values: &[f64]) -> Vec<[f64; 6]> {
+    let rows = values.chunks_exact(6);
+    rows.map(|r| [r[0], r[1], r[2], r[3], r[4], r[5]]).collect()
+}
+
+fn sevens(values: &[f64]) -> Vec<[f64; 7]> {
+    let rows = values.chunks_exact(7);
+    rows.map(|r| [r[0], r[1], r[2], r[3], r[4], r[5], r[6]])
+        .collect()
+}
+
+/// All rows of `meta/episodes`, in episode order.
+fn episode_rows(root: &Path, cameras: &[(String, CameraEntry)]) -> Result<Vec<Row>, DatasetError> {
+    let tasks = tasks(root)?;
+    let folder = root.join("meta/episodes");
+    let mut files = Vec::new();
+    for chunk in entries(&folder)? {
+        if chunk.is_dir() {
+            let inside = entries(&chunk)?.into_iter();
+            files.extend(inside.filter(|f| f.extension().is_some_and(|e| e == "parquet")));
+        }
+    }
+    if files.is_empty() {
+        return Err(DatasetError::Empty {
+            path: folder,
+            reason: "there is no file chunk-*/file-*.parquet in it".to_owned(),
+        });
+    }
+    let mut rows = Vec::new();
+    for file in files {
+        let columns = Columns::open(&file)?;
+        let count = columns.rows();
+        let whole = |name: &str| -> Result<Vec<usize>, DatasetError> {
+            let numbers = columns.numbers(name, 1, 0..count)?;
+            match numbers.iter().any(|n| *n < 0.0 || n.fract() != 0.0) {
+                true => Err(DatasetError::corrupt(
+                    &file,
+                    format!("the column {name} has values that are no counts"),
+                )),
+                false => Ok(numbers.iter().map(|n| *n as usize).collect()),
+            }
+        };
+        let numbers = whole("episode_index")?;
+        let lengths = whole("length")?;
+        let (from, to) = (whole("dataset_from_index")?, whole("dataset_to_index")?);
+        let (chunk, place) = (whole("data/chunk_index")?, whole("data/file_index")?);
+        let mut videos = Vec::new();
+        for (key, _) in cameras {
+            videos.push((
+                whole(&format!("videos/{key}/chunk_index"))?,
+                whole(&format!("videos/{key}/file_index"))?,
+                columns.numbers(&format!("videos/{key}/from_timestamp"), 1, 0..count)?,
+            ));
+        }
+        let names = match columns.has("tasks") {
+            true => columns.texts("tasks", 0..count)?,
+            false => vec![Vec::new(); count],
+        };
+        for (i, name) in names.into_iter().enumerate() {
+            // Some write the text, some its number.
+            let task = name.into_iter().next().unwrap_or_default();
+            let task = match task.parse::<usize>() {
+                Ok(number) => tasks.get(&number).cloned().unwrap_or(task),
+                Err(_) => task,
+            };
+            rows.push(Row {
+                number: numbers[i],
+                length: lengths[i],
+                from: from[i],
+                to: to[i],
+                data: (chunk[i], place[i]),
+                videos: videos.iter().map(|(c, f, t)| (c[i], f[i], t[i])).collect(),
+                task,
+            });
+        }
+    }
+    rows.sort_by_key(|row| row.number);
+    Ok(rows)
+}
+
+/// Task texts by number.
+fn tasks(root: &Path) -> Result<HashMap<usize, String>, DatasetError> {
+    let path = root.join("meta/tasks.parquet");
+    if !path.is_file() {
+        return Ok(HashMap::new());
+    }
+    let columns = Columns::open(&path)?;
+    let rows = 0..columns.rows();
+    let name = ["task", "__index_level_0__"]
+        .into_iter()
+        .find(|name| columns.has(name));
+    let Some(name) = name else {
+        return Err(DatasetError::corrupt(&path, "it has no column of tasks"));
+    };
+    let numbers = columns.numbers("task_index", 1, rows.clone())?;
+    let texts = columns.texts(name, rows)?;
+    let texts = texts.into_iter().map(|t| t.into_iter().next());
+    Ok(numbers
+        .iter()
+        .map(|n| *n as usize)
+        .zip(texts.map(Option::unwrap_or_default))
+        .collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let list = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
+    let mut paths: Vec<PathBuf> = list.filter_map(Result::ok).map(|e| e.path()).collect();
+    paths.sort();
+    Ok(paths)
+}

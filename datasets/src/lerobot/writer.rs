@@ -1,0 +1,519 @@
+//! Writes LeRobot datasets, version 3, with the columns of `lerobot/droid_1.0.1`.
+//!
+//! `meta/info.json` is written last: without it a folder is no dataset, so an interrupted
+//! conversion can't be mistaken for a complete one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use foresight_planner::Pose;
+use serde_json::{json, Value};
+
+use super::features::{CARTESIAN, EXTRINSICS, GRIPPER, IMAGES, SUCCESS, TIME};
+use super::summary::Summary;
+use super::table::{Column, TableWriter, Values};
+use crate::error::DatasetError;
+use crate::video::{VideoCodec, VideoEncoder};
+
+/// Files a folder.
+const CHUNK: usize = 1000;
+const DATA_MB: usize = 100;
+const VIDEO_MB: usize = 200;
+const DATA_PATH: &str = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet";
+const VIDEO_PATH: &str = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
+/// Of a camera's frames every so many count in its statistics.
+const LOOKED_AT: usize = 8;
+
+/// An episode's numbers, one for each frame.
+#[derive(Debug, Clone, Default)]
+pub struct EpisodeRows {
+    /// Measured poses.
+    pub states: Vec<Pose>,
+    /// When they were measured, s from the episode's beginning.
+    pub time_s: Vec<f64>,
+    /// Joint angles, rad; empty when unknown.
+    pub joints_rad: Vec<[f64; 7]>,
+    /// The poses commanded; empty when unknown, the next state then stands for them.
+    pub commanded: Vec<Pose>,
+    /// Where cameras were, by name: x y z m, extrinsic xyz Euler rad, base frame.
+    pub extrinsics: BTreeMap<String, Vec<[f64; 6]>>,
+    /// What was attempted.
+    pub task: String,
+    /// Whether it was achieved.
+    pub success: bool,
+}
+
+/// Where an episode ended up; a row of `meta/episodes`.
+struct Listed {
+    length: usize,
+    from: usize,
+    task: String,
+    data: (usize, usize),
+    videos: Vec<((usize, usize), f64, f64)>,
+}
+
+/// A file number as folder and file.
+fn place(number: usize) -> (usize, usize) {
+    (number / CHUNK, number % CHUNK)
+}
+
+struct Camera {
+    name: String,
+    size: (u32, u32),
+    encoder: Option<VideoEncoder>,
+    file: usize,
+}
+
+impl Camera {
+    fn key(&self) -> String {
+        format!("{IMAGES}{}", self.name)
+    }
+}
+
+/// A dataset being written.
+pub struct LeRobotWriter {
+    root: PathBuf,
+    fps: u32,
+    codec: VideoCodec,
+    robot: String,
+    cameras: Vec<Camera>,
+    data: Option<TableWriter>,
+    data_file: usize,
+    /// Names, types and widths of the columns, from the first episode.
+    columns: Vec<Column>,
+    summary: Summary,
+    episodes: Vec<Listed>,
+    tasks: Vec<String>,
+    frames: usize,
+}
+
+impl LeRobotWriter {
+    /// Starts a dataset in a folder that is empty or does not exist.
+    ///
+    /// # Errors
+    /// [`DatasetError::Mismatch`] when there is something in it, or no camera is given.
+    pub fn create(
+        root: &Path,
+        robot: &str,
+        fps: u32,
+        cameras: &[(String, (u32, u32))],
+        codec: VideoCodec,
+    ) -> Result<Self, DatasetError> {
+        if fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(DatasetError::Mismatch(format!(
+                "{} is not empty; name a new folder for the converted dataset",
+                root.display()
+            )));
+        }
+        if cameras.is_empty() || fps == 0 {
+            return Err(DatasetError::Mismatch(
+                "a LeRobot dataset needs a camera and a whole number of frames a second".to_owned(),
+            ));
+        }
+        Ok(LeRobotWriter {
+            root: root.to_path_buf(),
+            fps,
+            codec,
+            robot: robot.to_owned(),
+            cameras: cameras
+                .iter()
+                .map(|(name, size)| Camera {
+                    name: name.clone(),
+                    size: *size,
+                    encoder: None,
+                    file: 0,
+                })
+                .collect(),
+            data: None,
+            data_file: 0,
+            columns: Vec::new(),
+            summary: Summary::default(),
+            episodes: Vec::new(),
+            tasks: Vec::new(),
+            frames: 0,
+        })
+    }
+
+    /// Appends an episode. `frames` hands every frame of a camera, in order, to the function it
+    /// is given.
+    ///
+    /// # Errors
+    /// [`DatasetError::Mismatch`] when columns or frame counts don't fit; whatever `frames`
+    /// returns; errors of writing. After an error nothing more can be added.
+    pub fn push(
+        &mut self,
+        rows: &EpisodeRows,
+        mut frames: impl FnMut(
+            &str,
+            &mut dyn FnMut(&[u8]) -> Result<(), DatasetError>,
+        ) -> Result<(), DatasetError>,
+    ) -> Result<(), DatasetError> {
+        let length = rows.states.len();
+        let task = match self.tasks.iter().position(|t| *t == rows.task) {
+            Some(known) => known,
+            None => {
+                self.tasks.push(rows.task.clone());
+                self.tasks.len() - 1
+            }
+        };
+        let columns = self.episode_columns(rows, task)?;
+        let data = self.write_rows(&columns)?;
+        let mut videos = Vec::new();
+        for at in 0..self.cameras.len() {
+            let (file, from) = self.begin_video(at)?;
+            let camera = &mut self.cameras[at];
+            let (name, key) = (camera.name.clone(), camera.key());
+            let (summary, mut number) = (&mut self.summary, 0);
+            if let Some(encoder) = &mut camera.encoder {
+                frames(&name, &mut |rgb| {
+                    if number % LOOKED_AT == 0 {
+                        summary.look(&key, rgb);
+                    }
+                    number += 1;
+                    encoder.push(rgb)
+                })?;
+            }
+            if number != length {
+                return Err(DatasetError::Mismatch(format!(
+                    "camera {name} gave {number} frames for {length} states"
+                )));
+            }
+            let fps = f64::from(self.fps);
+            videos.push((place(file), from as f64 / fps, (from + length) as f64 / fps));
+        }
+        self.episodes.push(Listed {
+            length,
+            from: self.frames,
+            task: rows.task.clone(),
+            data,
+            videos,
+        });
+        self.frames += length;
+        Ok(())
+    }
+
+    /// Opens a camera's next video when there is none or it is full; its number, and the number
+    /// of its next frame.
+    fn begin_video(&mut self, at: usize) -> Result<(usize, usize), DatasetError> {
+        let camera = &mut self.cameras[at];
+        let full = |e: &VideoEncoder| e.bytes() >= (VIDEO_MB as u64) << 20;
+        if camera.encoder.as_ref().is_some_and(full) {
+            if let Some(encoder) = camera.encoder.take() {
+                encoder.finish()?;
+                camera.file += 1;
+            }
+        }
+        if let Some(encoder) = &camera.encoder {
+            return Ok((camera.file, encoder.frames()));
+        }
+        let (chunk, file) = place(camera.file);
+        let key = camera.key();
+        let folder = self.root.join(format!("videos/{key}/chunk-{chunk:03}"));
+        fs::create_dir_all(&folder).map_err(|e| DatasetError::io("create", &folder, e))?;
+        let path = folder.join(format!("file-{file:03}.mp4"));
+        let fps = f64::from(self.fps);
+        camera.encoder = Some(VideoEncoder::create(&path, camera.size, fps, self.codec)?);
+        Ok((camera.file, 0))
+    }
+
+    /// Writes an episode's rows; where to.
+    fn write_rows(&mut self, columns: &[Column]) -> Result<(usize, usize), DatasetError> {
+        if self
+            .data
+            .as_ref()
+            .is_some_and(|d| d.bytes() >= DATA_MB << 20)
+        {
+            if let Some(full) = self.data.take() {
+                full.finish()?;
+                self.data_file += 1;
+            }
+        }
+        let (chunk, file) = place(self.data_file);
+        if self.columns.is_empty() {
+            self.columns = columns.to_vec();
+        }
+        let same = |a: &Column, b: &Column| a.name == b.name && a.width == b.width;
+        let fits = self.columns.len() == columns.len()
+            && self.columns.iter().zip(columns).all(|(a, b)| same(a, b));
+        if !fits {
+            return Err(DatasetError::Mismatch(
+                "episodes with and without joint angles, or with different extrinsics, can't be \
+                 one LeRobot dataset; convert them separately"
+                    .to_owned(),
+            ));
+        }
+        let writer = match &mut self.data {
+            Some(writer) => writer,
+            none => {
+                let name = format!("data/chunk-{chunk:03}/file-{file:03}.parquet");
+                let new = TableWriter::create(&self.root.join(name), columns, Vec::new())?;
+                none.insert(new)
+            }
+        };
+        writer.rows(columns)?;
+        for column in columns {
+            let numbers: Vec<f64> = match &column.values {
+                Values::Float(v) => v.iter().map(|x| f64::from(*x)).collect(),
+                Values::Double(v) => v.clone(),
+                Values::Int(v) => v.iter().map(|x| *x as f64).collect(),
+                Values::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
+                Values::Text(_) => continue,
+            };
+            for row in numbers.chunks_exact(column.width.unwrap_or(1)) {
+                self.summary.add(&column.name, row);
+            }
+        }
+        Ok((chunk, file))
+    }
+
+    fn episode_columns(
+        &self,
+        rows: &EpisodeRows,
+        task: usize,
+    ) -> Result<Vec<Column>, DatasetError> {
+        let length = rows.states.len();
+        let fits = |n: usize| n == 0 || n == length;
+        let cameras_fit = rows.extrinsics.values().all(|e| e.len() == length);
+        let others = [rows.joints_rad.len(), rows.commanded.len()];
+        if length < 2
+            || rows.time_s.len() != length
+            || !others.into_iter().all(fits)
+            || !cameras_fit
+        {
+            return Err(DatasetError::Mismatch(format!(
+                "an episode's columns differ in length ({length} states)"
+            )));
+        }
+        let commanded: Vec<Pose> = match rows.commanded.is_empty() {
+            false => rows.commanded.clone(),
+            true => (1..=length)
+                .map(|i| rows.states[i.min(length - 1)])
+                .collect(),
+        };
+        let cartesian =
+            |poses: &[Pose]| floats(poses.iter().flat_map(|p| p.to_array()[..6].to_vec()));
+        let gripper = |poses: &[Pose]| floats(poses.iter().map(|p| p.gripper));
+        let joints = rows.joints_rad.iter().flatten().copied();
+        let mut columns = vec![
+            Column::lists(CARTESIAN, 6, cartesian(&rows.states)),
+            Column::lists(GRIPPER, 1, gripper(&rows.states)),
+        ];
+        if rows.joints_rad.is_empty() {
+            let all = rows.states.iter().flat_map(|p| p.to_array());
+            columns.push(Column::lists("observation.state", 7, floats(all)));
+        } else {
+            columns.push(Column::lists(
+                "observation.state.joint_position",
+                7,
+                floats(joints),
+            ));
+            let all = rows.joints_rad.iter().zip(&rows.states);
+            let all = all.flat_map(|(q, p)| q.iter().copied().chain([p.gripper]));
+            columns.push(Column::lists("observation.state", 8, floats(all)));
+        }
+        columns.push(Column::lists(
+            "action.cartesian_position",
+            6,
+            cartesian(&commanded),
+        ));
+        columns.push(Column::lists(
+            "action.gripper_position",
+            1,
+            gripper(&commanded),
+        ));
+        let all = commanded.iter().flat_map(|p| p.to_array());
+        columns.push(Column::lists("action", 7, floats(all)));
+        for (camera, poses) in &rows.extrinsics {
+            let values = floats(poses.iter().flatten().copied());
+            columns.push(Column::lists(&format!("{EXTRINSICS}{camera}"), 6, values));
+        }
+        let whole =
+            |at: &dyn Fn(usize) -> usize| Values::Int((0..length).map(|i| at(i) as i64).collect());
+        let nominal = (0..length).map(|i| i as f64 / f64::from(self.fps));
+        columns.extend([
+            Column::plain(SUCCESS, Values::Bool(vec![rows.success; length])),
+            Column::plain(TIME, Values::Double(rows.time_s.clone())),
+            Column::plain("timestamp", floats(nominal)),
+            Column::plain("frame_index", whole(&|i| i)),
+            Column::plain("episode_index", whole(&|_| self.episodes.len())),
+            Column::plain("index", whole(&|i| self.frames + i)),
+            Column::plain("task_index", whole(&|_| task)),
+        ]);
+        Ok(columns)
+    }
+
+    /// Completes the dataset: closes files and writes what is in `meta/`.
+    ///
+    /// # Errors
+    /// [`DatasetError::Mismatch`] when there is no episode; errors of writing.
+    pub fn finish(mut self) -> Result<(), DatasetError> {
+        if self.episodes.is_empty() {
+            return Err(DatasetError::Mismatch(
+                "there is no episode to write".to_owned(),
+            ));
+        }
+        for camera in &mut self.cameras {
+            if let Some(encoder) = camera.encoder.take() {
+                encoder.finish()?;
+            }
+        }
+        if let Some(data) = self.data.take() {
+            data.finish()?;
+        }
+        self.write_episodes()?;
+        self.write_tasks()?;
+        self.write_json("meta/stats.json", &self.summary.json())?;
+        self.write_json("meta/info.json", &self.info())
+    }
+
+    fn write_episodes(&self) -> Result<(), DatasetError> {
+        let of = |at: &dyn Fn(&Listed) -> usize| {
+            Values::Int(self.episodes.iter().map(|e| at(e) as i64).collect())
+        };
+        let numbers = (0..self.episodes.len() as i64).collect();
+        let tasks = self.episodes.iter().map(|e| e.task.clone()).collect();
+        let mut columns = vec![
+            Column::plain("episode_index", Values::Int(numbers)),
+            Column {
+                name: "tasks".to_owned(),
+                width: Some(1),
+                values: Values::Text(tasks),
+            },
+            Column::plain("length", of(&|e| e.length)),
+            Column::plain("data/chunk_index", of(&|e| e.data.0)),
+            Column::plain("data/file_index", of(&|e| e.data.1)),
+            Column::plain("dataset_from_index", of(&|e| e.from)),
+            Column::plain("dataset_to_index", of(&|e| e.from + e.length)),
+        ];
+        for (at, camera) in self.cameras.iter().enumerate() {
+            let named = |what: &str| format!("videos/{}/{what}", camera.key());
+            let from = self.episodes.iter().map(|e| e.videos[at].1).collect();
+            let to = self.episodes.iter().map(|e| e.videos[at].2).collect();
+            columns.extend([
+                Column::plain(&named("chunk_index"), of(&|e| e.videos[at].0 .0)),
+                Column::plain(&named("file_index"), of(&|e| e.videos[at].0 .1)),
+                Column::plain(&named("from_timestamp"), Values::Double(from)),
+                Column::plain(&named("to_timestamp"), Values::Double(to)),
+            ]);
+        }
+        columns.extend([
+            Column::plain("meta/episodes/chunk_index", of(&|_| 0)),
+            Column::plain("meta/episodes/file_index", of(&|_| 0)),
+        ]);
+        let path = self.root.join("meta/episodes/chunk-000/file-000.parquet");
+        let mut table = TableWriter::create(&path, &columns, Vec::new())?;
+        table.rows(&columns)?;
+        table.finish()
+    }
+
+    /// Tasks are a pandas table whose index is the text.
+    fn write_tasks(&self) -> Result<(), DatasetError> {
+        let numbers = (0..self.tasks.len() as i64).collect();
+        let columns = [
+            Column::plain("task_index", Values::Int(numbers)),
+            Column::plain("task", Values::Text(self.tasks.clone())),
+        ];
+        let text = |name: Value| json!({"name": name, "field_name": name, "pandas_type": "unicode", "numpy_type": "object", "metadata": null});
+        let notes = json!({
+            "index_columns": ["task"],
+            "column_indexes": [{"name": null, "field_name": null, "pandas_type": "unicode", "numpy_type": "object", "metadata": {"encoding": "UTF-8"}}],
+            "columns": [
+                {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": null},
+                text(json!("task")),
+            ],
+            "pandas_version": "2.2.0",
+        });
+        let notes = vec![("pandas".to_owned(), notes.to_string())];
+        let path = self.root.join("meta/tasks.parquet");
+        let mut table = TableWriter::create(&path, &columns, notes)?;
+        table.rows(&columns)?;
+        table.finish()
+    }
+
+    fn info(&self) -> Value {
+        let mut features = serde_json::Map::new();
+        for camera in &self.cameras {
+            let (width, height) = camera.size;
+            let even = width % 2 == 0 && height % 2 == 0;
+            features.insert(
+                camera.key(),
+                json!({
+                    "dtype": "video",
+                    "shape": [height, width, 3],
+                    "names": ["height", "width", "channels"],
+                    "info": {
+                        "video.fps": self.fps,
+                        "video.height": height,
+                        "video.width": width,
+                        "video.channels": 3,
+                        "video.codec": self.codec.name(),
+                        "video.pix_fmt": if even { "yuv420p" } else { "yuv444p" },
+                        "video.is_depth_map": false,
+                        "has_audio": false,
+                    },
+                }),
+            );
+        }
+        for column in &self.columns {
+            let dtype = match column.values {
+                Values::Float(_) => "float32",
+                Values::Double(_) => "float64",
+                Values::Int(_) => "int64",
+                Values::Bool(_) => "bool",
+                Values::Text(_) => "string",
+            };
+            features.insert(
+                column.name.clone(),
+                json!({
+                    "dtype": dtype,
+                    "shape": [column.width.unwrap_or(1)],
+                    "names": axes(&column.name, column.width.unwrap_or(1)),
+                }),
+            );
+        }
+        json!({
+            "codebase_version": "v3.0",
+            "robot_type": self.robot,
+            "total_episodes": self.episodes.len(),
+            "total_frames": self.frames,
+            "total_tasks": self.tasks.len(),
+            "chunks_size": CHUNK,
+            "data_files_size_in_mb": DATA_MB,
+            "video_files_size_in_mb": VIDEO_MB,
+            "fps": self.fps,
+            "splits": {"train": format!("0:{}", self.episodes.len())},
+            "data_path": DATA_PATH,
+            "video_path": VIDEO_PATH,
+            "features": features,
+        })
+    }
+
+    fn write_json(&self, name: &str, value: &Value) -> Result<(), DatasetError> {
+        let path = self.root.join(name);
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|e| DatasetError::corrupt(&path, format!("it can't be written: {e}")))?;
+        text.push('\n');
+        fs::write(&path, text).map_err(|e| DatasetError::io("write", &path, e))
+    }
+}
+
+fn floats(values: impl Iterator<Item = f64>) -> Values {
+    Values::Float(values.map(|v| v as f32).collect())
+}
+
+/// Names of a column's components.
+fn axes(name: &str, width: usize) -> Value {
+    let pose = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"];
+    let names: Vec<String> = match (name, width) {
+        (GRIPPER | "action.gripper_position", _) => vec!["gripper".to_owned()],
+        ("observation.state", 8) => (0..7)
+            .map(|i| format!("joint_{i}"))
+            .chain(["gripper".to_owned()])
+            .collect(),
+        ("observation.state.joint_position", _) => (0..7).map(|i| format!("joint_{i}")).collect(),
+        (_, 6 | 7) => pose[..width].iter().map(|n| (*n).to_owned()).collect(),
+        _ => return Value::Null,
+    };
+    json!({ "axes": names })
+}

@@ -1,0 +1,228 @@
+//! Our recordings into DROID raw and LeRobot v3 and back: numbers and pictures survive.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
+use foresight_datasets::lerobot::store::LeRobotStore;
+use foresight_datasets::set::Unusable;
+use foresight_datasets::{
+    store, video, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore,
+    FrameStack, Recorder, Sampling, Split, View,
+};
+use support::episode;
+
+const TRAIN: u64 = 1_000_000_000;
+const STEPS: usize = 12;
+const SIDE: u32 = 64;
+
+/// An episode with pictures large enough for any codec: a grey that says which one it is.
+fn recorded(seed: u64) -> Episode {
+    let mut episode = episode(seed, Split::Train, STEPS);
+    episode.frames = FrameStack::new(SIDE, SIDE);
+    for t in 0..STEPS {
+        let pixels = vec![grey(seed, t); (SIDE * SIDE * 3) as usize];
+        episode.frames.push(&pixels).expect("the stack's size");
+    }
+    if let Some(simulator) = &mut episode.trajectory.simulator {
+        simulator.scene = r#"{"camera":{"eye_m":[1.1,0.3,0.5],"look_at_m":[0.5,0,0.1]}}"#.into();
+    }
+    episode
+}
+
+fn grey(seed: u64, t: usize) -> u8 {
+    ((seed as usize % 7) * 31 + t * 13) as u8 % 200 + 28
+}
+
+fn record(root: &Path, count: u64) -> Vec<PathBuf> {
+    let recorder = Recorder::new(root, "SIM").expect("a recorder");
+    let write = |i| recorder.write(&recorded(TRAIN + i)).expect("written");
+    (0..count).map(write).collect()
+}
+
+fn have_ffmpeg() -> bool {
+    let have = video::available().is_ok();
+    if !have {
+        eprintln!("skipped: ffmpeg is not installed");
+    }
+    have
+}
+
+/// Every episode of a store has the poses, times and pictures that were recorded.
+fn check(found: &dyn EpisodeStore, tolerance: f64) {
+    assert_eq!(found.episodes().len(), 5);
+    assert!(found.unusable().is_empty(), "{:?}", found.unusable());
+    // In path order: failures (odd seeds) before successes.
+    for (at, seed) in [1, 3, 0, 2, 4].into_iter().enumerate() {
+        let view = View::default();
+        let track = found.track(at, &view).expect("a track");
+        assert_eq!(track.states.len(), STEPS);
+        let source = recorded(TRAIN + seed);
+        for (state, expected) in track.states.iter().zip(&source.trajectory.states) {
+            let pairs = state.to_array().into_iter().zip(expected.to_array());
+            for (a, b) in pairs {
+                assert!((a - b).abs() <= tolerance, "{a} {b}");
+            }
+        }
+        for (t, expected) in track.time_s.iter().zip(&source.trajectory.time_s) {
+            let begin = track.time_s[0] - source.trajectory.time_s[0];
+            assert!((t - expected - begin).abs() < 1e-6);
+        }
+        assert_eq!(found.episodes()[at].success, source.metadata.success);
+        assert_eq!(found.episodes()[at].task, "pick");
+        let camera = track.extrinsics.expect("from the scene")[0];
+        assert!((camera[0] - 1.1).abs() < 1e-6, "{camera:?}");
+        let frames = found.frames(at, &view, &[0, 5, 11]).expect("frames");
+        for (k, number) in [0, 5, 11].into_iter().enumerate() {
+            let level = grey(source.metadata.scene_id as u64, number);
+            assert!(frames.frame(k)[99].abs_diff(level) <= 4, "{at} {number}");
+        }
+    }
+}
+
+#[test]
+fn recordings_become_lerobot_and_droid_and_back() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("ours");
+    record(&root, 5);
+    let ours = store::open(&root).expect("our recordings");
+    let options = ConvertOptions::default();
+
+    let lerobot = folder.path().join("lerobot");
+    let converted = to_lerobot(ours.as_ref(), &lerobot, &options, |_, _| {}).expect("converted");
+    assert_eq!((converted.episodes, converted.frames), (5, 5 * STEPS));
+    let read = LeRobotStore::open(&lerobot).expect("a LeRobot dataset");
+    assert_eq!(
+        (read.info().fps, read.info().total_frames),
+        (4.0, 5 * STEPS)
+    );
+    assert_eq!(read.validate(|_, _| {}), []);
+    check(&read, 1e-6);
+
+    let droid = folder.path().join("droid");
+    to_droid(ours.as_ref(), &droid, &options, |_, _| {}).expect("converted");
+    check(store::open(&droid).expect("DROID raw").as_ref(), 0.0);
+
+    let back = folder.path().join("back");
+    to_droid(&read, &back, &options, |_, _| {}).expect("converted");
+    check(store::open(&back).expect("DROID raw").as_ref(), 1e-6);
+
+    // The same clip, whatever the format; also as the official loader cuts it.
+    let clip = |path: &Path, sampling| {
+        let shape = ClipShape {
+            frames: 4,
+            sampling,
+            ..ClipShape::default()
+        };
+        let options = ClipOptions {
+            shape,
+            transform_frame: true,
+            ..ClipOptions::default()
+        };
+        let clips = EpisodeClips::new(store::open(path).expect("a dataset"), options);
+        clips
+            .expect("clips")
+            .window_at(0, &View::default(), 3)
+            .expect("a clip")
+    };
+    let expected = clip(&droid, Sampling::RealTime);
+    assert_eq!(expected.states, clip(&root, Sampling::RealTime).states);
+    assert_eq!(expected.states, clip(&droid, Sampling::Legacy).states);
+
+    // A folder that holds something is not written into.
+    let again = to_lerobot(ours.as_ref(), &lerobot, &options, |_, _| {}).expect_err("refused");
+    assert!(again.to_string().contains("not empty"), "{again}");
+}
+
+#[test]
+fn damaged_lerobot_files_are_named() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (root, out) = (folder.path().join("ours"), folder.path().join("lerobot"));
+    record(&root, 5);
+    let ours = store::open(&root).expect("our recordings");
+    to_lerobot(ours.as_ref(), &out, &ConvertOptions::default(), |_, _| {}).expect("converted");
+
+    let data = "data/chunk-000/file-000.parquet";
+    let film = "videos/observation.images.exterior_1_left/chunk-000/file-000.mp4";
+    for name in [
+        "meta/info.json",
+        "meta/episodes/chunk-000/file-000.parquet",
+        "meta/tasks.parquet",
+    ] {
+        let path = out.join(name);
+        let whole = fs::read(&path).expect("bytes");
+        for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).expect("cut");
+            match LeRobotStore::open(&out) {
+                Ok(_) => assert_eq!((name, cut), ("meta/info.json", whole.len() - 1)),
+                Err(e) => {
+                    let file = name.rsplit('/').next().expect("a name");
+                    assert!(e.to_string().contains(file), "{name} {cut}: {e}");
+                }
+            }
+        }
+        fs::write(&path, whole).expect("restored");
+    }
+    for name in [data, film] {
+        let path = out.join(name);
+        let whole = fs::read(&path).expect("bytes");
+        for cut in [0, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).expect("cut");
+            let read = LeRobotStore::open(&out).expect("the metadata is whole");
+            assert_eq!(
+                (read.episodes().len(), read.unusable().len()),
+                (0, 5),
+                "{name} {cut}"
+            );
+            let file = name.rsplit('/').next().expect("a name");
+            assert!(read.unusable()[0].1.contains(file));
+        }
+        fs::write(&path, whole).expect("restored");
+    }
+    // The numbers of another dataset under this one's metadata.
+    let info = fs::read_to_string(out.join("meta/info.json")).expect("text");
+    fs::write(out.join("meta/info.json"), info.replace("v3.0", "v2.1")).expect("changed");
+    let error = LeRobotStore::open(&out).err().expect("refused").to_string();
+    assert!(
+        error.contains("v2.1") && error.contains("convert_dataset"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_can_t_be_converted_is_refused_or_listed() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("ours");
+    let folders = record(&root, 3);
+    fs::write(folders[1].join("trajectory.h5"), b"no HDF5").expect("broken");
+    let ours = store::open(&root).expect("our recordings");
+    let options = ConvertOptions::default();
+    let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
+        .expect_err("refused");
+    assert!(error.to_string().contains("trajectory.h5"), "{error}");
+    let options = ConvertOptions {
+        unusable: Unusable::Skip,
+        fps: Some(2),
+        size: Some((96, 80)),
+        ..ConvertOptions::default()
+    };
+    let out = folder.path().join("b");
+    let converted = to_lerobot(ours.as_ref(), &out, &options, |_, _| {}).expect("two are left");
+    assert_eq!((converted.episodes, converted.skipped.len()), (2, 1));
+    // Twelve states at 4 Hz are six at 2 Hz.
+    assert_eq!(converted.frames, 2 * 6);
+    let read = LeRobotStore::open(&out).expect("a LeRobot dataset");
+    let camera = &read.episodes()[0].cameras[0];
+    assert_eq!((camera.width, camera.height, camera.frames), (96, 80, 6));
+}
