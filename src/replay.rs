@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{bail, Result};
 use clap::{Args, ValueEnum};
+use foresight_datasets::DatasetError;
 use foresight_scenarios::calendar::UtcTime;
 use foresight_scenarios::replay::play::Place;
 use foresight_scenarios::replay::{
@@ -19,8 +20,8 @@ use crate::worlds::{interruption, read};
 /// Arguments of `foresight replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// A run folder, an episode folder (of `record`, or DROID's raw layout), or a CSV file of
-    /// poses (x_m, y_m, z_m, rx_rad, ry_rad, rz_rad, gripper, time_s).
+    /// A run folder, an episode folder (of `record`, or DROID's raw layout), a LeRobot v3 dataset
+    /// (with --episode), or a CSV file of poses (x_m, y_m, z_m, rx_rad, ry_rad, rz_rad, gripper, time_s).
     tape: PathBuf,
     /// In the simulator. This is the default.
     #[arg(long, conflicts_with = "robot")]
@@ -56,6 +57,9 @@ pub struct ReplayArgs {
     /// Which camera's frames to compare with; the first when absent.
     #[arg(long)]
     camera: Option<String>,
+    /// Which episode of a LeRobot dataset, counted from 0.
+    #[arg(long, default_value_t = 0)]
+    episode: usize,
     /// Largest position error that counts as reproduced, mm.
     #[arg(long, default_value_t = 10.0, value_name = "MM")]
     tolerance_mm: f64,
@@ -65,7 +69,8 @@ pub struct ReplayArgs {
     /// Largest error of the gripper's closedness.
     #[arg(long, default_value_t = 0.15, value_name = "SHARE")]
     tolerance_gripper: f64,
-    /// Folder that gets a folder with errors (CSV, JSON), a strip of pictures and an animation.
+    /// Folder that gets a folder with errors (CSV, JSON), a strip of pictures, an animation and
+    /// a video.
     #[arg(long, default_value = "replays")]
     out: PathBuf,
     /// One JSON object on standard output.
@@ -107,6 +112,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         }),
         rate_hz: args.rate_hz,
         camera: args.camera.clone(),
+        episode: args.episode,
     };
     let tape = replay::open(&args.tape, &open)?;
     let options = ReplayOptions {
@@ -287,6 +293,14 @@ fn write(out: &Path, replay: &Replay) -> Result<PathBuf, RunError> {
         let path = folder.join("replay.gif");
         pictures::write_gif(&path, replay)
             .map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
+        let path = folder.join("replay.mp4");
+        match pictures::write_mp4(&path, replay) {
+            // The animation is there; a video needs a program that is not.
+            Err(error @ DatasetError::Decoder(_)) => tracing::warn!("no replay.mp4: {error}"),
+            result => {
+                result.map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
+            }
+        }
     }
     Ok(folder)
 }

@@ -78,8 +78,10 @@ pub fn to_lerobot(
         let size = options.size.unwrap_or((shown.width(), shown.height()));
         cameras.push((lerobot_name(view), size));
     }
-    let robot = store.extras(0)?.metadata.map(|m| m.robot_serial);
-    let robot = robot.filter(|r| !r.is_empty()).unwrap_or("franka".into());
+    // DROID's own episodes are called what LeRobot's edition of them calls them.
+    let ours = |m: Metadata| m.foresight.is_some().then_some(m.robot_serial);
+    let robot = store.extras(0)?.metadata.and_then(ours);
+    let robot = robot.unwrap_or_else(|| "Franka".to_owned());
     let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
     let mut converted = begin(store, options.unusable)?;
     let all = store
@@ -245,7 +247,8 @@ fn rows(
     for view in views {
         tracks.push((lerobot_name(view), store.track(episode, view)?));
     }
-    let trajectory = extras.trajectory;
+    let mut trajectory = extras.trajectory;
+    trajectory.time_s = entry.times(trajectory.time_s);
     let numbers = thinned(entry, &trajectory.time_s, trajectory.len(), fps)?;
     let pick_poses = |poses: &[Pose]| -> Vec<Pose> {
         let inside = numbers.iter().filter_map(|i| poses.get(*i).copied());

@@ -69,10 +69,11 @@ impl EpisodeStore for DroidStore {
             Some(vec![extrinsics::of_scene(scene)?; states])
         };
         let extrinsics = recorded.or_else(simulated);
-        let rate_hz = self.episodes[episode].rate_hz;
+        let entry = &self.episodes[episode];
+        let rate_hz = entry.rate_hz;
         Ok(Track {
             states: trajectory.states,
-            time_s: trajectory.time_s,
+            time_s: entry.times(trajectory.time_s),
             extrinsics,
             frames: camera.frames,
             file_fps: if camera.fps > 0.0 {

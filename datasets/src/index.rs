@@ -16,7 +16,7 @@ use crate::view::{Role, View};
 /// Name of the index inside a dataset's root.
 pub const FILE_NAME: &str = "index.json";
 /// Version of the index this program writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A dataset's episodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,10 @@ pub struct IndexEntry {
     pub duration_s: f64,
     /// States per second, measured; 0 when times were not recorded.
     pub rate_hz: f64,
+    /// Whether each state is the end of a step of `1 / rate_hz`, however long the arm took to
+    /// come to rest: true of recordings of ours, whose rate is the nominal one.
+    #[serde(default)]
+    pub stepwise: bool,
     /// Whether the task was achieved.
     pub success: bool,
     /// What was attempted.
@@ -80,6 +84,14 @@ pub struct CameraEntry {
 }
 
 impl IndexEntry {
+    /// When the states count as taken, s: as recorded, or at the nominal rate of steps.
+    pub fn times(&self, recorded: Vec<f64>) -> Vec<f64> {
+        if !self.stepwise || self.rate_hz <= 0.0 {
+            return recorded;
+        }
+        (0..self.length).map(|i| i as f64 / self.rate_hz).collect()
+    }
+
     /// The camera a view means.
     ///
     /// # Errors

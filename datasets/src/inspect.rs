@@ -85,17 +85,19 @@ pub(crate) fn inspect(
         (Some(first), Some(last)) => last - first,
         _ => 0.0,
     };
-    let rate_hz = if duration_s > 0.0 {
-        (length - 1) as f64 / duration_s
-    } else {
-        0.0
-    };
     let recording = metadata.foresight.as_ref();
+    let nominal = recording.map(|r| r.step_rate_hz).filter(|rate| *rate > 0.0);
+    let rate_hz = match nominal {
+        Some(rate) => rate,
+        None if duration_s > 0.0 => (length - 1) as f64 / duration_s,
+        None => 0.0,
+    };
     Ok(IndexEntry {
         path,
         length,
         duration_s,
         rate_hz,
+        stepwise: nominal.is_some(),
         success: metadata.success,
         task: metadata.current_task.clone(),
         behaviour: recording.map_or(String::new(), |r| r.behaviour.clone()),

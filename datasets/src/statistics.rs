@@ -122,7 +122,8 @@ fn actions(
     episode: usize,
     fps: Option<f64>,
 ) -> Result<Vec<[f64; 7]>, DatasetError> {
-    let trajectory = store.extras(episode)?.trajectory;
+    let mut trajectory = store.extras(episode)?.trajectory;
+    trajectory.time_s = store.episodes()[episode].times(trajectory.time_s);
     let states: Vec<Pose> = match fps {
         Some(fps) if !trajectory.time_s.is_empty() => sampling::evenly(&trajectory.time_s, fps)
             .iter()

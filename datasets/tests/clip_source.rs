@@ -109,6 +109,26 @@ fn a_clip_holds_what_was_recorded() {
 }
 
 #[test]
+fn recordings_of_steps_are_sampled_step_by_step() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let recorder = Recorder::new(root.path(), "SIM").expect("a recorder");
+    let mut slow = episode(TRAIN, Split::Train, STEPS);
+    // The arm took between half a second and a second to come to rest.
+    slow.trajectory.time_s = (0..STEPS)
+        .map(|i| (0.7 + 0.02 * i as f64) * i as f64)
+        .collect();
+    recorder.write(&slow).expect("written");
+    let window = clips(root.path(), options(4, 1)).window(0).expect("a clip");
+    let first = window.frame_numbers[0];
+    assert_eq!(
+        window.frame_numbers,
+        [first, first + 1, first + 2, first + 3]
+    );
+    let actions = slow.trajectory.actions();
+    assert_eq!(window.actions[1], actions[first + 1].to_array());
+}
+
+#[test]
 fn clips_that_cannot_be_are_explained() {
     let root = tempfile::tempdir().expect("temporary folder");
     record(root.path(), 2);

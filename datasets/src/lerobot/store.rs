@@ -223,6 +223,7 @@ impl LeRobotStore {
             length: row.length,
             duration_s: (row.length - 1) as f64 / self.info.fps,
             rate_hz: self.info.fps,
+            stepwise: false,
             success,
             task: row.task.clone(),
             behaviour: String::new(),

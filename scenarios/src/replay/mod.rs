@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod follow;
+mod lerobot;
 pub mod outside;
 pub mod pictures;
 pub mod play;

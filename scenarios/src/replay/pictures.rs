@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
+use foresight_datasets::video::{VideoCodec, VideoEncoder};
+use foresight_datasets::DatasetError;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::imageops::{overlay, resize, FilterType};
 use image::{Delay, Frame, ImageError, Rgb, RgbImage};
@@ -73,54 +75,87 @@ pub fn strip(replay: &Replay) -> Option<RgbImage> {
     Some(canvas)
 }
 
-/// Recorded on the left, replayed on the right.
+/// How long a picture of the film is shown, ms.
+const SHOWN_MS: u32 = 250;
+/// How long the last one is.
+const LAST_MS: u32 = 2000;
+
+/// Recorded on the left, replayed on the right; `false` when there is nothing to show.
 ///
 /// # Errors
 /// When the file can't be written.
 pub fn write_gif(path: &Path, replay: &Replay) -> Result<bool, ImageError> {
-    let both = replay.steps.iter().any(|s| s.recorded_view.is_some());
-    let pictures = 1 + u32::from(both);
-    let shown: Vec<_> = replay
-        .steps
-        .iter()
-        .filter(|s| s.replayed_view.is_some())
-        .collect();
-    if shown.is_empty() {
+    let film = film(replay);
+    if film.is_empty() {
         return Ok(false);
     }
     let mut encoder = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), 10);
     encoder.set_repeat(Repeat::Infinite)?;
-    for (i, step) in shown.iter().enumerate() {
-        let mut canvas = RgbImage::from_pixel(
-            GAP + pictures * (SIDE + GAP),
-            GAP + SIDE + GAP + LINE,
-            PAPER,
-        );
-        let mut x = i64::from(GAP);
-        if let Some(recorded) = &step.recorded_view {
-            overlay(&mut canvas, &square(recorded), x, i64::from(GAP));
-        }
-        if both {
-            x += i64::from(SIDE + GAP);
-        }
-        if let Some(replayed) = &step.replayed_view {
-            overlay(&mut canvas, &square(replayed), x, i64::from(GAP));
-        }
-        let text = words(step.step, step.time_s, step.error.position_mm);
-        lettering::write(
-            &mut canvas,
-            i64::from(GAP),
-            i64::from(SIDE + 2 * GAP),
-            1,
-            INK,
-            &text,
-        );
-        let ms = if i + 1 == shown.len() { 2000 } else { 250 };
+    let last = film.len() - 1;
+    for (i, canvas) in film.into_iter().enumerate() {
+        let ms = if i == last { LAST_MS } else { SHOWN_MS };
         let rgba = image::DynamicImage::ImageRgb8(canvas).to_rgba8();
         let delay = Delay::from_numer_denom_ms(ms, 1);
         encoder.encode_frame(Frame::from_parts(rgba, 0, 0, delay))?;
     }
     Ok(true)
+}
+
+/// The same as an MP4 video, by the `ffmpeg` program.
+///
+/// # Errors
+/// When `ffmpeg` is missing or the file can't be written.
+pub fn write_mp4(path: &Path, replay: &Replay) -> Result<bool, DatasetError> {
+    let film = film(replay);
+    let Some(first) = film.first() else {
+        return Ok(false);
+    };
+    let fps = 1000.0 / f64::from(SHOWN_MS);
+    let mut encoder = VideoEncoder::create(path, first.dimensions(), fps, VideoCodec::H264)?;
+    let last = film.len() - 1;
+    for (i, canvas) in film.iter().enumerate() {
+        let times = if i == last { LAST_MS / SHOWN_MS } else { 1 };
+        for _ in 0..times {
+            encoder.push(canvas.as_raw())?;
+        }
+    }
+    encoder.finish()?;
+    Ok(true)
+}
+
+/// The pictures of the film, all of one size.
+fn film(replay: &Replay) -> Vec<RgbImage> {
+    let both = replay.steps.iter().any(|s| s.recorded_view.is_some());
+    let pictures = 1 + u32::from(both);
+    let shown = replay.steps.iter().filter(|s| s.replayed_view.is_some());
+    shown
+        .map(|step| {
+            let mut canvas = RgbImage::from_pixel(
+                GAP + pictures * (SIDE + GAP),
+                GAP + SIDE + GAP + LINE,
+                PAPER,
+            );
+            let mut x = i64::from(GAP);
+            if let Some(recorded) = &step.recorded_view {
+                overlay(&mut canvas, &square(recorded), x, i64::from(GAP));
+            }
+            if both {
+                x += i64::from(SIDE + GAP);
+            }
+            if let Some(replayed) = &step.replayed_view {
+                overlay(&mut canvas, &square(replayed), x, i64::from(GAP));
+            }
+            lettering::write(
+                &mut canvas,
+                i64::from(GAP),
+                i64::from(SIDE + 2 * GAP),
+                1,
+                INK,
+                &words(step.step, step.time_s, step.error.position_mm),
+            );
+            canvas
+        })
+        .collect()
 }
 
 fn words(step: usize, time_s: Option<f64>, error_mm: f64) -> String {

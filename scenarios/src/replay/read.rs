@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use foresight_datasets::lerobot::store::is_lerobot;
 use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
 use foresight_kinematics::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
 use foresight_planner::{euler, Pose};
@@ -9,6 +10,7 @@ use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
 use nalgebra::{Rotation3, Vector3};
 
+use super::lerobot;
 use super::stage::{Beginning, Stage};
 use super::tape::{Tape, TapeKind};
 use crate::instance::Instance;
@@ -19,6 +21,10 @@ use crate::run::RunError;
 
 /// States a second in DROID's recordings.
 const DROID_HZ: f64 = 15.0;
+
+pub(super) const FLANGE_NOTE: &str =
+    "poses are taken as the flange's, as DROID records them, and the TCP \
+     10.34 cm before it is led along (--frame tcp takes them as they are)";
 
 /// Which frame recorded poses are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +48,11 @@ pub struct OpenOptions {
     pub rate_hz: f64,
     /// Which camera's frames; the first when absent.
     pub camera: Option<String>,
+    /// Which episode of a dataset of many.
+    pub episode: usize,
 }
 
-/// Opens a run folder, an episode folder or a CSV file.
+/// Opens a run folder, an episode folder, a LeRobot dataset or a CSV file.
 ///
 /// # Errors
 /// [`RunError::Input`] saying what it is not, or what is wrong with it.
@@ -53,12 +61,14 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
         run(path)?
     } else if path.join(layout::TRAJECTORY).exists() {
         episode(path, options)?
+    } else if is_lerobot(path) {
+        lerobot::open(path, options)?
     } else if path.is_file() {
         table(path)?
     } else {
         return Err(RunError::Input(format!(
             "{} can't be replayed: give a run folder (with plan.jsonl), an episode folder (with \
-             trajectory.h5) or a CSV file of poses",
+             trajectory.h5), a LeRobot dataset (with meta/info.json) or a CSV file of poses",
             path.display()
         )));
     };
@@ -82,7 +92,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
     Ok(tape)
 }
 
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.file_stem()
         .map_or_else(|| "tape".into(), |n| n.to_string_lossy().into_owned())
@@ -155,11 +165,7 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
     };
     if options.frame.unwrap_or(own) == PoseFrame::Flange {
         trajectory.states = trajectory.states.iter().map(tcp_of_flange).collect();
-        notes.push(
-            "poses are taken as the flange's, as DROID records them, and the TCP 10.34 cm before \
-             it is led along (--frame tcp takes them as they are)"
-                .into(),
-        );
+        notes.push(FLANGE_NOTE.into());
     }
     if trajectory.time_s.is_empty() && kind == TapeKind::Droid {
         trajectory.time_s = (0..trajectory.len()).map(|i| i as f64 / DROID_HZ).collect();
@@ -185,8 +191,18 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
     })
 }
 
+/// A stack's frames as pictures.
+pub(super) fn images(stack: &FrameStack) -> Vec<RgbImage> {
+    let frame = |i| RgbImage::from_raw(stack.width(), stack.height(), stack.frame(i).to_vec());
+    (0..stack.len()).filter_map(frame).collect()
+}
+
 /// One frame a pose, or none with a note.
-fn fitting(frames: Vec<RgbImage>, poses: usize, notes: &mut Vec<String>) -> Vec<RgbImage> {
+pub(super) fn fitting(
+    frames: Vec<RgbImage>,
+    poses: usize,
+    notes: &mut Vec<String>,
+) -> Vec<RgbImage> {
     if frames.len() == poses || frames.is_empty() {
         return frames;
     }
@@ -208,8 +224,7 @@ fn frames(
     let stored = layout::frame_files(path).map_err(input)?;
     if let Some((_, file)) = stored.iter().find(|(name, _)| wanted(name)) {
         let stack = FrameStack::read(file).map_err(input)?;
-        let frame = |i| RgbImage::from_raw(stack.width(), stack.height(), stack.frame(i).to_vec());
-        return Ok((0..stack.len()).filter_map(frame).collect());
+        return Ok(images(&stack));
     }
     let videos = layout::video_files(path).map_err(input)?;
     let Some((_, file)) = videos.iter().find(|(name, _)| wanted(name)) else {
@@ -273,7 +288,7 @@ fn stage(
 }
 
 /// The Franka Hand's TCP of a flange pose.
-fn tcp_of_flange(flange: &Pose) -> Pose {
+pub(super) fn tcp_of_flange(flange: &Pose) -> Pose {
     let rotation = flange.rotation();
     let along = rotation * Vector3::z() * FLANGE_TO_TCP_M;
     let turned = rotation * Rotation3::from_axis_angle(&Vector3::z_axis(), HAND_YAW_RAD);

@@ -1,0 +1,65 @@
+//! Opens episodes of LeRobot datasets.
+
+use std::path::Path;
+
+use foresight_datasets::lerobot::store::LeRobotStore;
+use foresight_datasets::{EpisodeStore, View};
+
+use super::read::{fitting, images, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
+use super::tape::{Tape, TapeKind};
+use crate::run::RunError;
+
+/// Opens an episode of a dataset.
+///
+/// # Errors
+/// [`RunError::Input`] when the dataset can't be read or has no such episode or camera.
+pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
+    let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
+    let store = LeRobotStore::open(path).map_err(input)?;
+    let count = store.episodes().len();
+    let Some(entry) = store.episodes().get(options.episode) else {
+        let reason = store.unusable().first();
+        return Err(RunError::Input(format!(
+            "{} has {count} usable episodes, numbered from 0; there is no episode {}{}",
+            path.display(),
+            options.episode,
+            reason.map_or(String::new(), |(name, why)| format!(" ({name}: {why})"))
+        )));
+    };
+    let view: View = match &options.camera {
+        Some(name) => name.parse().map_err(RunError::Input)?,
+        None => View::default(),
+    };
+    let track = store.track(options.episode, &view).map_err(input)?;
+    let mut poses = track.states;
+    let mut notes = Vec::new();
+    // LeRobot's edition of DROID calls its robot Franka and has DROID's poses.
+    let droid = store.info().robot_type.as_deref() == Some("Franka");
+    let own = if droid {
+        PoseFrame::Flange
+    } else {
+        PoseFrame::Tcp
+    };
+    if options.frame.unwrap_or(own) == PoseFrame::Flange {
+        poses = poses.iter().map(tcp_of_flange).collect();
+        notes.push(FLANGE_NOTE.into());
+    }
+    let all: Vec<usize> = (0..poses.len()).collect();
+    let frames = match store.frames(options.episode, &view, &all) {
+        Ok(stack) => images(&stack),
+        Err(error) => {
+            notes.push(format!("{error}; only poses are replayed"));
+            Vec::new()
+        }
+    };
+    Ok(Tape {
+        name: format!("{}-{}", name_of(path), entry.path),
+        kind: TapeKind::Lerobot,
+        frames: fitting(frames, poses.len(), &mut notes),
+        poses,
+        time_s: track.time_s,
+        actions: Vec::new(),
+        stage: None,
+        notes,
+    })
+}
