@@ -21,6 +21,7 @@ mod plan;
 mod pretrain;
 mod probe;
 mod record;
+mod recordings;
 mod replay;
 mod report;
 mod robot;

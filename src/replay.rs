@@ -13,8 +13,10 @@ use foresight_scenarios::replay::{
     self, pictures, OpenOptions, PoseFrame, Replay, ReplayOptions, ReplayedStep, Tape, Tolerance,
 };
 use foresight_scenarios::scenario::RobotKind;
+use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{LoadedScenario, RunError};
 
+use crate::recordings::Recordings;
 use crate::worlds::{interruption, read};
 
 /// Arguments of `foresight replay`.
@@ -73,6 +75,8 @@ pub struct ReplayArgs {
     /// a video.
     #[arg(long, default_value = "replays")]
     out: PathBuf,
+    #[command(flatten)]
+    recordings: Recordings,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -142,6 +146,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
     };
     let replay = replay::replay(&tape, &options, &mut watch)?;
     let folder = write(&args.out, &replay)?;
+    args.recordings.write(|sink| tell::replay(&replay, sink))?;
     if args.json {
         let mut object = serde_json::to_value(&replay)?;
         object["kind"] = serde_json::to_value(tape.kind)?;

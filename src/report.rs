@@ -1,5 +1,5 @@
 //! `foresight report`: writes a run's report anew, recognising what it imagined in recorded
-//! episodes.
+//! episodes; and recordings of it for viewers.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,11 @@ use foresight_scenarios::folder::write_hindsight;
 use foresight_scenarios::gallery::Gallery;
 use foresight_scenarios::hindsight::{look_back, Depth};
 use foresight_scenarios::report::{self, read::RunData};
+use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{LoadedScenario, WorldSource};
 use image::RgbImage;
+
+use crate::recordings::Recordings;
 
 /// Arguments of `foresight report`.
 #[derive(Debug, Args)]
@@ -24,6 +27,8 @@ pub struct ReportArgs {
     /// Model that looks back, instead of the one that planned.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    recordings: Recordings,
 }
 
 /// Runs `foresight report`.
@@ -58,6 +63,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
         write_hindsight(&args.run, &hindsight, &recognised)?;
     }
     report::write(&args.run)?;
+    args.recordings.write(|sink| tell::run(&args.run, sink))?;
     println!("see {}", args.run.join(report::FILE_NAME).display());
     Ok(())
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
+use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{run as play, RunOptions, RunResult};
 
 use crate::live::Live;
+use crate::recordings::Recordings;
 use crate::worlds::Overrides;
 
 /// Arguments of `foresight run`.
@@ -30,6 +32,8 @@ pub struct RunArgs {
     dry_run: bool,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    recordings: Recordings,
     /// One JSON object on standard output at the end.
     #[arg(long)]
     json: bool,
@@ -63,6 +67,8 @@ pub fn run(args: RunArgs) -> Result<bool> {
     let mut live = Live::new(&loaded);
     let result = play(&loaded, &source, &options, &mut live)?;
     live.finish();
+    args.recordings
+        .write(|sink| tell::run(&result.run_dir, sink))?;
     if args.json {
         println!("{}", serde_json::to_string(&result)?);
     } else {

@@ -56,6 +56,8 @@ pub struct Observation {
     /// The measured pose when the frame was captured; the gripper's closedness comes from its
     /// measured width.
     pub pose: Pose,
+    /// Joint positions at the state paired with the frame, rad.
+    pub joints_rad: [f64; 7],
     /// Whether the gripper reports that it holds something.
     pub grasped: bool,
     /// Whether the arm had come to rest before the frame was captured.

@@ -72,6 +72,7 @@ impl Sight {
         let (width_m, grasped) = self.gripper();
         Ok(Observation {
             pose: placement::pose(&placement, closedness(width_m)),
+            joints_rad: paired.joints_rad(),
             grasped,
             settled,
             arm_time_s: paired.msg.robot_time_ms.get() as f64 * 1e-3,

@@ -261,6 +261,7 @@ impl Arm for VirtualArm {
                 captured_ns: to_ns(time_s),
             },
             pose: placement::pose(&self.simulator.arm().tcp, closedness(gripper.width_m)),
+            joints_rad: self.simulator.arm().q,
             grasped: gripper.grasped,
             settled,
             arm_time_s: time_s,

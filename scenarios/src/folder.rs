@@ -205,6 +205,7 @@ impl RunFolder {
             "failure": outcome.verdict.failure,
             "evaluations": outcome.evaluations,
             "last_pose": outcome.last.pose.to_array(),
+            "last_joints_rad": outcome.last.joints_rad,
             "last_distance": outcome.last_distance,
             "truth": outcome.truth,
             "imagination": source.describe(),

@@ -32,6 +32,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schema;
+pub mod timeline;
 pub mod trace;
 pub mod variation;
 pub mod world;

@@ -23,6 +23,9 @@ pub struct StepTrace {
     pub subgoal_step: u32,
     /// Pose measured before the action.
     pub pose: [f64; 7],
+    /// Joint positions measured with it, rad.
+    #[serde(default)]
+    pub joints_rad: Option<[f64; 7]>,
     /// Whether the arm had come to rest before the frame was captured.
     pub settled: bool,
     /// The arm's clock at that pose, s.
@@ -128,6 +131,7 @@ impl StepTrace {
             subgoal_index: step.goal,
             subgoal_step: step.goal_step,
             pose: step.pose.to_array(),
+            joints_rad: Some(step.observation.joints_rad),
             settled: step.observation.settled,
             arm_time_s: step.observation.arm_time_s,
             frame_captured_ns: step.observation.frame.captured_ns,

@@ -16,6 +16,7 @@ pub mod distribution;
 pub mod goals;
 pub mod gripper;
 pub mod objects;
+pub mod parts;
 pub mod scene;
 pub mod truth;
 

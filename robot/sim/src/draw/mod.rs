@@ -19,9 +19,10 @@ use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 use crate::scene::Scene;
 use camera::{View, NEAR_M};
 use ground::Lamp;
-use mesh::Mesh;
+pub(crate) use mesh::Mesh;
 use raster::{facing, Canvas};
 use robot::RobotMeshes;
+pub(crate) use shapes::object_mesh;
 
 /// A picture: sRGB, 8 bit, row by row from the top left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,14 @@ pub struct RgbFrame {
     pub height: u32,
     /// `width · height · 3` bytes, red first.
     pub data: Vec<u8>,
+}
+
+/// The robot's meshes, thinned for small pictures.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn robot_meshes() -> Result<&'static RobotMeshes, &'static str> {
+    Ok(&robot::levels()?.coarse)
 }
 
 /// What stays the same from frame to frame of one scene.
@@ -47,7 +56,7 @@ impl Props {
     pub fn new(scene: &Scene) -> Result<Self, &'static str> {
         Ok(Props {
             levels: robot::levels()?,
-            object: Arc::new(shapes::object_mesh(&scene.object)),
+            object: Arc::new(object_mesh(&scene.object)),
         })
     }
 }
