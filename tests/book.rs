@@ -58,6 +58,11 @@ fn every_command_of_the_book_runs() {
             if block.marks.iter().any(checked_only) {
                 continue;
             }
+            let ffmpeg = || Command::new("ffmpeg").arg("-version").output().is_ok();
+            if block.marks.iter().any(|m| m == book::NEEDS_FFMPEG) && !ffmpeg() {
+                eprintln!("{}:{}: skipped without ffmpeg", page.display(), block.line);
+                continue;
+            }
             script += &format!("echo '== line {}'\n{}", block.line, block.text);
             ran += 1;
         }

@@ -1,7 +1,6 @@
 //! Datasets from one format into another.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use foresight_planner::Pose;
@@ -10,14 +9,17 @@ use image::RgbImage;
 
 use crate::error::DatasetError;
 use crate::index::IndexEntry;
-use crate::layout;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
 use crate::sampling;
 use crate::set::Unusable;
 use crate::store::{EpisodeStore, Track};
-use crate::video::{VideoCodec, VideoEncoder};
+use crate::video::VideoCodec;
 use crate::view::{Role, View};
+
+mod droid;
+
+use droid::droid_episode;
 
 /// Frames decoded at once; bounds the memory of large pictures.
 const AT_ONCE: usize = 32;
@@ -331,100 +333,4 @@ fn each_frame(
         }
     }
     Ok(())
-}
-
-fn droid_episode(
-    store: &dyn EpisodeStore,
-    episode: usize,
-    views: &[View],
-    out: &Path,
-    options: &ConvertOptions,
-) -> Result<usize, DatasetError> {
-    let entry = &store.episodes()[episode];
-    let extras = store.extras(episode)?;
-    let length = extras.trajectory.len();
-    let rate = match entry.rate_hz > 0.0 {
-        true => entry.rate_hz,
-        false => crate::clip_source::ASSUMED_RATE_HZ,
-    };
-    let fps = (rate * 1000.0).round() / 1000.0;
-
-    let name = entry.path.rsplit('/').next().unwrap_or("episode");
-    let placed = entry.path.split('/').count() >= 4 && !Path::new(&entry.path).is_absolute();
-    let relative = match placed {
-        true => entry.path.clone(),
-        false => format!(
-            "CONVERTED/{}/undated/{name}",
-            layout::outcome_folder(entry.success)
-        ),
-    };
-    let folder = out.join(&relative);
-    if folder.exists() {
-        return Err(DatasetError::Mismatch(format!(
-            "{} exists already; name a new folder for the converted dataset",
-            folder.display()
-        )));
-    }
-    let parent = folder.parent().unwrap_or(out).to_path_buf();
-    let partial = parent.join(format!("{}{name}", layout::PARTIAL_PREFIX));
-    let videos = partial.join(layout::VIDEOS);
-    let _ = fs::remove_dir_all(&partial);
-    fs::create_dir_all(&videos).map_err(|e| DatasetError::io("create", &videos, e))?;
-
-    let mut cameras = BTreeMap::new();
-    let mut names = BTreeMap::new();
-    let numbers: Vec<usize> = (0..length).collect();
-    for view in views {
-        let camera = entry
-            .camera(view)
-            .map_err(|reason| DatasetError::episode(entry.path.as_ref(), reason))?;
-        let camera = match view.half {
-            None => camera.name.clone(),
-            Some(_) => lerobot_name(view),
-        };
-        let track = store.track(episode, view)?;
-        if let Some(poses) = track.extrinsics {
-            cameras.insert(format!("{camera}_left"), poses);
-        }
-        let shown = store.frames(episode, view, &[0])?;
-        let size = options.size.unwrap_or((shown.width(), shown.height()));
-        let file = videos.join(format!("{camera}.mp4"));
-        let mut encoder = VideoEncoder::create(&file, size, fps, options.codec)?;
-        each_frame(store, episode, view, &numbers, size, &mut |rgb| {
-            encoder.push(rgb)
-        })?;
-        encoder.finish()?;
-        names.insert(view.role.key().unwrap_or_default(), camera);
-    }
-    let file = partial.join(layout::TRAJECTORY);
-    extras.trajectory.write_with_cameras(&file, &cameras)?;
-
-    // Paths in DROID's metadata start below the laboratory's folder.
-    let (lab, below) = relative.split_once('/').unwrap_or(("", &relative));
-    let source = extras.metadata.unwrap_or_else(|| Metadata {
-        uuid: format!("{lab}+converted+{name}"),
-        success: entry.success,
-        current_task: entry.task.clone(),
-        ..Metadata::default()
-    });
-    let camera = |role: &str| names.get(role).cloned().unwrap_or_default();
-    let video = |role: &str| match names.get(role) {
-        Some(name) => format!("{below}/{}/{name}.mp4", layout::VIDEOS),
-        None => String::new(),
-    };
-    let metadata = Metadata {
-        lab: lab.to_owned(),
-        hdf5_path: format!("{below}/{}", layout::TRAJECTORY),
-        trajectory_length: length as u64,
-        ext1_cam_serial: camera("left"),
-        ext2_cam_serial: camera("right"),
-        wrist_cam_serial: camera("wrist"),
-        left_mp4_path: video("left"),
-        right_mp4_path: video("right"),
-        wrist_mp4_path: video("wrist"),
-        ..source
-    };
-    metadata.write(&partial.join(format!("metadata_{}.json", metadata.uuid)))?;
-    fs::rename(&partial, &folder).map_err(|e| DatasetError::io("create", &folder, e))?;
-    Ok(length)
 }

@@ -15,6 +15,7 @@ pub mod clips;
 pub mod convert;
 pub mod droid;
 pub mod episode;
+pub mod episode_clips;
 pub mod error;
 pub mod extrinsics;
 pub mod frames;

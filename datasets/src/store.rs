@@ -38,11 +38,24 @@ pub trait EpisodeStore: Send + Sync {
         numbers: &[usize],
     ) -> Result<FrameStack, DatasetError>;
 
-    /// What training doesn't need and a conversion keeps.
+    /// What training doesn't need and a conversion keeps; by default only what the track has.
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    fn extras(&self, episode: usize) -> Result<Extras, DatasetError>;
+    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+        let track = self.track(episode, &View::default())?;
+        Ok(Extras {
+            trajectory: Trajectory {
+                states: track.states,
+                time_s: track.time_s,
+                joints_rad: Vec::new(),
+                commands: Vec::new(),
+                simulator: None,
+            },
+            commanded: Vec::new(),
+            metadata: None,
+        })
+    }
 }
 
 /// What an episode says beyond its poses.

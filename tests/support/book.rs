@@ -17,6 +17,10 @@ pub struct Block {
 #[allow(dead_code)] // each of the two tests that share this uses a part
 pub const ONLY_CHECKED: [&str; 4] = ["robot", "network", "hours", "build"];
 
+/// Mark of blocks that are run where `ffmpeg` is installed.
+#[allow(dead_code)]
+pub const NEEDS_FFMPEG: &str = "ffmpeg";
+
 /// The pages of the book in order, then the README.
 pub fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

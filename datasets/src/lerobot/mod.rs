@@ -15,7 +15,9 @@
 //! [`features::PoseColumns`].
 
 pub mod columns;
+mod episodes;
 pub mod features;
+mod rows;
 pub mod store;
 mod summary;
 mod table;

@@ -1,7 +1,6 @@
 //! Reads LeRobot datasets, version 3.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +8,7 @@ use foresight_planner::Pose;
 use rayon::prelude::*;
 
 use super::columns::Columns;
+use super::episodes::{episode_rows, Row};
 use super::features::{self, Info, PoseColumns};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
@@ -37,17 +37,6 @@ struct Place {
     rows: std::ops::Range<usize>,
     /// A camera's file, and its first frame in it.
     videos: BTreeMap<String, (PathBuf, usize)>,
-}
-
-/// A row of `meta/episodes`.
-struct Row {
-    number: usize,
-    length: usize,
-    from: usize,
-    to: usize,
-    data: (usize, usize),
-    videos: Vec<(usize, usize, f64)>,
-    task: String,
 }
 
 /// Whether a folder is a LeRobot dataset.
@@ -363,104 +352,4 @@ fn sevens(values: &[f64]) -> Vec<[f64; 7]> {
     let rows = values.chunks_exact(7);
     rows.map(|r| [r[0], r[1], r[2], r[3], r[4], r[5], r[6]])
         .collect()
-}
-
-/// All rows of `meta/episodes`, in episode order.
-fn episode_rows(root: &Path, cameras: &[(String, CameraEntry)]) -> Result<Vec<Row>, DatasetError> {
-    let tasks = tasks(root)?;
-    let folder = root.join("meta/episodes");
-    let mut files = Vec::new();
-    for chunk in entries(&folder)? {
-        if chunk.is_dir() {
-            let inside = entries(&chunk)?.into_iter();
-            files.extend(inside.filter(|f| f.extension().is_some_and(|e| e == "parquet")));
-        }
-    }
-    if files.is_empty() {
-        return Err(DatasetError::Empty {
-            path: folder,
-            reason: "there is no file chunk-*/file-*.parquet in it".to_owned(),
-        });
-    }
-    let mut rows = Vec::new();
-    for file in files {
-        let columns = Columns::open(&file)?;
-        let count = columns.rows();
-        let whole = |name: &str| -> Result<Vec<usize>, DatasetError> {
-            let numbers = columns.numbers(name, 1, 0..count)?;
-            match numbers.iter().any(|n| *n < 0.0 || n.fract() != 0.0) {
-                true => Err(DatasetError::corrupt(
-                    &file,
-                    format!("the column {name} has values that are no counts"),
-                )),
-                false => Ok(numbers.iter().map(|n| *n as usize).collect()),
-            }
-        };
-        let numbers = whole("episode_index")?;
-        let lengths = whole("length")?;
-        let (from, to) = (whole("dataset_from_index")?, whole("dataset_to_index")?);
-        let (chunk, place) = (whole("data/chunk_index")?, whole("data/file_index")?);
-        let mut videos = Vec::new();
-        for (key, _) in cameras {
-            videos.push((
-                whole(&format!("videos/{key}/chunk_index"))?,
-                whole(&format!("videos/{key}/file_index"))?,
-                columns.numbers(&format!("videos/{key}/from_timestamp"), 1, 0..count)?,
-            ));
-        }
-        let names = match columns.has("tasks") {
-            true => columns.texts("tasks", 0..count)?,
-            false => vec![Vec::new(); count],
-        };
-        for (i, name) in names.into_iter().enumerate() {
-            // Some write the text, some its number.
-            let task = name.into_iter().next().unwrap_or_default();
-            let task = match task.parse::<usize>() {
-                Ok(number) => tasks.get(&number).cloned().unwrap_or(task),
-                Err(_) => task,
-            };
-            rows.push(Row {
-                number: numbers[i],
-                length: lengths[i],
-                from: from[i],
-                to: to[i],
-                data: (chunk[i], place[i]),
-                videos: videos.iter().map(|(c, f, t)| (c[i], f[i], t[i])).collect(),
-                task,
-            });
-        }
-    }
-    rows.sort_by_key(|row| row.number);
-    Ok(rows)
-}
-
-/// Task texts by number.
-fn tasks(root: &Path) -> Result<HashMap<usize, String>, DatasetError> {
-    let path = root.join("meta/tasks.parquet");
-    if !path.is_file() {
-        return Ok(HashMap::new());
-    }
-    let columns = Columns::open(&path)?;
-    let rows = 0..columns.rows();
-    let name = ["task", "__index_level_0__"]
-        .into_iter()
-        .find(|name| columns.has(name));
-    let Some(name) = name else {
-        return Err(DatasetError::corrupt(&path, "it has no column of tasks"));
-    };
-    let numbers = columns.numbers("task_index", 1, rows.clone())?;
-    let texts = columns.texts(name, rows)?;
-    let texts = texts.into_iter().map(|t| t.into_iter().next());
-    Ok(numbers
-        .iter()
-        .map(|n| *n as usize)
-        .zip(texts.map(Option::unwrap_or_default))
-        .collect())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let list = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
-    let mut paths: Vec<PathBuf> = list.filter_map(Result::ok).map(|e| e.path()).collect();
-    paths.sort();
-    Ok(paths)
 }

@@ -3,18 +3,19 @@
 //! `meta/info.json` is written last: without it a folder is no dataset, so an interrupted
 //! conversion can't be mistaken for a complete one.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use foresight_planner::Pose;
 use serde_json::{json, Value};
 
-use super::features::{CARTESIAN, EXTRINSICS, GRIPPER, IMAGES, SUCCESS, TIME};
+use super::features::IMAGES;
+use super::rows::{axes, Numbers};
 use super::summary::Summary;
 use super::table::{Column, TableWriter, Values};
 use crate::error::DatasetError;
 use crate::video::{VideoCodec, VideoEncoder};
+
+pub use super::rows::EpisodeRows;
 
 /// Files a folder.
 const CHUNK: usize = 1000;
@@ -24,25 +25,6 @@ const DATA_PATH: &str = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parq
 const VIDEO_PATH: &str = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
 /// Of a camera's frames every so many count in its statistics.
 const LOOKED_AT: usize = 8;
-
-/// An episode's numbers, one for each frame.
-#[derive(Debug, Clone, Default)]
-pub struct EpisodeRows {
-    /// Measured poses.
-    pub states: Vec<Pose>,
-    /// When they were measured, s from the episode's beginning.
-    pub time_s: Vec<f64>,
-    /// Joint angles, rad; empty when unknown.
-    pub joints_rad: Vec<[f64; 7]>,
-    /// The poses commanded; empty when unknown, the next state then stands for them.
-    pub commanded: Vec<Pose>,
-    /// Where cameras were, by name: x y z m, extrinsic xyz Euler rad, base frame.
-    pub extrinsics: BTreeMap<String, Vec<[f64; 6]>>,
-    /// What was attempted.
-    pub task: String,
-    /// Whether it was achieved.
-    pub success: bool,
-}
 
 /// Where an episode ended up; a row of `meta/episodes`.
 struct Listed {
@@ -157,7 +139,12 @@ impl LeRobotWriter {
                 self.tasks.len() - 1
             }
         };
-        let columns = self.episode_columns(rows, task)?;
+        let columns = rows.columns(Numbers {
+            fps: self.fps,
+            episode: self.episodes.len(),
+            first_row: self.frames,
+            task,
+        })?;
         let data = self.write_rows(&columns)?;
         let mut videos = Vec::new();
         for at in 0..self.cameras.len() {
@@ -265,82 +252,6 @@ impl LeRobotWriter {
             }
         }
         Ok((chunk, file))
-    }
-
-    fn episode_columns(
-        &self,
-        rows: &EpisodeRows,
-        task: usize,
-    ) -> Result<Vec<Column>, DatasetError> {
-        let length = rows.states.len();
-        let fits = |n: usize| n == 0 || n == length;
-        let cameras_fit = rows.extrinsics.values().all(|e| e.len() == length);
-        let others = [rows.joints_rad.len(), rows.commanded.len()];
-        if length < 2
-            || rows.time_s.len() != length
-            || !others.into_iter().all(fits)
-            || !cameras_fit
-        {
-            return Err(DatasetError::Mismatch(format!(
-                "an episode's columns differ in length ({length} states)"
-            )));
-        }
-        let commanded: Vec<Pose> = match rows.commanded.is_empty() {
-            false => rows.commanded.clone(),
-            true => (1..=length)
-                .map(|i| rows.states[i.min(length - 1)])
-                .collect(),
-        };
-        let cartesian =
-            |poses: &[Pose]| floats(poses.iter().flat_map(|p| p.to_array()[..6].to_vec()));
-        let gripper = |poses: &[Pose]| floats(poses.iter().map(|p| p.gripper));
-        let joints = rows.joints_rad.iter().flatten().copied();
-        let mut columns = vec![
-            Column::lists(CARTESIAN, 6, cartesian(&rows.states)),
-            Column::lists(GRIPPER, 1, gripper(&rows.states)),
-        ];
-        if rows.joints_rad.is_empty() {
-            let all = rows.states.iter().flat_map(|p| p.to_array());
-            columns.push(Column::lists("observation.state", 7, floats(all)));
-        } else {
-            columns.push(Column::lists(
-                "observation.state.joint_position",
-                7,
-                floats(joints),
-            ));
-            let all = rows.joints_rad.iter().zip(&rows.states);
-            let all = all.flat_map(|(q, p)| q.iter().copied().chain([p.gripper]));
-            columns.push(Column::lists("observation.state", 8, floats(all)));
-        }
-        columns.push(Column::lists(
-            "action.cartesian_position",
-            6,
-            cartesian(&commanded),
-        ));
-        columns.push(Column::lists(
-            "action.gripper_position",
-            1,
-            gripper(&commanded),
-        ));
-        let all = commanded.iter().flat_map(|p| p.to_array());
-        columns.push(Column::lists("action", 7, floats(all)));
-        for (camera, poses) in &rows.extrinsics {
-            let values = floats(poses.iter().flatten().copied());
-            columns.push(Column::lists(&format!("{EXTRINSICS}{camera}"), 6, values));
-        }
-        let whole =
-            |at: &dyn Fn(usize) -> usize| Values::Int((0..length).map(|i| at(i) as i64).collect());
-        let nominal = (0..length).map(|i| i as f64 / f64::from(self.fps));
-        columns.extend([
-            Column::plain(SUCCESS, Values::Bool(vec![rows.success; length])),
-            Column::plain(TIME, Values::Double(rows.time_s.clone())),
-            Column::plain("timestamp", floats(nominal)),
-            Column::plain("frame_index", whole(&|i| i)),
-            Column::plain("episode_index", whole(&|_| self.episodes.len())),
-            Column::plain("index", whole(&|i| self.frames + i)),
-            Column::plain("task_index", whole(&|_| task)),
-        ]);
-        Ok(columns)
     }
 
     /// Completes the dataset: closes files and writes what is in `meta/`.
@@ -496,24 +407,4 @@ impl LeRobotWriter {
         text.push('\n');
         fs::write(&path, text).map_err(|e| DatasetError::io("write", &path, e))
     }
-}
-
-fn floats(values: impl Iterator<Item = f64>) -> Values {
-    Values::Float(values.map(|v| v as f32).collect())
-}
-
-/// Names of a column's components.
-fn axes(name: &str, width: usize) -> Value {
-    let pose = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"];
-    let names: Vec<String> = match (name, width) {
-        (GRIPPER | "action.gripper_position", _) => vec!["gripper".to_owned()],
-        ("observation.state", 8) => (0..7)
-            .map(|i| format!("joint_{i}"))
-            .chain(["gripper".to_owned()])
-            .collect(),
-        ("observation.state.joint_position", _) => (0..7).map(|i| format!("joint_{i}")).collect(),
-        (_, 6 | 7) => pose[..width].iter().map(|n| (*n).to_owned()).collect(),
-        _ => return Value::Null,
-    };
-    json!({ "axes": names })
 }
