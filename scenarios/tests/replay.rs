@@ -3,12 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use foresight_datasets::{layout, Split};
+use foresight_datasets::convert::{to_lerobot, ConvertOptions};
+use foresight_datasets::mp4_header::VideoHeader;
+use foresight_datasets::{layout, store, video, Split};
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::poses::PoseTable;
 use foresight_scenarios::replay::play::Place;
-use foresight_scenarios::replay::{open, replay, OpenOptions, Replay, ReplayOptions, Tolerance};
+use foresight_scenarios::replay::{
+    open, pictures, replay, OpenOptions, Replay, ReplayOptions, Tolerance,
+};
 use foresight_scenarios::{run, LoadedScenario, RunError, RunOptions, WorldSource};
 
 const TOLERANCE: Tolerance = Tolerance {
@@ -141,6 +145,42 @@ fn droid_s_episode_is_followed_within_tolerance() {
         let without = replayed.notes.iter().any(|n| n.contains("ffmpeg"));
         assert!(with_frames != without, "{:?}", replayed.notes);
     }
+}
+
+#[test]
+fn lerobot_episodes_are_followed_and_filmed() {
+    if video::available().is_err() {
+        eprintln!("skipped: ffmpeg is not installed");
+        return;
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");
+    let droid = store::open(&fixtures).expect("DROID's episodes");
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = folder.path().join("dataset");
+    let convert = ConvertOptions {
+        size: Some((96, 64)),
+        ..ConvertOptions::default()
+    };
+    to_lerobot(droid.as_ref(), &dataset, &convert, |_, _| {}).expect("converted");
+
+    let replayed = play(&dataset, &options()).expect("a replay");
+    assert!(replayed.within_tolerance, "{:?}", replayed.worst);
+    // LeRobot's edition of DROID has DROID's poses, which are the flange's.
+    assert!(replayed.notes.iter().any(|n| n.contains("flange")));
+    assert!(replayed.steps.iter().all(|s| s.recorded_view.is_some()));
+
+    let film = folder.path().join("film.mp4");
+    assert!(pictures::write_mp4(&film, &replayed).expect("a film"));
+    // The last picture is held for two seconds.
+    let header = VideoHeader::read(&film).expect("a video");
+    assert_eq!(header.frames, replayed.steps.len() + 7);
+
+    let missing = OpenOptions {
+        episode: 7,
+        ..OpenOptions::default()
+    };
+    let error = open(&dataset, &missing).expect_err("no such episode");
+    assert!(error.to_string().contains("no episode 7"), "{error}");
 }
 
 #[test]
