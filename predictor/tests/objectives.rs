@@ -182,12 +182,11 @@ fn the_moving_average_follows_slowly_and_survives_a_restart() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.safetensors");
-    state::save(&file, trained.learner(), 1, 0.5).unwrap();
+    let position = state::Position { step: 1, best: 0.5 };
+    state::save(&file, trained.learner(), position).unwrap();
     let mut resumed = trainer(objectives);
-    assert_eq!(
-        state::restore(&file, resumed.learner_mut()).unwrap(),
-        (1, 0.5)
-    );
+    let restored = state::restore(&file, resumed.learner_mut()).unwrap();
+    assert_eq!(restored, position);
     for trainer in [&mut trained, &mut resumed] {
         step(trainer, 2);
     }

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
 
 use super::error::CheckpointError;
+use super::safetensors_file::VALUES_AT_ONCE;
 
 /// Bytes of one of the checkpoint's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,41 @@ impl Entry {
             }
         }
         Ok(out)
+    }
+
+    /// Reads a tensor of f32, f16 or bf16 into `out`, without a copy of all its bytes.
+    ///
+    /// # Errors
+    /// When it has another number of elements than `out` or another type, or reading fails.
+    pub(crate) fn read_into(&self, path: &Path, out: &mut [f32]) -> Result<(), CheckpointError> {
+        let wrong = |what: String| CheckpointError::damaged(path, what);
+        let [Piece::Dense(span)] = self.pieces.as_slice() else {
+            return Err(wrong("a tensor in it is stored in pieces".to_owned()));
+        };
+        if self.elements() != out.len() {
+            let (found, expected) = (self.elements(), out.len());
+            return Err(wrong(format!("a tensor has {found} values, not {expected}")));
+        }
+        let decode: fn(&[u8]) -> f32 = match self.dtype {
+            DType::F32 => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+            DType::F16 => |b| f16::from_le_bytes([b[0], b[1]]).to_f32(),
+            DType::BF16 => |b| bf16::from_le_bytes([b[0], b[1]]).to_f32(),
+            other => return Err(wrong(format!("a tensor has the type {other:?}"))),
+        };
+        let mut file = File::open(path).map_err(CheckpointError::io(path, "opening"))?;
+        file.seek(SeekFrom::Start(span.offset))
+            .map_err(CheckpointError::io(path, "seeking"))?;
+        let size = self.dtype.size_in_bytes();
+        let mut bytes = vec![0u8; size * VALUES_AT_ONCE];
+        for out in out.chunks_mut(VALUES_AT_ONCE) {
+            let bytes = &mut bytes[..size * out.len()];
+            file.read_exact(bytes)
+                .map_err(CheckpointError::io(path, "reading"))?;
+            for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(size)) {
+                *value = decode(bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Reads the tensor as it is stored.

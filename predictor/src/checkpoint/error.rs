@@ -66,7 +66,7 @@ pub(super) const COPY_AGAIN: &str =
     "download or copy it again and compare its size with the original";
 
 impl CheckpointError {
-    pub(super) fn io(
+    pub(crate) fn io(
         path: &Path,
         action: &'static str,
     ) -> impl FnOnce(std::io::Error) -> CheckpointError {
@@ -78,7 +78,7 @@ impl CheckpointError {
         }
     }
 
-    pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+    pub(crate) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
         CheckpointError::Damaged {
             path: path.to_path_buf(),
             problem: problem.into(),
@@ -86,7 +86,7 @@ impl CheckpointError {
         }
     }
 
-    pub(super) fn unsupported(
+    pub(crate) fn unsupported(
         path: &Path,
         problem: impl Into<String>,
         remedy: impl Into<String>,

@@ -19,7 +19,7 @@ mod hugging_face;
 pub(crate) mod init;
 mod open;
 mod pickle;
-mod safetensors_file;
+pub(crate) mod safetensors_file;
 mod torch;
 
 use std::collections::BTreeMap;

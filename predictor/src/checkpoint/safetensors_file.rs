@@ -16,6 +16,8 @@ use super::error::CheckpointError;
 
 /// Largest header, bytes: the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
+/// Values that are turned into bytes, or back, at a time.
+pub(super) const VALUES_AT_ONCE: usize = 1 << 16;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Info {
@@ -24,11 +26,25 @@ struct Info {
     data_offsets: [u64; 2],
 }
 
+/// What a file's header says beside its tensors.
+pub(crate) type Metadata = BTreeMap<String, String>;
+
 /// Locates every tensor of `path`, file number `file` of its checkpoint.
 ///
 /// # Errors
 /// When the file is cut short, its header contradicts itself, or a type is not supported.
 pub(super) fn index(path: &Path, file: usize) -> Result<BTreeMap<String, Entry>, CheckpointError> {
+    open(path, file).map(|(entries, _)| entries)
+}
+
+/// As [`index`], with the metadata.
+///
+/// # Errors
+/// As there.
+pub(crate) fn open(
+    path: &Path,
+    file: usize,
+) -> Result<(BTreeMap<String, Entry>, Metadata), CheckpointError> {
     let mut reader = File::open(path).map_err(CheckpointError::io(path, "opening"))?;
     let length = reader
         .metadata()
@@ -68,12 +84,15 @@ fn parse(
     data_start: u64,
     data_length: u64,
     file: usize,
-) -> Result<BTreeMap<String, Entry>, String> {
+) -> Result<(BTreeMap<String, Entry>, Metadata), String> {
     let header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)
         .map_err(|e| format!("its header is no safetensors header ({e})"))?;
     let mut entries = BTreeMap::new();
+    let mut metadata = Metadata::new();
     for (name, value) in header {
         if name == "__metadata__" {
+            metadata = serde_json::from_value(value)
+                .map_err(|e| format!("its metadata are no texts ({e})"))?;
             continue;
         }
         let info: Info = serde_json::from_value(value)
@@ -108,7 +127,7 @@ fn parse(
         };
         entries.insert(name, entry);
     }
-    Ok(entries)
+    Ok((entries, metadata))
 }
 
 /// One tensor to be written.
@@ -132,6 +151,24 @@ pub(super) fn write(
     tensors: &[Planned],
     mut data: impl FnMut(&Planned) -> Result<Vec<u8>, CheckpointError>,
 ) -> Result<(), CheckpointError> {
+    let metadata = Metadata::from([("format".to_owned(), "pt".to_owned())]);
+    stream(path, tensors, &metadata, |t, writer| {
+        writer
+            .write_all(&data(t)?)
+            .map_err(CheckpointError::io(path, "writing"))
+    })
+}
+
+/// As [`write`], each tensor written by `fill` piece by piece, so that no copy of it is needed.
+///
+/// # Errors
+/// As there.
+pub(crate) fn stream(
+    path: &Path,
+    tensors: &[Planned],
+    metadata: &Metadata,
+    mut fill: impl FnMut(&Planned, &mut dyn Write) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
     let mut tensors: Vec<&Planned> = tensors.iter().collect();
     // Widest elements first keeps every tensor aligned, as the format's own writer does.
     tensors.sort_by(|a, b| {
@@ -139,7 +176,7 @@ pub(super) fn write(
         wide(b).cmp(&wide(a)).then_with(|| a.name.cmp(&b.name))
     });
     let mut header = serde_json::Map::new();
-    header.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
+    header.insert("__metadata__".into(), serde_json::json!(metadata));
     let mut end = 0u64;
     for t in &tensors {
         let begin = end;
@@ -160,29 +197,65 @@ pub(super) fn write(
     header.resize(header.len().next_multiple_of(8), b' ');
     replace(path, |file| {
         let io = |e| CheckpointError::io(path, "writing")(e);
-        let mut writer = BufWriter::with_capacity(1 << 20, file);
+        let mut writer = Counted {
+            to: BufWriter::with_capacity(1 << 20, file),
+            written: 0,
+        };
         writer
             .write_all(&(header.len() as u64).to_le_bytes())
             .map_err(io)?;
         writer.write_all(&header).map_err(io)?;
         for t in &tensors {
-            let bytes = data(t)?;
+            let before = writer.written;
+            fill(t, &mut writer)?;
+            let written = writer.written - before;
             let expected = t.shape.iter().product::<usize>() * t.dtype.size_in_bytes();
-            if bytes.len() != expected {
+            if written != expected {
                 return Err(CheckpointError::damaged(
                     path,
-                    format!("{} has {} bytes, not {expected}", t.name, bytes.len()),
+                    format!("{} has {written} bytes, not {expected}", t.name),
                 ));
             }
-            writer.write_all(&bytes).map_err(io)?;
         }
         writer.flush().map_err(io)
     })
 }
 
+/// Knows how much has gone through it.
+struct Counted<W> {
+    to: W,
+    written: usize,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.written += written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Writes values as little-endian f32, without a copy of all of them.
+///
+/// # Errors
+/// When the writer fails.
+pub(crate) fn write_f32(values: &[f32], to: &mut dyn Write) -> std::io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 * VALUES_AT_ONCE);
+    for values in values.chunks(VALUES_AT_ONCE) {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        to.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
 /// Writes a file beside `path`, syncs it and moves it there: whoever reads `path` sees the old
 /// file or the whole new one.
-pub(super) fn replace(
+pub(crate) fn replace(
     path: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), CheckpointError>,
 ) -> Result<(), CheckpointError> {
@@ -235,7 +308,7 @@ mod tests {
     use super::*;
 
     fn header(json: &str, data: u64) -> Result<BTreeMap<String, Entry>, String> {
-        parse(json.as_bytes(), 8 + json.len() as u64, data, 0)
+        parse(json.as_bytes(), 8 + json.len() as u64, data, 0).map(|(entries, _)| entries)
     }
 
     #[test]

@@ -20,29 +20,39 @@ impl Default for AdamWOptions {
     }
 }
 
-/// Moments and step count; [`AdamW::moments`] and [`AdamW::restore`] make an exact resume.
+/// One parameter's place.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    len: usize,
+    /// Whether weight decay applies to it.
+    decayed: bool,
+    /// Whether it is moved at all; only then it has moments.
+    moved: bool,
+}
+
+/// Moments and step count; [`AdamW::moments`] and [`AdamW::moments_mut`] make an exact resume.
 #[derive(Debug, Clone)]
 pub struct AdamW {
     options: AdamWOptions,
-    /// Length of each parameter and whether weight decay applies to it.
-    groups: Vec<(usize, bool)>,
+    groups: Vec<Group>,
     first: Vec<f32>,
     second: Vec<f32>,
     steps: u64,
 }
 
 impl AdamW {
-    /// For parameters laid out as `entries`. Biases and one-dimensional parameters are not
-    /// decayed (`init_opt` of the official code).
-    pub fn new(entries: &[Entry], options: AdamWOptions) -> Self {
-        let groups: Vec<(usize, bool)> = entries
+    /// For parameters laid out as `entries`, of which those that `moved` selects are moved.
+    /// Biases and one-dimensional parameters are not decayed (`init_opt` of the official code).
+    pub fn new(entries: &[Entry], options: AdamWOptions, moved: impl Fn(&str) -> bool) -> Self {
+        let groups: Vec<Group> = entries
             .iter()
-            .map(|(name, shape)| {
-                let decayed = shape.len() != 1 && !name.contains("bias");
-                (shape.iter().product(), decayed)
+            .map(|(name, shape)| Group {
+                len: shape.iter().product(),
+                decayed: shape.len() != 1 && !name.contains("bias"),
+                moved: moved(name),
             })
             .collect();
-        let total = groups.iter().map(|(len, _)| len).sum();
+        let total = groups.iter().filter(|g| g.moved).map(|g| g.len).sum();
         AdamW {
             options,
             groups,
@@ -62,16 +72,21 @@ impl AdamW {
         let (b1, b2) = (b1 as f32, b2 as f32);
         let (eps, correction2) = (self.options.eps as f32, correction2 as f32);
         let keep = (1.0 - rate * weight_decay) as f32;
-        let mut at = 0;
-        for &(len, decayed) in &self.groups {
-            let range = at..at + len;
-            at += len;
-            let keep = if decayed { keep } else { 1.0 };
+        let (mut at, mut moments_at) = (0, 0);
+        for group in &self.groups {
+            let range = at..at + group.len;
+            at += group.len;
+            if !group.moved {
+                continue;
+            }
+            let moments = moments_at..moments_at + group.len;
+            moments_at += group.len;
+            let keep = if group.decayed { keep } else { 1.0 };
             for (((p, g), m), v) in values[range.clone()]
                 .iter_mut()
-                .zip(&gradients[range.clone()])
-                .zip(&mut self.first[range.clone()])
-                .zip(&mut self.second[range])
+                .zip(&gradients[range])
+                .zip(&mut self.first[moments.clone()])
+                .zip(&mut self.second[moments])
             {
                 *p *= keep;
                 *m += (g - *m) * (1.0 - b1);
@@ -81,25 +96,14 @@ impl AdamW {
         }
     }
 
-    /// First and second moments and the number of steps taken.
+    /// First and second moments of the moved parameters and the number of steps taken.
     pub fn moments(&self) -> (&[f32], &[f32], u64) {
         (&self.first, &self.second, self.steps)
     }
 
-    /// Puts back what [`AdamW::moments`] gave.
-    ///
-    /// # Errors
-    /// When the lengths are not those of this optimiser's parameters.
-    pub fn restore(&mut self, first: Vec<f32>, second: Vec<f32>, steps: u64) -> Result<(), String> {
-        if first.len() != self.first.len() || second.len() != self.second.len() {
-            return Err(format!(
-                "the saved optimiser has {} values but the model has {}",
-                first.len(),
-                self.first.len()
-            ));
-        }
-        (self.first, self.second, self.steps) = (first, second, steps);
-        Ok(())
+    /// What [`AdamW::moments`] gives, to put it back.
+    pub fn moments_mut(&mut self) -> (&mut [f32], &mut [f32], &mut u64) {
+        (&mut self.first, &mut self.second, &mut self.steps)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parameters, their gradients and their optimiser: what every trainer moves.
 
-use std::sync::{MutexGuard, RwLockReadGuard};
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, RwLockReadGuard};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Error, Result};
@@ -30,10 +31,31 @@ impl Learner {
     /// With fresh moments and zero gradients.
     pub fn new(parameters: Parameters) -> Self {
         Learner {
-            optimiser: AdamW::new(parameters.entries(), AdamWOptions::default()),
+            optimiser: AdamW::new(parameters.entries(), AdamWOptions::default(), |_| true),
             shared: Shared::new(parameters),
             average: None,
         }
+    }
+
+    /// Leaves the parameters in `frozen` as they are; they get neither gradients nor moments.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn with_frozen(mut self, frozen: BTreeSet<String>) -> Result<Self> {
+        self.optimiser = {
+            let parameters = self.parameters()?;
+            let moved = |name: &str| !frozen.contains(name);
+            AdamW::new(parameters.entries(), AdamWOptions::default(), moved)
+        };
+        self.shared.frozen = Arc::new(frozen);
+        Ok(self)
+    }
+
+    /// Computes blocks again in the backward pass instead of keeping what they computed.
+    #[must_use]
+    pub fn with_recomputation(mut self, recompute: bool) -> Self {
+        self.shared.recompute = recompute;
+        self
     }
 
     /// Also keeps an exponential moving average of the parameters, that moves by
@@ -112,7 +134,7 @@ impl Learner {
     /// When memory runs out.
     pub fn leaves(&self, wanted: impl Fn(&str) -> bool) -> Result<Leaves> {
         let parameters = self.parameters()?;
-        Leaves::new(&parameters, wanted)
+        Leaves::new(&parameters, wanted, &self.shared.frozen)
     }
 
     /// Adds the gradients of `leaves`.

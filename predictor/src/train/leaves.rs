@@ -1,6 +1,6 @@
 //! The parameters outside the blocks, as candle variables for one step.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
@@ -15,33 +15,44 @@ use crate::train::norm::normalise;
 #[derive(Debug)]
 pub struct Leaves {
     vars: HashMap<String, Var>,
+    /// Parameters that are not trained.
+    constants: HashMap<String, Tensor>,
 }
 
 impl Leaves {
-    /// Variables for every parameter that `wanted` selects.
+    /// Variables for every parameter that `wanted` selects, constants for the `frozen` of them.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(parameters: &Parameters, wanted: impl Fn(&str) -> bool) -> Result<Self> {
-        let mut vars = HashMap::new();
+    pub fn new(
+        parameters: &Parameters,
+        wanted: impl Fn(&str) -> bool,
+        frozen: &BTreeSet<String>,
+    ) -> Result<Self> {
+        let (mut vars, mut constants) = (HashMap::new(), HashMap::new());
         for (name, shape) in parameters.entries() {
             if wanted(name) {
                 let tensor =
                     Tensor::from_slice(parameters.slice(name), shape.as_slice(), &Device::Cpu)?;
-                vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+                if frozen.contains(name) {
+                    constants.insert(name.clone(), tensor);
+                } else {
+                    vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+                }
             }
         }
-        Ok(Leaves { vars })
+        Ok(Leaves { vars, constants })
     }
 
-    /// One variable.
+    /// One variable or constant.
     ///
     /// # Errors
     /// When there is none of that name.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
-        match self.vars.get(name) {
-            Some(var) => Ok(var.as_tensor()),
-            None => candle_core::bail!("no trainable parameter is called {name}"),
+        match (self.vars.get(name), self.constants.get(name)) {
+            (Some(var), _) => Ok(var.as_tensor()),
+            (None, Some(constant)) => Ok(constant),
+            (None, None) => candle_core::bail!("no parameter of this step is called {name}"),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod forward;
 pub mod init;
 pub mod learner;
 pub mod leaves;
+pub mod log;
 pub mod norm;
 pub mod objectives;
 pub mod policy_trainer;
@@ -19,7 +20,9 @@ pub mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod state;
+pub mod tensorboard;
 pub mod trunk;
+pub mod workers;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use encoder_trainer::{EncoderBatch, EncoderTrainer};

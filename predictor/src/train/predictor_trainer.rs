@@ -83,10 +83,19 @@ impl PredictorTrainer {
         parameters: Parameters,
         options: PredictorLossOptions,
     ) -> Self {
+        Self::with_learner(config, Learner::new(parameters), options)
+    }
+
+    /// Trains what `learner` holds, laid out as [`crate::layout::predictor`].
+    pub fn with_learner(
+        config: PredictorConfig,
+        learner: Learner,
+        options: PredictorLossOptions,
+    ) -> Self {
         PredictorTrainer {
             config,
             options,
-            learner: Learner::new(parameters),
+            learner,
         }
     }
 
@@ -116,9 +125,23 @@ impl PredictorTrainer {
     /// When shapes don't agree.
     pub fn compute_gradients(&mut self, batch: &PredictorBatch) -> Result<(Losses, Predictions)> {
         self.learner.clear()?;
+        self.accumulate_gradients(batch, 1.0)
+    }
+
+    /// Losses of a batch that is the part `share` of a step's clips; its gradients, so weighted,
+    /// are added to those there are.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn accumulate_gradients(
+        &mut self,
+        batch: &PredictorBatch,
+        share: f64,
+    ) -> Result<(Losses, Predictions)> {
         let leaves = self.leaves()?;
         let predictions = self.predict(&leaves, batch)?;
         let (loss, losses) = self.losses(&predictions, batch)?;
+        let loss = if share == 1.0 { loss } else { (loss * share)? };
         self.learner.collect(&leaves, &loss.backward()?)?;
         Ok((losses, predictions))
     }

@@ -1,18 +1,20 @@
 //! The training loop: steps, validation, log, checkpoints, resume.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::PredictorError;
 use crate::train::learner::Learner;
+use crate::train::log::Log;
+pub use crate::train::log::{Parts, Progress};
 use crate::train::recipe::Optimisation;
-use crate::train::state;
+use crate::train::state::{self, Position};
+use crate::train::workers::{Alone, Workers};
 
-/// Loss parts by name, in a fixed order.
-pub type Parts = Vec<(&'static str, f64)>;
+/// Name of the file with the best weights so far in a run's folder.
+pub const BEST_FILE: &str = "best.safetensors";
 
 /// Something that can be trained step by step. What a step trains on must be a pure function of
 /// its number, so that a resumed run goes on as if it had never stopped.
@@ -29,12 +31,16 @@ pub trait Task {
     /// # Errors
     /// When a tensor operation fails.
     fn validate(&mut self) -> Result<Parts, PredictorError>;
+    /// Seconds spent waiting for data so far.
+    fn waited_s(&self) -> f64 {
+        0.0
+    }
 }
 
 /// How often things happen, and where.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Folder of the run: `log.csv`, `state.safetensors`, `best.safetensors`.
+    /// Folder of the run: log, TensorBoard's files, `state.safetensors`, `best.safetensors`.
     pub folder: PathBuf,
     /// Go on from `state.safetensors` if it is there.
     pub resume: bool,
@@ -44,6 +50,11 @@ pub struct RunOptions {
     pub validate_every: usize,
     /// Steps between checkpoints. Default 200.
     pub checkpoint_every: usize,
+    /// Whether the starting weights are validated too, and kept if nothing is better: for
+    /// weights that are already good. Default false.
+    pub validate_first: bool,
+    /// The processes that train together. Default: one.
+    pub workers: Arc<dyn Workers>,
 }
 
 impl RunOptions {
@@ -55,27 +66,10 @@ impl RunOptions {
             log_every: 20,
             validate_every: 200,
             checkpoint_every: 200,
+            validate_first: false,
+            workers: Arc::new(Alone),
         }
     }
-}
-
-/// What is shown while training.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    /// Steps done.
-    pub step: usize,
-    /// Steps in all.
-    pub total: usize,
-    /// Learning rate of this step.
-    pub rate: f64,
-    /// Norm of the gradient before clipping.
-    pub gradient_norm: f64,
-    /// Seconds since this process began training.
-    pub seconds: f64,
-    /// Loss parts of this step.
-    pub training: Parts,
-    /// Held-out loss parts, when this step validated.
-    pub validation: Option<Parts>,
 }
 
 /// How a run ended.
@@ -90,7 +84,7 @@ pub struct Outcome {
 }
 
 /// Trains `task` to the end of its schedule, or until `stop` is raised. Leaves the best weights
-/// in `task`'s learner when it ends by itself.
+/// in the learner of `task` when it ends by itself (in worker 0, where there are several).
 ///
 /// # Errors
 /// When the disk refuses, a loss is not finite, or a tensor operation fails.
@@ -99,110 +93,175 @@ pub fn run(
     optimisation: &Optimisation,
     options: &RunOptions,
     stop: &AtomicBool,
-    mut show: impl FnMut(&Progress),
+    show: impl FnMut(&Progress),
 ) -> Result<Outcome, PredictorError> {
     let folder = &options.folder;
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| PredictorError::Io { path, source }
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    std::fs::create_dir_all(folder).map_err(|source| PredictorError::Io {
+        path: folder.clone(),
+        source,
+    })?;
     let state_file = folder.join(state::STATE_FILE);
-    let best_file = folder.join("best.safetensors");
-    let (mut done, mut best) = (0, f64::INFINITY);
+    let mut at = Position {
+        step: 0,
+        best: f64::INFINITY,
+    };
     if options.resume && state_file.exists() {
-        (done, best) = state::restore(&state_file, task.learner())?;
+        at = state::restore(&state_file, task.learner())?;
     }
-    let log_path = folder.join("log.csv");
-    let mut log = open_log(&log_path, done).map_err(io(&log_path))?;
+    let leads = options.workers.rank() == 0;
+    let mut running = Running {
+        optimisation,
+        options,
+        log: leads.then(|| Log::open(folder, at.step)).transpose()?,
+        state_file,
+        best_file: folder.join(BEST_FILE),
+        started: Instant::now(),
+        first: at.step,
+        at,
+        show,
+    };
+    if at.step == 0 && options.validate_first {
+        running.validate_start(task)?;
+    }
     let total = optimisation.schedule.total_steps;
-    let started = Instant::now();
-    while done < total && !stop.load(Ordering::Relaxed) {
-        let rate = optimisation.schedule.rate(done);
-        let training = task.gradients(done)?;
+    while running.at.step < total && !options.workers.any(stop.load(Ordering::Relaxed))? {
+        running.step(task)?;
+    }
+    running.finish(task)
+}
+
+/// A run in progress.
+struct Running<'a, F> {
+    optimisation: &'a Optimisation,
+    options: &'a RunOptions,
+    /// Worker 0 keeps it.
+    log: Option<Log>,
+    state_file: PathBuf,
+    best_file: PathBuf,
+    started: Instant,
+    /// The step this process began at.
+    first: usize,
+    at: Position,
+    show: F,
+}
+
+impl<F: FnMut(&Progress)> Running<'_, F> {
+    fn step(&mut self, task: &mut dyn Task) -> Result<(), PredictorError> {
+        let rate = self.optimisation.schedule.rate(self.at.step);
+        let training = task.gradients(self.at.step)?;
+        let training = self.exchange(task, training)?;
         if let Some((name, value)) = training.iter().find(|(_, v)| !v.is_finite()) {
             return Err(PredictorError::Model(format!(
-                "the {name} loss is {value} at step {done}; lower the learning rate or clip the \
-                 gradient (optimisation.schedule.reference, optimisation.clip_norm). The state \
-                 before it is in {}",
-                state_file.display()
+                "the {name} loss is {value} at step {}; lower the learning rate or clip the \
+                 gradient (optimisation.schedule.reference, optimisation.clip_norm). The last \
+                 checkpoint is {}",
+                self.at.step,
+                self.state_file.display()
             )));
         }
-        let gradient_norm =
-            task.learner()
-                .update(rate, optimisation.weight_decay, optimisation.clip_norm)?;
-        done += 1;
-        let due = |every: usize| done % every.max(1) == 0 || done == total;
-        let validation = if due(options.validate_every) {
-            let parts = task.validate()?;
-            let score = parts.first().map_or(f64::INFINITY, |(_, v)| *v);
-            if score < best {
-                best = score;
-                state::save(&best_file, task.learner(), done, best)?;
-            }
-            Some(parts)
+        let (decay, clip) = (self.optimisation.weight_decay, self.optimisation.clip_norm);
+        let gradient_norm = task.learner().update(rate, decay, clip)?;
+        self.at.step += 1;
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let validation = if self.due(self.options.validate_every) {
+            Some(self.validate(task)?)
         } else {
             None
         };
-        if due(options.checkpoint_every) {
-            state::save(&state_file, task.learner(), done, best)?;
+        if self.due(self.options.checkpoint_every) {
+            state::save(&self.state_file, task.learner(), self.at)?;
         }
-        if due(options.log_every) || validation.is_some() {
-            let progress = Progress {
-                step: done,
-                total,
-                rate,
-                gradient_norm,
-                seconds: started.elapsed().as_secs_f64(),
-                training,
-                validation,
-            };
-            write_log(&mut log, &progress).map_err(io(&log_path))?;
-            show(&progress);
-        }
-    }
-    let interrupted = done < total;
-    if interrupted {
-        state::save(&state_file, task.learner(), done, best)?;
-    } else if best_file.exists() {
-        let mut kept = f64::INFINITY;
-        if best.is_finite() {
-            (_, kept) = state::restore(&best_file, task.learner())?;
-        }
-        best = best.min(kept);
-    }
-    Ok(Outcome {
-        steps: done,
-        best,
-        interrupted,
-    })
-}
-
-/// Appends when resuming, else starts a new log.
-fn open_log(path: &Path, done: usize) -> std::io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .write(true)
-        .append(done > 0)
-        .truncate(done == 0)
-        .open(path)
-}
-
-/// One line per part: `step,seconds,rate,gradient_norm,split,part,value`.
-fn write_log(log: &mut File, p: &Progress) -> std::io::Result<()> {
-    let mut line = |split: &str, parts: &Parts| -> std::io::Result<()> {
-        for (name, value) in parts {
-            writeln!(
-                log,
-                "{},{:.1},{:e},{:.4},{split},{name},{value:.6}",
-                p.step, p.seconds, p.rate, p.gradient_norm
-            )?;
+        if self.due(self.options.log_every) || validation.is_some() {
+            self.report(task, rate, gradient_norm, training, validation)?;
         }
         Ok(())
-    };
-    line("train", &p.training)?;
-    match &p.validation {
-        Some(parts) => line("validation", parts),
-        None => Ok(()),
+    }
+
+    /// Means over all workers in place of this worker's gradients and losses.
+    fn exchange(&self, task: &mut dyn Task, parts: Parts) -> Result<Parts, PredictorError> {
+        let workers = &self.options.workers;
+        if workers.size() == 1 {
+            return Ok(parts);
+        }
+        workers.average(&mut task.learner().gradients()?)?;
+        let mut values: Vec<f64> = parts.iter().map(|(_, v)| *v).collect();
+        workers.average_parts(&mut values)?;
+        let names = parts.iter().map(|(name, _)| *name);
+        Ok(names.zip(values).collect())
+    }
+
+    fn due(&self, every: usize) -> bool {
+        let total = self.optimisation.schedule.total_steps;
+        self.at.step.is_multiple_of(every.max(1)) || self.at.step == total
+    }
+
+    /// Held-out losses; weights better than all before are kept.
+    fn validate(&mut self, task: &mut dyn Task) -> Result<Parts, PredictorError> {
+        let parts = task.validate()?;
+        let score = parts.first().map_or(f64::INFINITY, |(_, v)| *v);
+        if score < self.at.best {
+            self.at.best = score;
+            state::save_parameters(&self.best_file, task.learner(), self.at)?;
+        }
+        Ok(parts)
+    }
+
+    fn validate_start(&mut self, task: &mut dyn Task) -> Result<(), PredictorError> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let parts = self.validate(task)?;
+        let rate = self.optimisation.schedule.rate(0);
+        self.report(task, rate, 0.0, Parts::new(), Some(parts))
+    }
+
+    fn report(
+        &mut self,
+        task: &dyn Task,
+        rate: f64,
+        gradient_norm: f64,
+        training: Parts,
+        validation: Option<Parts>,
+    ) -> Result<(), PredictorError> {
+        let total = self.optimisation.schedule.total_steps;
+        let seconds = self.started.elapsed().as_secs_f64();
+        let steps = (self.at.step - self.first) as f64;
+        let samples = self.optimisation.batch_size * self.options.workers.size();
+        let progress = Progress {
+            step: self.at.step,
+            total,
+            rate,
+            gradient_norm,
+            seconds,
+            samples_per_s: steps * samples as f64 / seconds.max(1e-9),
+            data_wait_share: task.waited_s() / seconds.max(1e-9),
+            remaining_s: seconds / steps.max(1.0) * (total - self.at.step) as f64,
+            training,
+            validation,
+        };
+        if let Some(log) = &mut self.log {
+            log.write(&progress)?;
+        }
+        (self.show)(&progress);
+        Ok(())
+    }
+
+    fn finish(mut self, task: &mut dyn Task) -> Result<Outcome, PredictorError> {
+        let interrupted = self.at.step < self.optimisation.schedule.total_steps;
+        if self.log.is_some() {
+            if interrupted {
+                state::save(&self.state_file, task.learner(), self.at)?;
+            } else if self.best_file.exists() && self.at.best.is_finite() {
+                let kept = state::restore_parameters(&self.best_file, task.learner())?;
+                self.at.best = self.at.best.min(kept.best);
+            }
+        }
+        Ok(Outcome {
+            steps: self.at.step,
+            best: self.at.best,
+            interrupted,
+        })
     }
 }

@@ -1,131 +1,175 @@
 //! A training run on disk: parameters, both moments, the moving average if there is one, and
 //! where it was, in one atomic file.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use candle_core::DType;
 
+use crate::checkpoint::safetensors_file::{self, Metadata, Planned};
+use crate::checkpoint::{CheckpointError, Entry};
 use crate::error::PredictorError;
 use crate::train::learner::Learner;
 
 /// Name of the state file in a training run's folder.
 pub const STATE_FILE: &str = "state.safetensors";
 
-fn file_error(path: &Path, what: impl std::fmt::Display) -> PredictorError {
-    PredictorError::File {
-        path: path.to_path_buf(),
-        what: what.to_string(),
-    }
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position {
+    /// Steps done.
+    pub step: usize,
+    /// Best validation so far.
+    pub best: f64,
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-/// Writes `learner` after `step` steps, with `best`, the best validation so far. The file
-/// appears whole or not at all.
+/// Writes `learner` and where its run is. The file appears whole or not at all, and survives a
+/// power cut; no copy of the values is made.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn save(path: &Path, learner: &Learner, step: usize, best: f64) -> Result<(), PredictorError> {
-    let parameters = learner.parameters()?;
-    let (first, second, updates) = learner.optimiser().moments();
-    let mut buffers = vec![
-        ("parameters", bytes(parameters.values())),
-        ("first_moment", bytes(first)),
-        ("second_moment", bytes(second)),
-    ];
-    if let Some(average) = learner.average() {
-        buffers.push(("average", bytes(average.values())));
-    }
-    let mut views = Vec::new();
-    for (name, buffer) in &buffers {
-        let view = TensorView::new(Dtype::F32, vec![buffer.len() / 4], buffer)
-            .map_err(|e| file_error(path, e))?;
-        views.push((*name, view));
-    }
-    let metadata = HashMap::from([
-        ("step".to_owned(), step.to_string()),
-        ("updates".to_owned(), updates.to_string()),
-        ("best".to_owned(), best.to_string()),
-    ]);
-    let encoded = safetensors::serialize(views, Some(metadata)).map_err(|e| file_error(path, e))?;
-    let temporary = path.with_extension("tmp");
-    let io = |source| PredictorError::Io {
-        path: path.to_path_buf(),
-        source,
-    };
-    std::fs::write(&temporary, encoded).map_err(io)?;
-    std::fs::rename(&temporary, path).map_err(io)
+pub fn save(path: &Path, learner: &Learner, at: Position) -> Result<(), PredictorError> {
+    let (first, second, _) = learner.optimiser().moments();
+    write(
+        path,
+        learner,
+        at,
+        &[("first_moment", first), ("second_moment", second)],
+    )
 }
 
-/// Restores `learner` from a state file; returns the steps done and the best validation.
+/// As [`save`] without the optimiser: weights to be kept, not to be trained on.
 ///
 /// # Errors
-/// When the file is damaged or of another model.
-pub fn restore(path: &Path, learner: &mut Learner) -> Result<(usize, f64), PredictorError> {
-    let data = std::fs::read(path).map_err(|source| PredictorError::Io {
-        path: path.to_path_buf(),
-        source,
+/// As there.
+pub fn save_parameters(path: &Path, learner: &Learner, at: Position) -> Result<(), PredictorError> {
+    write(path, learner, at, &[])
+}
+
+fn write(
+    path: &Path,
+    learner: &Learner,
+    at: Position,
+    moments: &[(&'static str, &[f32])],
+) -> Result<(), PredictorError> {
+    let parameters = learner.parameters()?;
+    let (_, _, updates) = learner.optimiser().moments();
+    let mut buffers = BTreeMap::from([("parameters", parameters.values())]);
+    buffers.extend(moments.iter().copied());
+    if let Some(average) = learner.average() {
+        buffers.insert("average", average.values());
+    }
+    let plan: Vec<Planned> = buffers
+        .iter()
+        .map(|(name, values)| Planned {
+            name: (*name).to_owned(),
+            dtype: DType::F32,
+            shape: vec![values.len()],
+        })
+        .collect();
+    let metadata = Metadata::from([
+        ("step".to_owned(), at.step.to_string()),
+        ("updates".to_owned(), updates.to_string()),
+        ("best".to_owned(), at.best.to_string()),
+    ]);
+    safetensors_file::stream(path, &plan, &metadata, |planned, to| {
+        let values = buffers.get(planned.name.as_str()).copied();
+        safetensors_file::write_f32(values.unwrap_or_default(), to)
+            .map_err(CheckpointError::io(path, "writing"))
     })?;
-    let damaged = |what: &str| {
-        file_error(
-            path,
-            format!("{what}; start over without --resume, or restore the file from a backup"),
-        )
-    };
-    let (_, header) = SafeTensors::read_metadata(&data).map_err(|e| damaged(&e.to_string()))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let field = |name: &str| -> Result<&String, PredictorError> {
-        metadata
-            .get(name)
-            .ok_or_else(|| damaged(&format!("it says no {name}")))
-    };
-    let step = field("step")?
-        .parse()
-        .map_err(|_| damaged("its step is no number"))?;
-    let best = field("best")?
-        .parse()
-        .map_err(|_| damaged("its best validation is no number"))?;
-    let updates = field("updates")?
-        .parse()
-        .map_err(|_| damaged("its number of updates is no number"))?;
-    let tensors = candle_core::safetensors::load_buffer(&data, &Device::Cpu)?;
-    let values = |name: &str| -> Result<Vec<f32>, PredictorError> {
-        let tensor: &Tensor = tensors
-            .get(name)
-            .ok_or_else(|| damaged(&format!("it has no {name}")))?;
-        Ok(tensor.to_vec1()?)
-    };
-    let parameters = values("parameters")?;
+    Ok(())
+}
+
+/// Restores `learner` from a state file; returns where the run was.
+///
+/// # Errors
+/// When the file is damaged or of another model. The learner is then no longer usable.
+pub fn restore(path: &Path, learner: &mut Learner) -> Result<Position, PredictorError> {
+    let file = StateFile::open(path)?;
+    let position = restore_parameters(path, learner)?;
+    let (first, second, updates) = learner.optimiser_mut().moments_mut();
+    file.read("first_moment", first)?;
+    file.read("second_moment", second)?;
+    *updates = file.number("updates")?;
+    Ok(position)
+}
+
+/// Restores what [`save_parameters`] wrote.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_parameters(path: &Path, learner: &mut Learner) -> Result<Position, PredictorError> {
+    let file = StateFile::open(path)?;
+    let position = file.position()?;
     {
         let shared = learner.shared().clone();
         let mut current = shared
             .parameters
             .write()
             .map_err(|_| PredictorError::Model("parameters were lost with a thread".into()))?;
-        if current.values().len() != parameters.len() {
-            return Err(damaged(&format!(
-                "it has {} parameters but the model has {}",
-                parameters.len(),
-                current.values().len()
-            )));
-        }
-        current.values_mut().copy_from_slice(&parameters);
+        file.read("parameters", current.values_mut())?;
     }
     if let Some(average) = learner.average_mut() {
-        let values = values("average")?;
-        if values.len() != average.values().len() {
-            return Err(damaged("its moving average is of another model"));
-        }
-        average.values_mut().copy_from_slice(&values);
+        file.read("average", average.values_mut())?;
     }
-    let (first, second) = (values("first_moment")?, values("second_moment")?);
-    learner
-        .optimiser_mut()
-        .restore(first, second, updates)
-        .map_err(|e| damaged(&e))?;
-    Ok((step, best))
+    Ok(position)
+}
+
+struct StateFile<'a> {
+    path: &'a Path,
+    entries: BTreeMap<String, Entry>,
+    metadata: Metadata,
+}
+
+impl<'a> StateFile<'a> {
+    fn open(path: &'a Path) -> Result<Self, PredictorError> {
+        let (entries, metadata) = safetensors_file::open(path, 0).map_err(|error| match error {
+            CheckpointError::Damaged { problem, .. } => damaged(path, &problem),
+            other => other.into(),
+        })?;
+        Ok(StateFile {
+            path,
+            entries,
+            metadata,
+        })
+    }
+
+    fn position(&self) -> Result<Position, PredictorError> {
+        Ok(Position {
+            step: self.number("step")?,
+            best: self.number("best")?,
+        })
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, PredictorError> {
+        let text = self.metadata.get(name);
+        text.and_then(|t| t.parse().ok())
+            .ok_or_else(|| damaged(self.path, &format!("it doesn't say its {name}")))
+    }
+
+    fn read(&self, name: &str, out: &mut [f32]) -> Result<(), PredictorError> {
+        let entry = self
+            .entries
+            .get(name)
+            .ok_or_else(|| damaged(self.path, &format!("it has no {name}")))?;
+        if entry.elements() != out.len() {
+            return Err(damaged(
+                self.path,
+                &format!(
+                    "its {name} have {} values but this run's have {}, so it is of another \
+                     model or trains other parts of it",
+                    entry.elements(),
+                    out.len()
+                ),
+            ));
+        }
+        Ok(entry.read_into(self.path, out)?)
+    }
+}
+
+fn damaged(path: &Path, what: &str) -> PredictorError {
+    PredictorError::File {
+        path: path.to_path_buf(),
+        what: format!("{what}; start over in another folder, or restore the file from a backup"),
+    }
 }

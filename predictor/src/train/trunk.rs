@@ -1,11 +1,13 @@
 //! A stack of transformer blocks on our kernels as one differentiable candle operation.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, RwLock};
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
 use crate::kernels::attention::Visibility;
+use crate::kernels::block::PARAMETER_NAMES;
 use crate::kernels::{block, BlockShape, Parallelism, Saved, Workspace};
 use crate::parameters::{block_gradients, Parameters};
 use crate::rope::RopeTable;
@@ -22,15 +24,22 @@ pub struct Shared {
     pub parameters: Arc<RwLock<Parameters>>,
     /// Gradients in the same layout.
     pub gradients: Arc<Mutex<Vec<f32>>>,
+    /// Names of parameters that are not trained. A block is frozen with its first parameter.
+    pub frozen: Arc<BTreeSet<String>>,
+    /// Whether the backward pass runs each block forwards again instead of keeping what it
+    /// computed: a third more work for a fraction of the memory, and the same numbers.
+    pub recompute: bool,
 }
 
 impl Shared {
-    /// With zero gradients.
+    /// With zero gradients; everything is trained.
     pub fn new(parameters: Parameters) -> Self {
         let len = parameters.values().len();
         Shared {
             parameters: Arc::new(RwLock::new(parameters)),
             gradients: Arc::new(Mutex::new(vec![0.0; len])),
+            frozen: Arc::default(),
+            recompute: false,
         }
     }
 }
@@ -59,13 +68,27 @@ impl Trunk {
         rope: &Arc<RopeTable>,
         visibility: Visibility,
     ) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(TrunkOp {
+        let x = x.contiguous()?;
+        // candle records no operation on an input that needs no gradient, but the parameters
+        // in here need theirs: with frozen embeddings the input becomes a variable of its own.
+        let input_gradient = x.track_op();
+        let x = if input_gradient {
+            x
+        } else {
+            Var::from_tensor(&x)?.into_inner()
+        };
+        x.apply_op1(TrunkOp {
             trunk: self.clone(),
             shared: shared.clone(),
             rope: Arc::clone(rope),
             visibility,
+            input_gradient,
             saved: Mutex::new(Vec::new()),
         })
+    }
+
+    fn block(&self, i: usize) -> String {
+        format!("{}.{i}", self.prefix)
     }
 }
 
@@ -74,8 +97,20 @@ struct TrunkOp {
     shared: Shared,
     rope: Arc<RopeTable>,
     visibility: Visibility,
-    /// What each shard's blocks saved, filled by the forward pass.
-    saved: Mutex<Vec<Vec<Saved>>>,
+    /// Whether anybody wants the gradient of the input.
+    input_gradient: bool,
+    /// What each shard's blocks left behind, filled by the forward pass.
+    saved: Mutex<Vec<Vec<Kept>>>,
+}
+
+/// What one block leaves for the backward pass.
+enum Kept {
+    /// All that it computed.
+    Everything(Saved),
+    /// Its input, to compute that again.
+    Input(Vec<f32>),
+    /// Nothing: the backward pass doesn't come here.
+    Nothing,
 }
 
 fn poisoned<T>(_: T) -> candle_core::Error {
@@ -95,6 +130,31 @@ impl TrunkOp {
         };
         (per_shard * sample, inner)
     }
+
+    fn trained(&self, i: usize) -> bool {
+        let first = format!("{}.{}", self.trunk.block(i), PARAMETER_NAMES[0]);
+        !self.shared.frozen.contains(&first)
+    }
+
+    /// The first block the backward pass has to reach; the depth when it needn't come at all.
+    fn lowest(&self) -> usize {
+        if self.input_gradient {
+            return 0;
+        }
+        let depth = self.trunk.depth;
+        (0..depth).find(|i| self.trained(*i)).unwrap_or(depth)
+    }
+
+    fn forward(
+        &self,
+        parameters: &Parameters,
+        i: usize,
+        x: &mut [f32],
+        ws: &mut Workspace,
+    ) -> Saved {
+        let w = parameters.block(&self.trunk.block(i));
+        block::forward_saved(self.trunk.shape, &w, x, &self.rope, self.visibility, ws)
+    }
 }
 
 impl CustomOp1 for TrunkOp {
@@ -113,15 +173,20 @@ impl CustomOp1 for TrunkOp {
         }
         let parameters = self.shared.parameters.read().map_err(poisoned)?;
         let (per_shard, inner) = self.shards(x.len());
+        let (lowest, recompute) = (self.lowest(), self.shared.recompute);
         let saved = x
             .par_chunks_mut(per_shard)
             .map(|x| {
                 let mut ws = Workspace::new(inner);
                 (0..self.trunk.depth)
                     .map(|i| {
-                        let w = parameters.block(&format!("{}.{i}", self.trunk.prefix));
-                        let (shape, visibility) = (self.trunk.shape, self.visibility);
-                        block::forward_saved(shape, &w, x, &self.rope, visibility, &mut ws)
+                        let input = (recompute && i >= lowest).then(|| x.to_vec());
+                        let saved = self.forward(&parameters, i, x, &mut ws);
+                        match input {
+                            Some(input) => Kept::Input(input),
+                            None if i < lowest => Kept::Nothing,
+                            None => Kept::Everything(saved),
+                        }
                     })
                     .collect()
             })
@@ -134,37 +199,75 @@ impl CustomOp1 for TrunkOp {
         let mut grad: Vec<f32> = grad_res.flatten_all()?.to_vec1()?;
         let saved = std::mem::take(&mut *self.saved.lock().map_err(poisoned)?);
         let parameters = self.shared.parameters.read().map_err(poisoned)?;
+        let mut gradients = self.shared.gradients.lock().map_err(poisoned)?;
         let (per_shard, inner) = self.shards(grad.len());
-        let name = |i: usize| format!("{}.{i}", self.trunk.prefix);
-        let first = parameters.block_range(&name(0)).start;
-        let last = parameters.block_range(&name(self.trunk.depth - 1)).end;
-        let shards: Vec<Vec<f32>> = grad
-            .par_chunks_mut(per_shard)
+        let mut shards: Vec<Shard> = grad
+            .chunks_mut(per_shard)
             .zip(saved)
-            .map(|(grad, saved)| {
-                let mut ws = Workspace::new(inner);
-                let mut sum = vec![0.0; last - first];
-                for (i, saved) in saved.iter().enumerate().rev() {
-                    let w = parameters.block(&name(i));
-                    let range = parameters.block_range(&name(i));
-                    let buffer = &mut sum[range.start - first..range.end - first];
-                    let mut g = block_gradients(&w, buffer);
-                    let shape = self.trunk.shape;
-                    block::backward(shape, &w, saved, grad, &self.rope, &mut g, &mut ws);
-                }
-                sum
+            .map(|(grad, kept)| Shard {
+                grad,
+                kept,
+                sum: Vec::new(),
+                ws: Workspace::new(inner),
             })
             .collect();
-        let mut gradients = self.shared.gradients.lock().map_err(poisoned)?;
-        for shard in &shards {
-            for (g, s) in gradients[first..last].iter_mut().zip(shard) {
-                *g += s;
+        // Block by block, so that only one block's gradients are held per shard.
+        for i in (self.lowest()..self.trunk.depth).rev() {
+            let range = parameters.block_range(&self.trunk.block(i));
+            shards
+                .par_iter_mut()
+                .try_for_each(|shard| shard.backward(self, &parameters, i, range.len()))?;
+            if self.trained(i) {
+                for shard in &shards {
+                    for (g, s) in gradients[range.clone()].iter_mut().zip(&shard.sum) {
+                        *g += s;
+                    }
+                }
             }
+        }
+        drop(shards);
+        if !self.input_gradient {
+            return Ok(None);
         }
         Ok(Some(Tensor::from_vec(
             grad,
             grad_res.shape(),
             grad_res.device(),
         )?))
+    }
+}
+
+/// Some of the samples on their way back through the blocks.
+struct Shard<'a> {
+    grad: &'a mut [f32],
+    kept: Vec<Kept>,
+    /// This shard's gradients of the block at hand.
+    sum: Vec<f32>,
+    ws: Workspace,
+}
+
+impl Shard<'_> {
+    /// Through block `i`, the last that is left, of `len` parameters.
+    fn backward(
+        &mut self,
+        op: &TrunkOp,
+        parameters: &Parameters,
+        i: usize,
+        len: usize,
+    ) -> Result<()> {
+        let saved = match self.kept.pop() {
+            Some(Kept::Everything(saved)) => saved,
+            Some(Kept::Input(mut x)) => op.forward(parameters, i, &mut x, &mut self.ws),
+            Some(Kept::Nothing) | None => {
+                candle_core::bail!("transformer-trunk was taken back twice")
+            }
+        };
+        let w = parameters.block(&op.trunk.block(i));
+        self.sum.clear();
+        self.sum.resize(len, 0.0);
+        let mut g = block_gradients(&w, &mut self.sum);
+        let (shape, rope) = (op.trunk.shape, &op.rope);
+        block::backward(shape, &w, &saved, self.grad, rope, &mut g, &mut self.ws);
+        Ok(())
     }
 }
