@@ -99,6 +99,13 @@ impl ImageTransform {
         }
     }
 
+    /// Whether [`ImageTransform::random_box`] draws the same box, that of
+    /// [`ImageTransform::crop_box`], every time: a box of more than the image's area never fits,
+    /// so the official code falls back to its central crop, as with its released configurations.
+    pub fn is_fixed(&self) -> bool {
+        self.scale[0] > 1.0
+    }
+
     /// A box drawn as the official training transform draws it.
     pub fn random_box(&self, height: usize, width: usize, rng: &mut impl Rng) -> CropBox {
         for _ in 0..ATTEMPTS {

@@ -4,10 +4,11 @@ mod support;
 
 use candle_core::{Device, Tensor};
 use foresight_predictor::parameters::Parameters;
+use foresight_predictor::train::schedule::CosineSchedule;
 use foresight_predictor::train::{
-    PredictorBatch, PredictorLossOptions, PredictorTrainer, WsdSchedule,
+    Learner, PredictorBatch, PredictorLossOptions, PredictorTrainer, WsdSchedule,
 };
-use foresight_predictor::{layout, PredictorConfig};
+use foresight_predictor::{cpu_encoder, layout, EncoderConfig, PredictorConfig};
 use serde_json::Value;
 use support::{close, of_kind, values, Fixture};
 
@@ -49,6 +50,30 @@ fn schedule(opt: &Value) -> WsdSchedule {
         warmup_steps: steps("warmup"),
         anneal_steps: steps("anneal"),
         total_steps: steps("num_epochs"),
+    }
+}
+
+fn decay_schedule(opt: &Value) -> CosineSchedule {
+    CosineSchedule {
+        reference: opt["wd"].as_f64().unwrap(),
+        last: opt["final_wd"].as_f64().unwrap(),
+        total_steps: schedule(opt).total_steps,
+    }
+}
+
+/// The target latents, from the clips.
+#[test]
+fn parity_train_latents() {
+    for fixture in of_kind("08_train", "train") {
+        let config: EncoderConfig = fixture.parse("encoder_config");
+        let weights = fixture.weights("encoder_weights");
+        let parameters = Parameters::from_tensors(layout::encoder(&config), &weights).unwrap();
+        let clips = fixture.get("in.clips");
+        let (_, _, _, height, width) = clips.dims5().unwrap();
+        // [B, 3, T, H, W] to [B·T, 3, H, W]: every frame is a clip of its own.
+        let frames = clips.transpose(1, 2).unwrap().contiguous().unwrap();
+        let h = cpu_encoder::encode(&config, &parameters, &values(&frames), [height, width]);
+        close("h", &h, &fixture.vec("out.h"), 5e-5);
     }
 }
 
@@ -108,11 +133,11 @@ fn parity_train_adamw_steps() {
     for fixture in of_kind("08_train", "train") {
         let opt = &fixture.json["opt"];
         let schedule = schedule(opt);
-        let decay = opt["wd"].as_f64().unwrap();
+        let decay = decay_schedule(opt);
         let mut trainer = trainer(&fixture, &fixture.json["main"]);
         let mut first_gradients = Vec::new();
         for step in 1..=fixture.json["n_steps"].as_u64().unwrap() as usize {
-            let rate = schedule.rate(step - 1);
+            let (rate, decay) = (schedule.rate(step - 1), decay.value(step - 1));
             let expected = fixture.vec(&format!("out.step{step}.lr_wd"));
             close(
                 "rate and decay",
@@ -152,8 +177,11 @@ fn parity_train_adamw_steps() {
 fn parity_train_schedules() {
     for fixture in of_kind("08_train", "schedule") {
         let n = fixture.json["n"].as_u64().unwrap() as usize;
+        let columns: Vec<String> = fixture.parse("columns");
+        let column = |name: &str| columns.iter().position(|c| c == name).unwrap();
+        let (lr, wd) = (column("lr"), column("wd"));
         for (name, opt) in fixture.json["opts"].as_object().unwrap() {
-            let schedule = schedule(opt);
+            let (schedule, decay) = (schedule(opt), decay_schedule(opt));
             let table = fixture
                 .get(&format!("out.{name}"))
                 .to_dtype(candle_core::DType::F64)
@@ -161,15 +189,109 @@ fn parity_train_schedules() {
                 .to_vec2::<f64>()
                 .unwrap();
             for (iteration, row) in table.iter().take(n).enumerate() {
-                let rate = schedule.rate(iteration);
-                let past_the_end = iteration + 1 > schedule.total_steps;
-                assert!(
-                    past_the_end || (rate - row[0]).abs() < 1e-12,
-                    "{name} iteration {iteration}: {rate} but {} expected",
-                    row[0]
-                );
+                // Past the end the official schedules go on: rates below zero, decay back up.
+                if iteration + 1 > schedule.total_steps {
+                    continue;
+                }
+                let got = [schedule.rate(iteration), decay.value(iteration)];
+                let expected = [row[lr], row[wd]];
+                for (got, expected) in got.into_iter().zip(expected) {
+                    assert!(
+                        (got - expected).abs() <= 1e-15,
+                        "{name} iteration {iteration}: {got} but {expected} expected"
+                    );
+                }
             }
         }
+    }
+}
+
+fn gradients_of(trainer: &PredictorTrainer) -> Vec<f32> {
+    trainer.learner().gradients().unwrap().clone()
+}
+
+/// What saves memory changes no bit: blocks computed again, a batch taken in parts.
+#[test]
+fn parity_train_recomputation_and_accumulation() {
+    for fixture in of_kind("08_train", "train") {
+        let whole = batch(&fixture);
+        let mut plain = trainer(&fixture, &fixture.json["main"]);
+        let (losses, _) = plain.compute_gradients(&whole).unwrap();
+        let expected = gradients_of(&plain);
+
+        let config: PredictorConfig = fixture.parse("predictor_config");
+        let parameters = plain.learner().parameters().unwrap().clone();
+        let learner = Learner::new(parameters).with_recomputation(true);
+        let options = options(&fixture.json["main"]);
+        let mut frugal = PredictorTrainer::with_learner(config, learner, options);
+        assert_eq!(frugal.compute_gradients(&whole).unwrap().0, losses);
+        assert_eq!(gradients_of(&frugal), expected);
+
+        let clips = whole.states.dim(0).unwrap();
+        frugal.learner().clear().unwrap();
+        for i in 0..clips {
+            let one = |t: &Tensor| t.narrow(0, i, 1).unwrap();
+            let part = PredictorBatch {
+                latents: one(&whole.latents),
+                actions: one(&whole.actions),
+                states: one(&whole.states),
+                extrinsics: whole.extrinsics.as_ref().map(one),
+                weights: None,
+            };
+            let share = 1.0 / clips as f64;
+            frugal.accumulate_gradients(&part, share).unwrap();
+        }
+        close("accumulated", &gradients_of(&frugal), &expected, 1e-6);
+    }
+}
+
+/// Frozen parameters stay, the others get the very gradients they get in a whole training.
+#[test]
+fn frozen_parameters_stay_and_the_others_learn_as_ever() {
+    let fixture = of_kind("08_train", "train").remove(0);
+    let config: PredictorConfig = fixture.parse("predictor_config");
+    let mut plain = trainer(&fixture, &fixture.json["main"]);
+    plain.compute_gradients(&batch(&fixture)).unwrap();
+    let everything = gradients_of(&plain);
+    let last = format!("predictor_blocks.{}.", config.depth - 1);
+    let cases: [&dyn Fn(&str) -> bool; 3] = [
+        &|name| name.starts_with(&last),
+        &|name| !name.starts_with("predictor_blocks."),
+        &|name| name.starts_with("predictor_embed.") || name.starts_with("predictor_proj."),
+    ];
+    for (case, trained) in cases.into_iter().enumerate() {
+        let parameters = plain.learner().parameters().unwrap().clone();
+        let entries = parameters.entries().to_vec();
+        let names = entries.iter().map(|(name, _)| name.clone());
+        let learner = Learner::new(parameters.clone())
+            .with_frozen(names.filter(|name| !trained(name)).collect())
+            .unwrap();
+        let options = options(&fixture.json["main"]);
+        let mut some = PredictorTrainer::with_learner(config.clone(), learner, options);
+        some.compute_gradients(&batch(&fixture)).unwrap();
+        let gradients = gradients_of(&some);
+        some.learner_mut().update(1e-3, 0.04, None).unwrap();
+        let after = some.learner().parameters().unwrap();
+        for (name, _) in &entries {
+            let range = parameters.range(name);
+            if trained(name) {
+                assert_eq!(
+                    gradients[range.clone()],
+                    everything[range.clone()],
+                    "{case} {name}"
+                );
+                assert_ne!(after.slice(name), parameters.slice(name), "{case} {name}");
+            } else {
+                assert!(gradients[range].iter().all(|g| *g == 0.0), "{case} {name}");
+                assert_eq!(after.slice(name), parameters.slice(name), "{case} {name}");
+            }
+        }
+        let (first, _, _) = some.learner().optimiser().moments();
+        let sizes = entries.iter().filter(|(name, _)| trained(name));
+        let moved: usize = sizes
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        assert_eq!(first.len(), moved);
     }
 }
 

@@ -84,7 +84,9 @@ impl Entry {
         };
         if self.elements() != out.len() {
             let (found, expected) = (self.elements(), out.len());
-            return Err(wrong(format!("a tensor has {found} values, not {expected}")));
+            return Err(wrong(format!(
+                "a tensor has {found} values, not {expected}"
+            )));
         }
         let decode: fn(&[u8]) -> f32 = match self.dtype {
             DType::F32 => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]),

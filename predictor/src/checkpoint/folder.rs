@@ -13,7 +13,7 @@ use super::safetensors_file::{self, Planned};
 use super::{Checkpoint, Part};
 use crate::config::ModelConfig;
 use crate::layout;
-use crate::parameters::Tensors;
+use crate::parameters::{Parameters, Tensors};
 
 /// The description of a model.
 pub const CONFIG_FILE: &str = "config.json";
@@ -108,6 +108,40 @@ pub fn convert(
         let part = if part == Part::Encoder { encoder } else { part };
         let tensor = checkpoint.tensor(part, name)?;
         encode_tensor(folder, name, &tensor, dtype)
+    })
+}
+
+/// Writes a model folder with the encoder of `checkpoint`, tensor by tensor, and another
+/// predictor, laid out as [`layout::predictor`]: what fine-tuning makes.
+///
+/// # Errors
+/// When they don't fit `config`, or the disk fails.
+pub fn save_tuned(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    predictor: &Parameters,
+    dtype: DType,
+    folder: impl AsRef<Path>,
+) -> Result<(), CheckpointError> {
+    let folder = folder.as_ref();
+    checkpoint.check(Part::Encoder, &layout::encoder(&config.encoder))?;
+    write(folder, config, dtype, &mut |part, name, shape| {
+        if part == Part::Encoder {
+            let tensor = checkpoint.tensor(part, name)?;
+            return encode_tensor(folder, name, &tensor, dtype);
+        }
+        let known = predictor
+            .entries()
+            .iter()
+            .any(|(n, s)| n == name && s == shape);
+        if !known {
+            return Err(CheckpointError::unsupported(
+                folder,
+                format!("the trained predictor has no {name} of shape {shape:?}"),
+                "save a predictor of the architecture in the configuration",
+            ));
+        }
+        encode(folder, name, predictor.slice(name), dtype)
     })
 }
 

@@ -80,8 +80,7 @@ impl Log {
     /// When the disk refuses.
     pub fn write(&mut self, p: &Progress) -> Result<(), PredictorError> {
         self.write_csv(p).map_err(io_error(&self.csv_path))?;
-        self.write_events(p)
-            .map_err(io_error(&self.events_folder))
+        self.write_events(p).map_err(io_error(&self.events_folder))
     }
 
     /// One line a part, all in one write.

@@ -7,8 +7,10 @@
 
 pub mod adamw;
 pub mod encoder_trainer;
+pub mod estimate;
 pub mod forward;
 pub mod init;
+pub mod latent_cache;
 pub mod learner;
 pub mod leaves;
 pub mod log;
@@ -21,6 +23,7 @@ pub mod run;
 pub mod schedule;
 pub mod state;
 pub mod tensorboard;
+pub mod trainable;
 pub mod trunk;
 pub mod workers;
 

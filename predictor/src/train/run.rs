@@ -159,7 +159,8 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
                 self.state_file.display()
             )));
         }
-        let (decay, clip) = (self.optimisation.weight_decay, self.optimisation.clip_norm);
+        let decay = self.optimisation.weight_decay_at(self.at.step);
+        let clip = self.optimisation.clip_norm;
         let gradient_norm = task.learner().update(rate, decay, clip)?;
         self.at.step += 1;
         if self.log.is_none() {
@@ -228,7 +229,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         let total = self.optimisation.schedule.total_steps;
         let seconds = self.started.elapsed().as_secs_f64();
         let steps = (self.at.step - self.first) as f64;
-        let samples = self.optimisation.batch_size * self.options.workers.size();
+        let samples = self.optimisation.batch_size;
         let progress = Progress {
             step: self.at.step,
             total,

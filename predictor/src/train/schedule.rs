@@ -1,4 +1,4 @@
-//! Warm-up, hold, decay: the learning rate of the official recipe.
+//! Learning rate (warm-up, hold, decay) and weight decay over the steps of the official recipe.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +55,44 @@ impl WsdSchedule {
     }
 }
 
+/// Half a cosine from `reference` at the start to `last` at the end (`CosineWDSchedule` of the
+/// official `src/utils/schedulers.py`). Past `total_steps` it stays at `last`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CosineSchedule {
+    /// Value at step 0.
+    pub reference: f64,
+    /// Value at the end.
+    pub last: f64,
+    /// All steps.
+    pub total_steps: usize,
+}
+
+impl CosineSchedule {
+    /// The value of iteration `iteration`, counted from 0; like the learning rate's, the
+    /// official scheduler steps before it is read.
+    pub fn value(&self, iteration: usize) -> f64 {
+        let step = (iteration + 1).min(self.total_steps);
+        let progress = step as f64 / self.total_steps.max(1) as f64;
+        let fallen = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        self.last + (self.reference - self.last) * fallen
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cosine_ends_where_it_should_and_stays() {
+        let schedule = CosineSchedule {
+            reference: 0.04,
+            last: 0.4,
+            total_steps: 10,
+        };
+        assert!(schedule.value(0) > 0.04 && schedule.value(0) < 0.06);
+        assert_eq!(schedule.value(9), 0.4);
+        assert_eq!(schedule.value(500), 0.4);
+    }
 
     #[test]
     fn stays_at_the_last_rate_past_the_end() {

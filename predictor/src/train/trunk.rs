@@ -14,7 +14,7 @@ use crate::rope::RopeTable;
 
 /// Most pieces a batch is cut into, whatever the number of cores: each piece adds up its own
 /// gradients and the pieces are summed in order, so results don't depend on the machine.
-const MAX_SHARDS: usize = 4;
+pub(crate) const MAX_SHARDS: usize = 4;
 
 /// A network's parameters and the gradients of the current step, shared with the operations on
 /// candle's graph.
