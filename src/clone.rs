@@ -75,7 +75,7 @@ pub fn run(args: CloneArgs) -> Result<()> {
         data: &data,
         held_out: &held_out,
     };
-    let outcome = train(&mut task, &recipe.optimisation, &args.training)?;
+    let outcome = train(&mut task, &recipe.optimisation, &args.training.options())?;
     let folder = args.training.out.join("model");
     let tensors = task.trainer.learner().parameters()?.to_tensors()?;
     policy::save(&folder, &config, &tensors)?;

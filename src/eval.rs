@@ -1,4 +1,6 @@
-//! `foresight eval`: many unseen scenes, counted honestly.
+//! `foresight eval`: many unseen scenes, counted honestly; or recorded episodes.
+
+mod offline;
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,10 @@ use crate::worlds::Overrides;
 #[derive(Debug, Args)]
 pub struct EvalArgs {
     /// Scenario files; several make a table.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "offline", conflicts_with = "offline")]
     scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    offline: offline::OfflineArgs,
     /// Number of episodes of each scenario and variation.
     #[arg(long, default_value_t = 20)]
     episodes: u64,
@@ -46,6 +50,9 @@ pub struct EvalArgs {
 /// # Errors
 /// When a scenario or the model can't be used. A low success rate is no error.
 pub fn run(args: EvalArgs) -> Result<()> {
+    if args.offline.offline {
+        return offline::run(&args.offline, args.overrides.model.as_deref(), args.json);
+    }
     let jobs = match args.jobs {
         Some(0) => bail!("--jobs must be at least 1"),
         Some(jobs) => jobs,

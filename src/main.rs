@@ -14,6 +14,7 @@ mod documented;
 mod energy;
 mod eval;
 mod exit;
+mod finetune;
 mod latent_set;
 mod live;
 mod model;
@@ -69,6 +70,8 @@ enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Train an action-conditioned predictor on a frozen encoder.
     Train(train::TrainArgs),
+    /// Fine-tune a model's predictor on DROID or on one's own episodes.
+    Finetune(finetune::FinetuneArgs),
     /// Train a policy that imitates demonstrations: the baseline planning is held against.
     Clone(clone::CloneArgs),
     /// Measure what a model sees and foresees.
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Pretrain(args) => pretrain::run(args),
         Command::Train(args) => train::run(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Clone(args) => clone::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Dataset(args) => dataset::run(args),

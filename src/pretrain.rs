@@ -6,6 +6,7 @@ use clap::Args;
 use foresight_datasets::{EpisodeSet, LoadOptions, Split};
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::MODEL_TYPE;
+use foresight_predictor::offline::COLLAPSED;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::encoder_trainer::layout_with_heads;
 use foresight_predictor::train::init::initialise;
@@ -22,9 +23,6 @@ use crate::training::{read_recipe, train, TrainingArgs};
 
 /// Frames the held-out losses are computed on.
 const VALIDATION_FRAMES: usize = 1024;
-/// Latents that deviate less over frames than this have nearly collapsed: normalised values of
-/// different frames deviate by several tenths.
-const COLLAPSED: f64 = 0.05;
 
 /// Arguments of `foresight pretrain`.
 #[derive(Debug, Args)]
@@ -81,7 +79,7 @@ pub fn run(args: PretrainArgs) -> Result<()> {
         data: &data,
         held_out: &held_out,
     };
-    let outcome = train(&mut task, &recipe.optimisation, &args)?;
+    let outcome = train(&mut task, &recipe.optimisation, &args.options())?;
     let folder = args.out.join("model");
     let tensors = task.trainer.learner().parameters()?.to_tensors()?;
     checkpoint::save(&folder, &config, &tensors, None, DType::F32)?;

@@ -66,7 +66,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         batch_size: recipe.optimisation.batch_size,
         epoch: None,
     };
-    let outcome = train(&mut task, &recipe.optimisation, &args.training)?;
+    let outcome = train(&mut task, &recipe.optimisation, &args.training.options())?;
     let folder = args.training.out.join("model");
     let tensors = task.trainer.learner().parameters()?.to_tensors()?;
     checkpoint::save(

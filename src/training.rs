@@ -46,6 +46,17 @@ pub fn read_recipe<T: DeserializeOwned>(path: &Path) -> Result<T> {
     toml::from_str(&text).with_context(|| format!("in the recipe {}", path.display()))
 }
 
+impl TrainingArgs {
+    /// Where and how often things happen.
+    pub fn options(&self) -> RunOptions {
+        let mut options = RunOptions::new(&self.out);
+        options.resume = self.resume;
+        options.checkpoint_every = self.every;
+        options.validate_every = self.every;
+        options
+    }
+}
+
 /// Runs a task with a progress bar (plain lines when not a terminal); Ctrl-C saves and stops.
 ///
 /// # Errors
@@ -53,22 +64,18 @@ pub fn read_recipe<T: DeserializeOwned>(path: &Path) -> Result<T> {
 pub fn train(
     task: &mut dyn Task,
     optimisation: &Optimisation,
-    args: &TrainingArgs,
+    options: &RunOptions,
 ) -> Result<Outcome> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     if let Err(error) = ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)) {
         tracing::warn!("Ctrl-C will not save a checkpoint: {error}");
     }
-    let mut options = RunOptions::new(&args.out);
-    options.resume = args.resume;
-    options.checkpoint_every = args.every;
-    options.validate_every = args.every;
     let bar = ProgressBar::new(optimisation.schedule.total_steps as u64).with_style(
         ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {eta} left  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let outcome = run(task, optimisation, &options, &stop, |progress| {
+    let outcome = run(task, optimisation, options, &stop, |progress| {
         bar.set_position(progress.step as u64);
         bar.set_message(describe(&progress.training));
         if progress.validation.is_some() || bar.is_hidden() {
@@ -99,15 +106,18 @@ fn describe(parts: &Parts) -> String {
 }
 
 fn summary(p: &Progress) -> String {
-    let mut line = format!(
-        "step {}/{}  {:.0} s  rate {:.1e}  |g| {:.2}  {}",
-        p.step,
-        p.total,
-        p.seconds,
-        p.rate,
-        p.gradient_norm,
-        describe(&p.training)
-    );
+    let mut line = format!("step {}/{}  {:.0} s", p.step, p.total, p.seconds);
+    if !p.training.is_empty() {
+        line += &format!(
+            "  rate {:.1e}  |g| {:.2}  {:.1} samples/s  {:.0} % waiting for data  {:.0} s left  {}",
+            p.rate,
+            p.gradient_norm,
+            p.samples_per_s,
+            100.0 * p.data_wait_share,
+            p.remaining_s,
+            describe(&p.training)
+        );
+    }
     if let Some(validation) = &p.validation {
         line.push_str("  | held out: ");
         line.push_str(&describe(validation));

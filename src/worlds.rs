@@ -14,7 +14,7 @@ use foresight_scenarios::{LoadedScenario, RunError, ScenarioError, WorldSource};
 pub struct Overrides {
     /// Model folder instead of the scenario's.
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    pub model: Option<PathBuf>,
     /// Act by the policy in this folder (from `foresight clone`) instead of planning: a baseline.
     /// The model stays its eyes.
     #[arg(long, value_name = "DIR", conflicts_with = "world")]

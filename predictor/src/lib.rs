@@ -17,6 +17,7 @@ pub mod kernels;
 pub mod layout;
 pub mod mask_predictor;
 pub mod npz;
+pub mod offline;
 pub mod parameters;
 pub mod policy;
 pub mod rollout;

@@ -244,6 +244,27 @@ pub(super) fn encode(
     Ok(bytes)
 }
 
+/// SHA-256 of a part's values as f32, in hexadecimal: the same for the same network, whatever
+/// else its file holds.
+///
+/// # Errors
+/// When it can't be read.
+pub fn part_sha256(checkpoint: &Checkpoint, part: Part) -> Result<String, CheckpointError> {
+    let mut hash = Sha256::new();
+    let path = checkpoint.path();
+    for name in checkpoint
+        .parts
+        .get(&part)
+        .into_iter()
+        .flat_map(|p| p.keys())
+    {
+        hash.update(name.as_bytes());
+        let tensor = checkpoint.tensor(part, name)?;
+        hash.update(encode_tensor(path, name, &tensor, DType::F32)?);
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
 /// SHA-256 of a file in hexadecimal, as `sha256sum` prints it.
 ///
 /// # Errors

@@ -33,7 +33,9 @@ pub use architecture::Inferred;
 pub use audit::{Audit, Misshapen, Unmatched};
 pub use entry::Entry;
 pub use error::CheckpointError;
-pub use folder::{convert, load, save, save_tuned, sha256, Loaded, CONFIG_FILE, WEIGHTS_FILE};
+pub use folder::{
+    convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE, WEIGHTS_FILE,
+};
 pub use init::{init, preset, PRESETS};
 
 use crate::config::{EncoderConfig, ModelConfig, PredictorConfig};

@@ -125,6 +125,20 @@ fn parts(p: &Progress) -> impl Iterator<Item = (&'static str, &'static str, f64)
     all.into_iter()
 }
 
+/// Held-out loss parts the log in a run's folder has of a step; none if it hasn't.
+pub fn validation_at(folder: &Path, step: usize) -> Vec<(String, f64)> {
+    let text = std::fs::read_to_string(folder.join(CSV_FILE)).unwrap_or_default();
+    let of_line = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [at, .., split, part, value] = fields.as_slice() else {
+            return None;
+        };
+        let wanted = *split == "validation" && at.parse() == Ok(step);
+        wanted.then_some(((*part).to_owned(), value.parse().ok()?))
+    };
+    text.lines().filter_map(of_line).collect()
+}
+
 fn open_csv(path: &Path, done: usize) -> io::Result<File> {
     let mut kept = format!("{HEADER}\n");
     if done > 0 && path.exists() {
@@ -185,7 +199,9 @@ mod tests {
         let text = std::fs::read_to_string(&csv).unwrap();
         let steps: Vec<&str> = text.lines().map(|l| l.split(',').next().unwrap()).collect();
         assert_eq!(steps, ["step", "1", "2", "2", "3", "4"]);
-        assert!(text.contains(",validation,total,0.5"), "{text}");
+        let held_out = [("total".to_owned(), 0.5)];
+        assert_eq!(validation_at(folder.path(), 2), held_out);
+        assert!(validation_at(folder.path(), 3).is_empty());
         let files = std::fs::read_dir(folder.path().join(EVENTS_FOLDER)).unwrap();
         assert_eq!(files.count(), 2);
     }

@@ -1,8 +1,8 @@
 //! The training loop: steps, validation, log, checkpoints, resume.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::PredictorError;
@@ -54,7 +54,7 @@ pub struct RunOptions {
     /// weights that are already good. Default false.
     pub validate_first: bool,
     /// The processes that train together. Default: one.
-    pub workers: Arc<dyn Workers>,
+    pub workers: Rc<dyn Workers>,
 }
 
 impl RunOptions {
@@ -67,7 +67,7 @@ impl RunOptions {
             validate_every: 200,
             checkpoint_every: 200,
             validate_first: false,
-            workers: Arc::new(Alone),
+            workers: Rc::new(Alone),
         }
     }
 }

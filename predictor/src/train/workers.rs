@@ -6,7 +6,7 @@ use crate::error::PredictorError;
 
 /// The processes of one data-parallel run, each with all the weights and its part of every
 /// batch. All of them call the same methods in the same order; each call waits for the others.
-pub trait Workers: Debug + Send + Sync {
+pub trait Workers: Debug {
     /// This process's number, from 0. Process 0 writes files.
     fn rank(&self) -> usize;
     /// Number of processes.

@@ -1,0 +1,159 @@
+//! The model card of a fine-tuned model.
+
+use std::fmt::Write;
+
+use foresight_predictor::ModelConfig;
+
+use super::origin::Origin;
+
+/// Name of the card in a model folder.
+pub const FILE: &str = "MODEL_CARD.md";
+
+/// What a run came to.
+pub struct Summary<'a> {
+    /// The model.
+    pub config: &'a ModelConfig,
+    /// Settings and inputs.
+    pub origin: &'a Origin,
+    /// Held-out loss parts of the starting weights, if they are known.
+    pub before: Vec<(String, f64)>,
+    /// Held-out loss parts of the weights in the folder.
+    pub after: Vec<(String, f64)>,
+    /// Steps done.
+    pub steps: usize,
+    /// Processes that trained.
+    pub workers: usize,
+    /// Parameters trained, and all of the predictor's.
+    pub trained: [usize; 2],
+    /// Episodes and clips left out because they can't be used.
+    pub left_out: [usize; 2],
+    /// The starting model's card, if it has one.
+    pub base_card: Option<String>,
+}
+
+impl Summary<'_> {
+    /// One of the final loss parts.
+    pub fn after(&self, part: &str) -> f64 {
+        value(&self.after, part).unwrap_or(f64::NAN)
+    }
+
+    /// The card as Markdown.
+    pub fn card(&self) -> String {
+        let mut text = format!("# {}\n\n", self.config.name);
+        let inputs = &self.origin.inputs;
+        let settings = &self.origin.settings;
+        let _ = writeln!(
+            text,
+            "The action-conditioned predictor of `{}`, fine-tuned with `foresight finetune`. The \
+             encoder is that model's, unchanged.\n",
+            inputs.model.display()
+        );
+        let schedule = &settings.optimisation.schedule;
+        let data = &settings.data;
+        let views: Vec<String> = data.views.iter().map(ToString::to_string).collect();
+        let rows = [
+            (
+                "Started from",
+                format!(
+                    "`{}`, weights sha256 `{}`",
+                    inputs.model.display(),
+                    inputs.model_sha256
+                ),
+            ),
+            (
+                "Data",
+                format!("`{}`, {} episodes", inputs.data.display(), inputs.episodes),
+            ),
+            (
+                "Held out",
+                format!(
+                    "{}, {} episodes",
+                    inputs.validation, inputs.validation_episodes
+                ),
+            ),
+            (
+                "Left out",
+                format!(
+                    "{} unusable episodes, {} clips",
+                    self.left_out[0], self.left_out[1]
+                ),
+            ),
+            (
+                "Clips",
+                format!(
+                    "{} frames at {} Hz, {:?} sampling, cameras {}",
+                    data.frames,
+                    data.fps,
+                    data.sampling,
+                    views.join(", ")
+                ),
+            ),
+            (
+                "Trained",
+                format!(
+                    "{} of {} parameters of the predictor",
+                    self.trained[0], self.trained[1]
+                ),
+            ),
+            (
+                "Steps",
+                format!(
+                    "{} of {} clips by {} process(es), learning rate up to {:e}, weight decay {}",
+                    self.steps,
+                    settings.optimisation.batch_size,
+                    self.workers,
+                    schedule.reference,
+                    settings.optimisation.weight_decay
+                ),
+            ),
+            (
+                "Loss",
+                format!(
+                    "teacher forcing + {} × rollout of {} steps, exponent {}",
+                    settings.loss.rollout_weight, settings.loss.auto_steps, settings.loss.loss_exp
+                ),
+            ),
+            ("Seed", settings.optimisation.seed.to_string()),
+            (
+                "Made by",
+                format!(
+                    "foresight {} (started with {})",
+                    env!("CARGO_PKG_VERSION"),
+                    self.origin.program_version
+                ),
+            ),
+        ];
+        text += "| | |\n|---|---|\n";
+        for (name, value) in rows {
+            let _ = writeln!(text, "| {name} | {value} |");
+        }
+        text += "\n## Held-out losses\n\n";
+        let _ = writeln!(
+            text,
+            "Means over {} clips of held-out episodes, L1 on normalised latents; `persistence` is \
+             predicting no change. The weights kept are those with the lowest total.\n\n\
+             | | before | after |\n|---|---|---|",
+            settings.run.validation_clips
+        );
+        for (part, after) in &self.after {
+            let before = value(&self.before, part).map_or("–".to_owned(), |v| format!("{v:.4}"));
+            let _ = writeln!(text, "| {part} | {before} | {after:.4} |");
+        }
+        text += "\nNot measured here: success in closed loop. `foresight eval --offline` and \
+                 `foresight eval SCENARIO` with this folder as `--model` do.\n";
+        let toml = toml::to_string(settings).unwrap_or_default();
+        let _ = write!(text, "\n## Settings\n\n```toml\n{toml}```\n");
+        if let Some(card) = &self.base_card {
+            let _ = write!(
+                text,
+                "\n---\n\nThe card of the model this one started from. What it measured holds for \
+                 that model.\n\n{card}"
+            );
+        }
+        text
+    }
+}
+
+fn value(parts: &[(String, f64)], part: &str) -> Option<f64> {
+    parts.iter().find(|(name, _)| name == part).map(|(_, v)| *v)
+}

@@ -1,0 +1,206 @@
+//! Which episodes are trained on and which are held out.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{bail, Context, Result};
+use foresight_datasets::store::{self, Track};
+use foresight_datasets::{DatasetError, EpisodeStore, FrameStack, IndexEntry, Split, View};
+
+/// States kept in memory, at most: some hundred megabytes.
+const REMEMBERED_STATES: usize = 2_000_000;
+
+/// Some of a dataset's episodes. Their numbers are read once, their pictures every time.
+pub struct Subset {
+    store: Arc<dyn EpisodeStore>,
+    /// Indices into the store.
+    kept: Vec<usize>,
+    entries: Vec<IndexEntry>,
+    unusable: Vec<(String, String)>,
+    tracks: Mutex<Tracks>,
+}
+
+#[derive(Default)]
+struct Tracks {
+    known: HashMap<(usize, View), Track>,
+    states: usize,
+}
+
+impl Subset {
+    fn new(store: &Arc<dyn EpisodeStore>, kept: Vec<usize>, unusable: bool) -> Self {
+        let entries = kept.iter().map(|i| store.episodes()[*i].clone());
+        Subset {
+            entries: entries.collect(),
+            kept,
+            unusable: if unusable {
+                store.unusable().to_vec()
+            } else {
+                Vec::new()
+            },
+            store: Arc::clone(store),
+            tracks: Mutex::default(),
+        }
+    }
+}
+
+impl EpisodeStore for Subset {
+    fn episodes(&self) -> &[IndexEntry] {
+        &self.entries
+    }
+
+    fn unusable(&self) -> &[(String, String)] {
+        &self.unusable
+    }
+
+    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
+        let lock = || self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (episode, view.clone());
+        if let Some(track) = lock().known.get(&key) {
+            return Ok(track.clone());
+        }
+        let track = self.store.track(self.kept[episode], view)?;
+        let mut tracks = lock();
+        if tracks.states + track.states.len() <= REMEMBERED_STATES {
+            tracks.states += track.states.len();
+            tracks.known.insert(key, track.clone());
+        }
+        Ok(track)
+    }
+
+    fn frames(
+        &self,
+        episode: usize,
+        view: &View,
+        numbers: &[usize],
+    ) -> Result<FrameStack, DatasetError> {
+        self.store.frames(self.kept[episode], view, numbers)
+    }
+}
+
+/// The episodes of a run.
+pub struct Episodes {
+    /// Trained on.
+    pub training: Subset,
+    /// Validated on.
+    pub held_out: Subset,
+    /// Where the latter are.
+    pub held_out_root: PathBuf,
+    /// How they were chosen, in words.
+    pub held_out_by: String,
+}
+
+/// Opens the datasets. Without one for validation, the episodes recorded for it are held out, or,
+/// where none says so, `share` of all, chosen by their names.
+///
+/// # Errors
+/// When a dataset can't be read, or one of the two sets is empty.
+pub fn open(data: &Path, validation: Option<&Path>, share: f64) -> Result<Episodes> {
+    let open = |path: &Path| -> Result<Arc<dyn EpisodeStore>> {
+        let store = store::open(path).with_context(|| format!("opening {}", path.display()))?;
+        Ok(Arc::from(store))
+    };
+    let store = open(data)?;
+    let all = 0..store.episodes().len();
+    let recorded_for = |split: Split| {
+        let of = |i: &usize| store.episodes()[*i].split == Some(split);
+        all.clone().filter(of).collect::<Vec<_>>()
+    };
+    let usable: Vec<usize> = all
+        .clone()
+        .filter(|i| matches!(store.episodes()[*i].split, None | Some(Split::Train)))
+        .collect();
+    if usable.is_empty() {
+        bail!(
+            "{} has no episode to train on: {} unusable, {} recorded for validation",
+            data.display(),
+            store.unusable().len(),
+            recorded_for(Split::Validation).len()
+        );
+    }
+    if let Some(path) = validation {
+        let other = open(path)?;
+        let held_out: Vec<usize> = (0..other.episodes().len())
+            .filter(|i| other.episodes()[*i].split != Some(Split::Train))
+            .collect();
+        if held_out.is_empty() {
+            bail!("{} has no episode to validate on", path.display());
+        }
+        return Ok(Episodes {
+            training: Subset::new(&store, usable, true),
+            held_out: Subset::new(&other, held_out, true),
+            held_out_root: path.to_path_buf(),
+            held_out_by: path.display().to_string(),
+        });
+    }
+    let recorded = recorded_for(Split::Validation);
+    let (training, held_out, held_out_by) = if recorded.is_empty() {
+        let (training, held_out) = by_name(&store, usable, share);
+        let by = format!("{:.1} % of the episodes, by name", share * 100.0);
+        (training, held_out, by)
+    } else {
+        (usable, recorded, "recorded for validation".to_owned())
+    };
+    if training.is_empty() || held_out.is_empty() {
+        bail!(
+            "{} has {} episodes to train on and {} to validate on; record more, name some with \
+             --validation, or change data.validation_share",
+            data.display(),
+            training.len(),
+            held_out.len()
+        );
+    }
+    Ok(Episodes {
+        training: Subset::new(&store, training, true),
+        held_out: Subset::new(&store, held_out, false),
+        held_out_root: data.to_path_buf(),
+        held_out_by,
+    })
+}
+
+/// Episodes to judge a model on: those not recorded for training; with a `share`, those that
+/// [`open`] would hold out.
+///
+/// # Errors
+/// When the dataset can't be read, or none is left.
+pub fn held_out(data: &Path, share: Option<f64>) -> Result<Subset> {
+    if let Some(share) = share {
+        return Ok(open(data, None, share)?.held_out);
+    }
+    let store = store::open(data).with_context(|| format!("opening {}", data.display()))?;
+    let store: Arc<dyn EpisodeStore> = Arc::from(store);
+    let kept: Vec<usize> = (0..store.episodes().len())
+        .filter(|i| store.episodes()[*i].split != Some(Split::Train))
+        .collect();
+    if kept.is_empty() {
+        bail!(
+            "{} has no episode to judge a model on: {} recorded for training, {} unusable",
+            data.display(),
+            store.episodes().len(),
+            store.unusable().len()
+        );
+    }
+    Ok(Subset::new(&store, kept, true))
+}
+
+/// The episodes whose names have the smallest hashes are held out: the same ones when others are
+/// added, but for those at the edge.
+fn by_name(
+    store: &Arc<dyn EpisodeStore>,
+    mut episodes: Vec<usize>,
+    share: f64,
+) -> (Vec<usize>, Vec<usize>) {
+    let count = (episodes.len() as f64 * share).ceil() as usize;
+    episodes.sort_by_key(|i| fnv1a(store.episodes()[*i].path.as_bytes()));
+    let mut training = episodes.split_off(count.min(episodes.len()));
+    training.sort_unstable();
+    episodes.sort_unstable();
+    (training, episodes)
+}
+
+/// The FNV-1a hash: the same on every machine and in every version.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

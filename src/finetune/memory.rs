@@ -1,0 +1,89 @@
+//! What a run will take, said before it begins.
+
+use std::fmt;
+
+use anyhow::Result;
+use foresight_predictor::train::estimate::{available_memory, MemoryEstimate, StepShape};
+use serde::Serialize;
+
+use super::settings::Settings;
+
+/// Memory and time.
+#[derive(Debug, Serialize)]
+pub struct Estimate {
+    /// A process's memory at its peak, bytes; reading and encoding of frames not counted.
+    memory: MemoryEstimate,
+    /// Their sum, bytes.
+    memory_bytes: usize,
+    /// What is free now, bytes.
+    available_bytes: Option<usize>,
+    /// One step, s, data and encoder not counted.
+    step_s: f64,
+    /// All steps, s.
+    run_s: f64,
+    /// Steps of the run.
+    steps: usize,
+}
+
+/// Computes memory, and measures the time of one micro-batch on a predictor of two blocks.
+///
+/// # Errors
+/// When memory runs out.
+pub fn estimate(shape: &StepShape, settings: &Settings, workers: usize) -> Result<Estimate> {
+    let memory = shape.memory();
+    let own = settings.optimisation.batch_size / workers;
+    let micro_batches = own.div_ceil(shape.clips);
+    let step_s = shape.seconds()? * micro_batches as f64;
+    Ok(Estimate {
+        memory,
+        memory_bytes: memory.total(),
+        available_bytes: available_memory(),
+        step_s,
+        run_s: step_s * settings.steps() as f64,
+        steps: settings.steps(),
+    })
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
+        let m = &self.memory;
+        write!(
+            f,
+            "takes about {:.2} GiB (weights {:.2}, gradients {:.2}, moments {:.2}, kept for the \
+             backward pass {:.2}, working {:.2}; the encoder, while it is needed, beside that)",
+            gib(self.memory_bytes),
+            gib(m.weights),
+            gib(m.gradients),
+            gib(m.moments),
+            gib(m.kept),
+            gib(m.working),
+        )?;
+        write!(
+            f,
+            "\nand about {} a step without reading data, {} for {} steps",
+            time(self.step_s),
+            time(self.run_s),
+            self.steps
+        )?;
+        match self.available_bytes {
+            Some(free) if free < self.memory_bytes => write!(
+                f,
+                "\nthat is more memory than the {:.2} GiB that are free: lower memory.micro_batch, \
+                 set memory.recompute = true, train less (trainable), or use data.frames fewer",
+                gib(free)
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
