@@ -10,6 +10,7 @@ mod processes;
 pub mod settings;
 mod task;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,13 +44,13 @@ pub struct FinetuneArgs {
     model: Option<PathBuf>,
     /// Episodes to learn from: a DROID-raw root, an index (from `foresight dataset index`), or a
     /// list of episode folders as the official code takes it.
-    #[arg(long, value_name = "PATH", required_unless_present = "print_config")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["print_config", "estimate", "rehearse"])]
     data: Option<PathBuf>,
     /// Episodes to validate on; a part of --data when absent.
     #[arg(long, value_name = "PATH")]
     validation: Option<PathBuf>,
     /// Folder of this run: state, logs and the resulting model in `model/`.
-    #[arg(long, value_name = "DIR", required_unless_present = "print_config")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["print_config", "estimate", "rehearse"])]
     out: Option<PathBuf>,
     /// Settings (TOML) over the defaults, which are the official recipe.
     #[arg(long, value_name = "FILE")]
@@ -76,9 +77,12 @@ pub struct FinetuneArgs {
     /// Go on where an earlier run in --out stopped.
     #[arg(long)]
     resume: bool,
-    /// Say what it would take, and stop.
+    /// Say what memory and time it would take, and stop.
     #[arg(long)]
     estimate: bool,
+    /// As --estimate, then take one step on made-up latents and say what it really took.
+    #[arg(long)]
+    rehearse: bool,
     /// Print the default settings with their meaning, and stop.
     #[arg(long)]
     print_config: bool,
@@ -96,18 +100,13 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
         print!("{}", settings::DEFAULT);
         return Ok(());
     }
-    let (Some(model), Some(data), Some(out)) = (&args.model, &args.data, &args.out) else {
-        bail!("--model, --data and --out are needed");
+    let Some(model) = &args.model else {
+        bail!("--model is needed");
     };
     let workers = processes::join()?;
     let settings = args.settings()?;
     settings.check(workers.size())?;
     let base = Base::open(model)?;
-    let episodes = episodes::open(
-        data,
-        args.validation.as_deref(),
-        settings.data.validation_share,
-    )?;
     let frozen = settings.trainable.frozen(&base.predictor);
     let frozen = frozen.map_err(anyhow::Error::msg)?;
     let entries = layout::predictor(&base.predictor);
@@ -134,13 +133,26 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     if leads && !args.json {
         eprintln!("{estimated}");
     }
-    if args.estimate {
+    if args.estimate || args.rehearse {
+        let rehearsed = if args.rehearse {
+            let learner = base.learner(&settings, frozen)?;
+            Some(memory::rehearse(&shape, &settings, learner, &estimated)?)
+        } else {
+            None
+        };
         if args.json {
-            println!("{}", serde_json::to_string(&estimated)?);
+            let both = serde_json::json!({"estimate": estimated, "rehearsal": rehearsed});
+            println!("{both}");
+        } else if let Some(rehearsed) = rehearsed {
+            println!("{rehearsed}");
         }
         return Ok(());
     }
 
+    let (Some(data), Some(out)) = (&args.data, &args.out) else {
+        bail!("--data and --out are needed");
+    };
+    let episodes = episodes::open(data, args.validation.as_deref(), &settings.data)?;
     let origin = Origin {
         program_version: env!("CARGO_PKG_VERSION").into(),
         inputs: Inputs {
@@ -168,10 +180,7 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     {
         tracing::warn!("{episode} is left out: {reason}");
     }
-    let parameters = base.parameters()?;
-    let learner = Learner::new(parameters)
-        .with_frozen(frozen)?
-        .with_recomputation(settings.memory.recompute);
+    let learner = base.learner(&settings, frozen)?;
     let readers = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.data.workers.max(1))
         .build()
@@ -303,10 +312,14 @@ impl Base {
         })
     }
 
-    fn parameters(&self) -> Result<Parameters> {
+    fn learner(&self, settings: &Settings, frozen: BTreeSet<String>) -> Result<Learner> {
         let entries = layout::predictor(&self.predictor);
         let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
-        Ok(Parameters::from_tensors(entries, &tensors)?)
+        let parameters = Parameters::from_tensors(entries, &tensors)?;
+        drop(tensors);
+        Ok(Learner::new(parameters)
+            .with_frozen(frozen)?
+            .with_recomputation(settings.memory.recompute))
     }
 
     /// Clips to train and to validate on.

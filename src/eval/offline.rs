@@ -120,8 +120,7 @@ pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
     let model =
         WorldModel::load(folder).with_context(|| format!("loading {}", folder.display()))?;
     let model = Arc::new(model);
-    let share = args.held_out.then_some(settings.data.validation_share);
-    let subset = episodes::held_out(data, share)?;
+    let subset = episodes::held_out(data, args.held_out, &settings.data)?;
     let source = EpisodeClips::new(Box::new(subset), settings.clip_options())?;
     for (episode, reason) in source.skipped() {
         tracing::warn!("{episode} is left out: {reason}");

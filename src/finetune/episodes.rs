@@ -8,10 +8,15 @@ use anyhow::{bail, Context, Result};
 use foresight_datasets::store::{self, Track};
 use foresight_datasets::{DatasetError, EpisodeStore, FrameStack, IndexEntry, Split, View};
 
+use super::settings::Data;
+
 /// States kept in memory, at most: some hundred megabytes.
 const REMEMBERED_STATES: usize = 2_000_000;
 
 /// Some of a dataset's episodes. Their numbers are read once, their pictures every time.
+///
+/// `foresight record` takes a state whenever the arm has done an action, however long that took:
+/// each state of its episodes is a step, so their times count steps, at the configured rate.
 pub struct Subset {
     store: Arc<dyn EpisodeStore>,
     /// Indices into the store.
@@ -19,6 +24,7 @@ pub struct Subset {
     entries: Vec<IndexEntry>,
     unusable: Vec<(String, String)>,
     tracks: Mutex<Tracks>,
+    step_rate_hz: f64,
 }
 
 #[derive(Default)]
@@ -28,10 +34,23 @@ struct Tracks {
 }
 
 impl Subset {
-    fn new(store: &Arc<dyn EpisodeStore>, kept: Vec<usize>, unusable: bool) -> Self {
-        let entries = kept.iter().map(|i| store.episodes()[*i].clone());
+    fn new(
+        store: &Arc<dyn EpisodeStore>,
+        kept: Vec<usize>,
+        unusable: bool,
+        step_rate_hz: f64,
+    ) -> Self {
+        let entries = kept.iter().map(|i| {
+            let mut entry = store.episodes()[*i].clone();
+            if stepped(&entry) {
+                entry.rate_hz = step_rate_hz;
+                entry.duration_s = entry.length.saturating_sub(1) as f64 / step_rate_hz;
+            }
+            entry
+        });
         Subset {
             entries: entries.collect(),
+            step_rate_hz,
             kept,
             unusable: if unusable {
                 store.unusable().to_vec()
@@ -42,6 +61,11 @@ impl Subset {
             tracks: Mutex::default(),
         }
     }
+}
+
+/// Whether an episode was recorded action by action.
+fn stepped(entry: &IndexEntry) -> bool {
+    entry.split.is_some()
 }
 
 impl EpisodeStore for Subset {
@@ -59,7 +83,11 @@ impl EpisodeStore for Subset {
         if let Some(track) = lock().known.get(&key) {
             return Ok(track.clone());
         }
-        let track = self.store.track(self.kept[episode], view)?;
+        let mut track = self.store.track(self.kept[episode], view)?;
+        if stepped(&self.entries[episode]) {
+            let steps = 0..track.states.len();
+            track.time_s = steps.map(|i| i as f64 / self.step_rate_hz).collect();
+        }
         let mut tracks = lock();
         if tracks.states + track.states.len() <= REMEMBERED_STATES {
             tracks.states += track.states.len();
@@ -91,11 +119,12 @@ pub struct Episodes {
 }
 
 /// Opens the datasets. Without one for validation, the episodes recorded for it are held out, or,
-/// where none says so, `share` of all, chosen by their names.
+/// where none says so, a share of all, chosen by their names.
 ///
 /// # Errors
 /// When a dataset can't be read, or one of the two sets is empty.
-pub fn open(data: &Path, validation: Option<&Path>, share: f64) -> Result<Episodes> {
+pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<Episodes> {
+    let (share, rate) = (settings.validation_share, settings.fps);
     let open = |path: &Path| -> Result<Arc<dyn EpisodeStore>> {
         let store = store::open(path).with_context(|| format!("opening {}", path.display()))?;
         Ok(Arc::from(store))
@@ -127,8 +156,8 @@ pub fn open(data: &Path, validation: Option<&Path>, share: f64) -> Result<Episod
             bail!("{} has no episode to validate on", path.display());
         }
         return Ok(Episodes {
-            training: Subset::new(&store, usable, true),
-            held_out: Subset::new(&other, held_out, true),
+            training: Subset::new(&store, usable, true, rate),
+            held_out: Subset::new(&other, held_out, true, rate),
             held_out_root: path.to_path_buf(),
             held_out_by: path.display().to_string(),
         });
@@ -151,21 +180,21 @@ pub fn open(data: &Path, validation: Option<&Path>, share: f64) -> Result<Episod
         );
     }
     Ok(Episodes {
-        training: Subset::new(&store, training, true),
-        held_out: Subset::new(&store, held_out, false),
+        training: Subset::new(&store, training, true, rate),
+        held_out: Subset::new(&store, held_out, false, rate),
         held_out_root: data.to_path_buf(),
         held_out_by,
     })
 }
 
-/// Episodes to judge a model on: those not recorded for training; with a `share`, those that
+/// Episodes to judge a model on: those not recorded for training, or `only_held_out`, those that
 /// [`open`] would hold out.
 ///
 /// # Errors
 /// When the dataset can't be read, or none is left.
-pub fn held_out(data: &Path, share: Option<f64>) -> Result<Subset> {
-    if let Some(share) = share {
-        return Ok(open(data, None, share)?.held_out);
+pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Subset> {
+    if only_held_out {
+        return Ok(open(data, None, settings)?.held_out);
     }
     let store = store::open(data).with_context(|| format!("opening {}", data.display()))?;
     let store: Arc<dyn EpisodeStore> = Arc::from(store);
@@ -180,7 +209,7 @@ pub fn held_out(data: &Path, share: Option<f64>) -> Result<Subset> {
             store.unusable().len()
         );
     }
-    Ok(Subset::new(&store, kept, true))
+    Ok(Subset::new(&store, kept, true, settings.fps))
 }
 
 /// The episodes whose names have the smallest hashes are held out: the same ones when others are

@@ -1,9 +1,13 @@
 //! What a run will take, said before it begins.
 
 use std::fmt;
+use std::time::Instant;
 
 use anyhow::Result;
-use foresight_predictor::train::estimate::{available_memory, MemoryEstimate, StepShape};
+use foresight_predictor::train::estimate::{
+    available_memory, peak_memory, MemoryEstimate, StepShape,
+};
+use foresight_predictor::train::{Learner, PredictorTrainer};
 use serde::Serialize;
 
 use super::settings::Settings;
@@ -42,6 +46,58 @@ pub fn estimate(shape: &StepShape, settings: &Settings, workers: usize) -> Resul
         run_s: step_s * settings.steps() as f64,
         steps: settings.steps(),
     })
+}
+
+/// What one step took.
+#[derive(Debug, Serialize)]
+pub struct Rehearsal {
+    /// The most memory the process held, bytes; absent where the system doesn't say.
+    peak_bytes: Option<usize>,
+    /// The estimate over that.
+    estimate_over_peak: Option<f64>,
+    /// Gradients of a micro-batch and the update, s.
+    seconds: f64,
+}
+
+/// One optimisation step on latents that show nothing.
+///
+/// # Errors
+/// When memory runs out.
+pub fn rehearse(
+    shape: &StepShape,
+    settings: &Settings,
+    learner: Learner,
+    estimated: &Estimate,
+) -> Result<Rehearsal> {
+    let mut trainer = PredictorTrainer::with_learner(shape.config.clone(), learner, *shape.loss);
+    let batch = shape.batch()?;
+    let optimisation = &settings.optimisation;
+    let started = Instant::now();
+    trainer.compute_gradients(&batch)?;
+    let (rate, decay) = (optimisation.schedule.rate(0), optimisation.weight_decay);
+    let clip = optimisation.clip_norm;
+    trainer.learner_mut().update(rate, decay, clip)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let peak_bytes = peak_memory();
+    Ok(Rehearsal {
+        estimate_over_peak: peak_bytes.map(|p| estimated.memory_bytes as f64 / p as f64),
+        peak_bytes,
+        seconds,
+    })
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one step of a micro-batch took {}", time(self.seconds))?;
+        if let (Some(peak), Some(ratio)) = (self.peak_bytes, self.estimate_over_peak) {
+            let gib = peak as f64 / f64::from(1 << 30);
+            write!(
+                f,
+                " and {gib:.2} GiB at its peak; the estimate is {ratio:.2} of that"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Estimate {

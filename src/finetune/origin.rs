@@ -12,7 +12,12 @@ use super::settings::Settings;
 /// Name of the file in a run's folder.
 pub const FILE: &str = "run.toml";
 /// Settings that change nothing about the result.
-const HARMLESS: [&str; 3] = ["data.workers", "run.log_every", "cache.enabled"];
+const HARMLESS: [&str; 4] = [
+    "program_version",
+    "data.workers",
+    "run.log_every",
+    "cache.enabled",
+];
 
 /// Settings and inputs of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
