@@ -171,11 +171,13 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         } else {
             None
         };
-        if self.due(self.options.checkpoint_every) {
-            state::save(&self.state_file, task.learner(), self.at)?;
-        }
         if self.due(self.options.log_every) || validation.is_some() {
             self.report(task, rate, gradient_norm, training, validation)?;
+        }
+        // After the log: what it says beyond the last checkpoint is dropped and said again, what
+        // it doesn't say up to there would be lost.
+        if self.due(self.options.checkpoint_every) {
+            state::save(&self.state_file, task.learner(), self.at)?;
         }
         Ok(())
     }
