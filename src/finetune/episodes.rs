@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{bail, Context, Result};
-use foresight_datasets::store::{self, Track};
+use foresight_datasets::store::{self, Extras, Track};
 use foresight_datasets::{DatasetError, EpisodeStore, FrameStack, IndexEntry, Split, View};
 
 use super::settings::Data;
@@ -14,9 +14,6 @@ use super::settings::Data;
 const REMEMBERED_STATES: usize = 2_000_000;
 
 /// Some of a dataset's episodes. Their numbers are read once, their pictures every time.
-///
-/// `foresight record` takes a state whenever the arm has done an action, however long that took:
-/// each state of its episodes is a step, so their times count steps, at the configured rate.
 pub struct Subset {
     store: Arc<dyn EpisodeStore>,
     /// Indices into the store.
@@ -24,7 +21,6 @@ pub struct Subset {
     entries: Vec<IndexEntry>,
     unusable: Vec<(String, String)>,
     tracks: Mutex<Tracks>,
-    step_rate_hz: f64,
 }
 
 #[derive(Default)]
@@ -34,23 +30,10 @@ struct Tracks {
 }
 
 impl Subset {
-    fn new(
-        store: &Arc<dyn EpisodeStore>,
-        kept: Vec<usize>,
-        unusable: bool,
-        step_rate_hz: f64,
-    ) -> Self {
-        let entries = kept.iter().map(|i| {
-            let mut entry = store.episodes()[*i].clone();
-            if stepped(&entry) {
-                entry.rate_hz = step_rate_hz;
-                entry.duration_s = entry.length.saturating_sub(1) as f64 / step_rate_hz;
-            }
-            entry
-        });
+    fn new(store: &Arc<dyn EpisodeStore>, kept: Vec<usize>, unusable: bool) -> Self {
+        let entries = kept.iter().map(|i| store.episodes()[*i].clone());
         Subset {
             entries: entries.collect(),
-            step_rate_hz,
             kept,
             unusable: if unusable {
                 store.unusable().to_vec()
@@ -61,11 +44,6 @@ impl Subset {
             tracks: Mutex::default(),
         }
     }
-}
-
-/// Whether an episode was recorded action by action.
-fn stepped(entry: &IndexEntry) -> bool {
-    entry.split.is_some()
 }
 
 impl EpisodeStore for Subset {
@@ -83,11 +61,7 @@ impl EpisodeStore for Subset {
         if let Some(track) = lock().known.get(&key) {
             return Ok(track.clone());
         }
-        let mut track = self.store.track(self.kept[episode], view)?;
-        if stepped(&self.entries[episode]) {
-            let steps = 0..track.states.len();
-            track.time_s = steps.map(|i| i as f64 / self.step_rate_hz).collect();
-        }
+        let track = self.store.track(self.kept[episode], view)?;
         let mut tracks = lock();
         if tracks.states + track.states.len() <= REMEMBERED_STATES {
             tracks.states += track.states.len();
@@ -103,6 +77,10 @@ impl EpisodeStore for Subset {
         numbers: &[usize],
     ) -> Result<FrameStack, DatasetError> {
         self.store.frames(self.kept[episode], view, numbers)
+    }
+
+    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+        self.store.extras(self.kept[episode])
     }
 }
 
@@ -124,7 +102,7 @@ pub struct Episodes {
 /// # Errors
 /// When a dataset can't be read, or one of the two sets is empty.
 pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<Episodes> {
-    let (share, rate) = (settings.validation_share, settings.fps);
+    let share = settings.validation_share;
     let open = |path: &Path| -> Result<Arc<dyn EpisodeStore>> {
         let store = store::open(path).with_context(|| format!("opening {}", path.display()))?;
         Ok(Arc::from(store))
@@ -156,8 +134,8 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
             bail!("{} has no episode to validate on", path.display());
         }
         return Ok(Episodes {
-            training: Subset::new(&store, usable, true, rate),
-            held_out: Subset::new(&other, held_out, true, rate),
+            training: Subset::new(&store, usable, true),
+            held_out: Subset::new(&other, held_out, true),
             held_out_root: path.to_path_buf(),
             held_out_by: path.display().to_string(),
         });
@@ -180,8 +158,8 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
         );
     }
     Ok(Episodes {
-        training: Subset::new(&store, training, true, rate),
-        held_out: Subset::new(&store, held_out, false, rate),
+        training: Subset::new(&store, training, true),
+        held_out: Subset::new(&store, held_out, false),
         held_out_root: data.to_path_buf(),
         held_out_by,
     })
@@ -209,7 +187,7 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
             store.unusable().len()
         );
     }
-    Ok(Subset::new(&store, kept, true, settings.fps))
+    Ok(Subset::new(&store, kept, true))
 }
 
 /// The episodes whose names have the smallest hashes are held out: the same ones when others are
