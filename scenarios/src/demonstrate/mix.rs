@@ -127,11 +127,11 @@ pub struct DemonstrationMix {
 impl Default for DemonstrationMix {
     fn default() -> Self {
         DemonstrationMix {
-            pick_and_place: 0.30,
-            grasp: 0.22,
+            pick_and_place: 0.27,
+            grasp: 0.20,
             reach: 0.06,
             carry: 0.10,
-            push: 0.08,
+            push: 0.13,
             fumble: 0.14,
             random: 0.10,
             wide_start_share: 0.14,
@@ -327,7 +327,7 @@ mod tests {
         };
         let contact = share(|s| matches!(s.start, Start::Near | Start::InHand));
         assert!((0.33..=0.42).contains(&contact), "{contact}");
-        assert!((share(|s| s.behaviour == Behaviour::PickAndPlace) - 0.30).abs() < 0.03);
+        assert!((share(|s| s.behaviour == Behaviour::PickAndPlace) - 0.27).abs() < 0.03);
         assert!(share(|s| s.behaviour == Behaviour::Carry && s.start != Start::InHand) == 0.0);
         assert!(styles
             .iter()

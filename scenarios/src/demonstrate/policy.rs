@@ -390,7 +390,13 @@ impl Demonstrator {
         stages.push(at(-beside, low, 0.015));
         // The goal moves with the object, so the hand follows it until the stage is given up.
         stages.push(at(beyond, low, 0.015));
-        stages.push(at(beyond - 0.09, self.site.hover_height_m, 0.03));
+        // Away upwards, or back to where the push began: a search that wants the object alone to
+        // move has to imagine both.
+        if self.rng.random_bool(0.5) {
+            stages.push(at(beyond - 0.09, self.site.hover_height_m, 0.03));
+        } else {
+            stages.push(at(-beside - self.rng.random_range(0.03..0.09), low, 0.02));
+        }
         stages
     }
 
