@@ -58,6 +58,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
         let depth = Depth {
             gallery: gallery.as_ref(),
             planes: true,
+            weighting: loaded.scenario.planner.weighting(),
         };
         let (hindsight, recognised) = look_back(&model, &data.steps, &frames, &goals, depth)?;
         write_hindsight(&args.run, &hindsight, &recognised)?;

@@ -4,7 +4,8 @@ use candle_core::{Device, Result, Tensor, Var};
 use foresight_planner::{Action, ActionSequences, Gradients, Pose};
 
 use crate::ac_predictor::AcPredictor;
-use crate::encoder::{l1, normalise_latent};
+use crate::encoder::normalise_latent;
+use crate::goal_distance::GoalDistance;
 use crate::rollout::Start;
 
 /// Energy of every sequence and its derivative by every component of every action, f32 on the
@@ -17,7 +18,7 @@ pub fn gradients(
     predictor: &AcPredictor,
     start: &Start,
     sequences: &ActionSequences,
-    goal: &[f32],
+    distance: &GoalDistance,
 ) -> Result<Gradients> {
     let config = predictor.config();
     let (n, d) = (config.tokens_per_frame(), config.embed_dim);
@@ -48,8 +49,12 @@ pub fn gradients(
         }
     }
     let last = latents.narrow(1, horizon * n, n)?;
-    let goal = Tensor::from_slice(goal, (1, n, d), cpu)?.repeat((samples, 1, 1))?;
-    let energies = l1(&last, &goal)?.mean(1)?;
+    let goal = Tensor::from_slice(distance.goal(), (1, n, d), cpu)?;
+    let mut apart = last.broadcast_sub(&goal)?.abs()?;
+    if let Some(weights) = distance.weights() {
+        apart = apart.broadcast_mul(&Tensor::from_slice(weights, (1, n, d), cpu)?)?;
+    }
+    let energies = apart.flatten_from(1)?.mean(1)?;
     let derivatives = energies.sum_all()?.backward()?;
     let values = match derivatives.get(&actions) {
         Some(derivative) => derivative.flatten_all()?.to_vec1()?,

@@ -12,6 +12,7 @@ pub mod cpu_encoder;
 pub mod device_rollout;
 pub mod encoder;
 pub mod error;
+pub mod goal_distance;
 pub mod gradient;
 pub mod kernels;
 pub mod layout;

@@ -12,6 +12,7 @@ use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::cpu_encoder::PackedEncoder;
 use crate::error::PredictorError;
+use crate::goal_distance::{GoalDistance, GoalWeighting};
 use crate::gradient;
 use crate::kernels::elementwise::mean_abs_difference;
 use crate::kernels::{Precision, Unit};
@@ -171,7 +172,7 @@ impl WorldModel {
             context,
             pose: *pose,
             extrinsics: None,
-            goal,
+            distance: GoalDistance::new(&context.values, &goal.values, GoalWeighting::UNIFORM),
             budget,
         }
     }
@@ -200,7 +201,7 @@ pub struct LatentEnergy<'a> {
     context: &'a Latent,
     pose: Pose,
     extrinsics: Option<[f32; 6]>,
-    goal: &'a Latent,
+    distance: GoalDistance<'a>,
     budget: Budget,
 }
 
@@ -210,9 +211,13 @@ impl LatentEnergy<'_> {
         self.extrinsics = Some(extrinsics);
         self
     }
-}
 
-impl LatentEnergy<'_> {
+    /// With the latent's entries weighed; uniform when never said.
+    pub fn with_weighting(mut self, weighting: GoalWeighting) -> Self {
+        self.distance = GoalDistance::new(&self.context.values, self.distance.goal(), weighting);
+        self
+    }
+
     /// Where rollouts start.
     fn start(&self) -> Result<Start<'_>, EnergyError> {
         let needs = self.model.predictor.config().use_extrinsics;
@@ -231,7 +236,7 @@ impl LatentEnergy<'_> {
     /// Energies after rolling through the first `depth` blocks.
     fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
         let predictor = &self.model.predictor;
-        let distance = |latent: &[f32]| mean_abs_difference(latent, &self.goal.values);
+        let distance = |latent: &[f32]| self.distance.of(latent);
         Ok(predictor.roll(&self.start()?, sequences, depth, self.budget, distance))
     }
 }
@@ -250,7 +255,7 @@ impl Energy for LatentEnergy<'_> {
 
     fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
         let reference = &self.model.reference;
-        gradient::gradients(reference, &self.start()?, sequences, &self.goal.values)
+        gradient::gradients(reference, &self.start()?, sequences, &self.distance)
             .map_err(|e| EnergyError(Box::new(e)))
     }
 }

@@ -38,6 +38,17 @@ pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
             "give metres in 0..=0.2",
         ));
     }
+    if let Some(at) = scenario.goals_with_hand_at_m {
+        let workspace = &scenario.safety.workspace;
+        let inside = |i: usize| workspace.min_m[i] <= at[i] && at[i] <= workspace.max_m[i];
+        if !(0..3).all(inside) {
+            faults.push(Fault::new(
+                "goals_with_hand_at_m",
+                format!("the hand is parked at {at:?} m, outside safety.workspace"),
+                "give a point inside the box",
+            ));
+        }
+    }
     if let Err(what) = scenario.demonstrations.check() {
         faults.push(Fault::new("demonstrations", what, ""));
     }

@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex};
 
 use foresight_planner::{Action, ActionSequences, Energy, EnergyError};
-use foresight_predictor::{Latent, PredictorError, WorldModel};
+use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::{PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
@@ -63,22 +64,26 @@ impl Rehearsal {
         &self.snapshot
     }
 
-    /// The energy of action sequences towards `goal`.
-    pub fn energy<'a>(&'a self, model: &'a WorldModel, goal: &'a Latent) -> TrueEnergy<'a> {
+    /// The energy of action sequences at a distance to the goal.
+    pub fn energy<'a>(
+        &'a self,
+        model: &'a WorldModel,
+        distance: GoalDistance<'a>,
+    ) -> TrueEnergy<'a> {
         TrueEnergy {
             rehearsal: self,
             model,
-            goal,
+            distance,
         }
     }
 }
 
-/// L1 distance between the goal and what is really seen after the actions.
+/// Distance between the goal and what is really seen after the actions.
 #[derive(Debug)]
 pub struct TrueEnergy<'a> {
     rehearsal: &'a Rehearsal,
     model: &'a WorldModel,
-    goal: &'a Latent,
+    distance: GoalDistance<'a>,
 }
 
 impl TrueEnergy<'_> {
@@ -104,7 +109,7 @@ impl TrueEnergy<'_> {
         let image = picture(&seen).ok_or_else(|| failed(&"an incomplete camera frame"))?;
         let latent = self.model.encode(&[&image])?.into_iter().next();
         let latent = latent.ok_or_else(|| failed(&"the encoder returned no latent"))?;
-        Ok(latent.distance(self.goal))
+        Ok(self.distance.of(&latent.values))
     }
 }
 

@@ -282,6 +282,7 @@ impl RunFolder {
         let depth = Depth {
             gallery: gallery.as_ref().filter(|g| !g.is_empty()),
             planes: full,
+            weighting: instance.loaded.scenario.planner.weighting(),
         };
         let (seen, recognised) =
             hindsight::look_back(model, &self.steps, &self.frames, &self.goals, depth)?;

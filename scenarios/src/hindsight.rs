@@ -5,6 +5,7 @@ use std::path::Path;
 
 use foresight_planner::landscape::plane_through;
 use foresight_planner::{Action, ActionSequences, Pose};
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{Budget, Latent, WorldModel};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,8 @@ pub struct Depth<'a> {
     pub gallery: Option<&'a Gallery>,
     /// Whether to compute the energy around each decision.
     pub planes: bool,
+    /// How the decisions weighed differences to the goal.
+    pub weighting: GoalWeighting,
 }
 
 /// Whether a model is small enough to be asked thousands of things after each run.
@@ -120,6 +123,7 @@ pub fn look_back(
                 return Ok(Vec::new());
             }
             let energy = model.energy(before, &pose, goal, Budget::default());
+            let energy = energy.with_weighting(depth.weighting);
             plane_through(&energy, &action, [0, up], PLANE_SIDE, half_width_m)
                 .map_err(|e| RunError::Imagination(e.to_string()))
         };

@@ -63,8 +63,15 @@ impl Instance {
         };
         let names = scenario.subgoal.iter().map(|g| g.state.as_ref());
         let mut state = state;
+        let mut parked = |name: &GoalStateName| {
+            let state = state(name)?;
+            Some(match scenario.goals_with_hand_at_m {
+                Some(position_m) => park(state, position_m),
+                None => state,
+            })
+        };
         Instance {
-            goal_states: names.map(|name| name.and_then(&mut state)).collect(),
+            goal_states: names.map(|name| name.and_then(&mut parked)).collect(),
             loaded: loaded.clone(),
             seed,
             scene,
@@ -229,6 +236,19 @@ fn displace(scene: &mut Scene, distance_m: f64, seed: u64) {
         let (sin, cos) = rng.random_range(0.0..std::f64::consts::TAU).sin_cos();
         scene.object.position_m[0] += distance_m * cos;
         scene.object.position_m[1] += distance_m * sin;
+    }
+}
+
+/// The object where a goal has it, the open hand elsewhere.
+fn park(goal: GoalState, position_m: [f64; 3]) -> GoalState {
+    GoalState {
+        arm: Pose {
+            position_m,
+            gripper: 0.0,
+            ..goal.arm
+        },
+        grasping: false,
+        ..goal
     }
 }
 

@@ -6,6 +6,7 @@ use foresight_planner::baseline::{RandomActions, StandStill};
 use foresight_planner::{
     CemConfig, Component, Halved, MppiConfig, Refined, SearchMethod, SearchSpace, WarmStart,
 };
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,9 @@ pub struct PlannerOptions {
     pub refine_starts: Option<usize>,
     /// Length of the first gradient step as a share of each bound; 0.2 when absent.
     pub refine_step_share: Option<f64>,
+    /// Entries of a latent are weighed by how far they are from the goal's at each decision, to
+    /// this power, 0 to 8: what is still wrong counts most. 0, the paper's plain L1, when absent.
+    pub unresolved_power: Option<f64>,
     /// Numbers that the networks' products are taken in; `bf16` when absent, which is f32 on
     /// machines that are no faster in it.
     pub precision: Option<PrecisionName>,
@@ -235,6 +239,9 @@ impl PlannerOptions {
                 return Err(format!("{key} is {value}; give a number up to {most}"));
             }
         }
+        if let Some(power) = self.unresolved_power {
+            GoalWeighting::unresolved(power).map_err(|e| format!("unresolved_power: {e}"))?;
+        }
         self.cem().validate()
     }
 
@@ -277,6 +284,13 @@ impl PlannerOptions {
     /// Numbers that the networks' products are taken in.
     pub fn precision(&self) -> Precision {
         self.precision.map_or(Precision::Bf16, Precision::from)
+    }
+
+    /// How differences to a goal are weighed; uniformly where the setting is impossible, which
+    /// [`PlannerOptions::validate`] has refused.
+    pub fn weighting(&self) -> GoalWeighting {
+        let power = self.unresolved_power.unwrap_or(0.0);
+        GoalWeighting::unresolved(power).unwrap_or(GoalWeighting::UNIFORM)
     }
 
     /// In a few words, for tables.

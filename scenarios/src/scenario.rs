@@ -48,6 +48,11 @@ pub struct Scenario {
     /// that is no longer where the images show it has to be seen.
     #[serde(default)]
     pub displaced_after_goals_m: f64,
+    /// Where the hand is parked, open, while every goal image is taken, base frame, m; where each
+    /// sub-goal's state has it when absent. With it goal images differ only in where the object
+    /// is.
+    #[serde(default)]
+    pub goals_with_hand_at_m: Option<[f64; 3]>,
     /// What is pursued, one after the other.
     pub subgoal: Vec<SubGoalFile>,
     /// What counts as success, judged from the simulator's true state.

@@ -38,11 +38,17 @@ pub enum Variation {
     /// The object moved by 4 cm in a random direction after the goal images were taken.
     #[serde(rename = "displaced_4cm")]
     Displaced4Cm,
+    /// The hand parked at one place in every goal image: only the object tells goals apart.
+    SameArmGoal,
 }
+
+/// Where the hand is parked for [`Variation::SameArmGoal`], base frame, m: in the picture, above
+/// what stands on the table.
+const PARKED_M: [f64; 3] = [0.50, 0.0, 0.26];
 
 impl Variation {
     /// Every variation, in the order of tables.
-    pub const ALL: [Variation; 11] = [
+    pub const ALL: [Variation; 12] = [
         Variation::Plain,
         Variation::Boxes,
         Variation::Cups,
@@ -54,6 +60,7 @@ impl Variation {
         Variation::Camera10Deg,
         Variation::Displaced2Cm,
         Variation::Displaced4Cm,
+        Variation::SameArmGoal,
     ];
 
     /// The name on the command line and in tables.
@@ -70,6 +77,7 @@ impl Variation {
             Variation::Camera10Deg => "camera_10deg",
             Variation::Displaced2Cm => "displaced_2cm",
             Variation::Displaced4Cm => "displaced_4cm",
+            Variation::SameArmGoal => "same_arm_goal",
         }
     }
 
@@ -117,6 +125,7 @@ impl Variation {
             Variation::Camera10Deg => turn_camera(scene, 10.0),
             Variation::Displaced2Cm => scenario.displaced_after_goals_m = 0.02,
             Variation::Displaced4Cm => scenario.displaced_after_goals_m = 0.04,
+            Variation::SameArmGoal => scenario.goals_with_hand_at_m = Some(PARKED_M),
         }
     }
 }

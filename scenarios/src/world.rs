@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use foresight_planner::mpc::Imagination;
 use foresight_planner::{Action, Energy, Pose};
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
 use foresight_predictor::policy::Policy;
 use foresight_predictor::{Budget, Latent, Precision, PredictorError, WorldModel};
 use foresight_robot::Observation;
@@ -54,6 +55,8 @@ pub enum World<'a> {
         model: &'a WorldModel,
         /// The latents of the goal images.
         goals: Vec<Latent>,
+        /// How differences to them are weighed.
+        weighting: GoalWeighting,
         /// Memory for rollouts.
         budget: Budget,
     },
@@ -63,6 +66,8 @@ pub enum World<'a> {
         model: &'a WorldModel,
         /// The latents of the goal images.
         goals: Vec<Latent>,
+        /// How differences to them are weighed.
+        weighting: GoalWeighting,
         /// The copies.
         rehearsal: Box<Rehearsal>,
     },
@@ -174,9 +179,11 @@ impl WorldSource {
         instance: &Instance,
         images: &[RgbImage],
     ) -> Result<World<'_>, RunError> {
+        let weighting = instance.loaded.scenario.planner.weighting();
         match self {
             WorldSource::Model { model, dir } => Ok(World::Model {
                 goals: encode(model, dir, images)?,
+                weighting,
                 model,
                 budget: Budget::default(),
             }),
@@ -187,6 +194,7 @@ impl WorldSource {
             }),
             WorldSource::Dynamics { model, dir } => Ok(World::Dynamics {
                 goals: encode(model, dir, images)?,
+                weighting,
                 model,
                 rehearsal: Box::new(Rehearsal::new(instance)),
             }),
@@ -279,10 +287,14 @@ impl Imagination<Observation> for World<'_> {
                 World::Model {
                     model,
                     goals,
+                    weighting,
                     budget,
                 },
                 Seen::Latent(latent),
-            ) => Box::new(model.energy(latent, pose, &goals[goal], *budget)),
+            ) => {
+                let energy = model.energy(latent, pose, &goals[goal], *budget);
+                Box::new(energy.with_weighting(*weighting))
+            }
             (World::Oracle { goals }, _) => Box::new(PoseEnergy {
                 from: *pose,
                 to: goals[goal],
@@ -291,10 +303,15 @@ impl Imagination<Observation> for World<'_> {
                 World::Dynamics {
                     model,
                     goals,
+                    weighting,
                     rehearsal,
                 },
-                _,
-            ) => Box::new(rehearsal.energy(model, &goals[goal])),
+                Seen::Latent(latent),
+            ) => {
+                let goal = &goals[goal].values;
+                let distance = GoalDistance::new(&latent.values, goal, *weighting);
+                Box::new(rehearsal.energy(model, distance))
+            }
             // A policy is never asked, and a context of another world says nothing about the goals.
             (World::Policy { .. }, Seen::Latent(_)) => Box::new(PoseEnergy {
                 from: *pose,
@@ -303,15 +320,16 @@ impl Imagination<Observation> for World<'_> {
                     grasping: false,
                 },
             }),
-            (World::Model { .. } | World::Policy { .. }, Seen::Pose(seen)) => {
-                Box::new(PoseEnergy {
-                    from: *pose,
-                    to: OracleGoal {
-                        pose: *seen,
-                        grasping: false,
-                    },
-                })
-            }
+            (
+                World::Model { .. } | World::Dynamics { .. } | World::Policy { .. },
+                Seen::Pose(seen),
+            ) => Box::new(PoseEnergy {
+                from: *pose,
+                to: OracleGoal {
+                    pose: *seen,
+                    grasping: false,
+                },
+            }),
         }
     }
 }

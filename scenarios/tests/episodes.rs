@@ -103,6 +103,26 @@ fn displaced_objects_move_after_the_goal_images_were_taken() {
 }
 
 #[test]
+fn parked_hands_leave_only_the_object_to_tell_goals_apart() {
+    let plain = Instance::new(&bundled("pick_and_place"), 7);
+    let mut loaded = bundled("pick_and_place");
+    Variation::SameArmGoal.apply(&mut loaded.scenario);
+    let parked = Instance::new(&loaded, 7);
+    assert_eq!(parked.goal_states.len(), plain.goal_states.len());
+    for (parked, plain) in parked.goal_states.iter().zip(&plain.goal_states) {
+        let (parked, plain) = (
+            parked.as_ref().expect("posed"),
+            plain.as_ref().expect("posed"),
+        );
+        assert_eq!(parked.arm.position_m, [0.50, 0.0, 0.26]);
+        assert_eq!(parked.arm.gripper, 0.0);
+        assert_eq!(parked.object, plain.object);
+        assert!(!parked.grasping);
+    }
+    parked.goal_images().expect("every state can be posed");
+}
+
+#[test]
 fn a_push_starts_beside_the_object_and_its_goal_moves_only_the_object() {
     let loaded = bundled("push");
     for seed in 0..20 {
