@@ -132,7 +132,12 @@ pub fn run(args: EnergyArgs) -> Result<()> {
     println!("distance of the images' latents: {standing:.4}");
     println!("lowest energy {lowest:.4} at Δ {} cm", cm(minimum_m));
     if let Some(true_m) = task.true_m {
-        println!("true translation Δ {} cm", cm(true_m));
+        let remark = if landscape::is_outside(&landscape, true_m) {
+            "; outside the grid, --half-width-m makes it larger"
+        } else {
+            ""
+        };
+        println!("true translation Δ {} cm{remark}", cm(true_m));
     }
     println!(
         "{} energies in {seconds:.1} s; see {} and {}",
@@ -149,7 +154,7 @@ fn model_dir(args: &EnergyArgs) -> Result<PathBuf> {
     }
     let run = args.run.as_deref().context("give --model")?;
     let loaded = LoadedScenario::read(&run.join("scenario.resolved.toml"))?;
-    Ok(loaded.path(&loaded.scenario.model.dir))
+    Ok(loaded.model_dir()?)
 }
 
 fn task(args: &EnergyArgs) -> Result<Task> {

@@ -31,6 +31,7 @@ mod scenario;
 mod sim;
 mod train;
 mod training;
+mod viewer;
 mod worlds;
 
 use std::process::ExitCode;

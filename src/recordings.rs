@@ -1,11 +1,17 @@
-//! `--mcap`: a run or a replay as a recording for viewers.
+//! `--mcap`, `--rerun`: a run or a replay as a recording for viewers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::Args;
 use foresight_scenarios::timeline::mcap::McapFile;
-use foresight_scenarios::timeline::{Sink, TimelineError};
+use foresight_scenarios::timeline::{self, Sink, TimelineError};
+use foresight_scenarios::Instance;
+
+use crate::viewer::Viewer;
+
+/// Where a viewer listens unless it was told otherwise.
+const VIEWER: &str = "rerun+http://127.0.0.1:9876/proxy";
 
 /// Recordings to write.
 #[derive(Debug, Clone, Args)]
@@ -14,19 +20,74 @@ pub struct Recordings {
     /// arm's links, targets, sampled actions, energies, log, on one time line.
     #[arg(long, value_name = "FILE")]
     mcap: Option<PathBuf>,
+    /// Write the same for Rerun (.rrd). Needs a program built with `--features rerun`.
+    #[arg(long, value_name = "FILE")]
+    rerun: Option<PathBuf>,
+    /// Show the same in a Rerun viewer that is open (`rerun`), while it happens; needs the same
+    /// feature.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = VIEWER)]
+    rerun_connect: Option<String>,
 }
 
 impl Recordings {
-    /// Has `tell` tell its story to the recording asked for.
+    /// Makes sure, before anything is played, that what is asked for can be had.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When this program was built without Rerun, or a file's folder isn't there.
+    pub fn check(&self) -> Result<()> {
+        if (self.rerun.is_some() || self.rerun_connect.is_some()) && !timeline::HAS_RERUN {
+            return Err(TimelineError::WithoutRerun.into());
+        }
+        for (option, file) in [("--mcap", &self.mcap), ("--rerun", &self.rerun)] {
+            let folder = file.as_deref().and_then(Path::parent);
+            if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+                bail!("{option}: there is no folder {}; make it", folder.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// The viewer that is to follow a run, if one is asked for.
+    ///
+    /// # Errors
+    /// When there is none, or the scenario's goal images can't be read.
+    pub fn viewer(&self, instance: &Instance) -> Result<Option<Viewer>> {
+        let Some(url) = &self.rerun_connect else {
+            return Ok(None);
+        };
+        Viewer::new(instance, timeline::rerun_viewer(url)?).map(Some)
+    }
+
+    /// Has `tell` tell its story to the files asked for.
+    ///
+    /// # Errors
+    /// When one can't be written.
     pub fn write(&self, tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>) -> Result<()> {
+        let mut files: Vec<(&Path, Box<dyn Sink>)> = Vec::new();
         if let Some(path) = &self.mcap {
-            let mut file = McapFile::create(path)?;
-            tell(&mut file)?;
+            files.push((path, Box::new(McapFile::create(path)?)));
+        }
+        if let Some(path) = &self.rerun {
+            files.push((path, timeline::rerun_file(path)?));
+        }
+        for (path, mut file) in files {
+            tell(file.as_mut())?;
             file.finish()?;
             eprintln!("recorded {}", path.display());
+        }
+        Ok(())
+    }
+
+    /// Has `tell` tell its story to the viewer asked for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn show(&self, tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>) -> Result<()> {
+        if let Some(url) = &self.rerun_connect {
+            let mut viewer = timeline::rerun_viewer(url)?;
+            tell(viewer.as_mut())?;
+            viewer.finish()?;
+            eprintln!("shown at {url}");
         }
         Ok(())
     }

@@ -106,6 +106,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         }
     }
     let scenario = args.scenario.as_deref().map(read).transpose()?;
+    args.recordings.check()?;
     let place = place(&args, scenario.as_ref())?;
     let open = OpenOptions {
         scenario: scenario.filter(|_| !args.robot),
@@ -147,6 +148,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
     let replay = replay::replay(&tape, &options, &mut watch)?;
     let folder = write(&args.out, &replay)?;
     args.recordings.write(|sink| tell::replay(&replay, sink))?;
+    args.recordings.show(|sink| tell::replay(&replay, sink))?;
     if args.json {
         let mut object = serde_json::to_value(&replay)?;
         object["kind"] = serde_json::to_value(tape.kind)?;

@@ -36,12 +36,13 @@ pub struct ReportArgs {
 /// # Errors
 /// When the run, the model or the episodes can't be read.
 pub fn run(args: ReportArgs) -> Result<()> {
+    args.recordings.check()?;
     if args.gallery.is_some() || args.model.is_some() {
         let loaded = LoadedScenario::read(&args.run.join("scenario.resolved.toml"))?;
-        let dir = args
-            .model
-            .clone()
-            .unwrap_or_else(|| loaded.path(&loaded.scenario.model.dir));
+        let dir = match &args.model {
+            Some(dir) => dir.clone(),
+            None => loaded.model_dir()?,
+        };
         let WorldSource::Model { model, .. } = WorldSource::model(&dir)? else {
             bail!("no model to look back with");
         };
@@ -65,6 +66,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
     }
     report::write(&args.run)?;
     args.recordings.write(|sink| tell::run(&args.run, sink))?;
+    args.recordings.show(|sink| tell::run(&args.run, sink))?;
     println!("see {}", args.run.join(report::FILE_NAME).display());
     Ok(())
 }

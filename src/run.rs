@@ -1,15 +1,18 @@
 //! `foresight run`: a scenario moves an arm.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
+use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::timeline::tell;
-use foresight_scenarios::{run as play, RunOptions, RunResult};
+use foresight_scenarios::{run as play, Instance, RunOptions, RunResult};
 
 use crate::live::Live;
 use crate::recordings::Recordings;
+use crate::viewer::Viewer;
 use crate::worlds::Overrides;
 
 /// Arguments of `foresight run`.
@@ -44,6 +47,7 @@ pub struct RunArgs {
 /// # Errors
 /// When scenario, model, arm or disk fail.
 pub fn run(args: RunArgs) -> Result<bool> {
+    args.recordings.check()?;
     let (loaded, source) = args.overrides.load(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
     if args.dry_run {
@@ -64,9 +68,15 @@ pub fn run(args: RunArgs) -> Result<bool> {
         loaded.scenario.name,
         source.describe()
     );
-    let mut live = Live::new(&loaded);
-    let result = play(&loaded, &source, &options, &mut live)?;
-    live.finish();
+    let mut watchers = Watchers {
+        viewer: args.recordings.viewer(&Instance::new(&loaded, seed))?,
+        live: Live::new(&loaded),
+    };
+    let result = play(&loaded, &source, &options, &mut watchers)?;
+    watchers.live.finish();
+    if let Some(viewer) = watchers.viewer {
+        viewer.finish(&result)?;
+    }
     args.recordings
         .write(|sink| tell::run(&result.run_dir, sink))?;
     if args.json {
@@ -75,6 +85,25 @@ pub fn run(args: RunArgs) -> Result<bool> {
         println!("{}", sentence(&result));
     }
     Ok(result.success != Some(false))
+}
+
+/// Whoever follows a run.
+struct Watchers {
+    live: Live,
+    viewer: Option<Viewer>,
+}
+
+impl Follow for Watchers {
+    fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
+        self.live.deciding(goal, goal_step)
+    }
+
+    fn step(&mut self, step: &EpisodeStep<'_>) {
+        self.live.step(step);
+        if let Some(viewer) = &mut self.viewer {
+            viewer.step(step);
+        }
+    }
 }
 
 fn show(dry: &DryRun, as_json: bool) -> Result<()> {

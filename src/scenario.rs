@@ -40,7 +40,8 @@ pub fn run(args: ScenarioArgs) -> Result<()> {
         ScenarioCommand::Check { files } => {
             let mut faulty = 0;
             for file in &files {
-                match read(file) {
+                let checked = read(file).and_then(|loaded| loaded.model_dir().map(|_| loaded));
+                match checked {
                     Ok(loaded) => println!("{}: {} is fine", file.display(), loaded.scenario.name),
                     Err(error) => {
                         faulty += 1;

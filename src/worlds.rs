@@ -130,8 +130,10 @@ impl Overrides {
         let source = match self.world {
             WorldName::Oracle => WorldSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
-                let own = || loaded.path(&loaded.scenario.model.dir);
-                let dir = self.model.clone().unwrap_or_else(own);
+                let dir = match &self.model {
+                    Some(dir) => dir.clone(),
+                    None => loaded.model_dir()?,
+                };
                 let source = WorldSource::model_with(&dir, precision)?;
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,

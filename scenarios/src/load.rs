@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::check;
-use crate::problem::{from_toml, ScenarioError};
+use crate::problem::{from_toml, Fault, ScenarioError};
 use crate::scenario::Scenario;
 
 /// A checked scenario and where it came from.
@@ -46,6 +46,29 @@ impl LoadedScenario {
         let mut problems: Vec<_> = faults.into_iter().map(|f| f.locate(file, text)).collect();
         problems.sort_by_key(|p| (p.line, p.column));
         Err(ScenarioError::Content(problems))
+    }
+
+    /// The folder of the model that plans.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Content`] when it isn't there. Not part of [`LoadedScenario::read`]: a
+    /// model can be given in place of the file's, and some commands need none.
+    pub fn model_dir(&self) -> Result<PathBuf, ScenarioError> {
+        let dir = self.path(&self.scenario.model.dir);
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        let fault = Fault::new(
+            "model.dir",
+            format!("there is no model folder {}", dir.display()),
+            "paths count from the scenario file's own folder: correct it, give a whole path, or \
+             give another model with --model",
+        );
+        // Only for the line number, so a file that is gone meanwhile is no further fault.
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        Err(ScenarioError::Content(
+            vec![fault.locate(&self.file, &text)],
+        ))
     }
 
     /// A path of the file, relative to the file's folder.

@@ -197,3 +197,19 @@ fn a_missing_file_is_an_error_with_its_name() {
     let error = LoadedScenario::read(Path::new("no/such.toml")).expect_err("no such file");
     assert!(error.to_string().contains("no/such.toml"), "{error}");
 }
+
+#[test]
+fn a_scenario_moved_away_from_its_model_says_what_its_paths_count_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("moved.toml");
+    std::fs::write(&file, GOOD).expect("written");
+    let loaded = LoadedScenario::read(&file).expect("the file itself is fine");
+    let message = loaded.model_dir().expect_err("no model there").to_string();
+    assert!(message.contains("moved.toml:4:"), "{message}");
+    for words in ["scenario file's own folder", "--model"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/reach.toml");
+    let loaded = LoadedScenario::read(&beside).expect("a bundled scenario");
+    assert!(loaded.model_dir().expect("the bundled model").is_dir());
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::report::read::RunData;
 use foresight_scenarios::timeline::mcap::McapFile;
-use foresight_scenarios::timeline::tell;
+use foresight_scenarios::timeline::{tell, Sink};
 use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
 use serde_json::Value;
 
@@ -104,8 +104,8 @@ fn a_run_becomes_a_recording() {
     let run = played(folder.path());
     let data = RunData::read(&run).expect("the run");
     let file = folder.path().join("run.mcap");
-    let mut recording = McapFile::create(&file).expect("a file");
-    tell::run(&run, &mut recording).expect("told");
+    let mut recording: Box<dyn Sink> = Box::new(McapFile::create(&file).expect("a file"));
+    tell::run(&run, recording.as_mut()).expect("told");
     recording.finish().expect("finished");
     let seen = messages(&file);
 

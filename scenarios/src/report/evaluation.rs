@@ -43,7 +43,7 @@ pub fn html(folder: &Path, evaluation: &Evaluation) -> String {
         "How often it succeeds",
         "The bar is the rate, the line Wilson's 95% interval: where the true rate lies unless \
          these episodes were a one-in-twenty accident.",
-        &figure("", &rate(e), &caption(e)),
+        &figure("rate", &rate(e), &caption(e)),
     );
     page.section(
         "failures",
@@ -107,15 +107,15 @@ fn header(e: &Evaluation) -> String {
 
 /// The rate as a bar with its interval.
 fn rate(e: &Evaluation) -> String {
-    let x = |share: f64| 14.0 + 572.0 * share;
-    let mut svg = String::from("<svg viewBox=\"0 0 600 66\" role=img aria-label=\"success rate\">");
+    // Narrow, so that the numbers below it can be read on a phone, where it is shrunk.
+    let (left, width) = (20.0, 360.0);
+    let x = |share: f64| left + width * share;
+    let mut svg = String::from("<svg viewBox=\"0 0 400 58\" role=img aria-label=\"success rate\">");
     svg += &format!(
-        "<rect class=\"area table\" x={:.1} y=12 width=572 height=20 rx=4 />\
-         <rect class=\"area c full\" x={:.1} y=12 width={:.1} height=20 rx=4 />\
-         <path class=\"line\" style=\"stroke:var(--ink)\" d=\"M{:.1} 22H{:.1}M{:.1} 15v14M{:.1} 15v14\"/>",
-        x(0.0),
-        x(0.0),
-        572.0 * e.rate,
+        "<rect class=\"area table\" x={left:.1} y=8 width={width} height=20 rx=4 />\
+         <rect class=\"area c full\" x={left:.1} y=8 width={:.1} height=20 rx=4 />\
+         <path class=\"line\" style=\"stroke:var(--ink)\" d=\"M{:.1} 18H{:.1}M{:.1} 11v14M{:.1} 11v14\"/>",
+        width * e.rate,
         x(e.ci95[0]),
         x(e.ci95[1]),
         x(e.ci95[0]),
@@ -123,7 +123,7 @@ fn rate(e: &Evaluation) -> String {
     );
     for percent in [0, 25, 50, 75, 100] {
         svg += &format!(
-            "<text class=m x={:.1} y=52>{percent}%</text>",
+            "<text class=m x={:.1} y=46>{percent}%</text>",
             x(f64::from(percent) / 100.0)
         );
     }

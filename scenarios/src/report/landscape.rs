@@ -54,12 +54,26 @@ pub fn picture(landscape: &Landscape, marks: &Marks) -> RgbImage {
             cross(&mut image, x, y);
         }
     }
-    let mut legend = String::from("O lowest energy");
-    if marks.true_m.is_some() {
-        legend += "   + true action";
-    }
-    lettering::write(&mut image, LEFT, 10, 1, INK, &legend);
+    lettering::write(&mut image, LEFT, 10, 1, INK, &legend(landscape, marks));
     image
+}
+
+fn legend(landscape: &Landscape, marks: &Marks) -> String {
+    let mut legend = String::from("O lowest energy");
+    if let Some(true_m) = marks.true_m {
+        legend += "   + true action";
+        if is_outside(landscape, true_m) {
+            legend += " (outside, drawn at the edge)";
+        }
+    }
+    legend
+}
+
+/// Whether a translation, m a step, lies outside a landscape's grid.
+pub fn is_outside(landscape: &Landscape, translation_m: [f64; 3]) -> bool {
+    translation_m
+        .iter()
+        .any(|v| v.abs() > landscape.half_width_m)
 }
 
 /// Where a translation lies in the panel that starts at `left`, px; grid points are the middles
@@ -190,5 +204,11 @@ mod tests {
             true_m: Some([0.3, 0.0, 0.0]),
         };
         assert!(picture(&landscape, &marks).width() > 800);
+        assert!(legend(&landscape, &marks).contains("outside"));
+        let inside = Marks {
+            true_m: Some([0.01, -0.05, 0.0]),
+            ..marks
+        };
+        assert!(!legend(&landscape, &inside).contains("outside"));
     }
 }

@@ -25,7 +25,7 @@ use super::foxglove::{
     Colour, CompressedImage, FrameTransform, Line, Log, Message, Pose, PoseInFrame, SceneEntity,
     SceneUpdate, Sphere, Time, Triangles,
 };
-use super::{rank_colour, Dot, Numbers, Sink, TimelineError};
+use super::{rank_colour, screen_colour, Dot, Numbers, Sink, TimelineError};
 
 /// The frame everything is given in.
 const BASE: &str = "base";
@@ -56,15 +56,6 @@ impl McapFile {
             parts: BTreeSet::new(),
             now_ns: 0,
         })
-    }
-
-    /// Writes the end of the file; without it the file is not complete.
-    ///
-    /// # Errors
-    /// [`TimelineError::Write`] when it can't be written.
-    pub fn finish(self) -> Result<(), TimelineError> {
-        let done = self.file.finish();
-        done.map_err(|e| TimelineError::write(&self.path, e))
     }
 
     fn now(&self) -> Time {
@@ -105,7 +96,11 @@ impl Sink for McapFile {
             pose: Pose::at([0.0; 3]),
             points: part.points_m.iter().map(|p| rounded(p).into()).collect(),
             color: Colour::from([1.0; 3]),
-            colors: part.colours.iter().map(|c| rounded(c).into()).collect(),
+            colors: part
+                .colours
+                .iter()
+                .map(|c| rounded(&screen_colour(c)).into())
+                .collect(),
             indices: part.triangles.concat(),
         });
         self.send("/scene", &SceneUpdate::from(entity))
@@ -179,6 +174,11 @@ impl Sink for McapFile {
             line: 0,
         };
         self.send("/log", &log)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), TimelineError> {
+        let done = self.file.finish();
+        done.map_err(|e| TimelineError::write(&self.path, e))
     }
 }
 

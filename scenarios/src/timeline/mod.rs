@@ -2,7 +2,8 @@
 //! object were, what was weighed up and decided.
 //!
 //! [`tell::run`] and [`tell::replay`] tell it to a [`Sink`]: an MCAP file with
-//! Foxglove's schemas ([`mcap`]).
+//! Foxglove's schemas ([`mcap`]), or Rerun (`rerun`, with the feature of that name). What is told
+//! is said once, in [`tell`]; a sink only knows how its format says it.
 //!
 //! Time is the run's own: looking, planning and moving one after the other, whatever clock each
 //! was taken by, so that a search can be watched although the arm stands still meanwhile.
@@ -11,6 +12,8 @@ mod arm;
 mod container;
 pub mod foxglove;
 pub mod mcap;
+#[cfg(feature = "rerun")]
+mod rerun;
 pub mod tell;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +32,17 @@ pub enum TimelineError {
     Write {
         /// The file.
         path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Built without Rerun.
+    #[error("this program was built without Rerun; build it with `cargo build --release --features rerun` (Rust 1.92 or newer)")]
+    WithoutRerun,
+    /// The viewer can't be told.
+    #[error("can't send to the Rerun viewer at {url}: {reason}; start one with `rerun`, and give an address such as rerun+http://127.0.0.1:9876/proxy")]
+    Viewer {
+        /// Its address.
+        url: String,
         /// Why not.
         reason: String,
     },
@@ -55,8 +69,39 @@ pub struct Dot {
 /// Named numbers of one moment.
 pub type Numbers<'a> = &'a [(&'static str, f64)];
 
+/// Whether this program was built with the feature `rerun`.
+pub const HAS_RERUN: bool = cfg!(feature = "rerun");
+
+/// Begins a recording for Rerun (`.rrd`) in the file `path`.
+///
+/// # Errors
+/// [`TimelineError::Write`] when it can't be written; [`TimelineError::WithoutRerun`].
+pub fn rerun_file(path: &Path) -> Result<Box<dyn Sink>, TimelineError> {
+    #[cfg(feature = "rerun")]
+    return Ok(Box::new(rerun::Recording::create(path)?));
+    #[cfg(not(feature = "rerun"))]
+    {
+        let _ = path;
+        Err(TimelineError::WithoutRerun)
+    }
+}
+
+/// Begins to send to the Rerun viewer at `url`, such as `rerun+http://127.0.0.1:9876/proxy`.
+///
+/// # Errors
+/// [`TimelineError::Viewer`] when there is none; [`TimelineError::WithoutRerun`].
+pub fn rerun_viewer(url: &str) -> Result<Box<dyn Sink>, TimelineError> {
+    #[cfg(feature = "rerun")]
+    return Ok(Box::new(rerun::Recording::connect(url)?));
+    #[cfg(not(feature = "rerun"))]
+    {
+        let _ = url;
+        Err(TimelineError::WithoutRerun)
+    }
+}
+
 /// Where a course of events is written to, in order of time.
-pub trait Sink {
+pub trait Sink: Send {
     /// Moves on to `time_s` from the beginning, during step `step`.
     fn at(&mut self, time_s: f64, step: u32);
 
@@ -101,6 +146,23 @@ pub trait Sink {
     /// # Errors
     /// See [`Sink::part`].
     fn say(&mut self, warning: bool, text: &str) -> Result<(), TimelineError>;
+
+    /// Writes the end; without it a recording is not complete.
+    ///
+    /// # Errors
+    /// See [`Sink::part`].
+    fn finish(self: Box<Self>) -> Result<(), TimelineError>;
+}
+
+/// The colour a screen is given for a linear one (sRGB, IEC 61966-2-1).
+fn screen_colour(linear: &[f32; 3]) -> [f32; 3] {
+    linear.map(|v| {
+        if v <= 0.003_130_8 {
+            12.92 * v
+        } else {
+            1.055 * v.powf(1.0 / 2.4) - 0.055
+        }
+    })
 }
 
 /// Green for the best to red for the worst.

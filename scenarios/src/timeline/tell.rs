@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use foresight_planner::Pose;
-use foresight_sim::parts;
+use foresight_sim::{parts, Scene};
 use image::{ImageFormat, RgbImage};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
@@ -22,53 +22,125 @@ use crate::trace::{IterationTrace, StepTrace};
 pub fn run(folder: &Path, sink: &mut dyn Sink) -> Result<(), TimelineError> {
     let data = RunData::read(folder).map_err(TimelineError::Run)?;
     let frame = |i: usize| fs::read(folder.join(format!("frames/{i:04}.png"))).ok();
-    sink.at(0.0, 0);
-    let arm = ArmShown::new(sink)?;
-    if let Some(scene) = &data.scene {
-        sink.part(&object(scene))?;
-        sink.placed(parts::OBJECT, &scene.object.pose())?;
-    }
-    let mut time_s = 0.0;
-    let mut shown_goal = None;
+    let mut course = Course::begin(data.scene.as_ref(), sink)?;
     for (i, step) in data.steps.iter().enumerate() {
-        time_s += step.seconds.observe;
-        sink.at(time_s, step.step);
-        if shown_goal != Some(step.subgoal_index) {
-            shown_goal = Some(step.subgoal_index);
+        let pictures = Pictures {
+            frame: frame(i),
+            goal: data.goals.get(step.subgoal_index),
+            imagined: data.imagined.get(i).and_then(Option::as_ref),
+        };
+        course.step(step, pictures, sink)?;
+    }
+    let joints = data.result["last_joints_rad"].clone();
+    let joints = serde_json::from_value(joints).ok();
+    course.end(frame(data.steps.len()), joints.as_ref(), sink)?;
+    let failed = data.result["result"]["success"] == false;
+    verdict(failed, data.text("reason"), sink)
+}
+
+/// Tells how it ended.
+///
+/// # Errors
+/// [`TimelineError`] when the sink can't be written.
+pub fn verdict(failed: bool, reason: &str, sink: &mut dyn Sink) -> Result<(), TimelineError> {
+    if reason.is_empty() {
+        return Ok(());
+    }
+    sink.say(failed, reason)
+}
+
+/// What there is to see of a step.
+pub struct Pictures<'a> {
+    /// What the camera saw before it, a PNG file.
+    pub frame: Option<Vec<u8>>,
+    /// The goal pursued.
+    pub goal: Option<&'a RgbImage>,
+    /// The frame that the predicted latent was recognised as.
+    pub imagined: Option<&'a RgbImage>,
+}
+
+/// A run being told step by step, after it or while it goes on.
+pub struct Course {
+    arm: ArmShown,
+    time_s: f64,
+    shown_goal: Option<usize>,
+    last_pose: Option<Pose>,
+}
+
+impl Course {
+    /// Begins: shapes, and the object where it stands.
+    ///
+    /// # Errors
+    /// [`TimelineError`] when the sink can't be written; so below.
+    pub fn begin(scene: Option<&Scene>, sink: &mut dyn Sink) -> Result<Self, TimelineError> {
+        sink.at(0.0, 0);
+        let arm = ArmShown::new(sink)?;
+        if let Some(scene) = scene {
+            sink.part(&object(scene))?;
+            sink.placed(parts::OBJECT, &scene.object.pose())?;
+        }
+        Ok(Course {
+            arm,
+            time_s: 0.0,
+            shown_goal: None,
+            last_pose: None,
+        })
+    }
+
+    /// The next step.
+    ///
+    /// # Errors
+    /// See [`Course::begin`].
+    pub fn step(
+        &mut self,
+        step: &StepTrace,
+        pictures: Pictures<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), TimelineError> {
+        self.time_s += step.seconds.observe;
+        sink.at(self.time_s, step.step);
+        if self.shown_goal != Some(step.subgoal_index) {
+            self.shown_goal = Some(step.subgoal_index);
             sink.say(false, &format!("sub-goal {}", step.subgoal))?;
-            if let Some(goal) = data.goals.get(step.subgoal_index) {
+            if let Some(goal) = pictures.goal {
                 sink.picture("goal", png(goal))?;
             }
         }
-        if let Some(frame) = frame(i) {
+        if let Some(frame) = pictures.frame {
             sink.picture("camera", frame)?;
         }
-        look(step, &arm, sink)?;
-        decide(step, time_s, sink)?;
-        time_s += step.seconds.plan;
-        sink.at(time_s, step.step);
+        look(step, &self.arm, sink)?;
+        decide(step, self.time_s, sink)?;
+        self.time_s += step.seconds.plan;
+        sink.at(self.time_s, step.step);
         act(step, sink)?;
-        if let Some(imagined) = data.imagined.get(i).and_then(Option::as_ref) {
+        if let Some(imagined) = pictures.imagined {
             sink.picture("imagined", png(imagined))?;
         }
-        time_s += step.seconds.arm;
-        sink.at(time_s, step.step);
-        came(step, sink)?;
+        self.time_s += step.seconds.arm;
+        sink.at(self.time_s, step.step);
+        self.last_pose = Some(Pose::from_array(step.reached_pose));
+        came(step, sink)
     }
-    if let Some(frame) = frame(data.steps.len()) {
-        sink.picture("camera", frame)?;
-    }
-    if let Some(last) = data.steps.last() {
-        let joints = data.result["last_joints_rad"].clone();
-        if let Ok(joints) = serde_json::from_value::<[f64; 7]>(joints) {
-            arm.place(&joints, &Pose::from_array(last.reached_pose), sink)?;
+
+    /// What was there to see at the end: the last frame as a PNG file, the last joints in rad.
+    ///
+    /// # Errors
+    /// See [`Course::begin`].
+    pub fn end(
+        &self,
+        frame: Option<Vec<u8>>,
+        joints_rad: Option<&[f64; 7]>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), TimelineError> {
+        if let Some(frame) = frame {
+            sink.picture("camera", frame)?;
+        }
+        match (joints_rad, &self.last_pose) {
+            (Some(joints), Some(pose)) => self.arm.place(joints, pose, sink),
+            _ => Ok(()),
         }
     }
-    let verdict = data.text("reason");
-    if !verdict.is_empty() {
-        sink.say(data.result["result"]["success"] == false, verdict)?;
-    }
-    Ok(())
 }
 
 /// Where the arm is and how far from the goal it looks.
@@ -203,7 +275,8 @@ pub fn replay(replay: &Replay, sink: &mut dyn Sink) -> Result<(), TimelineError>
     Ok(())
 }
 
-fn png(image: &RgbImage) -> Vec<u8> {
+/// A picture as a PNG file.
+pub fn png(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     // Writing to memory fails only for pictures without pixels.
     match image.write_to(&mut bytes, ImageFormat::Png) {
