@@ -1,5 +1,7 @@
-//! `foresight bench`: how fast plans are made, how good they are for what they cost.
+//! `foresight bench`: how fast plans are made, how good they are for what they cost, how fast clips
+//! are read.
 
+mod clips;
 mod decisions;
 mod memory;
 mod plan;
@@ -27,6 +29,8 @@ enum BenchCommand {
     /// bf16 against f32: rank correlation, elites, and the plans' difference against CEM's own
     /// spread from seed to seed.
     Precision(precision::PrecisionBench),
+    /// Clips a second that are read and decoded, for `foresight finetune` with the same settings.
+    Clips(clips::ClipsBench),
     /// One plan from a predictor, latents and noise on disk: our half of
     /// bench/against_official.py.
     Replay(replay::ReplayBench),
@@ -41,6 +45,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
         BenchCommand::Plan(args) => plan::run(&args),
         BenchCommand::Search(args) => search::run(&args),
         BenchCommand::Precision(args) => precision::run(&args),
+        BenchCommand::Clips(args) => clips::run(&args),
         BenchCommand::Replay(args) => replay::run(&args),
     }
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
-use foresight_datasets::index::{self, Depth, UnusableEntry};
+use foresight_datasets::index::{self, Depth, Inspection, UnusableEntry};
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
-use foresight_datasets::{EpisodeStore, Index};
+use foresight_datasets::pairing::FRAME_TOLERANCE;
+use foresight_datasets::{EpisodeStore, Index, IndexEntry};
 use indicatif::{ProgressBar, ProgressStyle};
 
 mod convert;
@@ -29,6 +30,9 @@ enum DatasetCommand {
         /// Where to write the index; ROOT/index.json when absent, or beside the list.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Frames a video may have more or fewer than its trajectory has states.
+        #[arg(long, value_name = "N", default_value_t = FRAME_TOLERANCE)]
+        frame_tolerance: usize,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
@@ -41,6 +45,9 @@ enum DatasetCommand {
         /// Look at headers and sizes only, without decoding videos.
         #[arg(long)]
         quick: bool,
+        /// Frames a video may have more or fewer than its trajectory has states.
+        #[arg(long, value_name = "N", default_value_t = FRAME_TOLERANCE)]
+        frame_tolerance: usize,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
@@ -58,14 +65,41 @@ enum DatasetCommand {
 /// When the folder cannot be read, or `validate` finds unusable episodes.
 pub fn run(args: DatasetArgs) -> Result<()> {
     match args.command {
-        DatasetCommand::Index { root, out, json } => write_index(&root, out, json),
-        DatasetCommand::Validate { root, quick, json } => validate(&root, quick, json),
+        DatasetCommand::Index {
+            root,
+            out,
+            frame_tolerance,
+            json,
+        } => {
+            let inspection = Inspection {
+                depth: Depth::Quick,
+                frame_tolerance,
+            };
+            write_index(&root, out, inspection, json)
+        }
+        DatasetCommand::Validate {
+            root,
+            quick,
+            frame_tolerance,
+            json,
+        } => {
+            let inspection = Inspection {
+                depth: if quick { Depth::Quick } else { Depth::Full },
+                frame_tolerance,
+            };
+            validate(&root, inspection, json)
+        }
         DatasetCommand::Info(args) => info::run(&args),
         DatasetCommand::Convert(args) => convert::run(&args),
     }
 }
 
-fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
+fn write_index(
+    root: &Path,
+    out: Option<PathBuf>,
+    inspection: Inspection,
+    json: bool,
+) -> Result<()> {
     if is_lerobot(root) {
         bail!(
             "{} is a LeRobot dataset, which has its index in meta/: name its folder wherever an \
@@ -73,7 +107,7 @@ fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
             root.display()
         );
     }
-    let index = look(root, Depth::Quick)?;
+    let index = look(root, inspection)?;
     let (folder, name) = match root.is_dir() {
         true => (root, index::FILE_NAME.into()),
         false => (folder_of(root), root.with_extension("index.json")),
@@ -97,6 +131,7 @@ fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
     });
     index.write(&out)?;
     let faults: usize = index.episodes.iter().map(|e| e.faults.len()).sum();
+    let uneven = uneven(&index.episodes);
     if json {
         println!(
             "{}",
@@ -105,6 +140,7 @@ fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
                 "episodes": index.episodes.len(),
                 "unusable": index.unusable,
                 "unusable_cameras": faults,
+                "uneven_cameras": uneven,
             })
         );
         return Ok(());
@@ -117,6 +153,9 @@ fn write_index(root: &Path, out: Option<PathBuf>, json: bool) -> Result<()> {
             index.unusable.len()
         );
     }
+    for (path, what) in &uneven {
+        println!("{path}: {what}");
+    }
     println!("{line}");
     Ok(())
 }
@@ -128,14 +167,21 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
-    let depth = if quick { Depth::Quick } else { Depth::Full };
+/// Cameras of usable episodes that have more or fewer frames than there are states.
+fn uneven(episodes: &[IndexEntry]) -> Vec<(&str, String)> {
+    let of = |e: &IndexEntry| e.uneven().into_iter();
+    let all = episodes.iter().map(|e| (e.path.as_str(), of(e)));
+    all.flat_map(|(path, all)| all.map(move |what| (path, what)))
+        .collect()
+}
+
+fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
     let (episodes, unusable) = if is_lerobot(root) {
-        let store = LeRobotStore::open(root)?;
+        let store = LeRobotStore::open_tolerant(root, inspection.frame_tolerance)?;
         let bar = bar("reading episodes");
-        let faults = match quick {
-            true => Vec::new(),
-            false => store.validate(|done, all| {
+        let faults = match inspection.depth {
+            Depth::Quick => Vec::new(),
+            Depth::Full => store.validate(|done, all| {
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
             }),
@@ -148,13 +194,14 @@ fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
         let unusable = store.unusable().iter().chain(&faults).map(entry).collect();
         (store.episodes().to_vec(), unusable)
     } else {
-        let index = look(root, depth)?;
+        let index = look(root, inspection)?;
         (index.episodes, index.unusable)
     };
     let faults: Vec<(&str, &String)> = episodes
         .iter()
         .flat_map(|e| e.faults.iter().map(|fault| (e.path.as_str(), fault)))
         .collect();
+    let uneven = uneven(&episodes);
     if json {
         println!(
             "{}",
@@ -162,6 +209,7 @@ fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
                 "episodes": episodes.len(),
                 "unusable": unusable,
                 "unusable_cameras": faults,
+                "uneven_cameras": uneven,
             })
         );
     } else {
@@ -170,6 +218,9 @@ fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
         }
         for (path, fault) in &faults {
             println!("{path}: a camera can't be used: {fault}");
+        }
+        for (path, what) in &uneven {
+            println!("{path}: {what}");
         }
         println!("{} episodes are usable", episodes.len());
     }
@@ -185,7 +236,7 @@ fn validate(root: &Path, quick: bool, json: bool) -> Result<()> {
 }
 
 /// Looks at every episode of a root or a list.
-fn look(root: &Path, depth: Depth) -> Result<Index> {
+fn look(root: &Path, inspection: Inspection) -> Result<Index> {
     if !root.exists() {
         bail!(
             "{} does not exist; name the root of a dataset or a list of episode folders",
@@ -198,8 +249,8 @@ fn look(root: &Path, depth: Depth) -> Result<Index> {
         bar.set_position(done as u64);
     };
     let index = match root.is_dir() {
-        true => Index::build(root, depth, done),
-        false => Index::of_list(root, depth, done),
+        true => Index::build(root, inspection, done),
+        false => Index::of_list(root, inspection, done),
     }?;
     bar.finish_and_clear();
     Ok(index)

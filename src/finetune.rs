@@ -1,39 +1,34 @@
 //! `foresight finetune`: the predictor of a model on DROID or on one's own episodes.
 
 mod ahead;
+mod base;
 mod card;
 pub mod clips;
 pub mod episodes;
 mod memory;
 mod origin;
 mod processes;
+pub mod report;
 pub mod settings;
 mod task;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 
-use anyhow::{anyhow, bail, Context, Result};
-use candle_core::DType;
+use anyhow::{bail, Context, Result};
 use clap::Args;
-use foresight_datasets::EpisodeClips;
-use foresight_predictor::checkpoint::{self, Checkpoint, Part, WEIGHTS_FILE};
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::estimate::{peak_memory, StepShape};
-use foresight_predictor::train::latent_cache::LatentCache;
+use foresight_datasets::EpisodeStore;
+use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
+use foresight_predictor::train::estimate::peak_memory;
 use foresight_predictor::train::log;
 use foresight_predictor::train::run::{Outcome, Parts, RunOptions, Task};
-use foresight_predictor::train::{Learner, PredictorTrainer};
-use foresight_predictor::{layout, ModelConfig, PredictorConfig};
+use foresight_predictor::train::PredictorTrainer;
 
 use crate::training::train;
+use base::Base;
 use card::Summary;
-use clips::{Encoder, LatentClips};
-use episodes::Episodes;
 use origin::{Inputs, Origin};
-use settings::{Dtype, Settings};
+use settings::Settings;
 use task::{Finetuning, Share};
 
 /// Arguments of `foresight finetune`.
@@ -42,8 +37,8 @@ pub struct FinetuneArgs {
     /// Model folder to start from.
     #[arg(long, value_name = "DIR", required_unless_present = "print_config")]
     model: Option<PathBuf>,
-    /// Episodes to learn from: a DROID-raw root, an index (from `foresight dataset index`), or a
-    /// list of episode folders as the official code takes it.
+    /// Episodes to learn from: a DROID-raw root, an index (from `foresight dataset index`), a list
+    /// of episode folders as the official code takes it, or a LeRobot v3 folder.
     #[arg(long, value_name = "PATH", required_unless_present_any = ["print_config", "estimate", "rehearse"])]
     data: Option<PathBuf>,
     /// Episodes to validate on; a part of --data when absent.
@@ -107,51 +102,13 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     let settings = args.settings()?;
     settings.check(workers.size())?;
     let base = Base::open(model)?;
-    let frozen = settings.trainable.frozen(&base.predictor);
-    let frozen = frozen.map_err(anyhow::Error::msg)?;
-    let entries = layout::predictor(&base.predictor);
-    let count = |trained: bool| -> usize {
-        let counted = entries
-            .iter()
-            .filter(|(n, _)| !trained || !frozen.contains(n));
-        counted.map(|(_, s)| s.iter().product::<usize>()).sum()
-    };
-    let trained = [count(true), count(false)];
-    let shape = StepShape {
-        config: &base.predictor,
-        loss: &settings.loss,
-        clips: settings
-            .memory
-            .micro_batch
-            .min(settings.optimisation.batch_size / workers.size()),
-        frames: settings.data.frames,
-        recompute: settings.memory.recompute,
-        trained: trained[0],
-    };
-    let leads = workers.rank() == 0;
-    let estimated = memory::estimate(&shape, &settings, workers.size())?;
-    if leads && !args.json {
-        eprintln!("{estimated}");
-    }
     if args.estimate || args.rehearse {
-        let rehearsed = if args.rehearse {
-            let learner = base.learner(&settings, frozen)?;
-            Some(memory::rehearse(&shape, &settings, learner, &estimated)?)
-        } else {
-            None
-        };
-        if args.json {
-            let both = serde_json::json!({"estimate": estimated, "rehearsal": rehearsed});
-            println!("{both}");
-        } else if let Some(rehearsed) = rehearsed {
-            println!("{rehearsed}");
-        }
-        return Ok(());
+        return foresee(&args, &settings, &base, workers.size());
     }
-
     let (Some(data), Some(out)) = (&args.data, &args.out) else {
         bail!("--data and --out are needed");
     };
+    // What is wrong with the inputs is said first: the estimate takes its time.
     let episodes = episodes::open(data, args.validation.as_deref(), &settings.data)?;
     let origin = Origin {
         program_version: env!("CARGO_PKG_VERSION").into(),
@@ -159,28 +116,25 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
             model: model.clone(),
             model_sha256: checkpoint::sha256(&model.join(WEIGHTS_FILE))?,
             data: data.clone(),
-            episodes: foresight_datasets::EpisodeStore::episodes(&episodes.training).len(),
+            episodes: episodes.training.episodes().len(),
             validation: episodes.held_out_by.clone(),
-            validation_episodes: foresight_datasets::EpisodeStore::episodes(&episodes.held_out)
-                .len(),
+            validation_episodes: episodes.held_out.episodes().len(),
         },
         settings: settings.clone(),
     };
+    let leads = workers.rank() == 0;
     if leads {
         origin.enter(out, args.resume)?;
     }
     let cache_root = args.cache.clone().unwrap_or_else(|| out.join("latents"));
     let (training, held_out) = base.clips(&settings, episodes, data, &cache_root)?;
-    let left_out = training.source().skipped().len() + held_out.source().skipped().len();
-    for (episode, reason) in training
-        .source()
-        .skipped()
-        .iter()
-        .chain(held_out.source().skipped())
-    {
-        tracing::warn!("{episode} is left out: {reason}");
+    let left_out = report::left_out(&[&training, &held_out]);
+    let uneven = report::uneven(&[&training, &held_out]);
+    let (learner, trained) = base.learner(&settings)?;
+    let shape = base.step_shape(&settings, workers.size(), trained[0]);
+    if leads && !args.json {
+        eprintln!("{}", memory::estimate(&shape, &settings, workers.size())?);
     }
-    let learner = base.learner(&settings, frozen)?;
     let readers = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.data.workers.max(1))
         .build()
@@ -222,10 +176,35 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
         workers: workers.size(),
         trained,
         left_out: [left_out, clips_left_out],
+        uneven,
         base_card: std::fs::read_to_string(model.join(card::FILE)).ok(),
     };
     base.save(&trainer, &summary, settings.output.dtype, &folder)?;
     say(&args, &outcome, &summary, &folder)
+}
+
+/// Says what a run would take, and with --rehearse takes a step of it.
+fn foresee(args: &FinetuneArgs, settings: &Settings, base: &Base, workers: usize) -> Result<()> {
+    let [trained, _] = base.counts(settings)?;
+    let shape = base.step_shape(settings, workers, trained);
+    let estimated = memory::estimate(&shape, settings, workers)?;
+    if !args.json {
+        eprintln!("{estimated}");
+    }
+    let rehearsed = match args.rehearse {
+        true => {
+            let (learner, _) = base.learner(settings)?;
+            Some(memory::rehearse(&shape, settings, learner, &estimated)?)
+        }
+        false => None,
+    };
+    if args.json {
+        let both = serde_json::json!({"estimate": estimated, "rehearsal": rehearsed});
+        println!("{both}");
+    } else if let Some(rehearsed) = rehearsed {
+        println!("{rehearsed}");
+    }
+    Ok(())
 }
 
 fn named(parts: &Parts) -> Vec<(String, f64)> {
@@ -277,121 +256,5 @@ impl FinetuneArgs {
             settings.optimisation.seed = seed;
         }
         Ok(settings)
-    }
-}
-
-/// The model a run starts from.
-struct Base {
-    checkpoint: Checkpoint,
-    config: ModelConfig,
-    predictor: PredictorConfig,
-}
-
-impl Base {
-    fn open(folder: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(folder)
-            .with_context(|| format!("opening the model {}", folder.display()))?;
-        let config = checkpoint.config().cloned().ok_or_else(|| {
-            anyhow!(
-                "{} is a checkpoint, but no model folder of ours; make one with `foresight model \
-                 convert`",
-                folder.display()
-            )
-        })?;
-        let predictor = config.predictor.clone().ok_or_else(|| {
-            anyhow!(
-                "{} has an encoder but no action-conditioned predictor; `foresight train` makes \
-                 one from scratch",
-                folder.display()
-            )
-        })?;
-        Ok(Base {
-            checkpoint,
-            config,
-            predictor,
-        })
-    }
-
-    fn learner(&self, settings: &Settings, frozen: BTreeSet<String>) -> Result<Learner> {
-        let entries = layout::predictor(&self.predictor);
-        let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
-        let parameters = Parameters::from_tensors(entries, &tensors)?;
-        drop(tensors);
-        Ok(Learner::new(parameters)
-            .with_frozen(frozen)?
-            .with_recomputation(settings.memory.recompute))
-    }
-
-    /// Clips to train and to validate on.
-    fn clips(
-        &self,
-        settings: &Settings,
-        episodes: Episodes,
-        data: &Path,
-        cache_root: &Path,
-    ) -> Result<(LatentClips, LatentClips)> {
-        let transform = settings.transform(self.config.encoder.img_size);
-        let cache = if settings.cache.enabled && transform.is_fixed() {
-            let sha = checkpoint::part_sha256(&self.checkpoint, Part::Encoder)?;
-            let (encoder, storage) = (&self.config.encoder, settings.cache.storage);
-            let cache = LatentCache::open(cache_root, encoder, &sha, &transform, storage)?;
-            Some(Arc::new(cache))
-        } else {
-            None
-        };
-        let encoder = Arc::new(Encoder::lazy(
-            self.checkpoint.clone(),
-            self.config.encoder.clone(),
-        ));
-        let clips = |subset, dataset: String| -> Result<LatentClips> {
-            let source = EpisodeClips::new(Box::new(subset), settings.clip_options())
-                .with_context(|| format!("in {dataset}"))?;
-            Ok(LatentClips::new(
-                source,
-                &dataset,
-                Arc::clone(&encoder),
-                transform.clone(),
-                self.predictor.clone(),
-                cache.clone(),
-            ))
-        };
-        let dataset = |path: &Path| {
-            let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            path.display().to_string()
-        };
-        let held_out_name = dataset(&episodes.held_out_root);
-        Ok((
-            clips(episodes.training, dataset(data))?,
-            clips(episodes.held_out, held_out_name)?,
-        ))
-    }
-
-    /// The resulting model's description.
-    fn config(&self, settings: &Settings) -> ModelConfig {
-        let mut config = self.config.clone();
-        config.name = match &settings.output.name {
-            Some(name) => name.clone(),
-            None => format!("{}-tuned", self.config.name),
-        };
-        config.action_space.fps = settings.data.fps;
-        config
-    }
-
-    fn save(
-        &self,
-        trainer: &PredictorTrainer,
-        summary: &Summary,
-        dtype: Dtype,
-        folder: &Path,
-    ) -> Result<()> {
-        let dtype = match dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::Bf16 => DType::BF16,
-            Dtype::F16 => DType::F16,
-        };
-        let parameters = trainer.learner().parameters()?;
-        checkpoint::save_tuned(&self.checkpoint, summary.config, &parameters, dtype, folder)?;
-        let card = folder.join(card::FILE);
-        std::fs::write(&card, summary.card()).with_context(|| format!("writing {}", card.display()))
     }
 }

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
+use crate::pairing::FRAME_TOLERANCE;
 use crate::sampling::ClipShape;
 use crate::set::Unusable;
 use crate::view::View;
@@ -128,6 +129,8 @@ pub struct ClipOptions {
     pub unusable: Unusable,
     /// States a second of recordings without timestamps.
     pub assumed_rate_hz: f64,
+    /// Frames a video may have more or fewer than there are states; see [`crate::pairing`].
+    pub frame_tolerance: usize,
     /// Decides every draw.
     pub seed: u64,
 }
@@ -140,6 +143,7 @@ impl Default for ClipOptions {
             transform_frame: false,
             unusable: Unusable::Refuse,
             assumed_rate_hz: ASSUMED_RATE_HZ,
+            frame_tolerance: FRAME_TOLERANCE,
             seed: 239,
         }
     }

@@ -13,6 +13,7 @@ use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
 use crate::sampling;
 use crate::set::Unusable;
+use crate::split::Split;
 use crate::store::{EpisodeStore, Track};
 use crate::video::VideoCodec;
 use crate::view::{Role, View};
@@ -43,6 +44,18 @@ pub struct ConvertOptions {
     pub unusable: Unusable,
     /// At most this many episodes.
     pub limit: Option<usize>,
+}
+
+impl ConvertOptions {
+    /// The episodes of a dataset that are converted: those recorded for validation last, as
+    /// formats that name ranges want it.
+    fn chosen(&self, store: &dyn EpisodeStore) -> Vec<usize> {
+        let entries = store.episodes();
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut chosen: Vec<usize> = (0..entries.len().min(limit)).collect();
+        chosen.sort_by_key(|i| entries[*i].split == Some(Split::Validation));
+        chosen
+    }
 }
 
 /// What was converted.
@@ -86,11 +99,8 @@ pub fn to_lerobot(
     let robot = robot.unwrap_or_else(|| "Franka".to_owned());
     let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
     let mut converted = begin(store, options.unusable)?;
-    let all = store
-        .episodes()
-        .len()
-        .min(options.limit.unwrap_or(usize::MAX));
-    for episode in 0..all {
+    let chosen = options.chosen(store);
+    for (number, &episode) in chosen.iter().enumerate() {
         match rows(store, episode, &views, fps) {
             Ok((rows, numbers)) => {
                 writer.push(&rows, |camera, put| {
@@ -106,7 +116,7 @@ pub fn to_lerobot(
             }
             Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
         }
-        done(episode + 1, all);
+        done(number + 1, chosen.len());
     }
     writer.finish()?;
     Ok(converted)
@@ -127,11 +137,8 @@ pub fn to_droid(
 ) -> Result<Converted, DatasetError> {
     let views = views(first_episode(store, out)?, options)?;
     let mut converted = begin(store, options.unusable)?;
-    let all = store
-        .episodes()
-        .len()
-        .min(options.limit.unwrap_or(usize::MAX));
-    for episode in 0..all {
+    let chosen = options.chosen(store);
+    for (number, &episode) in chosen.iter().enumerate() {
         match droid_episode(store, episode, &views, out, options) {
             Ok(frames) => {
                 converted.episodes += 1;
@@ -139,7 +146,7 @@ pub fn to_droid(
             }
             Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
         }
-        done(episode + 1, all);
+        done(number + 1, chosen.len());
     }
     Ok(converted)
 }
@@ -251,7 +258,11 @@ fn rows(
     }
     let mut trajectory = extras.trajectory;
     trajectory.time_s = entry.times(trajectory.time_s);
-    let numbers = thinned(entry, &trajectory.time_s, trajectory.len(), fps)?;
+    // What every camera has a frame of.
+    let shared = tracks.iter().map(|(_, track)| track.frames);
+    let shared = shared.min().unwrap_or(usize::MAX).min(trajectory.len());
+    trajectory.time_s.truncate(shared);
+    let numbers = thinned(entry, &trajectory.time_s, shared, fps)?;
     let pick_poses = |poses: &[Pose]| -> Vec<Pose> {
         let inside = numbers.iter().filter_map(|i| poses.get(*i).copied());
         inside.collect()
@@ -282,6 +293,7 @@ fn rows(
         extrinsics,
         task: entry.task.clone(),
         success: entry.success,
+        split: entry.split,
     };
     Ok((rows, numbers))
 }

@@ -12,6 +12,7 @@ use crate::clip_source::{ClipOptions, ClipSource, ClipWindow};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
 use crate::index::{CameraEntry, IndexEntry};
+use crate::pairing;
 use crate::sampling::{self, Sampling};
 use crate::set::Unusable;
 use crate::store::{EpisodeStore, Track};
@@ -55,7 +56,9 @@ impl EpisodeClips {
                     Ok(camera) => camera,
                     Err(reason) => return Some(reason),
                 };
-                too_short(entry, camera, &options)
+                pairing::check(camera.frames, entry.length, options.frame_tolerance)
+                    .err()
+                    .or_else(|| too_short(entry, camera, &options))
             });
             match fault {
                 None => usable.push(episode),
@@ -92,6 +95,18 @@ impl EpisodeClips {
     /// Episodes that are left out, with reasons.
     pub fn skipped(&self) -> &[(String, String)] {
         &self.skipped
+    }
+
+    /// Episodes of whose cameras some frame or state is not used because there are more of one
+    /// than of the other, with what it is.
+    pub fn uneven(&self) -> Vec<(String, String)> {
+        let entries = self.usable.iter().map(|at| &self.store.episodes()[*at]);
+        entries
+            .flat_map(|entry| {
+                let views = self.options.views.iter();
+                views.filter_map(|view| Some((entry.path.clone(), entry.uneven_view(view)?)))
+            })
+            .collect()
     }
 
     /// How clips are drawn.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DatasetError;
 use crate::inspect::inspect;
 use crate::layout;
+use crate::pairing::FRAME_TOLERANCE;
 use crate::split::Split;
 use crate::view::{Role, View};
 
@@ -159,6 +160,24 @@ pub enum Depth {
     Full,
 }
 
+/// How an index is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspection {
+    /// How closely to look.
+    pub depth: Depth,
+    /// Frames a video may have more or fewer than there are states; see [`crate::pairing`].
+    pub frame_tolerance: usize,
+}
+
+impl From<Depth> for Inspection {
+    fn from(depth: Depth) -> Self {
+        Inspection {
+            depth,
+            frame_tolerance: FRAME_TOLERANCE,
+        }
+    }
+}
+
 impl Index {
     /// Looks at every episode below a root.
     ///
@@ -169,11 +188,11 @@ impl Index {
     /// listed.
     pub fn build(
         root: &Path,
-        depth: Depth,
+        inspection: impl Into<Inspection>,
         done: impl Fn(usize, usize) + Sync,
     ) -> Result<Self, DatasetError> {
         let folders = layout::episode_folders(root)?;
-        Ok(Index::of_folders(root, &folders, depth, done))
+        Ok(Index::of_folders(root, &folders, inspection.into(), done))
     }
 
     /// Looks at the episodes of a list as the official code has it: a line for each, separated
@@ -185,7 +204,7 @@ impl Index {
     /// text, [`DatasetError::Empty`] when it names no folder.
     pub fn of_list(
         list: &Path,
-        depth: Depth,
+        inspection: impl Into<Inspection>,
         done: impl Fn(usize, usize) + Sync,
     ) -> Result<Self, DatasetError> {
         let bytes = fs::read(list).map_err(|e| DatasetError::io("read", list, e))?;
@@ -210,13 +229,13 @@ impl Index {
                 reason: "it lists no folder; write one episode folder a line".to_owned(),
             });
         }
-        Ok(Index::of_folders(root, &folders, depth, done))
+        Ok(Index::of_folders(root, &folders, inspection.into(), done))
     }
 
     fn of_folders(
         root: &Path,
         folders: &[PathBuf],
-        depth: Depth,
+        inspection: Inspection,
         done: impl Fn(usize, usize) + Sync,
     ) -> Self {
         let count = std::sync::atomic::AtomicUsize::new(0);
@@ -224,7 +243,7 @@ impl Index {
             .par_iter()
             .map(|folder| {
                 let path = relative(root, folder);
-                let result = inspect(folder, path.clone(), depth);
+                let result = inspect(folder, path.clone(), inspection);
                 let at = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
                 done(at, folders.len());
                 result.map_err(|error| UnusableEntry {

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::index::{CameraEntry, Depth, IndexEntry, Storage};
+use crate::index::{CameraEntry, Depth, IndexEntry, Inspection, Storage};
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::mp4_header::VideoHeader;
+use crate::pairing;
 use crate::trajectory::Trajectory;
 use crate::video;
 
@@ -22,7 +23,7 @@ use crate::video;
 pub(crate) fn inspect(
     folder: &Path,
     path: String,
-    depth: Depth,
+    inspection: Inspection,
 ) -> Result<IndexEntry, DatasetError> {
     let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
     let trajectory = Trajectory::read(&folder.join(layout::TRAJECTORY))?;
@@ -46,7 +47,7 @@ pub(crate) fn inspect(
     let mut cameras: Vec<CameraEntry> = Vec::new();
     let mut faults: Vec<DatasetError> = Vec::new();
     for (name, file) in layout::frame_files(folder)? {
-        match stored(folder, &name, &file, length, depth) {
+        match stored(folder, &name, &file, length, inspection.depth) {
             Ok(camera) => cameras.push(camera),
             // Faults of many machines, the program that is missing among them, are no episode's.
             Err(fault @ DatasetError::Decoder(_)) => return Err(fault),
@@ -54,16 +55,18 @@ pub(crate) fn inspect(
         }
     }
     for (name, file) in layout::video_files(folder)? {
-        match filmed(folder, &name, &file, length, depth) {
+        match filmed(folder, &name, &file, length, inspection) {
             Ok(camera) => match cameras.iter_mut().find(|c| c.name == camera.name) {
                 Some(known) => {
                     known.stereo |= camera.stereo;
+                    let frames = known.frames.min(camera.frames);
                     if camera.plain && !known.plain {
                         *known = CameraEntry {
                             stereo: known.stereo,
                             ..camera
                         };
                     }
+                    known.frames = frames;
                 }
                 None => cameras.push(camera),
             },
@@ -118,7 +121,7 @@ fn stored(
     depth: Depth,
 ) -> Result<CameraEntry, DatasetError> {
     let shape = FrameStack::read_shape(file)?;
-    same_length(folder, name, shape.frames as usize, length)?;
+    same_length(folder, name, shape.frames as usize, length, 0)?;
     if depth == Depth::Full {
         FrameStack::read(file)?;
     }
@@ -140,11 +143,12 @@ fn filmed(
     name: &str,
     file: &Path,
     length: usize,
-    depth: Depth,
+    inspection: Inspection,
 ) -> Result<CameraEntry, DatasetError> {
     let header = VideoHeader::read(file)?;
-    same_length(folder, name, header.frames, length)?;
-    if depth == Depth::Full {
+    let tolerance = inspection.frame_tolerance;
+    same_length(folder, name, header.frames, length, tolerance)?;
+    if inspection.depth == Depth::Full {
         video::check(file)?;
     }
     let (name, stereo) = match name.strip_suffix(layout::STEREO_SUFFIX) {
@@ -172,17 +176,15 @@ fn same_length(
     camera: &str,
     frames: usize,
     states: usize,
+    tolerance: usize,
 ) -> Result<(), DatasetError> {
-    if frames == states {
-        return Ok(());
-    }
-    Err(DatasetError::episode(
-        folder,
-        format!(
-            "{} has {states} states, but camera {camera} has {frames} frames",
+    pairing::check(frames, states, tolerance).map_err(|reason| {
+        let reason = format!(
+            "{} and camera {camera} disagree: {reason}",
             layout::TRAJECTORY
-        ),
-    ))
+        );
+        DatasetError::episode(folder, reason)
+    })
 }
 
 /// Which camera has which role: by the videos the metadata names, else by the serial numbers.

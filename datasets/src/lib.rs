@@ -6,7 +6,7 @@
 //! them, [`set`] holds a whole dataset in memory and [`clips`] draws training windows from it.
 //!
 //! Datasets larger than memory are read episode by episode through [`store`]; [`clip_source`]
-//! draws clips from them by number, and [`prefetch`] decodes ahead of a trainer.
+//! draws clips from them by number.
 //! Which seeds may be recorded for what is decided in one place, [`split`].
 
 mod arrays;
@@ -25,8 +25,8 @@ pub mod layout;
 pub mod lerobot;
 pub mod metadata;
 pub mod mp4_header;
+pub mod pairing;
 mod ppm;
-pub mod prefetch;
 pub mod recorder;
 pub mod sampling;
 pub mod set;
@@ -42,9 +42,8 @@ pub use clips::{Clip, ClipSampler, Window, WindowWeights};
 pub use episode::Episode;
 pub use error::DatasetError;
 pub use frames::FrameStack;
-pub use index::{Index, IndexEntry};
+pub use index::{Index, IndexEntry, Inspection};
 pub use metadata::Metadata;
-pub use prefetch::{Prefetch, PrefetchOptions};
 pub use recorder::Recorder;
 pub use sampling::{ClipShape, Sampling};
 pub use set::{EpisodeSet, EpisodeSpan, LoadOptions, ObjectState, Unusable};

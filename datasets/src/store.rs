@@ -7,9 +7,10 @@ use foresight_planner::Pose;
 use crate::droid::DroidStore;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::index::{Depth, Index, IndexEntry};
+use crate::index::{Depth, Index, IndexEntry, Inspection};
 use crate::lerobot::store::{is_lerobot, LeRobotStore};
 use crate::metadata::Metadata;
+use crate::pairing::FRAME_TOLERANCE;
 use crate::trajectory::Trajectory;
 use crate::view::View;
 
@@ -91,16 +92,35 @@ pub struct Track {
 /// # Errors
 /// When it can't be read or is none of these.
 pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+    open_tolerant(path, FRAME_TOLERANCE)
+}
+
+/// As [`open`], where videos may have so many frames more or fewer than there are states. An
+/// index was made with a tolerance of its own and lists no more than that.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_tolerant(
+    path: &Path,
+    frame_tolerance: usize,
+) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+    let inspection = Inspection {
+        depth: Depth::Quick,
+        frame_tolerance,
+    };
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     if is_lerobot(path) {
-        return Ok(Box::new(LeRobotStore::open(path)?));
+        return Ok(Box::new(LeRobotStore::open_tolerant(
+            path,
+            frame_tolerance,
+        )?));
     }
     if path.is_dir() {
-        let index = Index::build(path, Depth::Quick, |_, _| {})?;
+        let index = Index::build(path, inspection, |_, _| {})?;
         return Ok(Box::new(DroidStore::new(index, path)));
     }
     if extension.is_some_and(|e| e == "csv" || e == "txt") {
-        let index = Index::of_list(path, Depth::Quick, |_, _| {})?;
+        let index = Index::of_list(path, inspection, |_, _| {})?;
         return Ok(Box::new(DroidStore::new(index, &list_folder(path))));
     }
     let index = Index::read(path)?;

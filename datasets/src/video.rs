@@ -4,6 +4,7 @@
 //! reads all of them, and nothing in Rust does. It is run as a program, not linked, so that
 //! nobody needs it who has no videos.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -194,7 +195,7 @@ fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, Da
         .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+info"])
         .args(before)
         .arg("-i")
-        .arg(video)
+        .arg(named(video))
         .args(["-map", "0:v:0"])
         .args(behind)
         .stdin(Stdio::null())
@@ -208,6 +209,14 @@ fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, Da
         ));
     }
     Ok(output)
+}
+
+/// A file's name as `ffmpeg` takes it: without the prefix a colon, which DROID's folders have in
+/// their times, can make it a protocol.
+fn named(file: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(file);
+    name
 }
 
 /// Why `ffmpeg` could not be started, and what to do.

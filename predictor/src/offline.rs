@@ -110,12 +110,7 @@ pub fn score_search(rotations: bool) -> CemConfig {
             dimensions: searched.map(dimension).collect(),
         },
         gripper_deadband: 0.0,
-        mean_is_candidate: false,
-        keep_elites: 0,
-        population_decay: 1.0,
-        noise_colour: 0.0,
-        warm_start: WarmStart::Cold,
-        execute_best: false,
+        ..CemConfig::notebook()
     }
 }
 

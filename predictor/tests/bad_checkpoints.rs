@@ -1,5 +1,7 @@
 //! Damaged and foreign checkpoints end in an error that names the file and what to do.
 
+#[path = "../../datasets/tests/support/mutate.rs"]
+mod mutate;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -124,6 +126,33 @@ fn no_cut_and_no_flipped_byte_panics() {
             std::fs::write(&path, &broken).unwrap();
             let _ = read(&path);
         }
+    }
+}
+
+/// Damage of every kind to the ends of a file, where its directory and pickle are.
+#[test]
+fn damaged_checkpoints_are_read_or_refused_by_name() {
+    const FRONT: usize = 4096;
+    const BACK: usize = 8192;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bad_wrong_shapes.pt", "hf_tiny/model.safetensors"] {
+        let bytes = std::fs::read(file(name)).unwrap();
+        let extension = Path::new(name).extension().unwrap();
+        let path = folder.path().join("broken").with_extension(extension);
+        let behind = bytes.len() - BACK;
+        let ends = [&bytes[..FRONT], &bytes[behind..]].concat();
+        let mut refused = 0;
+        mutate::each(&ends, 11, |number, ends| {
+            let front = FRONT.min(ends.len());
+            let broken = [&ends[..front], &bytes[FRONT..behind], &ends[front..]].concat();
+            std::fs::write(&path, broken).unwrap();
+            if let Err(error) = read(&path) {
+                refused += 1;
+                let error = error.to_string();
+                assert!(error.contains("broken."), "{name} {number}: {error}");
+            }
+        });
+        assert!(refused > 10, "{name}: {refused}");
     }
 }
 

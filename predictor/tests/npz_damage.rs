@@ -4,7 +4,6 @@
 mod mutate;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use foresight_predictor::npz::Trajectory;
 
@@ -42,16 +41,13 @@ fn damaged_archives_are_refused_by_name() {
     std::fs::write(&path, &whole).expect("written");
     let read = Trajectory::read(&path).expect("the good archive");
     assert_eq!((read.frames.len(), read.states.len()), (2, 2));
-    let (begin, mut refused) = (Instant::now(), 0);
-    for n in 0..20_000 {
-        if begin.elapsed() > Duration::from_secs(3) {
-            break;
-        }
-        std::fs::write(&path, mutate::damaged(&whole, 7, n)).expect("written");
+    let mut refused = 0;
+    mutate::each(&whole, 7, |n, bytes| {
+        std::fs::write(&path, bytes).expect("written");
         if let Err(error) = Trajectory::read(&path) {
             refused += 1;
             assert!(error.to_string().contains("example.npz"), "{n}: {error}");
         }
-    }
+    });
     assert!(refused > 100, "{refused}");
 }

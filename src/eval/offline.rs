@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::finetune::clips::{Encoder, LatentClips};
-use crate::finetune::{episodes, settings::Settings};
+use crate::finetune::{episodes, report, settings::Settings};
 
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]
@@ -26,8 +26,8 @@ pub struct OfflineArgs {
     /// Judge the model on recorded episodes instead of playing scenarios.
     #[arg(long, requires = "data")]
     pub offline: bool,
-    /// Recorded episodes: a DROID-raw root, an index or a list of folders. Episodes recorded for
-    /// training are left out.
+    /// Recorded episodes: a DROID-raw root, an index, a list of folders or a LeRobot v3 folder.
+    /// Episodes recorded for training are left out.
     #[arg(long, value_name = "PATH", requires = "offline")]
     data: Option<PathBuf>,
     /// Only the episodes that `foresight finetune` with these settings would hold out of --data.
@@ -122,9 +122,6 @@ pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
     let model = Arc::new(model);
     let subset = episodes::held_out(data, args.held_out, &settings.data)?;
     let source = EpisodeClips::new(Box::new(subset), settings.clip_options())?;
-    for (episode, reason) in source.skipped() {
-        tracing::warn!("{episode} is left out: {reason}");
-    }
     let Some(predictor) = model.config().predictor.clone() else {
         bail!("{} has no predictor", folder.display());
     };
@@ -138,6 +135,8 @@ pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
     let transform = settings.transform(model.config().encoder.img_size);
     let encoder = Arc::new(Encoder::Of(Arc::clone(&model)));
     let clips = LatentClips::new(source, "", encoder, transform, predictor, None);
+    report::left_out(&[&clips]);
+    report::uneven(&[&clips]);
     let offline = measure(args, &settings, &model, &clips, folder, episodes)?;
     if json {
         println!("{}", serde_json::to_string(&offline)?);

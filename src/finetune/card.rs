@@ -27,6 +27,8 @@ pub struct Summary<'a> {
     pub trained: [usize; 2],
     /// Episodes and clips left out because they can't be used.
     pub left_out: [usize; 2],
+    /// Episodes whose camera has more or fewer frames than there are states.
+    pub uneven: usize,
     /// The starting model's card, if it has one.
     pub base_card: Option<String>,
 }
@@ -74,8 +76,9 @@ impl Summary<'_> {
             (
                 "Left out",
                 format!(
-                    "{} unusable episodes, {} clips",
-                    self.left_out[0], self.left_out[1]
+                    "{} unusable episodes, {} clips; of {} episodes the frames or states without \
+                     counterpart",
+                    self.left_out[0], self.left_out[1], self.uneven
                 ),
             ),
             (

@@ -319,7 +319,7 @@ impl LatentClips {
         let entry = episodes.iter().find(|e| e.path == path);
         let entry = entry.with_context(|| format!("there is no episode {path}"))?;
         let camera = entry.camera(view).map_err(|e| anyhow!("{path}: {e}"))?;
-        Ok(camera.frames)
+        Ok(camera.frames.min(entry.length))
     }
 
     /// Clips as one batch.

@@ -103,33 +103,20 @@ pub struct Episodes {
 /// When a dataset can't be read, or one of the two sets is empty.
 pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<Episodes> {
     let share = settings.validation_share;
-    let open = |path: &Path| -> Result<Arc<dyn EpisodeStore>> {
-        let store = store::open(path).with_context(|| format!("opening {}", path.display()))?;
-        Ok(Arc::from(store))
-    };
-    let store = open(data)?;
-    let all = 0..store.episodes().len();
-    let recorded_for = |split: Split| {
-        let of = |i: &usize| store.episodes()[*i].split == Some(split);
-        all.clone().filter(of).collect::<Vec<_>>()
-    };
-    let usable: Vec<usize> = all
-        .clone()
-        .filter(|i| matches!(store.episodes()[*i].split, None | Some(Split::Train)))
-        .collect();
+    let store = opened(data, settings)?;
+    let usable = chosen(&store, |split| matches!(split, None | Some(Split::Train)));
+    let recorded = chosen(&store, |split| split == Some(Split::Validation));
     if usable.is_empty() {
         bail!(
             "{} has no episode to train on: {} unusable, {} recorded for validation",
             data.display(),
             store.unusable().len(),
-            recorded_for(Split::Validation).len()
+            recorded.len()
         );
     }
     if let Some(path) = validation {
-        let other = open(path)?;
-        let held_out: Vec<usize> = (0..other.episodes().len())
-            .filter(|i| other.episodes()[*i].split != Some(Split::Train))
-            .collect();
+        let other = opened(path, settings)?;
+        let held_out = chosen(&other, |split| split != Some(Split::Train));
         if held_out.is_empty() {
             bail!("{} has no episode to validate on", path.display());
         }
@@ -140,7 +127,6 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
             held_out_by: path.display().to_string(),
         });
     }
-    let recorded = recorded_for(Split::Validation);
     let (training, held_out, held_out_by) = if recorded.is_empty() {
         let (training, held_out) = by_name(&store, usable, share);
         let by = format!("{:.1} % of the episodes, by name", share * 100.0);
@@ -174,11 +160,8 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
     if only_held_out {
         return Ok(open(data, None, settings)?.held_out);
     }
-    let store = store::open(data).with_context(|| format!("opening {}", data.display()))?;
-    let store: Arc<dyn EpisodeStore> = Arc::from(store);
-    let kept: Vec<usize> = (0..store.episodes().len())
-        .filter(|i| store.episodes()[*i].split != Some(Split::Train))
-        .collect();
+    let store = opened(data, settings)?;
+    let kept = chosen(&store, |split| split != Some(Split::Train));
     if kept.is_empty() {
         bail!(
             "{} has no episode to judge a model on: {} recorded for training, {} unusable",
@@ -188,6 +171,19 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
         );
     }
     Ok(Subset::new(&store, kept, true))
+}
+
+fn opened(path: &Path, settings: &Data) -> Result<Arc<dyn EpisodeStore>> {
+    let store = store::open_tolerant(path, settings.frame_tolerance);
+    let store = store.with_context(|| format!("opening {}", path.display()))?;
+    Ok(Arc::from(store))
+}
+
+/// Indices of the episodes whose split is wanted.
+fn chosen(store: &Arc<dyn EpisodeStore>, wanted: impl Fn(Option<Split>) -> bool) -> Vec<usize> {
+    let episodes = store.episodes().iter().enumerate();
+    let wanted = episodes.filter(|(_, entry)| wanted(entry.split));
+    wanted.map(|(i, _)| i).collect()
 }
 
 /// The episodes whose names have the smallest hashes are held out: the same ones when others are

@@ -43,6 +43,7 @@ pub struct Data {
     pub transform_frame: bool,
     pub unusable: Unusable,
     pub assumed_rate_hz: f64,
+    pub frame_tolerance: usize,
     pub validation_share: f64,
     pub workers: usize,
 }
@@ -216,6 +217,7 @@ impl Settings {
             transform_frame: self.data.transform_frame,
             unusable: self.data.unusable,
             assumed_rate_hz: self.data.assumed_rate_hz,
+            frame_tolerance: self.data.frame_tolerance,
             seed: self.optimisation.seed,
         }
     }

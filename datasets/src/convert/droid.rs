@@ -56,7 +56,6 @@ pub(super) fn droid_episode(
 
     let mut cameras = BTreeMap::new();
     let mut names = BTreeMap::new();
-    let numbers: Vec<usize> = (0..length).collect();
     for view in views {
         let camera = entry
             .camera(view)
@@ -66,6 +65,7 @@ pub(super) fn droid_episode(
             Some(_) => lerobot_name(view),
         };
         let track = store.track(episode, view)?;
+        let numbers: Vec<usize> = (0..length.min(track.frames)).collect();
         if let Some(poses) = track.extrinsics {
             cameras.insert(format!("{camera}_left"), poses);
         }

@@ -20,10 +20,35 @@ pub(super) struct Row {
     pub to: usize,
     /// Folder and file of its rows.
     pub data: (usize, usize),
-    /// For each camera folder and file of its frames, and where they begin in it, s.
-    pub videos: Vec<(usize, usize, f64)>,
+    /// For each camera, where its frames lie.
+    pub videos: Vec<Stretch>,
     /// What was attempted.
     pub task: String,
+}
+
+/// A stretch of a video.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch {
+    /// Folder and file.
+    pub file: (usize, usize),
+    /// Where it begins, s.
+    from_s: f64,
+    /// Where it ends, s; not every writer says.
+    to_s: Option<f64>,
+}
+
+impl Stretch {
+    /// Its first frame in a video of `frames` frames, `fps` a second, and how many of its own
+    /// there are: up to the end it is said to have, or `length`, and no further than the video.
+    pub fn frames(&self, length: usize, frames: usize, fps: f64) -> (usize, usize) {
+        let number = |time_s: f64| (time_s * fps).round().max(0.0) as usize;
+        let first = number(self.from_s);
+        let end = match self.to_s {
+            Some(to_s) => number(to_s),
+            None => first.saturating_add(length),
+        };
+        (first, end.min(frames).saturating_sub(first))
+    }
 }
 
 /// All rows of `meta/episodes`, in episode order.
@@ -69,10 +94,15 @@ pub(super) fn episode_rows(
         let (chunk, place) = (whole("data/chunk_index")?, whole("data/file_index")?);
         let mut videos = Vec::new();
         for (key, _) in cameras {
+            let end = format!("videos/{key}/to_timestamp");
             videos.push((
                 whole(&format!("videos/{key}/chunk_index"))?,
                 whole(&format!("videos/{key}/file_index"))?,
                 columns.numbers(&format!("videos/{key}/from_timestamp"), 1, 0..count)?,
+                match columns.has(&end) {
+                    true => Some(columns.numbers(&end, 1, 0..count)?),
+                    false => None,
+                },
             ));
         }
         let names = match columns.has("tasks") {
@@ -92,7 +122,14 @@ pub(super) fn episode_rows(
                 from: from[i],
                 to: to[i],
                 data: (chunk[i], place[i]),
-                videos: videos.iter().map(|(c, f, t)| (c[i], f[i], t[i])).collect(),
+                videos: videos
+                    .iter()
+                    .map(|(chunk, file, from, to)| Stretch {
+                        file: (chunk[i], file[i]),
+                        from_s: from[i],
+                        to_s: to.as_ref().map(|to| to[i]),
+                    })
+                    .collect(),
                 task,
             });
         }

@@ -18,6 +18,7 @@ pub mod columns;
 mod episodes;
 pub mod features;
 mod rows;
+mod splits;
 pub mod store;
 mod summary;
 mod table;

@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 use super::features::{CARTESIAN, EXTRINSICS, GRIPPER, SUCCESS, TIME};
 use super::table::{Column, Values};
 use crate::error::DatasetError;
+use crate::split::Split;
 
 /// An episode's numbers, one for each frame.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub struct EpisodeRows {
     pub task: String,
     /// Whether it was achieved.
     pub success: bool,
+    /// What it was recorded for, where that is known.
+    pub split: Option<Split>,
 }
 
 /// What an episode's rows are numbered with.

@@ -10,10 +10,12 @@ use rayon::prelude::*;
 use super::columns::Columns;
 use super::episodes::{episode_rows, Row};
 use super::features::{self, Info, PoseColumns};
+use super::splits;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
 use crate::index::{CameraEntry, IndexEntry};
 use crate::mp4_header::VideoHeader;
+use crate::pairing::{self, FRAME_TOLERANCE};
 use crate::store::{EpisodeStore, Extras, Track};
 use crate::trajectory::Trajectory;
 use crate::video;
@@ -24,6 +26,7 @@ pub struct LeRobotStore {
     root: PathBuf,
     info: Info,
     pose: PoseColumns,
+    frame_tolerance: usize,
     episodes: Vec<IndexEntry>,
     places: Vec<Place>,
     unusable: Vec<(String, String)>,
@@ -50,6 +53,15 @@ impl LeRobotStore {
     /// # Errors
     /// When the metadata can't be read; single episodes that can't be used are listed.
     pub fn open(root: &Path) -> Result<Self, DatasetError> {
+        LeRobotStore::open_tolerant(root, FRAME_TOLERANCE)
+    }
+
+    /// As [`LeRobotStore::open`], where an episode may have so many frames more or fewer than
+    /// rows.
+    ///
+    /// # Errors
+    /// As [`LeRobotStore::open`].
+    pub fn open_tolerant(root: &Path, frame_tolerance: usize) -> Result<Self, DatasetError> {
         let info = Info::read(root)?;
         let pose = info
             .pose_columns()
@@ -66,6 +78,7 @@ impl LeRobotStore {
             root: root.to_path_buf(),
             info,
             pose,
+            frame_tolerance,
             episodes: Vec::new(),
             places: Vec::new(),
             unusable: Vec::new(),
@@ -178,29 +191,32 @@ impl LeRobotStore {
         let mut entries = Vec::new();
         let mut faults = Vec::new();
         let pattern = self.info.video_path.as_deref().unwrap_or_default();
-        for ((key, camera), (chunk, file, from_s)) in cameras.iter().zip(&row.videos) {
-            let path = inside(pattern, key, (*chunk, *file))?;
+        for ((key, camera), stretch) in cameras.iter().zip(&row.videos) {
+            let path = inside(pattern, key, stretch.file)?;
             let header = headers
                 .entry(path.clone())
                 .or_insert_with(|| VideoHeader::read(&path).map_err(|e| e.to_string()));
-            let first = (from_s * self.info.fps).round().max(0.0) as usize;
-            match header {
-                Ok(header) if header.frames < first.saturating_add(row.length) => {
-                    faults.push(format!(
-                        "{} has {} frames, and this episode lies in {first} to {}",
-                        path.display(),
-                        header.frames,
-                        first.saturating_add(row.length)
-                    ));
+            let header = match header {
+                Ok(header) => header,
+                Err(reason) => {
+                    faults.push(reason.clone());
+                    continue;
                 }
-                Ok(_) => {
+            };
+            let (first, frames) = stretch.frames(row.length, header.frames, self.info.fps);
+            match pairing::check(frames, row.length, self.frame_tolerance) {
+                Ok(()) => {
                     videos.insert(camera.name.clone(), (path, first));
                     entries.push(CameraEntry {
-                        frames: row.length,
+                        frames,
                         ..camera.clone()
                     });
                 }
-                Err(reason) => faults.push(reason.clone()),
+                Err(reason) => faults.push(format!(
+                    "{}, where the episode begins at frame {first} of {}: {reason}",
+                    path.display(),
+                    header.frames
+                )),
             }
         }
         if let (true, Some(fault)) = (entries.is_empty(), faults.first()) {
@@ -216,7 +232,7 @@ impl LeRobotStore {
             success,
             task: row.task.clone(),
             behaviour: String::new(),
-            split: None,
+            split: splits::of(&self.info.splits, row.number),
             seed: None,
             roles: features::roles(&entries),
             cameras: entries,

@@ -10,9 +10,11 @@ use serde_json::{json, Value};
 
 use super::features::IMAGES;
 use super::rows::{axes, Numbers};
+use super::splits;
 use super::summary::Summary;
 use super::table::{Column, TableWriter, Values};
 use crate::error::DatasetError;
+use crate::split::Split;
 use crate::video::{VideoCodec, VideoEncoder};
 
 pub use super::rows::EpisodeRows;
@@ -33,6 +35,7 @@ struct Listed {
     task: String,
     data: (usize, usize),
     videos: Vec<((usize, usize), f64, f64)>,
+    split: Option<Split>,
 }
 
 /// A file number as folder and file.
@@ -175,6 +178,7 @@ impl LeRobotWriter {
             task: rows.task.clone(),
             data,
             videos,
+            split: rows.split,
         });
         self.frames += length;
         Ok(())
@@ -393,7 +397,7 @@ impl LeRobotWriter {
             "data_files_size_in_mb": DATA_MB,
             "video_files_size_in_mb": VIDEO_MB,
             "fps": self.fps,
-            "splits": {"train": format!("0:{}", self.episodes.len())},
+            "splits": splits::written(self.episodes.iter().map(|e| e.split)),
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH,
             "features": features,

@@ -78,7 +78,7 @@ impl VideoEncoder {
             .args(["-i", "-", "-an"])
             .args(codec.options())
             .args(["-pix_fmt", pixels, "-fps_mode", "passthrough"])
-            .arg(&partial)
+            .arg(super::named(&partial))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -44,7 +44,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError>
         poses = poses.iter().map(tcp_of_flange).collect();
         notes.push(FLANGE_NOTE.into());
     }
-    let all: Vec<usize> = (0..poses.len()).collect();
+    let all: Vec<usize> = (0..poses.len().min(track.frames)).collect();
     let frames = match store.frames(options.episode, &view, &all) {
         Ok(stack) => images(&stack),
         Err(error) => {
