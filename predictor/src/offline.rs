@@ -5,7 +5,7 @@ use foresight_planner::cem::{Cem, CemConfig, Momentum};
 use foresight_planner::noise::SeededNoise;
 use foresight_planner::search::{solve, PlanError};
 use foresight_planner::space::{Component, Dimension, SearchSpace};
-use foresight_planner::{Action, ActionSequences, Constraints, Pose, WarmStart};
+use foresight_planner::{Action, ActionSequences, Constraints, Pose};
 
 use crate::rollout::Budget;
 use crate::world_model::{Latent, WorldModel};
