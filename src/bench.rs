@@ -4,6 +4,7 @@ mod decisions;
 mod memory;
 mod plan;
 mod precision;
+mod predictor;
 mod replay;
 mod search;
 mod timed;

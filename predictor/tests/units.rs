@@ -241,7 +241,7 @@ fn predictors_agree_with_candle() {
         };
         for budget in [Budget::default(), tight] {
             let energies = on_device
-                .energies(&start, &sequences, &goal, budget)
+                .energies(&start, &sequences, depth, &goal, budget)
                 .unwrap();
             let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
             let wanted = packed.roll(&start, &sequences, depth, budget, |latent| {

@@ -6,7 +6,7 @@ use foresight_planner::baseline::{RandomActions, StandStill};
 use foresight_planner::{
     CemConfig, Component, Halved, MppiConfig, Refined, SearchMethod, SearchSpace, WarmStart,
 };
-use foresight_predictor::Precision;
+use foresight_predictor::{ComputeDevice, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,10 @@ pub struct PlannerOptions {
     /// Numbers that the networks' products are taken in; `bf16` when absent, which is f32 on
     /// machines that are no faster in it.
     pub precision: Option<PrecisionName>,
+    /// Where the networks compute: `cpu`, `cuda` or `cuda:N` for the GPU of that number, or
+    /// `candle-cpu`, which does on the CPU what a GPU would. `cpu` when absent.
+    #[schemars(regex(pattern = r"^(cpu|cuda(:[0-9]+)?|candle-cpu)$"))]
+    pub device: Option<String>,
     /// Longest a decision may take while the arm is held, s; then the arm's own watchdog stops
     /// it. 120 when absent.
     pub deadline_s: Option<f64>,
@@ -235,6 +239,7 @@ impl PlannerOptions {
                 return Err(format!("{key} is {value}; give a number up to {most}"));
             }
         }
+        self.device()?;
         self.cem().validate()
     }
 
@@ -272,6 +277,17 @@ impl PlannerOptions {
             });
         }
         method
+    }
+
+    /// Where the networks compute.
+    ///
+    /// # Errors
+    /// When the key names no device.
+    pub fn device(&self) -> Result<ComputeDevice, String> {
+        match &self.device {
+            Some(name) => name.parse().map_err(|e| format!("device: {e}")),
+            None => Ok(ComputeDevice::Cpu),
+        }
     }
 
     /// Numbers that the networks' products are taken in.
