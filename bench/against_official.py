@@ -43,6 +43,9 @@ def parse():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=2e-4)
     parser.add_argument("--official-modes", nargs="+", default=["f32", "bf16"])
+    parser.add_argument("--our-units", nargs=2, metavar=("F32", "BF16"),
+                        help="multiply on these instead of the fastest, e.g. avx512 avx512-bf16, to "
+                             "go with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16")
     return parser.parse_args()
 
 
@@ -82,7 +85,8 @@ def main():
     )
     print(f"{args.size}: width {width}, depth {depth}, {tokens} tokens; {args.samples} samples x "
           f"{args.iterations} iterations; {args.threads} threads; torch {torch.__version__}, "
-          f"oneDNN limit {os.environ.get('ONEDNN_MAX_CPU_ISA', 'none')}")
+          f"oneDNN limit {os.environ.get('ONEDNN_MAX_CPU_ISA', 'none')}, our units "
+          f"{args.our_units or 'the fastest'}")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         save_file({k: v.contiguous() for k, v in predictor.state_dict().items()},
@@ -140,6 +144,8 @@ def compare(args, horizon, predictor, context, goal, pose, architecture, folder,
 
     def ours(precision):
         command = [args.foresight, "bench", "replay", str(folder), "--precision", precision]
+        if args.our_units:
+            command += ["--unit", args.our_units[precision == "bf16"]]
         environment = dict(os.environ, RAYON_NUM_THREADS=str(args.threads))
         done = subprocess.run(command, check=True, capture_output=True, text=True,
                               env=environment)

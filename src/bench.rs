@@ -6,6 +6,7 @@ mod decisions;
 mod memory;
 mod plan;
 mod precision;
+mod predictor;
 mod replay;
 mod search;
 mod timed;

@@ -10,7 +10,7 @@ use foresight_planner::{
     SearchMethod, SearchSpace, SeededNoise,
 };
 use foresight_predictor::npz::Trajectory;
-use foresight_predictor::{Budget, WorldModel};
+use foresight_predictor::{Budget, ComputeDevice, WorldModel};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -74,12 +74,17 @@ pub struct PlanArgs {
     /// Seed of the search.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Memory for the rollouts beside the weights, MiB.
-    #[arg(long, default_value_t = Budget::default().memory_mib)]
-    memory_mib: usize,
+    /// Memory for the rollouts beside the weights, MiB; 512 on the CPU and most of what a GPU has
+    /// free when absent.
+    #[arg(long)]
+    memory_mib: Option<usize>,
     /// Numbers that the networks' products are taken in.
     #[arg(long, value_enum, default_value = "bf16")]
     precision: PrecisionOption,
+    /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
+    /// GPU would.
+    #[arg(long, default_value_t = ComputeDevice::Cpu)]
+    device: ComputeDevice,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -120,7 +125,7 @@ struct Seconds {
 pub fn run(args: PlanArgs) -> Result<()> {
     let task = task(&args)?;
     let started = Instant::now();
-    let model = WorldModel::load_with(&args.model, args.precision.into())?;
+    let model = WorldModel::load_on(&args.model, args.device, args.precision.into())?;
     let cem = settings(&args, &model)?;
     let load = started.elapsed().as_secs_f64();
 
@@ -132,9 +137,10 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let encode = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
+    let own = model.budget();
     let budget = Budget {
-        memory_mib: args.memory_mib,
-        ..Budget::default()
+        memory_mib: args.memory_mib.unwrap_or(own.memory_mib),
+        ..own
     };
     let energy = WithProgress {
         energy: model.energy(context, &task.pose, goal, budget),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use foresight_predictor::Precision;
+use foresight_predictor::{ComputeDevice, Precision};
 use foresight_scenarios::planner::{PrecisionName, Preset};
 use foresight_scenarios::{LoadedScenario, RunError, ScenarioError, WorldSource};
 
@@ -34,6 +34,10 @@ pub struct Overrides {
     /// Numbers that the networks' products are taken in instead of the scenario's.
     #[arg(long, value_enum)]
     precision: Option<PrecisionOption>,
+    /// Where the networks compute instead of where the scenario says: cpu, cuda, cuda:N, or
+    /// candle-cpu, which does on the CPU what a GPU would.
+    #[arg(long)]
+    device: Option<ComputeDevice>,
     /// A map of planned translations, as `foresight calibrate --out` writes it.
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
@@ -117,7 +121,11 @@ impl Overrides {
                 PrecisionOption::Bf16 => PrecisionName::Bf16,
             });
         }
+        if let Some(device) = self.device {
+            planner.device = Some(device.to_string());
+        }
         let precision = planner.precision();
+        let device = planner.device().map_err(RunError::Input)?;
         if let Some(file) = &self.action_map {
             let map = read_map(file).map_err(|e| {
                 RunError::Input(format!(
@@ -134,7 +142,7 @@ impl Overrides {
                     Some(dir) => dir.clone(),
                     None => loaded.model_dir()?,
                 };
-                let source = WorldSource::model_with(&dir, precision)?;
+                let source = WorldSource::model_on(&dir, device, precision)?;
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,
                     (WorldName::Dynamics, None) => source.with_true_dynamics(),

@@ -128,6 +128,71 @@ fn a_model_that_can_t_be_loaded_exits_with_3() {
 }
 
 #[test]
+fn a_plan_on_candle_is_the_plan_on_the_kernels() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = |name: &str, shade: u8| {
+        let path = folder.path().join(name);
+        let picture = image::RgbImage::from_fn(128, 128, |x, y| {
+            image::Rgb([x as u8, y as u8, shade.wrapping_mul((x / 16) as u8)])
+        });
+        picture.save(&path).expect("written");
+        path.display().to_string()
+    };
+    let model = root.join("models/tabletop").display().to_string();
+    let (now, goal) = (image("now.png", 3), image("goal.png", 90));
+    let plan = |device: &str| {
+        let output = foresight(&[
+            "plan",
+            "--model",
+            &model,
+            "--context",
+            &now,
+            "--goal",
+            &goal,
+            "--state",
+            "0.5,0,0.2,3.14,0,0,0",
+            "--samples",
+            "48",
+            "--iterations",
+            "2",
+            "--precision",
+            "f32",
+            "--device",
+            device,
+            "--json",
+        ]);
+        let result = object(&output);
+        assert_eq!(output.status.code(), Some(0), "{result}");
+        let action = result["actions"][0].as_array().expect("an action").clone();
+        action
+            .iter()
+            .map(|v| v.as_f64().expect("a number"))
+            .collect()
+    };
+    let (kernels, candle): (Vec<f64>, Vec<f64>) = (plan("cpu"), plan("candle-cpu"));
+    assert_eq!(kernels.len(), 7);
+    for (a, b) in kernels.iter().zip(&candle) {
+        assert!((a - b).abs() < 1e-5, "{kernels:?} {candle:?}");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named_with_its_remedy() {
+    let reach = scenario("reach");
+    for device in ["cuda:63", "gpu"] {
+        let output = foresight(&["run", &reach, "--device", device]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(0), "{errors}");
+        assert!(
+            errors.contains(device) && errors.contains("cpu"),
+            "{errors}"
+        );
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
 fn eval_counts_and_gives_an_interval() {
     let reach = scenario("reach");
     let output = foresight(&[

@@ -1,4 +1,7 @@
-//! 64 samples of the small architecture through one and two steps, in both precisions.
+//! Rollouts of the small architecture through one and two steps, 64 samples, and of the full-size
+//! one through one step, 4 samples, in both precisions.
+
+use std::time::Duration;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use foresight_planner::{ActionSequences, Pose};
@@ -8,8 +11,8 @@ use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::{layout, Precision};
 
-fn rollouts(criterion: &mut Criterion) {
-    let Some(config) = preset("tiny").and_then(|model| model.predictor) else {
+fn rollouts(criterion: &mut Criterion, architecture: &str, samples: usize, horizons: &[usize]) {
+    let Some(config) = preset(architecture).and_then(|model| model.predictor) else {
         return;
     };
     let mut parameters = Parameters::zeros(layout::predictor(&config));
@@ -25,9 +28,11 @@ fn rollouts(criterion: &mut Criterion) {
     for precision in [Precision::F32, Precision::Bf16] {
         let packed = PackedPredictor::new(&config, &parameters, precision);
         let (unit, precision) = packed.unit();
-        for horizon in [1, 2] {
-            let sequences = ActionSequences::zeros(64, horizon);
-            let name = format!("64 samples, horizon {horizon}, {precision} on {unit}");
+        for horizon in horizons {
+            let sequences = ActionSequences::zeros(samples, *horizon);
+            let name = format!(
+                "{architecture}, {samples} samples, horizon {horizon}, {precision} on {unit}"
+            );
             criterion.bench_function(&name, |bencher| {
                 bencher.iter(|| {
                     packed.roll(&start, &sequences, config.depth, Budget::default(), |l| {
@@ -39,5 +44,18 @@ fn rollouts(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, rollouts);
-criterion_main!(benches);
+fn small(criterion: &mut Criterion) {
+    rollouts(criterion, "tiny", 64, &[1, 2]);
+}
+
+fn full_size(criterion: &mut Criterion) {
+    rollouts(criterion, "vitg-ac", 4, &[1]);
+}
+
+criterion_group!(benches, small);
+criterion_group! {
+    name = few;
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(20));
+    targets = full_size
+}
+criterion_main!(benches, few);

@@ -55,9 +55,28 @@ impl AcPredictor {
         })
     }
 
+    /// With candle's fused kernels, which have no derivatives.
+    pub fn fused(self) -> Self {
+        AcPredictor {
+            blocks: self.blocks.into_iter().map(Block::fused).collect(),
+            norm: self.norm.fused(),
+            ..self
+        }
+    }
+
     /// The architecture.
     pub fn config(&self) -> &PredictorConfig {
         &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.proj.weight().device()
+    }
+
+    /// What the weights are numbers of.
+    pub fn dtype(&self) -> DType {
+        self.proj.weight().dtype()
     }
 
     /// Latents `[B, T·N, D]`, actions and states `[B, T, 7]` and, where the model has them,
@@ -111,31 +130,40 @@ impl AcPredictor {
     }
 }
 
-/// Keys and values of the steps a predictor has taken, block by block.
+/// What steps taken one by one need of each other: keys and values of the steps taken, block by
+/// block, and the RoPE tables of all.
 #[derive(Debug, Clone)]
 pub struct Memory {
     blocks: Vec<Option<(Tensor, Tensor)>>,
-    steps: usize,
-}
-
-impl Memory {
-    /// Nothing remembered, for a predictor of `depth` blocks.
-    pub fn new(depth: usize) -> Self {
-        Memory {
-            blocks: vec![None; depth],
-            steps: 0,
-        }
-    }
+    tables: Vec<(Tensor, Tensor)>,
+    taken: usize,
 }
 
 impl AcPredictor {
+    /// Nothing remembered yet, for `steps` steps through the first `depth` blocks. Tables are on
+    /// the device before the first step, so that none waits for them.
+    ///
+    /// # Errors
+    /// When the device can't hold them.
+    pub fn begin(&self, steps: usize, depth: usize) -> Result<Memory> {
+        let table = |step| {
+            let (cos, sin) = rope_table(&self.config, step, 1).tensors(self.device())?;
+            Ok((cos.to_dtype(self.dtype())?, sin.to_dtype(self.dtype())?))
+        };
+        Ok(Memory {
+            blocks: vec![None; depth.min(self.blocks.len())],
+            tables: (0..steps).map(table).collect::<Result<_>>()?,
+            taken: 0,
+        })
+    }
+
     /// One more time step after those in `memory`: latents `[B, N, D]`, action and state
     /// `[B, 1, 7]` and, where the model has them, camera extrinsics `[B, 1, 6]`, to the next
     /// latents `[B, N, D]`. Equals the last step of [`AcPredictor::forward`] over all of them,
     /// because its mask never lets an earlier step see a later one.
     ///
     /// # Errors
-    /// As there.
+    /// As there, and when `memory` was made for fewer steps.
     pub fn step(
         &self,
         latents: &Tensor,
@@ -155,12 +183,16 @@ impl AcPredictor {
             (Some(_), None) => candle_core::bail!("this predictor needs camera extrinsics"),
             (None, Some(_)) => candle_core::bail!("this predictor takes no camera extrinsics"),
         };
-        let (cos, sin) = rope_table(&self.config, memory.steps, 1).tensors(x.device())?;
-        let (cos, sin) = (cos.to_dtype(x.dtype())?, sin.to_dtype(x.dtype())?);
+        let Some((cos, sin)) = memory.tables.get(memory.taken) else {
+            candle_core::bail!("all {} steps have been taken", memory.taken);
+        };
+        memory.taken += 1;
+        let more = memory.taken < memory.tables.len();
         for (block, memory) in self.blocks.iter().zip(&mut memory.blocks) {
-            x = block.forward_remembering(&x, &cos, &sin, None, memory)?;
+            x = block.forward_remembering(&x, cos, sin, None, memory)?;
+            // After the last step nobody looks back.
+            memory.take_if(|_| !more);
         }
-        memory.steps += 1;
         let condition = self.config.condition_tokens();
         let patches = x.narrow(1, condition, self.config.tokens_per_frame())?;
         self.proj

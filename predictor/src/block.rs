@@ -1,7 +1,8 @@
 //! One pre-norm transformer block on candle: the reference path, differentiable, any device.
 //!
 //! Layer normalisation and softmax are spelled out in plain operations: candle's fused versions
-//! have no backward pass and would cut the graph without a word.
+//! have no backward pass and would cut the graph without a word. What plans on a GPU asks for
+//! them ([`Block::fused`]): they take fewer passes over its memory, and add up in f32 in any type.
 
 use candle_core::{Result, Tensor, D};
 use candle_nn::{Linear, Module, VarBuilder};
@@ -16,6 +17,7 @@ pub const NORM_EPS: f64 = 1e-6;
 pub struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
+    fused: bool,
 }
 
 impl LayerNorm {
@@ -27,12 +29,25 @@ impl LayerNorm {
         Ok(LayerNorm {
             weight: vb.get(dim, "weight")?,
             bias: vb.get(dim, "bias")?,
+            fused: false,
         })
+    }
+
+    /// With candle's fused kernel, which has no derivatives.
+    pub fn fused(self) -> Self {
+        LayerNorm {
+            fused: true,
+            ..self
+        }
     }
 }
 
 impl Module for LayerNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.fused {
+            let x = x.contiguous()?;
+            return candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, NORM_EPS as f32);
+        }
         normalise(x, NORM_EPS)?
             .broadcast_mul(&self.weight)?
             .broadcast_add(&self.bias)
@@ -59,6 +74,7 @@ pub struct Block {
     norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
+    fused: bool,
 }
 
 impl Block {
@@ -75,7 +91,18 @@ impl Block {
             norm2: LayerNorm::new(dim, vb.pp("norm2"))?,
             fc1: candle_nn::linear(dim, hidden, vb.pp("mlp.fc1"))?,
             fc2: candle_nn::linear(hidden, dim, vb.pp("mlp.fc2"))?,
+            fused: false,
         })
+    }
+
+    /// With candle's fused layer normalisation and softmax, which have no derivatives.
+    pub fn fused(self) -> Self {
+        Block {
+            norm1: self.norm1.fused(),
+            norm2: self.norm2.fused(),
+            fused: true,
+            ..self
+        }
     }
 
     /// `x` `[B, N, D]` to the same shape. `cos` and `sin` are RoPE tables that broadcast against
@@ -126,12 +153,18 @@ impl Block {
             None => (k, v),
         };
         *memory = Some((k.clone(), v.clone()));
-        let logits = (q.matmul(&k.t()?)? * (head_dim as f64).powf(-0.5))?;
+        // Queries are scaled rather than logits, of which there are many more.
+        let q = (q * (head_dim as f64).powf(-0.5))?;
+        let logits = q.matmul(&k.t()?)?;
         let logits = match bias {
             Some(bias) => logits.broadcast_add(bias)?,
             None => logits,
         };
-        let weights = candle_nn::ops::softmax(&logits, D::Minus1)?;
+        let weights = if self.fused {
+            candle_nn::ops::softmax_last_dim(&logits)?
+        } else {
+            candle_nn::ops::softmax(&logits, D::Minus1)?
+        };
         let attended = weights.matmul(&v)?.transpose(1, 2)?.reshape((b, n, d))?;
         let x = (x + self.proj.forward(&attended)?)?;
         let hidden = self.fc1.forward(&self.norm2.forward(&x)?)?.gelu_erf()?;

@@ -1,19 +1,20 @@
 //! Rollouts on candle, on any device and in any float type: what a GPU plans with.
 //!
 //! The same steps as [`crate::rollout`], with keys and values of earlier steps kept. Poses depend
-//! on actions alone, so states of all steps are computed and uploaded before the first one;
-//! between that and the energies nothing goes back to the host. On the CPU this path is slow and
-//! serves to test the other.
+//! on actions alone, so actions and states of all samples and steps are uploaded before the first
+//! one is taken; between that and the energies, which are fetched once, nothing goes back to the
+//! host. On the CPU this path is slow and serves to test the other.
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
-use foresight_planner::ActionSequences;
+use foresight_planner::{ActionSequences, Pose};
 
-use crate::ac_predictor::{AcPredictor, Memory};
+use crate::ac_predictor::AcPredictor;
 use crate::config::PredictorConfig;
 use crate::encoder::normalise_latent;
+use crate::goal_distance::GoalDistance;
 use crate::parameters::Tensors;
-use crate::rollout::{next_pose, Budget, Start};
+use crate::rollout::{next_pose, Budget, Imagined, Start};
 
 /// A predictor on a device.
 #[derive(Debug, Clone)]
@@ -21,6 +22,18 @@ pub struct DevicePredictor {
     predictor: AcPredictor,
     device: Device,
     dtype: DType,
+}
+
+/// Action sequences and the states they lead through, on the device.
+struct Uploaded {
+    /// `[S, H, 7]`.
+    actions: Tensor,
+    /// What the predictor is told of the pose before each action, `[S, H, 7]`.
+    states: Tensor,
+    /// Latent of the current frame, `[1, N, D]`.
+    context: Tensor,
+    /// Camera pose `[1, 1, 6]` for predictors that take one.
+    camera: Option<Tensor>,
 }
 
 impl DevicePredictor {
@@ -38,15 +51,22 @@ impl DevicePredictor {
             .iter()
             .map(|(name, t)| Ok((name.clone(), t.to_device(device)?.to_dtype(dtype)?)))
             .collect::<Result<_>>()?;
+        let vb = VarBuilder::from_tensors(weights, dtype, device);
         Ok(DevicePredictor {
-            predictor: AcPredictor::new(config, VarBuilder::from_tensors(weights, dtype, device))?,
+            predictor: AcPredictor::new(config, vb)?.fused(),
             device: device.clone(),
             dtype,
         })
     }
 
-    /// L1 energies of every sequence towards `goal [N, D]`, in sample order; as many samples
-    /// together as `budget.memory_mib` of device memory hold.
+    /// The architecture.
+    pub fn config(&self) -> &PredictorConfig {
+        self.predictor.config()
+    }
+
+    /// Energies of every sequence by its `distance` to the goal, in sample order, after rolling
+    /// through the first `depth` blocks; as many samples together as `budget.memory_mib` of
+    /// device memory hold.
     ///
     /// # Errors
     /// When the device fails.
@@ -54,76 +74,122 @@ impl DevicePredictor {
         &self,
         start: &Start,
         sequences: &ActionSequences,
-        goal: &[f32],
+        depth: usize,
+        distance: &GoalDistance,
         budget: Budget,
     ) -> Result<Vec<f32>> {
-        let config = self.predictor.config();
+        if sequences.samples() == 0 {
+            return Ok(Vec::new());
+        }
+        let config = self.config();
         let (n, d) = (config.tokens_per_frame(), config.embed_dim);
-        let goal = Tensor::from_slice(goal, (1, n, d), &self.device)?;
-        let context = self.upload(start.latent, &[1, n, d])?;
-        let chunk = self.chunk(sequences.horizon(), budget);
-        let mut energies = Vec::with_capacity(sequences.samples());
+        let distance = distance.on(&self.device, (1, n, d))?;
+        let uploaded = self.upload(start, sequences)?;
+        let chunk = self.chunk(sequences.horizon(), depth, budget);
+        let mut energies = Vec::with_capacity(sequences.samples().div_ceil(chunk));
         for first in (0..sequences.samples()).step_by(chunk) {
             let count = chunk.min(sequences.samples() - first);
-            let last = self.roll(start, &context, sequences, first, count)?;
-            let apart = last.to_dtype(DType::F32)?.broadcast_sub(&goal)?.abs()?;
-            energies.push(apart.flatten_from(1)?.mean(1)?);
+            let last = self.roll(&uploaded, first, count, depth, |_| Ok(()))?;
+            energies.push(distance.of(&last)?);
         }
         Tensor::cat(&energies, 0)?.to_vec1()
     }
 
-    /// Last latents `[count, N, D]` of samples `first..first + count`.
-    fn roll(
+    /// Rolls one sequence and keeps every step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn imagine(
         &self,
         start: &Start,
-        context: &Tensor,
         sequences: &ActionSequences,
+        sample: usize,
+    ) -> Result<Imagined> {
+        let one = sequences.select(&[sample]);
+        let uploaded = self.upload(start, &one)?;
+        let mut latents = Vec::with_capacity(one.horizon());
+        self.roll(&uploaded, 0, 1, self.config().depth, |latent| {
+            latents.push(latent.flatten_all()?.to_vec1()?);
+            Ok(())
+        })?;
+        let mut pose = start.pose;
+        let poses = (0..one.horizon()).map(|step| {
+            pose = next_pose(&pose, one.action(0, step));
+            pose
+        });
+        Ok(Imagined {
+            latents,
+            poses: poses.collect(),
+        })
+    }
+
+    /// Last latents `[count, N, D]`, f32, of samples `first..first + count`; `after_step` sees
+    /// those of every step.
+    fn roll(
+        &self,
+        uploaded: &Uploaded,
         first: usize,
         count: usize,
+        depth: usize,
+        mut after_step: impl FnMut(&Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        let config = self.predictor.config();
-        let horizon = sequences.horizon();
-        let (mut actions, mut states) = (Vec::new(), Vec::new());
-        for sample in first..first + count {
-            let mut pose = start.pose;
-            for step in 0..horizon {
-                let action = sequences.action(sample, step);
-                actions.extend_from_slice(action);
-                states.extend(config.state_input(pose.to_array().map(|v| v as f32)));
-                pose = next_pose(&pose, action);
-            }
-        }
-        let actions = self.upload(&actions, &[count, horizon, 7])?;
-        let states = self.upload(&states, &[count, horizon, 7])?;
-        let camera = match &start.extrinsics {
-            Some(camera) => Some(self.upload(camera, &[1, 1, 6])?.repeat((count, 1, 1))?),
-            None => None,
-        };
-        let mut memory = Memory::new(config.depth);
-        let mut latents = context.repeat((count, 1, 1))?;
+        let horizon = uploaded.actions.dim(1)?;
+        let actions = uploaded.actions.narrow(0, first, count)?;
+        let states = uploaded.states.narrow(0, first, count)?;
+        let camera = uploaded.camera.as_ref();
+        let camera = camera.map(|c| c.repeat((count, 1, 1))).transpose()?;
+        let mut memory = self.predictor.begin(horizon, depth)?;
+        let mut latents = uploaded.context.repeat((count, 1, 1))?;
         for step in 0..horizon {
-            let (action, state) = (actions.narrow(1, step, 1)?, states.narrow(1, step, 1)?);
-            let out =
+            let action = actions.narrow(1, step, 1)?.contiguous()?;
+            let state = states.narrow(1, step, 1)?.contiguous()?;
+            let input = latents.to_dtype(self.dtype)?;
+            let next =
                 self.predictor
-                    .step(&latents, &action, &state, camera.as_ref(), &mut memory)?;
-            latents = normalise_latent(&out.to_dtype(DType::F32)?)?.to_dtype(self.dtype)?;
+                    .step(&input, &action, &state, camera.as_ref(), &mut memory)?;
+            latents = normalise_latent(&next.to_dtype(DType::F32)?)?;
+            after_step(&latents)?;
         }
         Ok(latents)
     }
 
-    fn upload(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
-        Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
+    fn upload(&self, start: &Start, sequences: &ActionSequences) -> Result<Uploaded> {
+        let config = self.config();
+        let (samples, horizon) = (sequences.samples(), sequences.horizon());
+        let mut states = Vec::with_capacity(samples * horizon * 7);
+        for sample in 0..samples {
+            let mut pose: Pose = start.pose;
+            for step in 0..horizon {
+                states.extend(config.state_input(pose.to_array().map(|v| v as f32)));
+                pose = next_pose(&pose, sequences.action(sample, step));
+            }
+        }
+        let put = |values: &[f32], shape: (usize, usize, usize)| {
+            Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
+        };
+        let latent = (1, config.tokens_per_frame(), config.embed_dim);
+        Ok(Uploaded {
+            actions: put(sequences.values(), (samples, horizon, 7))?,
+            states: put(&states, (samples, horizon, 7))?,
+            context: Tensor::from_slice(start.latent, latent, &self.device)?,
+            camera: match &start.extrinsics {
+                Some(camera) => Some(put(camera, (1, 1, 6))?),
+                None => None,
+            },
+        })
     }
 
     /// Samples whose activations, keys and values fit the budget.
-    fn chunk(&self, horizon: usize, budget: Budget) -> usize {
-        let c = self.predictor.config();
+    fn chunk(&self, horizon: usize, depth: usize, budget: Budget) -> usize {
+        let c = self.config();
         let tokens = c.tokens_per_frame() + c.condition_tokens();
         let (d, m) = (c.predictor_embed_dim, c.mlp_hidden());
-        let remembered = 2 * c.depth * horizon * tokens * d;
-        let logits = 2 * c.num_heads * tokens * horizon * tokens;
-        let activations = tokens * (12 * d + 3 * m) + 4 * c.tokens_per_frame() * c.embed_dim;
-        let bytes = (remembered + logits + activations) * self.dtype.size_in_bytes();
+        // The last step's are dropped as they are used.
+        let remembered = 2 * depth * horizon.saturating_sub(1) * tokens * d;
+        let attended = 2 * horizon * tokens * d + 2 * c.num_heads * tokens * horizon * tokens;
+        let activations = tokens * (12 * d + 3 * m);
+        let latents = 6 * c.tokens_per_frame() * c.embed_dim * DType::F32.size_in_bytes();
+        let bytes = (remembered + attended + activations) * self.dtype.size_in_bytes() + latents;
         (budget.memory_mib * 1024 * 1024 / bytes.max(1)).max(1)
     }
 }

@@ -67,6 +67,15 @@ impl Encoder {
         })
     }
 
+    /// With candle's fused kernels, which have no derivatives.
+    pub fn fused(self) -> Self {
+        Encoder {
+            blocks: self.blocks.into_iter().map(Block::fused).collect(),
+            norm: self.norm.fused(),
+            ..self
+        }
+    }
+
     /// The architecture.
     pub fn config(&self) -> &EncoderConfig {
         &self.config

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::checkpoint::CheckpointError;
+use crate::device::ComputeDevice;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,14 @@ pub enum PredictorError {
     /// A model, its configuration and what is asked of it don't fit together.
     #[error("{0}")]
     Model(String),
+    /// A device can't compute.
+    #[error("{device}: {what}")]
+    Device {
+        /// The device asked for.
+        device: ComputeDevice,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// A checkpoint can't be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

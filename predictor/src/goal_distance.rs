@@ -6,6 +6,8 @@
 //! entries by how far they are from the goal *now* asks what is still wrong instead: with the hand
 //! where the goal image shows it and the object elsewhere, the object's entries are what is left.
 
+use candle_core::{Device, Result as Candle, Tensor};
+
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
 
@@ -87,6 +89,41 @@ impl<'a> GoalDistance<'a> {
     }
 }
 
+/// A [`GoalDistance`] as tensors.
+#[derive(Debug)]
+pub struct TensorDistance {
+    goal: Tensor,
+    weights: Option<Tensor>,
+}
+
+impl GoalDistance<'_> {
+    /// For latents on a device; `shape` is `(1, N, D)`.
+    ///
+    /// # Errors
+    /// When the device fails or the shape is not the goal's.
+    pub fn on(&self, device: &Device, shape: (usize, usize, usize)) -> Candle<TensorDistance> {
+        let upload = |values: &[f32]| Tensor::from_slice(values, shape, device);
+        Ok(TensorDistance {
+            goal: upload(self.goal)?,
+            weights: self.weights().map(upload).transpose()?,
+        })
+    }
+}
+
+impl TensorDistance {
+    /// Weighted mean absolute difference `[S]` of `latents` `[S, N, D]`, f32.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn of(&self, latents: &Tensor) -> Candle<Tensor> {
+        let mut apart = latents.broadcast_sub(&self.goal)?.abs()?;
+        if let Some(weights) = &self.weights {
+            apart = apart.broadcast_mul(weights)?;
+        }
+        apart.flatten_from(1)?.mean(1)
+    }
+}
+
 /// `|context − goal|^power` at mean 1; `None` where there is no difference to weigh.
 fn unresolved(context: &[f32], goal: &[f32], power: f32) -> Option<Vec<f32>> {
     let mut weights: Vec<f32> = context
@@ -137,6 +174,22 @@ mod tests {
         assert!(weighed.of(&pushed) < weighed.of(&context));
         let weights = weighed.weights().expect("weights");
         assert!((weights.iter().sum::<f32>() / 10.0 - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tensors_say_the_same() {
+        let at = |scale: f32| -> Vec<f32> { (0..24).map(|i| (i as f32 * scale).sin()).collect() };
+        let (context, goal, latent) = (at(0.3), at(0.7), at(1.1));
+        for power in [0.0, 2.0] {
+            let distance = GoalDistance::new(&context, &goal, weighting(power));
+            let one = Tensor::from_slice(&latent, (1, 4, 6), &Device::Cpu).expect("a tensor");
+            let two = Tensor::cat(&[&one, &one], 0).expect("two");
+            let there = distance.on(&Device::Cpu, (1, 4, 6)).expect("uploaded");
+            let both: Vec<f32> = there.of(&two).and_then(|d| d.to_vec1()).expect("distances");
+            for d in both {
+                assert!((d - distance.of(&latent)).abs() < 1e-6, "{power}: {d}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Energies with derivatives, through candle's predictor: what gradient refinement descends.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use foresight_planner::{Action, ActionSequences, Gradients, Pose};
 
 use crate::ac_predictor::AcPredictor;
@@ -8,8 +8,8 @@ use crate::encoder::normalise_latent;
 use crate::goal_distance::GoalDistance;
 use crate::rollout::Start;
 
-/// Energy of every sequence and its derivative by every component of every action, f32 on the
-/// CPU. Derivatives through later states take position and gripper as sums; that a rotation
+/// Energy of every sequence and its derivative by every component of every action, on the
+/// predictor's device, in f32. Derivatives through later states take position and gripper as sums; that a rotation
 /// turns the next state's angles is left out.
 ///
 /// # Errors
@@ -23,14 +23,15 @@ pub fn gradients(
     let config = predictor.config();
     let (n, d) = (config.tokens_per_frame(), config.embed_dim);
     let (samples, horizon) = (sequences.samples(), sequences.horizon());
-    let cpu = &Device::Cpu;
-    let actions = Var::from_slice(sequences.values(), (samples, horizon, 7), cpu)?;
-    let mut latents = Tensor::from_slice(start.latent, (1, n, d), cpu)?.repeat((samples, 1, 1))?;
+    let device = predictor.device();
+    let actions = Var::from_slice(sequences.values(), (samples, horizon, 7), device)?;
+    let mut latents =
+        Tensor::from_slice(start.latent, (1, n, d), device)?.repeat((samples, 1, 1))?;
     let pose = config.state_input(start.pose.to_array().map(|v| v as f32));
-    let mut states = Tensor::from_slice(&pose, (1, 1, 7), cpu)?.repeat((samples, 1, 1))?;
+    let mut states = Tensor::from_slice(&pose, (1, 1, 7), device)?.repeat((samples, 1, 1))?;
     let mut poses = vec![start.pose; samples];
     let camera = match &start.extrinsics {
-        Some(camera) => Some(Tensor::from_slice(camera, (1, 1, 6), cpu)?),
+        Some(camera) => Some(Tensor::from_slice(camera, (1, 1, 6), device)?),
         None => None,
     };
     for step in 0..horizon {
@@ -49,12 +50,7 @@ pub fn gradients(
         }
     }
     let last = latents.narrow(1, horizon * n, n)?;
-    let goal = Tensor::from_slice(distance.goal(), (1, n, d), cpu)?;
-    let mut apart = last.broadcast_sub(&goal)?.abs()?;
-    if let Some(weights) = distance.weights() {
-        apart = apart.broadcast_mul(&Tensor::from_slice(weights, (1, n, d), cpu)?)?;
-    }
-    let energies = apart.flatten_from(1)?.mean(1)?;
+    let energies = distance.on(device, (1, n, d))?.of(&last)?;
     let derivatives = energies.sum_all()?.backward()?;
     let values = match derivatives.get(&actions) {
         Some(derivative) => derivative.flatten_all()?.to_vec1()?,

@@ -7,6 +7,7 @@ use foresight_planner::search::{solve, PlanError};
 use foresight_planner::space::{Component, Dimension, SearchSpace};
 use foresight_planner::{Action, ActionSequences, Constraints, Pose};
 
+use crate::error::PredictorError;
 use crate::rollout::Budget;
 use crate::world_model::{Latent, WorldModel};
 
@@ -37,20 +38,23 @@ pub struct RolledOut {
 }
 
 /// Rolls a clip out as planning does: from one frame, poses added up from the actions.
-pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> RolledOut {
+///
+/// # Errors
+/// When a GPU fails.
+pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> Result<RolledOut, PredictorError> {
     let (Some(start), Some(pose)) = (clip.latents.first(), clip.states.first()) else {
-        return RolledOut {
+        return Ok(RolledOut {
             errors: Vec::new(),
             persistence: Vec::new(),
             predictions: Vec::new(),
-        };
+        });
     };
     let mut sequence = ActionSequences::zeros(1, clip.actions.len());
     for (step, action) in clip.actions.iter().enumerate() {
         let values = action.to_array().map(|v| v as f32);
         sequence.action_mut(0, step).copy_from_slice(&values);
     }
-    let imagined = model.imagine(start, pose, &sequence, 0);
+    let imagined = model.imagine(start, pose, &sequence, 0)?;
     let predictions: Vec<Latent> = imagined
         .latents
         .into_iter()
@@ -60,7 +64,7 @@ pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> RolledOut {
         })
         .collect();
     let truths = &clip.latents[1..];
-    RolledOut {
+    Ok(RolledOut {
         errors: predictions
             .iter()
             .zip(truths)
@@ -71,7 +75,7 @@ pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> RolledOut {
             .map(|truth| f64::from(start.distance(truth)))
             .collect(),
         predictions,
-    }
+    })
 }
 
 /// Steps between the first frame and the goal, and planned steps, of the action score.

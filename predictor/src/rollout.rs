@@ -75,12 +75,31 @@ enum Network {
 }
 
 impl PackedPredictor {
-    /// Packs `parameters`.
+    /// Packs `parameters` for the fastest unit there is.
     pub fn new(config: &PredictorConfig, parameters: &Parameters, precision: Precision) -> Self {
-        let bf16_unit = Unit::for_bf16().filter(|_| precision == Precision::Bf16);
-        let network = match bf16_unit {
-            Some(unit) => Network::Bf16(Packed::new(config, parameters, unit)),
-            None => Network::F32(Packed::new(config, parameters, Unit::for_f32())),
+        match Unit::for_bf16().filter(|_| precision == Precision::Bf16) {
+            Some(unit) => PackedPredictor::on_unit(config, parameters, unit, Precision::Bf16),
+            None => {
+                let unit = Unit::for_f32();
+                PackedPredictor::on_unit(config, parameters, unit, Precision::F32)
+            }
+        }
+    }
+
+    /// Packs `parameters` for a unit of one's choice.
+    ///
+    /// # Panics
+    /// When this machine doesn't have it, or it doesn't multiply such numbers.
+    pub fn on_unit(
+        config: &PredictorConfig,
+        parameters: &Parameters,
+        unit: Unit,
+        precision: Precision,
+    ) -> Self {
+        assert!(unit.multiplies(precision), "no {precision} on {unit} here");
+        let network = match precision {
+            Precision::F32 => Network::F32(Packed::new(config, parameters, unit)),
+            Precision::Bf16 => Network::Bf16(Packed::new(config, parameters, unit)),
         };
         PackedPredictor {
             config: config.clone(),
@@ -91,24 +110,6 @@ impl PackedPredictor {
     /// The architecture.
     pub fn config(&self) -> &PredictorConfig {
         &self.config
-    }
-
-    /// Floating-point operations of one sequence over `horizon` steps: products with weights
-    /// and attention, keys and values of earlier steps remembered. A multiply-add counts as two.
-    pub fn flops(&self, horizon: usize) -> f64 {
-        let c = &self.config;
-        let (d, m, n) = (c.predictor_embed_dim, c.mlp_hidden(), c.tokens_per_frame());
-        let tokens = n + c.condition_tokens();
-        let linear = 2 * tokens * (4 * d * d + 2 * d * m) * c.depth;
-        let ends = 2 * n * d * c.embed_dim;
-        (0..horizon)
-            .map(|step| {
-                let attention = 4 * tokens * (step + 1) * tokens * d * c.depth;
-                // The first step's context is embedded once for all samples.
-                let embed = if step == 0 { 0 } else { ends };
-                (linear + attention + ends + embed) as f64
-            })
-            .sum()
     }
 
     /// What multiplies, and in which numbers.
@@ -144,6 +145,23 @@ impl PackedPredictor {
             Network::Bf16(packed) => packed.imagine(&self.config, start, sequences, sample),
         }
     }
+}
+
+/// Floating-point operations of one sequence over `horizon` steps: products with weights
+/// and attention, keys and values of earlier steps remembered. A multiply-add counts as two.
+pub fn flops(c: &PredictorConfig, horizon: usize) -> f64 {
+    let (d, m, n) = (c.predictor_embed_dim, c.mlp_hidden(), c.tokens_per_frame());
+    let tokens = n + c.condition_tokens();
+    let linear = 2 * tokens * (4 * d * d + 2 * d * m) * c.depth;
+    let ends = 2 * n * d * c.embed_dim;
+    (0..horizon)
+        .map(|step| {
+            let attention = 4 * tokens * (step + 1) * tokens * d * c.depth;
+            // The first step's context is embedded once for all samples.
+            let embed = if step == 0 { 0 } else { ends };
+            (linear + attention + ends + embed) as f64
+        })
+        .sum()
 }
 
 #[derive(Debug, Clone)]

@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use candle_nn::VarBuilder;
-use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose};
+use foresight_planner::{ActionSequences, Pose};
 use image::RgbImage;
 
 use crate::ac_predictor::AcPredictor;
 use crate::checkpoint;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, PredictorConfig};
 use crate::cpu_encoder::PackedEncoder;
+use crate::device::{self, ComputeDevice};
+use crate::device_encoder::DeviceEncoder;
+use crate::device_rollout::DevicePredictor;
 use crate::error::PredictorError;
-use crate::goal_distance::{GoalDistance, GoalWeighting};
-use crate::gradient;
 use crate::kernels::elementwise::mean_abs_difference;
-use crate::kernels::{Precision, Unit};
+use crate::kernels::Precision;
+use crate::latent_energy::LatentEnergy;
 use crate::layout;
 use crate::parameters::{Parameters, Tensors};
 use crate::rollout::{Budget, Imagined, PackedPredictor, Start};
@@ -37,40 +39,68 @@ impl Latent {
     }
 }
 
-/// Encoder and action-conditioned predictor, ready to plan with on the CPU.
+/// Encoder and action-conditioned predictor, ready to plan with.
 #[derive(Debug, Clone)]
 pub struct WorldModel {
     config: ModelConfig,
-    encoder: PackedEncoder,
-    predictor: PackedPredictor,
-    /// The predictor on candle, for gradients.
-    reference: AcPredictor,
+    pub(crate) networks: Networks,
+    /// The predictor on candle in f32, for gradients.
+    pub(crate) reference: AcPredictor,
+    /// Where, and in which numbers.
+    computes: String,
+    budget: Budget,
+}
+
+/// The networks, ready for where they compute.
+#[derive(Debug, Clone)]
+pub(crate) enum Networks {
+    /// On the CPU kernels.
+    Kernels {
+        encoder: PackedEncoder,
+        predictor: PackedPredictor,
+    },
+    /// On one of candle's devices.
+    Device {
+        encoder: DeviceEncoder,
+        predictor: DevicePredictor,
+    },
 }
 
 impl WorldModel {
-    /// Loads a model folder (`config.json`, `model.safetensors`) to compute in f32.
+    /// Loads a model folder (`config.json`, `model.safetensors`) to compute on the CPU in f32.
     ///
     /// # Errors
     /// When a file is missing, damaged, or its tensors don't fit the configuration, or the model
     /// has no predictor.
     pub fn load(folder: &Path) -> Result<Self, PredictorError> {
-        WorldModel::load_with(folder, Precision::F32)
+        WorldModel::load_on(folder, ComputeDevice::Cpu, Precision::F32)
     }
 
-    /// As [`WorldModel::load`], to compute in `precision`.
+    /// As [`WorldModel::load`], to compute on `device` in `precision`.
     ///
     /// # Errors
-    /// As there.
-    pub fn load_with(folder: &Path, precision: Precision) -> Result<Self, PredictorError> {
+    /// As there, and when the device doesn't answer or is too small.
+    pub fn load_on(
+        folder: &Path,
+        device: ComputeDevice,
+        precision: Precision,
+    ) -> Result<Self, PredictorError> {
         let loaded = checkpoint::load(folder)?;
         let predictor = loaded.predictor.ok_or_else(|| PredictorError::File {
             path: folder.to_path_buf(),
             what: "this model has no action-conditioned predictor, so it can't plan; train one with `foresight train`".into(),
         })?;
-        WorldModel::with_precision(loaded.config, &loaded.encoder, &predictor, precision)
+        WorldModel::from_tensors_on(
+            loaded.config,
+            &loaded.encoder,
+            &predictor,
+            device,
+            precision,
+        )
     }
 
-    /// Assembles a model from tensors with official state-dict names, to compute in f32.
+    /// Assembles a model from tensors with official state-dict names, to compute on the CPU in
+    /// f32.
     ///
     /// # Errors
     /// When the configuration is inconsistent, has no predictor, or tensors don't fit it.
@@ -79,34 +109,62 @@ impl WorldModel {
         encoder: &Tensors,
         predictor: &Tensors,
     ) -> Result<Self, PredictorError> {
-        WorldModel::with_precision(config, encoder, predictor, Precision::F32)
+        let device = ComputeDevice::Cpu;
+        WorldModel::from_tensors_on(config, encoder, predictor, device, Precision::F32)
     }
 
-    /// As [`WorldModel::from_tensors`], to compute in `precision`.
+    /// As [`WorldModel::from_tensors`], to compute on `device` in `precision`.
     ///
     /// # Errors
-    /// As there.
-    pub fn with_precision(
+    /// As there, and when the device doesn't answer or is too small.
+    pub fn from_tensors_on(
         config: ModelConfig,
         encoder: &Tensors,
         predictor: &Tensors,
+        device: ComputeDevice,
         precision: Precision,
     ) -> Result<Self, PredictorError> {
         config.validate().map_err(PredictorError::Model)?;
         let predictor_config = config.predictor.clone().ok_or_else(|| {
             PredictorError::Model("the configuration describes no predictor".into())
         })?;
-        let f32_tensors = predictor
+        // Also what finds missing and misshapen tensors, by name.
+        let encoder_parameters =
+            Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?;
+        let predictor_parameters =
+            Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
+        let place = device.open()?;
+        let weights: Tensors = predictor
             .iter()
-            .map(|(name, tensor)| Ok((name.clone(), tensor.to_dtype(DType::F32)?)))
+            .map(|(name, t)| Ok((name.clone(), t.to_device(&place)?.to_dtype(DType::F32)?)))
             .collect::<Result<_, candle_core::Error>>()?;
-        let reference = VarBuilder::from_tensors(f32_tensors, DType::F32, &Device::Cpu);
-        let encoder = Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?;
-        let predictor = Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
+        let (networks, computes) = match device {
+            ComputeDevice::Cpu => {
+                let packed =
+                    PackedPredictor::new(&predictor_config, &predictor_parameters, precision);
+                let (unit, precision) = packed.unit();
+                let networks = Networks::Kernels {
+                    encoder: PackedEncoder::new(&config.encoder, &encoder_parameters, precision),
+                    predictor: packed,
+                };
+                (networks, format!("{precision} on {unit}"))
+            }
+            ComputeDevice::Cuda(_) | ComputeDevice::CandleCpu => {
+                let dtype = device::dtype(precision);
+                let networks = Networks::Device {
+                    encoder: DeviceEncoder::new(&config.encoder, encoder, &place, dtype)?,
+                    predictor: DevicePredictor::new(&predictor_config, &weights, &place, dtype)?,
+                };
+                (networks, format!("{precision} on {device}"))
+            }
+        };
+        let weights = weights.into_iter().collect();
+        let reference = VarBuilder::from_tensors(weights, DType::F32, &place);
         Ok(WorldModel {
             reference: AcPredictor::new(&predictor_config, reference)?,
-            encoder: PackedEncoder::new(&config.encoder, &encoder, precision),
-            predictor: PackedPredictor::new(&predictor_config, &predictor, precision),
+            networks,
+            computes,
+            budget: device::budget(&place),
             config,
         })
     }
@@ -116,9 +174,19 @@ impl WorldModel {
         &self.config
     }
 
-    /// What multiplies, and in which numbers: bf16 is taken as f32 where that is faster.
-    pub fn unit(&self) -> (Unit, Precision) {
-        self.predictor.unit()
+    /// In which numbers and on what it computes, as in "bf16 on AMX": bf16 is taken as f32 where
+    /// a CPU is faster in it.
+    pub fn computes(&self) -> &str {
+        &self.computes
+    }
+
+    /// Memory for rollouts when nothing else is said.
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    pub(crate) fn predictor_config(&self) -> &PredictorConfig {
+        self.reference.config()
     }
 
     /// Tokens and width of one latent, `[N, D]`.
@@ -141,21 +209,25 @@ impl WorldModel {
             let frame = transform.apply(image.as_raw(), height as usize, width as usize);
             pixels.extend(frame.map_err(|e| PredictorError::Model(e.to_string()))?);
         }
-        Ok(self.encode_pixels(&pixels))
+        self.encode_pixels(&pixels)
     }
 
     /// One latent per frame of already transformed pixels `[B, 3, H, W]` at the model's size.
-    pub fn encode_pixels(&self, pixels: &[f32]) -> Vec<Latent> {
-        let config = &self.config.encoder;
-        let latents = self.encoder.encode(pixels, config.img_size);
+    ///
+    /// # Errors
+    /// When a GPU fails.
+    pub fn encode_pixels(&self, pixels: &[f32]) -> Result<Vec<Latent>, PredictorError> {
+        let size = self.config.encoder.img_size;
+        let latents = match &self.networks {
+            Networks::Kernels { encoder, .. } => encoder.encode(pixels, size),
+            Networks::Device { encoder, .. } => encoder.encode(pixels, size)?,
+        };
         let [tokens, width] = self.latent_shape();
-        latents
-            .chunks_exact(tokens * width)
-            .map(|values| Latent {
-                values: values.to_vec(),
-                tokens,
-            })
-            .collect()
+        let latent = |values: &[f32]| Latent {
+            values: values.to_vec(),
+            tokens,
+        };
+        Ok(latents.chunks_exact(tokens * width).map(latent).collect())
     }
 
     /// The energy of action sequences from `context`, where the robot is at `pose`, towards
@@ -167,95 +239,28 @@ impl WorldModel {
         goal: &'a Latent,
         budget: Budget,
     ) -> LatentEnergy<'a> {
-        LatentEnergy {
-            model: self,
-            context,
-            pose: *pose,
-            extrinsics: None,
-            distance: GoalDistance::new(&context.values, &goal.values, GoalWeighting::UNIFORM),
-            budget,
-        }
+        LatentEnergy::new(self, context, pose, goal, budget)
     }
 
     /// The latents and poses after each step of sequence `sample`.
+    ///
+    /// # Errors
+    /// When a GPU fails.
     pub fn imagine(
         &self,
         context: &Latent,
         pose: &Pose,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Imagined {
+    ) -> Result<Imagined, PredictorError> {
         let start = Start {
             latent: &context.values,
             pose: *pose,
             extrinsics: None,
         };
-        self.predictor.imagine(&start, sequences, sample)
-    }
-}
-
-/// [`Energy`] by latent rollout.
-#[derive(Debug, Clone)]
-pub struct LatentEnergy<'a> {
-    model: &'a WorldModel,
-    context: &'a Latent,
-    pose: Pose,
-    extrinsics: Option<[f32; 6]>,
-    distance: GoalDistance<'a>,
-    budget: Budget,
-}
-
-impl LatentEnergy<'_> {
-    /// With the camera pose `[6]` for predictors that take one.
-    pub fn with_extrinsics(mut self, extrinsics: [f32; 6]) -> Self {
-        self.extrinsics = Some(extrinsics);
-        self
-    }
-
-    /// With the latent's entries weighed; uniform when never said.
-    pub fn with_weighting(mut self, weighting: GoalWeighting) -> Self {
-        self.distance = GoalDistance::new(&self.context.values, self.distance.goal(), weighting);
-        self
-    }
-
-    /// Where rollouts start.
-    fn start(&self) -> Result<Start<'_>, EnergyError> {
-        let needs = self.model.predictor.config().use_extrinsics;
-        if needs != self.extrinsics.is_some() {
-            let what = if needs { "needs" } else { "takes no" };
-            let message = format!("this predictor {what} camera extrinsics");
-            return Err(EnergyError(Box::new(PredictorError::Model(message))));
-        }
-        Ok(Start {
-            latent: &self.context.values,
-            pose: self.pose,
-            extrinsics: self.extrinsics,
+        Ok(match &self.networks {
+            Networks::Kernels { predictor, .. } => predictor.imagine(&start, sequences, sample),
+            Networks::Device { predictor, .. } => predictor.imagine(&start, sequences, sample)?,
         })
-    }
-
-    /// Energies after rolling through the first `depth` blocks.
-    fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
-        let predictor = &self.model.predictor;
-        let distance = |latent: &[f32]| self.distance.of(latent);
-        Ok(predictor.roll(&self.start()?, sequences, depth, self.budget, distance))
-    }
-}
-
-impl Energy for LatentEnergy<'_> {
-    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        self.rolled(sequences, self.model.predictor.config().depth)
-    }
-
-    /// The energies of a predictor cut off after this share of its blocks.
-    fn previews(&self, sequences: &ActionSequences, share: f64) -> Result<Vec<f32>, EnergyError> {
-        let depth = self.model.predictor.config().depth;
-        let part = (depth as f64 * share).round() as usize;
-        self.rolled(sequences, part.clamp(1, depth.max(1)))
-    }
-
-    fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
-        let reference = &self.model.reference;
-        gradient::gradients(reference, &self.start()?, sequences, &self.distance)
-            .map_err(|e| EnergyError(Box::new(e)))
     }
 }

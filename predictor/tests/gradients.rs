@@ -2,6 +2,7 @@
 
 use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::checkpoint::{preset, Part};
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::{layout, Budget, Latent, WorldModel};
@@ -29,8 +30,10 @@ fn gradients_are_slopes_of_the_energies() {
     };
     let (context, goal) = (latent(0.0), latent(2.0));
     let pose = Pose::from_array([0.4, 0.1, 0.2, 3.1, 0.0, 0.3, 0.5]);
-    let energy = model.energy(&context, &pose, &goal, Budget::default());
-    for horizon in [1, 2] {
+    for (horizon, power) in [(1, 0.0), (2, 0.0), (1, 2.0), (2, 2.0)] {
+        let weighting = GoalWeighting::unresolved(power).unwrap();
+        let energy = model.energy(&context, &pose, &goal, Budget::default());
+        let energy = energy.with_weighting(weighting);
         let mut sequences = ActionSequences::zeros(3, horizon);
         for sample in 0..3 {
             for step in 0..horizon {
@@ -63,7 +66,7 @@ fn gradients_are_slopes_of_the_energies() {
                     let got = gradients.values[(sample * horizon + step) * 7 + i];
                     assert!(
                         (numeric - got).abs() < 0.05 * largest,
-                        "horizon {horizon}, sample {sample}, step {step}, component {i}: {got}, not {numeric}"
+                        "horizon {horizon}, power {power}, sample {sample}, step {step}, component {i}: {got}, not {numeric}"
                     );
                 }
             }

@@ -29,7 +29,7 @@ fn check(fixture: &Fixture) {
     // [1, 3, 2, H, W] to two frames [2, 3, H, W]; the second is the goal unless reversed.
     let frames = fixture.get("in.clips").squeeze(0).unwrap();
     let frames = frames.transpose(0, 1).unwrap().contiguous().unwrap();
-    let latents = model.encode_pixels(&values(&frames));
+    let latents = model.encode_pixels(&values(&frames)).unwrap();
     let both: Vec<f32> = latents.iter().flat_map(|l| l.values.clone()).collect();
     close("h", &both, &fixture.vec("out.h"), 5e-5);
     let states = fixture.vec("in.states");

@@ -10,7 +10,7 @@ use foresight_predictor::checkpoint::Part;
 use foresight_predictor::cpu_encoder::PackedEncoder;
 use foresight_predictor::device_rollout::DevicePredictor;
 use foresight_predictor::encoder::{normalise_latent, Encoder};
-use foresight_predictor::kernels::elementwise::mean_abs_difference;
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
 use foresight_predictor::kernels::packed::{matmul, matmul_spread, Out, Packed, Rows};
 use foresight_predictor::kernels::tile::Element;
 use foresight_predictor::parameters::Parameters;
@@ -239,13 +239,15 @@ fn predictors_agree_with_candle() {
             memory_mib: 1,
             ..Budget::default()
         };
+        let weighting = GoalWeighting::unresolved(case as f64 % 3.0).unwrap();
+        let distance = GoalDistance::new(start.latent, &goal, weighting);
         for budget in [Budget::default(), tight] {
             let energies = on_device
-                .energies(&start, &sequences, &goal, budget)
+                .energies(&start, &sequences, depth, &distance, budget)
                 .unwrap();
             let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
             let wanted = packed.roll(&start, &sequences, depth, budget, |latent| {
-                mean_abs_difference(latent, &goal)
+                distance.of(latent)
             });
             for (got, wanted) in energies.iter().zip(&wanted) {
                 assert!((got - wanted).abs() < 2e-5, "case {case}: {got} {wanted}");

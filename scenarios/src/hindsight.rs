@@ -6,7 +6,7 @@ use std::path::Path;
 use foresight_planner::landscape::plane_through;
 use foresight_planner::{Action, ActionSequences, Pose};
 use foresight_predictor::goal_distance::GoalWeighting;
-use foresight_predictor::{Budget, Latent, WorldModel};
+use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -116,13 +116,13 @@ pub fn look_back(
             break;
         };
         let (pose, action) = (Pose::from_array(step.pose), Action::from_array(step.action));
-        let predicted = predict(model, before, &pose, &action);
+        let predicted = predict(model, before, &pose, &action)?;
         let nearest = depth.gallery.and_then(|g| g.nearest(&predicted));
         let plane = |up: usize| -> Result<Vec<f32>, RunError> {
             if !depth.planes {
                 return Ok(Vec::new());
             }
-            let energy = model.energy(before, &pose, goal, Budget::default());
+            let energy = model.energy(before, &pose, goal, model.budget());
             let energy = energy.with_weighting(depth.weighting);
             plane_through(&energy, &action, [0, up], PLANE_SIDE, half_width_m)
                 .map_err(|e| RunError::Imagination(e.to_string()))
@@ -146,20 +146,23 @@ pub fn look_back(
 }
 
 /// The latent the model expects after one action.
-fn predict(model: &WorldModel, from: &Latent, pose: &Pose, action: &Action) -> Latent {
+fn predict(
+    model: &WorldModel,
+    from: &Latent,
+    pose: &Pose,
+    action: &Action,
+) -> Result<Latent, RunError> {
     let mut sequences = ActionSequences::zeros(1, 1);
     for (value, component) in sequences.action_mut(0, 0).iter_mut().zip(action.to_array()) {
         *value = component as f32;
     }
-    let values = model
+    let mut imagined = model
         .imagine(from, pose, &sequences, 0)
-        .latents
-        .pop()
-        .unwrap_or_default();
-    Latent {
-        values,
+        .map_err(|e| RunError::Imagination(e.to_string()))?;
+    Ok(Latent {
+        values: imagined.latents.pop().unwrap_or_default(),
         tokens: from.tokens,
-    }
+    })
 }
 
 impl Hindsight {

@@ -7,7 +7,7 @@ use foresight_planner::{
     CemConfig, Component, Halved, MppiConfig, Refined, SearchMethod, SearchSpace, WarmStart,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
-use foresight_predictor::Precision;
+use foresight_predictor::{ComputeDevice, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,10 @@ pub struct PlannerOptions {
     /// Numbers that the networks' products are taken in; `bf16` when absent, which is f32 on
     /// machines that are no faster in it.
     pub precision: Option<PrecisionName>,
+    /// Where the networks compute: `cpu`, `cuda` or `cuda:N` for the GPU of that number, or
+    /// `candle-cpu`, which does on the CPU what a GPU would. `cpu` when absent.
+    #[schemars(regex(pattern = r"^(cpu|cuda(:[0-9]+)?|candle-cpu)$"))]
+    pub device: Option<String>,
     /// Longest a decision may take while the arm is held, s; then the arm's own watchdog stops
     /// it. 120 when absent.
     pub deadline_s: Option<f64>,
@@ -242,6 +246,7 @@ impl PlannerOptions {
         if let Some(power) = self.unresolved_power {
             GoalWeighting::unresolved(power).map_err(|e| format!("unresolved_power: {e}"))?;
         }
+        self.device()?;
         self.cem().validate()
     }
 
@@ -279,6 +284,17 @@ impl PlannerOptions {
             });
         }
         method
+    }
+
+    /// Where the networks compute.
+    ///
+    /// # Errors
+    /// When the key names no device.
+    pub fn device(&self) -> Result<ComputeDevice, String> {
+        match &self.device {
+            Some(name) => name.parse().map_err(|e| format!("device: {e}")),
+            None => Ok(ComputeDevice::Cpu),
+        }
     }
 
     /// Numbers that the networks' products are taken in.

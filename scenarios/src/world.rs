@@ -7,7 +7,7 @@ use foresight_planner::mpc::Imagination;
 use foresight_planner::{Action, Energy, Pose};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
 use foresight_predictor::policy::Policy;
-use foresight_predictor::{Budget, Latent, Precision, PredictorError, WorldModel};
+use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, PredictorError, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
@@ -97,23 +97,28 @@ pub enum Seen {
 }
 
 impl WorldSource {
-    /// Loads a model folder to compute in f32.
+    /// Loads a model folder to compute on the CPU in f32.
     ///
     /// # Errors
     /// [`RunError::Model`] when it can't be used.
     pub fn model(dir: &Path) -> Result<Self, RunError> {
-        WorldSource::model_with(dir, Precision::F32)
+        WorldSource::model_on(dir, ComputeDevice::Cpu, Precision::F32)
     }
 
-    /// Loads a model folder to compute in `precision`.
+    /// Loads a model folder to compute on `device` in `precision`.
     ///
     /// # Errors
-    /// As [`WorldSource::model`].
-    pub fn model_with(dir: &Path, precision: Precision) -> Result<Self, RunError> {
-        let model = WorldModel::load_with(dir, precision).map_err(|source| RunError::Model {
-            dir: dir.to_owned(),
-            source: Box::new(source),
-        })?;
+    /// As [`WorldSource::model`], and when the device doesn't answer.
+    pub fn model_on(
+        dir: &Path,
+        device: ComputeDevice,
+        precision: Precision,
+    ) -> Result<Self, RunError> {
+        let model =
+            WorldModel::load_on(dir, device, precision).map_err(|source| RunError::Model {
+                dir: dir.to_owned(),
+                source: Box::new(source),
+            })?;
         Ok(WorldSource::Model {
             model: Box::new(model),
             dir: dir.to_owned(),
@@ -152,9 +157,9 @@ impl WorldSource {
     pub fn describe(&self) -> String {
         match self {
             WorldSource::Model { model, dir } => {
-                let (unit, precision) = model.unit();
+                let computes = model.computes();
                 let name = &model.config().name;
-                format!("model {name} ({}), {precision} on {unit}", dir.display())
+                format!("model {name} ({}), {computes}", dir.display())
             }
             WorldSource::Dynamics { model, dir } => format!(
                 "true dynamics, encoder of {} ({})",
@@ -185,7 +190,7 @@ impl WorldSource {
                 goals: encode(model, dir, images)?,
                 weighting,
                 model,
-                budget: Budget::default(),
+                budget: model.budget(),
             }),
             WorldSource::Policy { model, policy, dir } => Ok(World::Policy {
                 goals: encode(model, dir, images)?,

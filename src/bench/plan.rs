@@ -1,21 +1,21 @@
 //! `foresight bench plan`.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{anyhow, Context, Result};
 use clap::Args;
 use foresight_planner::{solve, CemConfig, Constraints, Pose, SearchMethod, SeededNoise};
 use foresight_predictor::checkpoint::{self, Part};
-use foresight_predictor::kernels::{ceiling, profile};
+use foresight_predictor::kernels::profile;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::rollout::{flops, Budget, Start};
 use foresight_predictor::train::init::initialise;
-use foresight_predictor::{layout, ModelConfig, Precision};
+use foresight_predictor::{layout, ComputeDevice, ModelConfig, Precision};
 use serde::Serialize;
 
-use super::memory;
-use super::timed::{median, Rolled, Timed};
+use super::predictor::{Predictor, Rolled};
+use super::timed::{median, Timed};
 
 /// Arguments of `foresight bench plan`.
 #[derive(Debug, Args)]
@@ -30,12 +30,20 @@ pub struct PlanBench {
     /// Candidates for the full-size architecture.
     #[arg(long, default_value_t = 8)]
     full_size_samples: usize,
+    /// Iterations for the full-size architecture.
+    #[arg(long, default_value_t = 1)]
+    full_size_iterations: usize,
     /// Leave the full-size architecture out: it takes a minute and 3 GiB.
     #[arg(long)]
     bundled_only: bool,
-    /// Memory for the rollouts beside the weights, MiB.
-    #[arg(long, default_value_t = Budget::default().memory_mib)]
-    memory_mib: usize,
+    /// Memory for the rollouts beside the weights, MiB; 512 on the CPU and most of what a GPU has
+    /// free when absent.
+    #[arg(long)]
+    memory_mib: Option<usize>,
+    /// Where the predictor computes: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what
+    /// a GPU would.
+    #[arg(long, default_value_t = ComputeDevice::Cpu)]
+    device: ComputeDevice,
     /// One array of objects on standard output.
     #[arg(long)]
     json: bool,
@@ -56,11 +64,12 @@ struct Row {
     evaluations: usize,
     /// Achieved rate, GFLOP/s.
     gflops: f64,
-    /// Measured rate of the unit's own instruction on all threads, GFLOP/s.
+    /// Measured rate of the unit's own instruction on all threads, or of a GPU's large products,
+    /// GFLOP/s.
     ceiling_gflops: f64,
     /// `gflops / ceiling_gflops`.
     share: f64,
-    /// Peak memory of the process, MiB.
+    /// Peak memory of the process, or of the GPU, MiB.
     peak_mib: Option<f64>,
     #[serde(skip)]
     parts: String,
@@ -83,7 +92,7 @@ pub fn run(args: &PlanBench) -> Result<()> {
         let full = checkpoint::preset("vitg-ac").ok_or_else(|| anyhow!("no full-size preset"))?;
         let few = |horizon| CemConfig {
             samples: args.full_size_samples,
-            iterations: 1,
+            iterations: args.full_size_iterations,
             topk: args.full_size_samples.min(10),
             horizon,
             ..CemConfig::paper()
@@ -110,18 +119,17 @@ fn measure(
     let mut parameters = Parameters::zeros(layout::predictor(config));
     initialise(&mut parameters, Part::AcPredictor, 1);
     for precision in [Precision::F32, Precision::Bf16] {
-        memory::reset();
-        let predictor = PackedPredictor::new(config, &parameters, precision);
-        let (unit, actual) = predictor.unit();
-        if actual != precision {
+        let predictor = Predictor::new(config, &parameters, args.device, precision)?;
+        predictor.reset_peak();
+        if predictor.precision() != precision {
             eprintln!("this machine is no faster in {precision}: left out");
             continue;
         }
-        let threads = rayon::current_num_threads();
-        let top = ceiling::measure(unit, threads, Duration::from_millis(600)) * 1e-9;
+        let top = predictor.ceiling_gflops()?;
         eprintln!(
-            "\n{}, {precision} on {unit}, {threads} threads, ceiling {top:.0} GFLOP/s",
-            model.name
+            "\n{}, {precision} on {}, ceiling {top:.0} GFLOP/s",
+            model.name,
+            predictor.computes_on()
         );
         for (name, cem) in planners {
             let row = time(args, &model.name, name, cem, &predictor, top)?;
@@ -137,7 +145,7 @@ fn time(
     model: &str,
     planner: &str,
     cem: &CemConfig,
-    predictor: &PackedPredictor,
+    predictor: &Predictor,
     ceiling_gflops: f64,
 ) -> Result<Row> {
     let config = predictor.config();
@@ -147,6 +155,7 @@ fn time(
         (0..size).map(value).collect()
     };
     let (context, goal) = (wave(0.0), wave(1.0));
+    let own = predictor.budget();
     let energy = Rolled {
         predictor,
         start: Start {
@@ -156,8 +165,8 @@ fn time(
         },
         goal: &goal,
         budget: Budget {
-            memory_mib: args.memory_mib,
-            ..Budget::default()
+            memory_mib: args.memory_mib.unwrap_or(own.memory_mib),
+            ..own
         },
     };
     let energy = Timed::new(energy);
@@ -182,25 +191,32 @@ fn time(
     let percent = |s: f64| 100.0 * s / total;
     let [norm, products, attention] = kinds.map(|s| percent(s / threads));
     let seconds = median(&mut seconds);
-    let gflops = predictor.flops(cem.horizon) * evaluations as f64 / seconds * 1e-9;
+    let gflops = flops(config, cem.horizon) * evaluations as f64 / seconds * 1e-9;
     Ok(Row {
         model: model.into(),
         planner: planner.into(),
         samples: cem.samples,
         iterations: cem.iterations,
         horizon: cem.horizon,
-        precision: predictor.unit().1,
+        precision: predictor.precision(),
         seconds,
         evaluations,
         gflops,
         ceiling_gflops,
         share: gflops / ceiling_gflops,
-        peak_mib: memory::peak_mib(),
-        parts: format!(
-            "rollouts {:.0}% (products {products:.0}%, attention {attention:.0}%, norms {norm:.0}%), search {:.0}%",
-            percent(rolling),
-            percent(total - rolling),
-        ),
+        peak_mib: predictor.peak_mib(),
+        parts: match predictor {
+            Predictor::Kernels(_) => format!(
+                "rollouts {:.0}% (products {products:.0}%, attention {attention:.0}%, norms {norm:.0}%), search {:.0}%",
+                percent(rolling),
+                percent(total - rolling),
+            ),
+            Predictor::Device { .. } => format!(
+                "rollouts {:.0}%, search {:.0}%",
+                percent(rolling),
+                percent(total - rolling),
+            ),
+        },
     })
 }
 

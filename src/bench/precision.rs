@@ -9,12 +9,13 @@ use foresight_planner::{
 };
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::rollout::Start;
 use foresight_predictor::train::init::initialise;
-use foresight_predictor::{layout, Precision, WorldModel};
+use foresight_predictor::{layout, ComputeDevice, Precision, WorldModel};
 
 use super::decisions::decisions;
-use super::timed::{median, Rolled};
+use super::predictor::{Predictor, Rolled};
+use super::timed::median;
 
 /// Arguments of `foresight bench precision`.
 #[derive(Debug, Args)]
@@ -37,6 +38,13 @@ pub struct PrecisionBench {
     /// The full-size architecture with random weights and latents instead: slow.
     #[arg(long)]
     full_size: bool,
+    /// Candidates and iterations of the full-size plans whose actions are compared.
+    #[arg(long, num_args = 2, value_names = ["SAMPLES", "ITERATIONS"], default_values_t = [32, 3])]
+    full_size_plan: Vec<usize>,
+    /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
+    /// GPU would.
+    #[arg(long, default_value_t = ComputeDevice::Cpu)]
+    device: ComputeDevice,
 }
 
 /// What one decision showed.
@@ -83,12 +91,13 @@ pub fn run(args: &PrecisionBench) -> Result<()> {
 
 fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
     let [exact, rounded] = [Precision::F32, Precision::Bf16]
-        .map(|precision| WorldModel::load_with(&args.model, precision));
+        .map(|precision| WorldModel::load_on(&args.model, args.device, precision));
     let (exact, rounded) = (exact?, rounded?);
     decisions(&args.scenario, &exact, args.seed, args.scenes)?
         .iter()
         .map(|d| {
-            let energy = |m| WorldModel::energy(m, &d.context, &d.pose, &d.goal, Budget::default());
+            let energy =
+                |m| WorldModel::energy(m, &d.context, &d.pose, &d.goal, WorldModel::budget(m));
             let cem = CemConfig {
                 samples: args.samples,
                 ..CemConfig::paper()
@@ -110,7 +119,8 @@ fn full_size(args: &PrecisionBench) -> Result<Compared> {
     let mut parameters = Parameters::zeros(layout::predictor(&config));
     initialise(&mut parameters, Part::AcPredictor, 1);
     let [exact, rounded] = [Precision::F32, Precision::Bf16]
-        .map(|precision| PackedPredictor::new(&config, &parameters, precision));
+        .map(|precision| Predictor::new(&config, &parameters, args.device, precision));
+    let (exact, rounded) = (exact?, rounded?);
     drop(parameters);
     let size = config.tokens_per_frame() * config.embed_dim;
     let mut latents = vec![0.0; 2 * size];
@@ -123,12 +133,15 @@ fn full_size(args: &PrecisionBench) -> Result<Compared> {
             extrinsics: None,
         },
         goal: &latents[size..],
-        budget: Budget::default(),
+        budget: Predictor::budget(predictor),
+    };
+    let [samples, iterations] = args.full_size_plan[..] else {
+        return Err(anyhow!("--full-size-plan takes two numbers"));
     };
     let cem = CemConfig {
-        samples: 32,
-        iterations: 3,
-        topk: 5,
+        samples,
+        iterations,
+        topk: 5.min(samples),
         ..CemConfig::paper()
     };
     let first = CemConfig {

@@ -10,13 +10,14 @@ use foresight_planner::{
     solve, CemConfig, Constraints, Momentum, Noise, Pose, SearchMethod, SearchSpace,
 };
 use foresight_predictor::parameters::{Parameters, Tensors};
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-use foresight_predictor::{layout, PredictorConfig};
+use foresight_predictor::rollout::Start;
+use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig, Unit};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::memory;
-use super::timed::{Rolled, Timed};
+use super::predictor::{Predictor, Rolled};
+use super::timed::Timed;
 use crate::worlds::PrecisionOption;
 
 /// Arguments of `foresight bench replay`.
@@ -28,6 +29,14 @@ pub struct ReplayBench {
     /// Numbers the products are taken in.
     #[arg(long, value_enum, default_value = "bf16")]
     precision: PrecisionOption,
+    /// Where the predictor computes: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what
+    /// a GPU would.
+    #[arg(long, default_value_t = ComputeDevice::Cpu)]
+    device: ComputeDevice,
+    /// Unit to multiply with on the CPU instead of the fastest: amx, avx512-bf16, avx512, avx2 or
+    /// portable.
+    #[arg(long, conflicts_with = "device")]
+    unit: Option<Unit>,
     /// Plans, each timed on its own.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
@@ -67,7 +76,14 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         .into_iter()
         .collect();
     let parameters = Parameters::from_tensors(layout::predictor(&case.predictor), &weights)?;
-    let predictor = PackedPredictor::new(&case.predictor, &parameters, args.precision.into());
+    let (config, precision) = (&case.predictor, Precision::from(args.precision));
+    let predictor = match args.unit {
+        Some(unit) if !unit.multiplies(precision) => {
+            bail!("this machine has no {precision} on {unit}; leave --unit out")
+        }
+        Some(unit) => Predictor::on_unit(config, &parameters, unit, precision),
+        None => Predictor::new(config, &parameters, args.device, precision)?,
+    };
     drop((weights, parameters));
     let inputs = read(&args.case.join("case.safetensors"))?;
     let values = |name: &str| -> Result<Vec<f32>> {
@@ -104,7 +120,7 @@ pub fn run(args: &ReplayBench) -> Result<()> {
             extrinsics: None,
         },
         goal: &goal,
-        budget: Budget::default(),
+        budget: predictor.budget(),
     });
     let (mut seconds, mut cpu_seconds, mut action) = (Vec::new(), Vec::new(), None);
     for _ in 0..args.rounds.max(1) {
@@ -120,7 +136,6 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         cpu_seconds.push(spent);
         action = plan.actions.first().map(|a| a.to_array());
     }
-    let (unit, precision) = predictor.unit();
     let first = energy.answers.borrow().first().cloned();
     println!(
         "{}",
@@ -129,8 +144,8 @@ pub fn run(args: &ReplayBench) -> Result<()> {
             "cpu_seconds": cpu_seconds,
             "first_energies": first,
             "action": action,
-            "precision": precision,
-            "unit": unit.to_string(),
+            "precision": predictor.precision(),
+            "unit": predictor.computes_on(),
             "threads": rayon::current_num_threads(),
         })
     );

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use foresight_planner::{solve, ActionSequences, Energy, SeededNoise};
-use foresight_predictor::{Budget, Precision, WorldModel};
+use foresight_predictor::{ComputeDevice, Precision, WorldModel};
 use foresight_scenarios::planner::{MethodName, PlannerOptions, Preset};
 use serde_json::json;
 
@@ -39,6 +39,10 @@ pub struct SearchBench {
     /// Numbers the networks' products are taken in; energies reported are always f32.
     #[arg(long, value_enum, default_value = "bf16")]
     precision: PrecisionOption,
+    /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
+    /// GPU would.
+    #[arg(long, default_value_t = ComputeDevice::Cpu)]
+    device: ComputeDevice,
     /// Where the rows go (JSON lines), for bench/plot_search.py.
     #[arg(long)]
     out: PathBuf,
@@ -83,8 +87,8 @@ fn built_in() -> Vec<(String, PlannerOptions)> {
 }
 
 pub fn run(args: &SearchBench) -> Result<()> {
-    let exact = WorldModel::load_with(&args.model, Precision::F32)?;
-    let model = WorldModel::load_with(&args.model, args.precision.into())?;
+    let exact = WorldModel::load_on(&args.model, args.device, Precision::F32)?;
+    let model = WorldModel::load_on(&args.model, args.device, args.precision.into())?;
     let planners = if args.planner.is_empty() {
         built_in()
     } else {
@@ -100,15 +104,9 @@ pub fn run(args: &SearchBench) -> Result<()> {
     let decisions = decisions(&args.scenario, &exact, args.seed, args.scenes)?;
     let mut lines = String::new();
     for decision in &decisions {
-        let energy_of = |m| {
-            WorldModel::energy(
-                m,
-                &decision.context,
-                &decision.pose,
-                &decision.goal,
-                Budget::default(),
-            )
-        };
+        let (context, goal) = (&decision.context, &decision.goal);
+        let energy_of =
+            |m| WorldModel::energy(m, context, &decision.pose, goal, WorldModel::budget(m));
         let exact = energy_of(&exact);
         let still = exact.energies(&ActionSequences::zeros(1, 1))?[0];
         for (name, options) in &planners {

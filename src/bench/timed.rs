@@ -4,26 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients};
-use foresight_predictor::kernels::elementwise::mean_abs_difference;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-
-/// A predictor's energy without an encoder or a model folder around it.
-pub struct Rolled<'a> {
-    pub predictor: &'a PackedPredictor,
-    pub start: Start<'a>,
-    pub goal: &'a [f32],
-    pub budget: Budget,
-}
-
-impl Energy for Rolled<'_> {
-    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        let depth = self.predictor.config().depth;
-        let distance = |latent: &[f32]| mean_abs_difference(latent, self.goal);
-        Ok(self
-            .predictor
-            .roll(&self.start, sequences, depth, self.budget, distance))
-    }
-}
 
 /// Seconds spent in each call of an energy, and its answers.
 pub struct Timed<E> {

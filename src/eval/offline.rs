@@ -155,7 +155,10 @@ fn measure(
     episodes: usize,
 ) -> Result<Offline> {
     let recorded = read(args, settings, model, clips)?;
-    let rolled: Vec<_> = recorded.par_iter().map(|c| roll_out(model, c)).collect();
+    let rolled = recorded
+        .par_iter()
+        .map(|clip| roll_out(model, clip))
+        .collect::<Result<Vec<_>, _>>()?;
     let horizons = (0..settings.data.frames - 1).map(|h| {
         let predicted = Mean::of(rolled.iter().map(|r| r.errors[h]));
         let persistence = Mean::of(rolled.iter().map(|r| r.persistence[h]));

@@ -54,7 +54,7 @@ impl Encoder {
         match self {
             Encoder::Lazy(lazy) => Ok(lazy.get()?.encode(pixels, size)),
             Encoder::Of(model) => {
-                let latents = model.encode_pixels(pixels).into_iter();
+                let latents = model.encode_pixels(pixels)?.into_iter();
                 Ok(latents.flat_map(|latent| latent.values).collect())
             }
         }

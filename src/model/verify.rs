@@ -128,7 +128,7 @@ fn forward(
         Some((predictor, _)) => {
             let model = WorldModel::from_tensors(config, &encoder, &predictor)?;
             drop((encoder, predictor));
-            let latents = model.encode_pixels(&pixels);
+            let latents = model.encode_pixels(&pixels)?;
             let [context, goal] = &latents[..] else {
                 bail!("two frames gave {} latents", latents.len());
             };

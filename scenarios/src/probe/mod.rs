@@ -71,7 +71,8 @@ fn latents(
             &frames,
             [height, width],
         );
-        latents.extend(model.encode_pixels(&pixels));
+        let encoded = model.encode_pixels(&pixels);
+        latents.extend(encoded.map_err(|e| RunError::Imagination(e.to_string()))?);
     }
     Ok(latents)
 }

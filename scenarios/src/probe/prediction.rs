@@ -57,17 +57,14 @@ pub fn measure(model: &WorldModel, set: &EpisodeSet) -> Result<PredictionErrors,
     for episode in set.episodes().iter().take(EPISODES) {
         let all: Vec<usize> = episode.steps.clone().collect();
         let latents = latents(model, set, &all)?;
-        let errors: Vec<(usize, f32, f32)> = (0..all.len().saturating_sub(1))
+        let errors = (0..all.len().saturating_sub(1))
             .into_par_iter()
             .map(|i| {
                 let (now, next) = (&latents[i], &latents[i + 1]);
-                (
-                    all[i],
-                    ahead(model, set, all[i], now).distance(next),
-                    now.distance(next),
-                )
+                let predicted = ahead(model, set, all[i], now)?.distance(next);
+                Ok((all[i], predicted, now.distance(next)))
             })
-            .collect();
+            .collect::<Result<Vec<_>, RunError>>()?;
         steps.extend(errors);
     }
     let over = |chosen: &dyn Fn(usize) -> bool| {
@@ -96,15 +93,22 @@ pub fn measure(model: &WorldModel, set: &EpisodeSet) -> Result<PredictionErrors,
 }
 
 /// The latent the model expects after a recorded step's action.
-fn ahead(model: &WorldModel, set: &EpisodeSet, step: usize, now: &Latent) -> Latent {
+fn ahead(
+    model: &WorldModel,
+    set: &EpisodeSet,
+    step: usize,
+    now: &Latent,
+) -> Result<Latent, RunError> {
     let mut action = ActionSequences::zeros(1, 1);
     action
         .action_mut(0, 0)
         .copy_from_slice(&set.actions()[step]);
     let pose = Pose::from_array(set.states()[step].map(f64::from));
-    let imagined = model.imagine(now, &pose, &action, 0);
-    Latent {
+    let imagined = model
+        .imagine(now, &pose, &action, 0)
+        .map_err(|e| RunError::Imagination(e.to_string()))?;
+    Ok(Latent {
         values: imagined.latents.into_iter().next().unwrap_or_default(),
         tokens: now.tokens,
-    }
+    })
 }

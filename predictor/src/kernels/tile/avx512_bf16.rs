@@ -1,14 +1,15 @@
 //! bf16 on AVX-512: eight rows by two vectors of sums, two products a lane and instruction.
 
 use std::arch::x86_64::{
-    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-    _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
 };
 
 use half::bf16;
 
+use super::avx512::{first_sums, keep};
 use super::{Start, Tile, COLUMNS};
 
+/// Rows of [`first_sums`].
 const HEIGHT: usize = 8;
 
 /// See [`super::Element::tile`].
@@ -28,17 +29,7 @@ pub unsafe fn tile(
     // SAFETY: both are 512 bits without a meaning of their own.
     let pairs = |v: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(v) };
     for top in (0..rows).step_by(HEIGHT) {
-        let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
-        if start == Start::Tile {
-            for (y, sums) in sums.iter_mut().enumerate() {
-                let row = &out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
-                // SAFETY: `row` has thirty-two values.
-                unsafe {
-                    sums[0] = _mm512_loadu_ps(row.as_ptr());
-                    sums[1] = _mm512_loadu_ps(row.as_ptr().add(16));
-                }
-            }
-        }
+        let mut sums = first_sums(out, top, 0, start);
         // SAFETY: top + HEIGHT ≤ ROWS and 2·pair + 1 < inner, which is even: inside what the
         // caller vouches for. Pairs may lie at odd addresses, hence the unaligned reads.
         unsafe {
@@ -55,14 +46,7 @@ pub unsafe fn tile(
                 }
             }
         }
-        for (y, sums) in sums.iter().enumerate() {
-            let row = &mut out.0[(top + y) * COLUMNS..(top + y + 1) * COLUMNS];
-            // SAFETY: `row` has thirty-two values.
-            unsafe {
-                _mm512_storeu_ps(row.as_mut_ptr(), sums[0]);
-                _mm512_storeu_ps(row.as_mut_ptr().add(16), sums[1]);
-            }
-        }
+        keep(&sums, out, top, 0);
     }
 }
 

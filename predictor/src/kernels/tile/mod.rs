@@ -2,7 +2,8 @@
 //!
 //! A tile is up to [`ROWS`] × [`COLUMNS`] outputs: rows of activations times one *panel* of
 //! packed weights. Everything above (packing, blocking, what happens to the result) is shared;
-//! one file here per unit holds the inner loop and nothing else.
+//! one file here per unit holds the inner loop and nothing else; that of f32 is the same for
+//! vectors of any width (`f32_on.rs`).
 //!
 //! | unit | numbers | why it is or isn't chosen |
 //! |---|---|---|
@@ -24,6 +25,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
+#[cfg(target_arch = "x86_64")]
+mod f32_on;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -106,6 +109,24 @@ impl fmt::Display for Unit {
     }
 }
 
+impl std::str::FromStr for Unit {
+    type Err = String;
+
+    /// Reads `amx`, `avx512-bf16`, `avx512`, `avx2` or `portable`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "amx" => Ok(Unit::Amx),
+            "avx512-bf16" => Ok(Unit::Avx512Bf16),
+            "avx512" => Ok(Unit::Avx512),
+            "avx2" => Ok(Unit::Avx2),
+            "portable" => Ok(Unit::Portable),
+            _ => Err(format!(
+                "{text:?} is no unit; give amx, avx512-bf16, avx512, avx2 or portable"
+            )),
+        }
+    }
+}
+
 impl Unit {
     /// Whether this machine has it.
     pub fn is_available(self) -> bool {
@@ -124,6 +145,15 @@ impl Unit {
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
+    }
+
+    /// Whether this machine multiplies such numbers with it.
+    pub fn multiplies(self, precision: Precision) -> bool {
+        let units = match precision {
+            Precision::F32 => f32::units(),
+            Precision::Bf16 => bf16::units(),
+        };
+        units.contains(&self) && self.is_available()
     }
 
     /// The fastest for f32 on this machine.

@@ -1,0 +1,99 @@
+//! The energy that plans are made by: how far from the goal a latent rollout ends.
+
+use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose};
+
+use crate::error::PredictorError;
+use crate::goal_distance::{GoalDistance, GoalWeighting};
+use crate::gradient;
+use crate::rollout::{Budget, Start};
+use crate::world_model::{Latent, Networks, WorldModel};
+
+/// [`Energy`] by latent rollout.
+#[derive(Debug, Clone)]
+pub struct LatentEnergy<'a> {
+    model: &'a WorldModel,
+    context: &'a Latent,
+    pose: Pose,
+    extrinsics: Option<[f32; 6]>,
+    distance: GoalDistance<'a>,
+    budget: Budget,
+}
+
+impl<'a> LatentEnergy<'a> {
+    pub(crate) fn new(
+        model: &'a WorldModel,
+        context: &'a Latent,
+        pose: &Pose,
+        goal: &'a Latent,
+        budget: Budget,
+    ) -> Self {
+        LatentEnergy {
+            model,
+            context,
+            pose: *pose,
+            extrinsics: None,
+            distance: GoalDistance::new(&context.values, &goal.values, GoalWeighting::UNIFORM),
+            budget,
+        }
+    }
+
+    /// With the camera pose `[6]` for predictors that take one.
+    pub fn with_extrinsics(mut self, extrinsics: [f32; 6]) -> Self {
+        self.extrinsics = Some(extrinsics);
+        self
+    }
+
+    /// With the latent's entries weighed; uniform when never said.
+    pub fn with_weighting(mut self, weighting: GoalWeighting) -> Self {
+        self.distance = GoalDistance::new(&self.context.values, self.distance.goal(), weighting);
+        self
+    }
+
+    /// Where rollouts start.
+    fn start(&self) -> Result<Start<'_>, EnergyError> {
+        let needs = self.model.predictor_config().use_extrinsics;
+        if needs != self.extrinsics.is_some() {
+            let what = if needs { "needs" } else { "takes no" };
+            let message = format!("this predictor {what} camera extrinsics");
+            return Err(EnergyError(Box::new(PredictorError::Model(message))));
+        }
+        Ok(Start {
+            latent: &self.context.values,
+            pose: self.pose,
+            extrinsics: self.extrinsics,
+        })
+    }
+
+    /// Energies after rolling through the first `depth` blocks.
+    fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
+        let start = self.start()?;
+        match &self.model.networks {
+            Networks::Kernels { predictor, .. } => {
+                let distance = |latent: &[f32]| self.distance.of(latent);
+                Ok(predictor.roll(&start, sequences, depth, self.budget, distance))
+            }
+            Networks::Device { predictor, .. } => predictor
+                .energies(&start, sequences, depth, &self.distance, self.budget)
+                .map_err(|e| EnergyError(Box::new(e))),
+        }
+    }
+}
+
+impl Energy for LatentEnergy<'_> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        self.rolled(sequences, self.model.predictor_config().depth)
+    }
+
+    /// The energies of a predictor cut off after this share of its blocks.
+    fn previews(&self, sequences: &ActionSequences, share: f64) -> Result<Vec<f32>, EnergyError> {
+        let depth = self.model.predictor_config().depth;
+        let part = (depth as f64 * share).round() as usize;
+        self.rolled(sequences, part.clamp(1, depth.max(1)))
+    }
+
+    fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
+        let reference = &self.model.reference;
+        gradient::gradients(reference, &self.start()?, sequences, &self.distance)
+            .map_err(|e| EnergyError(Box::new(e)))
+    }
+}

@@ -1,0 +1,185 @@
+//! Whole plans. They are the same for any number of threads; and a model on one of candle's devices,
+//! here the CPU, plans as it does on the kernels: what a GPU computes is what the CPU computes, as
+//! far as this can be told without a GPU.
+
+use foresight_planner::{
+    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, SearchMethod, SeededNoise,
+};
+use foresight_predictor::checkpoint::{preset, Part};
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::train::init::initialise;
+use foresight_predictor::{layout, Budget, ComputeDevice, Latent, Precision, WorldModel};
+
+/// The small architecture, louder than at initialisation so that actions matter.
+fn model(device: ComputeDevice, precision: Precision) -> WorldModel {
+    let config = preset("tiny").unwrap();
+    let tensors = |entries, part| {
+        let mut parameters = Parameters::zeros(entries);
+        initialise(&mut parameters, part, 3);
+        parameters.values_mut().iter_mut().for_each(|v| *v *= 2.0);
+        parameters.to_tensors().unwrap()
+    };
+    let encoder = tensors(layout::encoder(&config.encoder), Part::Encoder);
+    let predictor_layout = layout::predictor(config.predictor.as_ref().unwrap());
+    let predictor = tensors(predictor_layout, Part::AcPredictor);
+    WorldModel::from_tensors_on(config, &encoder, &predictor, device, precision).unwrap()
+}
+
+fn latents(model: &WorldModel) -> [Latent; 2] {
+    let [height, width] = model.config().encoder.img_size;
+    let size = 3 * height * width;
+    let pixels: Vec<f32> = (0..2 * size).map(|i| (i as f32 * 0.013).sin()).collect();
+    let latents = model.encode_pixels(&pixels).unwrap();
+    latents.try_into().unwrap()
+}
+
+fn candidates(samples: usize, horizon: usize) -> ActionSequences {
+    let cem = CemConfig {
+        samples,
+        horizon,
+        topk: 5,
+        ..CemConfig::paper()
+    };
+    let mut search = cem.begin(&Constraints::default());
+    search
+        .propose(&mut SeededNoise::new(7, 0))
+        .unwrap()
+        .candidates
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+}
+
+const POSE: [f64; 7] = [0.4, 0.1, 0.2, 3.1, 0.0, 0.3, 0.5];
+
+#[test]
+fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
+    let kernels = model(ComputeDevice::Cpu, Precision::F32);
+    let device = model(ComputeDevice::CandleCpu, Precision::F32);
+    assert_eq!(device.computes(), "f32 on candle-cpu");
+    let [context, goal] = latents(&kernels);
+    for (on_device, on_kernels) in latents(&device).iter().zip([&context, &goal]) {
+        assert!(furthest(&on_device.values, &on_kernels.values) < 1e-4);
+    }
+    let pose = Pose::from_array(POSE);
+    let (kernels, device) = (&kernels, &device);
+    let energy = |model, budget| WorldModel::energy(model, &context, &pose, &goal, budget);
+    let tight = Budget {
+        memory_mib: 1,
+        ..Budget::default()
+    };
+    for horizon in [1, 3] {
+        let sequences = candidates(40, horizon);
+        let wanted = energy(kernels, Budget::default());
+        let spread = wanted.energies(&sequences).unwrap();
+        let (low, high) = spread.iter().fold((f32::MAX, f32::MIN), |(low, high), e| {
+            (low.min(*e), high.max(*e))
+        });
+        assert!(high - low > 1e-3, "energies hardly differ: {low} to {high}");
+        for budget in [Budget::default(), tight] {
+            let got = energy(device, budget);
+            let apart = |a: Vec<f32>, b: Vec<f32>| furthest(&a, &b);
+            let energies = got.energies(&sequences).unwrap();
+            assert!(apart(energies, wanted.energies(&sequences).unwrap()) < 2e-5);
+            let previews = got.previews(&sequences, 0.5).unwrap();
+            assert!(apart(previews, wanted.previews(&sequences, 0.5).unwrap()) < 2e-5);
+            let gradients = got.gradients(&sequences).unwrap().values;
+            assert!(apart(gradients, wanted.gradients(&sequences).unwrap().values) < 1e-5);
+        }
+        let [got, wanted] =
+            [device, kernels].map(|m| m.imagine(&context, &pose, &sequences, 3).unwrap());
+        assert_eq!(got.poses, wanted.poses);
+        for (got, wanted) in got.latents.iter().zip(&wanted.latents) {
+            assert!(furthest(got, wanted) < 2e-4);
+        }
+        assert_eq!(got.latents.len(), horizon);
+        let cem = CemConfig {
+            samples: 40,
+            iterations: 3,
+            topk: 5,
+            horizon,
+            ..CemConfig::paper()
+        };
+        let [got, wanted] = [device, kernels].map(|m| {
+            let mut search = cem.begin(&Constraints::default());
+            let energy = energy(m, Budget::default());
+            let mut noise = SeededNoise::new(11, 0);
+            solve(search.as_mut(), &energy, &mut noise).unwrap()
+        });
+        // Same noise in the same order, same elites: the same plan.
+        assert_eq!(got.evaluations, wanted.evaluations);
+        for (got, wanted) in got.actions.iter().zip(&wanted.actions) {
+            for (a, b) in got.to_array().iter().zip(wanted.to_array()) {
+                assert!((a - b).abs() < 1e-5, "{got:?} {wanted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn plans_are_the_same_for_any_number_of_threads() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let model = model(ComputeDevice::Cpu, precision);
+        let [context, goal] = latents(&model);
+        let pose = Pose::from_array(POSE);
+        let cem = CemConfig {
+            samples: 50,
+            iterations: 3,
+            topk: 5,
+            ..CemConfig::notebook()
+        };
+        let plan = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                let mut search = cem.begin(&Constraints::default());
+                let energy = model.energy(&context, &pose, &goal, Budget::default());
+                solve(search.as_mut(), &energy, &mut SeededNoise::new(5, 0)).unwrap()
+            })
+        };
+        let single = plan(1);
+        assert!(single.actions[0].to_array().iter().any(|v| *v != 0.0));
+        for threads in [2, 7] {
+            // Bit for bit: actions, elites, their energies.
+            assert_eq!(single, plan(threads), "{precision}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn bf16_ranks_candidates_as_f32_does() {
+    let exact = model(ComputeDevice::Cpu, Precision::F32);
+    let rounded = model(ComputeDevice::CandleCpu, Precision::Bf16);
+    assert_eq!(rounded.computes(), "bf16 on candle-cpu");
+    let [context, goal] = latents(&exact);
+    for (a, b) in latents(&rounded).iter().zip([&context, &goal]) {
+        let off = a.distance(b);
+        assert!(off > 0.0 && off < 0.03, "latents are off by {off}");
+    }
+    let pose = Pose::from_array(POSE);
+    let sequences = candidates(100, 2);
+    let [a, b] = [&exact, &rounded].map(|m| {
+        m.energy(&context, &pose, &goal, Budget::default())
+            .energies(&sequences)
+            .unwrap()
+    });
+    let rank = spearman(&a, &b);
+    assert!(rank > 0.98, "rank correlation {rank}");
+}
+
+fn spearman(a: &[f32], b: &[f32]) -> f64 {
+    let ranks = |values: &[f32]| {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+        let mut ranks = vec![0.0; values.len()];
+        for (rank, i) in order.into_iter().enumerate() {
+            ranks[i] = rank as f64;
+        }
+        ranks
+    };
+    let (a, b) = (ranks(a), ranks(b));
+    let n = a.len() as f64;
+    let squares: f64 = a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum();
+    1.0 - 6.0 * squares / (n * (n * n - 1.0))
+}
