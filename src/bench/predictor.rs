@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Energy, EnergyError};
 use foresight_predictor::device;
 use foresight_predictor::device_rollout::DevicePredictor;
-use foresight_predictor::kernels::elementwise::mean_abs_difference;
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
 use foresight_predictor::kernels::{ceiling, Unit};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
@@ -173,13 +173,14 @@ pub struct Rolled<'a> {
 impl Energy for Rolled<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
         let depth = self.predictor.config().depth;
+        let to_goal = GoalDistance::new(self.start.latent, self.goal, GoalWeighting::UNIFORM);
         match self.predictor {
             Predictor::Kernels(packed) => {
-                let distance = |latent: &[f32]| mean_abs_difference(latent, self.goal);
+                let distance = |latent: &[f32]| to_goal.of(latent);
                 Ok(packed.roll(&self.start, sequences, depth, self.budget, distance))
             }
             Predictor::Device { predictor, .. } => predictor
-                .energies(&self.start, sequences, depth, self.goal, self.budget)
+                .energies(&self.start, sequences, depth, &to_goal, self.budget)
                 .map_err(|e| EnergyError(Box::new(e))),
         }
     }
