@@ -158,7 +158,8 @@ impl Judge {
     fn grasp(&self, truth: &Truth, height_m: f64) -> Verdict {
         let height = format!(
             "object {:.1} cm above the table (at least {:.1})",
-            100.0 * truth.object_height_m,
+            // Contacts let it sink in by a hair, which would read -0.0.
+            100.0 * truth.object_height_m.max(0.0),
             100.0 * height_m
         );
         if !truth.held {
