@@ -193,6 +193,8 @@ pub fn check(video: &Path) -> Result<VideoHeader, DatasetError> {
 fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, DatasetError> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+info"])
+        // Many files are decoded at once; threads for each only wait for each other.
+        .args(["-threads", "1", "-filter_threads", "1"])
         .args(before)
         .arg("-i")
         .arg(named(video))

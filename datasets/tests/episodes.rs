@@ -131,7 +131,7 @@ fn unusable_episodes_are_listed_with_reasons() {
         "is empty",
         "cut short",
         "neither recordings/frames",
-        "has 5 frames",
+        "but 5 frames",
         "no metadata_*.json",
     ] {
         assert_eq!(

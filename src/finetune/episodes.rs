@@ -108,17 +108,22 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
     let recorded = chosen(&store, |split| split == Some(Split::Validation));
     if usable.is_empty() {
         bail!(
-            "{} has no episode to train on: {} unusable, {} recorded for validation",
+            "{} has no episode to train on: {} recorded for validation, {}",
             data.display(),
-            store.unusable().len(),
-            recorded.len()
+            recorded.len(),
+            unusable(&store)
         );
     }
     if let Some(path) = validation {
         let other = opened(path, settings)?;
         let held_out = chosen(&other, |split| split != Some(Split::Train));
         if held_out.is_empty() {
-            bail!("{} has no episode to validate on", path.display());
+            bail!(
+                "{} has no episode to validate on: {} recorded for training, {}",
+                path.display(),
+                other.episodes().len(),
+                unusable(&other)
+            );
         }
         return Ok(Episodes {
             training: Subset::new(&store, usable, true),
@@ -136,11 +141,12 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
     };
     if training.is_empty() || held_out.is_empty() {
         bail!(
-            "{} has {} episodes to train on and {} to validate on; record more, name some with \
-             --validation, or change data.validation_share",
+            "{} has {} episodes to train on and {} to validate on ({}); record more, name some \
+             with --validation, or change data.validation_share",
             data.display(),
             training.len(),
-            held_out.len()
+            held_out.len(),
+            unusable(&store)
         );
     }
     Ok(Episodes {
@@ -164,10 +170,10 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
     let kept = chosen(&store, |split| split != Some(Split::Train));
     if kept.is_empty() {
         bail!(
-            "{} has no episode to judge a model on: {} recorded for training, {} unusable",
+            "{} has no episode to judge a model on: {} recorded for training, {}",
             data.display(),
             store.episodes().len(),
-            store.unusable().len()
+            unusable(&store)
         );
     }
     Ok(Subset::new(&store, kept, true))
@@ -177,6 +183,19 @@ fn opened(path: &Path, settings: &Data) -> Result<Arc<dyn EpisodeStore>> {
     let store = store::open_tolerant(path, settings.frame_tolerance);
     let store = store.with_context(|| format!("opening {}", path.display()))?;
     Ok(Arc::from(store))
+}
+
+/// How many of a dataset's episodes are unusable, and why the first one is.
+fn unusable(store: &Arc<dyn EpisodeStore>) -> String {
+    match store.unusable() {
+        [] => "none unusable".to_owned(),
+        [(episode, reason), rest @ ..] => {
+            format!(
+                "{} unusable, the first: {episode}: {reason}",
+                rest.len() + 1
+            )
+        }
+    }
 }
 
 /// Indices of the episodes whose split is wanted.
