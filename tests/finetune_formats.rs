@@ -107,7 +107,7 @@ fn film(path: &Path, episode: usize, frames: usize) {
 /// Episodes as DROID has them: folders named by their time, colons and all.
 fn droid(root: &Path, episodes: usize) -> Vec<PathBuf> {
     let write = |episode: usize| {
-        let outcome = if episode % 2 == 0 {
+        let outcome = if episode.is_multiple_of(2) {
             "success"
         } else {
             "failure"
@@ -136,7 +136,7 @@ fn droid(root: &Path, episodes: usize) -> Vec<PathBuf> {
         let metadata = Metadata {
             uuid: format!("AUTOLab+0+{episode}"),
             lab: "AUTOLab".into(),
-            success: episode % 2 == 0,
+            success: episode.is_multiple_of(2),
             current_task: "go round".into(),
             ext1_cam_serial: "22008760".into(),
             left_mp4_path: format!("{below}/recordings/MP4/22008760.mp4"),

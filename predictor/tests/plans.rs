@@ -70,8 +70,8 @@ fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
         memory_mib: 1,
         ..Budget::default()
     };
-    for horizon in [1, 3] {
-        let sequences = candidates(40, horizon);
+    for horizon in [1, 2] {
+        let sequences = candidates(12, horizon);
         let wanted = energy(kernels, Budget::default());
         let spread = wanted.energies(&sequences).unwrap();
         let (low, high) = spread.iter().fold((f32::MAX, f32::MIN), |(low, high), e| {
@@ -85,9 +85,12 @@ fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
             assert!(apart(energies, wanted.energies(&sequences).unwrap()) < 2e-5);
             let previews = got.previews(&sequences, 0.5).unwrap();
             assert!(apart(previews, wanted.previews(&sequences, 0.5).unwrap()) < 2e-5);
-            let gradients = got.gradients(&sequences).unwrap().values;
-            assert!(apart(gradients, wanted.gradients(&sequences).unwrap().values) < 1e-5);
         }
+        let few = sequences.select(&[0, 5, 7]);
+        let [got, wanted] = [device, kernels]
+            .map(|m| energy(m, Budget::default()).gradients(&few).unwrap())
+            .map(|gradients| gradients.values);
+        assert!(furthest(&got, &wanted) < 1e-5);
         let [got, wanted] =
             [device, kernels].map(|m| m.imagine(&context, &pose, &sequences, 3).unwrap());
         assert_eq!(got.poses, wanted.poses);
@@ -96,8 +99,8 @@ fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
         }
         assert_eq!(got.latents.len(), horizon);
         let cem = CemConfig {
-            samples: 40,
-            iterations: 3,
+            samples: 16,
+            iterations: 2,
             topk: 5,
             horizon,
             ..CemConfig::paper()
