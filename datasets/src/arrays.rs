@@ -1,6 +1,10 @@
 //! Arrays of numbers out of HDF5 files, with their shapes checked.
 
-use hdf5_pure::File;
+use hdf5_pure::{Dataset, File};
+
+/// Values of a dataset, at most: two days of poses at 15 Hz. What a damaged header claims beyond
+/// that is not worth the memory of finding out.
+const MOST_VALUES: u64 = 1 << 24;
 
 /// A dataset's shape and values.
 pub(crate) struct Array {
@@ -52,17 +56,41 @@ pub(crate) fn optional(file: &File, name: &str) -> Result<Option<Array>, String>
     let Ok(dataset) = file.dataset(name) else {
         return Ok(None);
     };
-    let read = || -> Result<Array, hdf5_pure::Error> {
-        Ok(Array {
-            shape: dataset.shape()?,
-            values: dataset.read_f64()?,
-        })
+    let shape = believable(&dataset, name)?;
+    let values = dataset.read_f64();
+    let array = Array {
+        shape,
+        values: values.map_err(|e| format!("{name} cannot be read: {e}"))?,
     };
-    let array = read().map_err(|e| format!("{name} cannot be read: {e}"))?;
     if let Some(at) = array.values.iter().position(|v| !v.is_finite()) {
         return Err(format!(
             "{name} has a value that is not finite, number {at}"
         ));
     }
     Ok(Some(array))
+}
+
+/// A dataset of bytes that must be there, as text.
+///
+/// # Errors
+/// Naming it when it is missing, unreadable or no text.
+pub(crate) fn text(file: &File, name: &str) -> Result<String, String> {
+    let unreadable = |e: hdf5_pure::Error| format!("{name}: {e}");
+    let dataset = file.dataset(name).map_err(unreadable)?;
+    believable(&dataset, name)?;
+    let bytes = dataset.read_u8().map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text"))
+}
+
+/// A dataset's shape, if it can be one of a recording.
+fn believable(dataset: &Dataset, name: &str) -> Result<Vec<u64>, String> {
+    let shape = dataset.shape();
+    let shape = shape.map_err(|e| format!("{name} cannot be read: {e}"))?;
+    let values = shape.iter().try_fold(1_u64, |n, side| n.checked_mul(*side));
+    match values {
+        Some(n) if n <= MOST_VALUES => Ok(shape),
+        _ => Err(format!(
+            "{name} claims the shape {shape:?}, more than a recording has; its header is damaged"
+        )),
+    }
 }

@@ -26,7 +26,7 @@ use std::path::Path;
 use foresight_planner::{Action, Pose};
 use hdf5_pure::{AttrValue, File};
 
-use crate::arrays::{optional, required};
+use crate::arrays::{optional, required, text};
 use crate::error::DatasetError;
 
 mod write;
@@ -302,10 +302,6 @@ fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, S
         .get("scene_seed")
         .and_then(AttrValue::as_u64)
         .ok_or("simulator_state lacks its attribute scene_seed")?;
-    let scene = file
-        .dataset("simulator_state/scene")
-        .and_then(|d| d.read_u8())
-        .map_err(|e| format!("simulator_state/scene: {e}"))?;
     Ok(Some(SimulatorTrack {
         object_position_m: position.rows::<3>().collect(),
         object_quaternion_xyzw: rotation.rows::<4>().collect(),
@@ -313,8 +309,7 @@ fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, S
         upright: flags("simulator_state/upright")?,
         target_position_m: [target.values[0], target.values[1]],
         scene_seed,
-        scene: String::from_utf8(scene)
-            .map_err(|_| "simulator_state/scene is not UTF-8 text".to_owned())?,
+        scene: text(file, "simulator_state/scene")?,
         beginning: read_beginning(file)?,
     }))
 }
@@ -335,10 +330,6 @@ fn read_beginning(file: &File) -> Result<Option<Beginning>, String> {
         let values = array.rows::<7>().next();
         Ok(values)
     };
-    let envelope = file
-        .dataset("simulator_state/envelope")
-        .and_then(|d| d.read_u8())
-        .map_err(|e| format!("simulator_state/envelope: {e}"))?;
     Ok(Some(Beginning {
         pose: seven(POSE)?,
         object: if flags.values[2] == 0.0 {
@@ -348,7 +339,6 @@ fn read_beginning(file: &File) -> Result<Option<Beginning>, String> {
         },
         grasping: flags.values[0] != 0.0,
         settling_s: flags.values[1],
-        envelope: String::from_utf8(envelope)
-            .map_err(|_| "simulator_state/envelope is not UTF-8 text".to_owned())?,
+        envelope: text(file, "simulator_state/envelope")?,
     }))
 }

@@ -73,6 +73,31 @@ fn trajectories() {
 }
 
 #[test]
+fn a_trajectory_that_claims_gigabytes_is_refused_without_them() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");
+    let episode = layout::episode_folders(&fixture).expect("listed").remove(0);
+    let mut bytes = fs::read(episode.join(layout::TRAJECTORY)).expect("bytes");
+    // 60 rows that may become any number, as resizable datasets say it.
+    let rows = [60_u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat();
+    let claimed = (1_u64 << 31).to_le_bytes();
+    let mut changed = 0;
+    for at in 0..bytes.len() - rows.len() {
+        if bytes[at..at + rows.len()] == rows {
+            bytes[at..at + 8].copy_from_slice(&claimed);
+            changed += 1;
+        }
+    }
+    assert!(changed > 1, "{changed} datasets changed");
+    let root = tempfile::tempdir().expect("temporary folder");
+    let path = root.path().join(layout::TRAJECTORY);
+    fs::write(&path, bytes).expect("written");
+    let error = Trajectory::read(&path).expect_err("refused").to_string();
+    for part in ["trajectory.h5", "2147483648", "damaged"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn frames_and_metadata() {
     let root = tempfile::tempdir().expect("temporary folder");
     let folder = recorded(root.path());
