@@ -139,7 +139,18 @@ fn a_replay_becomes_a_recording() {
     let run = played(folder.path());
     let tape = replay::open(&run, &OpenOptions::default()).expect("a tape");
     let mut nobody = |_: &replay::ReplayedStep| std::ops::ControlFlow::Continue(());
-    let replayed = replay::replay(&tape, &ReplayOptions::default(), &mut nobody).expect("replayed");
+    let options = ReplayOptions {
+        place: Place::VirtualTime,
+        from: 0,
+        to: None,
+        speed: 1.0,
+        tolerance: Tolerance {
+            position_mm: 10.0,
+            rotation_deg: 5.0,
+            gripper: 0.15,
+        },
+    };
+    let replayed = replay::replay(&tape, &options, &mut nobody).expect("replayed");
     assert!(replayed.identical);
     let file = folder.path().join("replay.rrd");
     let mut recording = rerun_file(&file).expect("a file");
