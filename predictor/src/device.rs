@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
 
 use crate::error::PredictorError;
 use crate::kernels::Precision;
+use crate::parameters::Tensors;
 use crate::rollout::Budget;
 
 /// Where a model computes. Written `cpu`, `cuda`, `cuda:N` or `candle-cpu`.
@@ -58,6 +60,22 @@ pub fn dtype(precision: Precision) -> DType {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
     }
+}
+
+/// `weights` on a device as `dtype`, for a network to be built from.
+///
+/// # Errors
+/// When the device fails or its memory is too small.
+pub fn variables(
+    weights: &Tensors,
+    device: &Device,
+    dtype: DType,
+) -> candle_core::Result<VarBuilder<'static>> {
+    let moved = weights
+        .iter()
+        .map(|(name, t)| Ok((name.clone(), t.to_device(device)?.to_dtype(dtype)?)))
+        .collect::<candle_core::Result<_>>()?;
+    Ok(VarBuilder::from_tensors(moved, dtype, device))
 }
 
 /// Memory for rollouts when nothing else is said: most of what a GPU has free, the default of

@@ -1,9 +1,9 @@
 //! The encoder on candle, on any device and in any float type: how a GPU sees.
 
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
 
 use crate::config::EncoderConfig;
+use crate::device;
 use crate::encoder::{normalise_latent, Encoder};
 use crate::parameters::Tensors;
 
@@ -30,11 +30,7 @@ impl DeviceEncoder {
         device: &Device,
         dtype: DType,
     ) -> Result<Self> {
-        let weights = weights
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), t.to_device(device)?.to_dtype(dtype)?)))
-            .collect::<Result<_>>()?;
-        let vb = VarBuilder::from_tensors(weights, dtype, device);
+        let vb = device::variables(weights, device, dtype)?;
         Ok(DeviceEncoder {
             encoder: Encoder::new(config, vb)?.fused(),
             device: device.clone(),

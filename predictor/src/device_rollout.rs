@@ -6,11 +6,11 @@
 //! host. On the CPU this path is slow and serves to test the other.
 
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
 use foresight_planner::{ActionSequences, Pose};
 
 use crate::ac_predictor::AcPredictor;
 use crate::config::PredictorConfig;
+use crate::device;
 use crate::encoder::normalise_latent;
 use crate::goal_distance::GoalDistance;
 use crate::parameters::Tensors;
@@ -47,11 +47,7 @@ impl DevicePredictor {
         device: &Device,
         dtype: DType,
     ) -> Result<Self> {
-        let weights = weights
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), t.to_device(device)?.to_dtype(dtype)?)))
-            .collect::<Result<_>>()?;
-        let vb = VarBuilder::from_tensors(weights, dtype, device);
+        let vb = device::variables(weights, device, dtype)?;
         Ok(DevicePredictor {
             predictor: AcPredictor::new(config, vb)?.fused(),
             device: device.clone(),

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use candle_core::DType;
-use candle_nn::VarBuilder;
 use foresight_planner::{ActionSequences, Pose};
 use image::RgbImage;
 
@@ -134,10 +133,6 @@ impl WorldModel {
         let predictor_parameters =
             Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
         let place = device.open()?;
-        let weights: Tensors = predictor
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), t.to_device(&place)?.to_dtype(DType::F32)?)))
-            .collect::<Result<_, candle_core::Error>>()?;
         let (networks, computes) = match device {
             ComputeDevice::Cpu => {
                 let packed =
@@ -153,13 +148,12 @@ impl WorldModel {
                 let dtype = device::dtype(precision);
                 let networks = Networks::Device {
                     encoder: DeviceEncoder::new(&config.encoder, encoder, &place, dtype)?,
-                    predictor: DevicePredictor::new(&predictor_config, &weights, &place, dtype)?,
+                    predictor: DevicePredictor::new(&predictor_config, predictor, &place, dtype)?,
                 };
                 (networks, format!("{precision} on {device}"))
             }
         };
-        let weights = weights.into_iter().collect();
-        let reference = VarBuilder::from_tensors(weights, DType::F32, &place);
+        let reference = device::variables(predictor, &place, DType::F32)?;
         Ok(WorldModel {
             reference: AcPredictor::new(&predictor_config, reference)?,
             networks,

@@ -1,26 +1,15 @@
 //! Gradients through candle's predictor against finite differences of the rollouts.
 
+#[path = "support/loud.rs"]
+mod loud;
+
 use foresight_planner::{ActionSequences, Energy, Pose};
-use foresight_predictor::checkpoint::{preset, Part};
 use foresight_predictor::goal_distance::GoalWeighting;
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::init::initialise;
-use foresight_predictor::{layout, Budget, Latent, WorldModel};
+use foresight_predictor::{Budget, ComputeDevice, Latent, Precision};
 
 #[test]
 fn gradients_are_slopes_of_the_energies() {
-    let config = preset("tiny").unwrap();
-    let tensors = |entries, part| {
-        let mut parameters = Parameters::zeros(entries);
-        initialise(&mut parameters, part, 3);
-        // Louder than at initialisation, so that actions matter.
-        parameters.values_mut().iter_mut().for_each(|v| *v *= 2.0);
-        parameters.to_tensors().unwrap()
-    };
-    let encoder = tensors(layout::encoder(&config.encoder), Part::Encoder);
-    let predictor_layout = layout::predictor(config.predictor.as_ref().unwrap());
-    let predictor = tensors(predictor_layout, Part::AcPredictor);
-    let model = WorldModel::from_tensors(config, &encoder, &predictor).unwrap();
+    let model = loud::model(ComputeDevice::Cpu, Precision::F32);
     let [tokens, width] = model.latent_shape();
     let latent = |phase: f32| Latent {
         values: (0..tokens * width)

@@ -2,28 +2,14 @@
 //! here the CPU, plans as it does on the kernels: what a GPU computes is what the CPU computes, as
 //! far as this can be told without a GPU.
 
+#[path = "support/loud.rs"]
+mod loud;
+
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Pose, SearchMethod, SeededNoise,
 };
-use foresight_predictor::checkpoint::{preset, Part};
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::init::initialise;
-use foresight_predictor::{layout, Budget, ComputeDevice, Latent, Precision, WorldModel};
-
-/// The small architecture, louder than at initialisation so that actions matter.
-fn model(device: ComputeDevice, precision: Precision) -> WorldModel {
-    let config = preset("tiny").unwrap();
-    let tensors = |entries, part| {
-        let mut parameters = Parameters::zeros(entries);
-        initialise(&mut parameters, part, 3);
-        parameters.values_mut().iter_mut().for_each(|v| *v *= 2.0);
-        parameters.to_tensors().unwrap()
-    };
-    let encoder = tensors(layout::encoder(&config.encoder), Part::Encoder);
-    let predictor_layout = layout::predictor(config.predictor.as_ref().unwrap());
-    let predictor = tensors(predictor_layout, Part::AcPredictor);
-    WorldModel::from_tensors_on(config, &encoder, &predictor, device, precision).unwrap()
-}
+use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, WorldModel};
+use loud::model;
 
 fn latents(model: &WorldModel) -> [Latent; 2] {
     let [height, width] = model.config().encoder.img_size;

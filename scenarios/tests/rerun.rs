@@ -1,34 +1,21 @@
 //! Recordings for Rerun, read back by Rerun's own reader.
 
+#[path = "support/played.rs"]
+mod played;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::replay::play::Place;
 use foresight_scenarios::replay::{self, OpenOptions, ReplayOptions, Tolerance};
 use foresight_scenarios::report::read::RunData;
 use foresight_scenarios::timeline::{rerun_file, rerun_viewer, tell};
-use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
+use played::played;
 use re_sdk::external::re_log_encoding::DecoderApp;
 use re_sdk::log::{Chunk, LogMsg};
 use re_sdk::StoreKind;
-
-/// A short run, planned by whoever knows the goal poses: its folder.
-fn played(out: &Path) -> PathBuf {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/reach.toml");
-    let mut loaded = LoadedScenario::read(&scenario).expect("the scenario");
-    loaded.scenario.planner.samples = Some(20);
-    loaded.scenario.planner.iterations = Some(3);
-    let options = RunOptions {
-        seed: 5,
-        out: out.to_owned(),
-        virtual_time: true,
-    };
-    let result = run(&loaded, &WorldSource::Oracle, &options, &mut Unwatched).expect("a run");
-    result.run_dir
-}
 
 /// What a file says of one component of an entity.
 #[derive(Default)]

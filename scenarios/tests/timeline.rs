@@ -1,27 +1,16 @@
 //! Recordings for viewers, read back.
 
+#[path = "support/played.rs"]
+mod played;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::report::read::RunData;
 use foresight_scenarios::timeline::mcap::McapFile;
 use foresight_scenarios::timeline::{tell, Sink};
-use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
+use played::played;
 use serde_json::Value;
-
-/// A short run, planned by whoever knows the goal poses: its folder.
-fn played(out: &Path) -> std::path::PathBuf {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/reach.toml");
-    let loaded = LoadedScenario::read(&scenario).expect("the scenario");
-    let options = RunOptions {
-        seed: 5,
-        out: out.to_owned(),
-        virtual_time: true,
-    };
-    let result = run(&loaded, &WorldSource::Oracle, &options, &mut Unwatched).expect("a run");
-    result.run_dir
-}
 
 /// Takes `N` bytes off the front.
 fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
