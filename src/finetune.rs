@@ -23,6 +23,7 @@ use foresight_predictor::train::estimate::peak_memory;
 use foresight_predictor::train::log;
 use foresight_predictor::train::run::{Outcome, Parts, RunOptions, Task};
 use foresight_predictor::train::PredictorTrainer;
+use foresight_predictor::ComputeDevice;
 
 use crate::training::train;
 use base::Base;
@@ -65,6 +66,9 @@ pub struct FinetuneArgs {
     /// Decides the order of the clips, where they start and which camera they show.
     #[arg(long)]
     seed: Option<u64>,
+    /// Where it computes: cpu, cuda or cuda:N; `compute.device` of the settings.
+    #[arg(long)]
+    device: Option<ComputeDevice>,
     /// Folder of the latent cache; `latents` in --out when absent. Runs that look at the same
     /// frames with the same encoder can share one.
     #[arg(long, value_name = "DIR")]
@@ -131,7 +135,8 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     let left_out = report::left_out(&[&training, &held_out]);
     let uneven = report::uneven(&[&training, &held_out]);
     let (learner, trained) = base.learner(&settings)?;
-    let shape = base.step_shape(&settings, workers.size(), trained[0]);
+    let device = settings.compute.open()?;
+    let shape = base.step_shape(&settings, workers.size(), trained[0], device.as_ref());
     if leads && !args.json {
         eprintln!("{}", memory::estimate(&shape, &settings, workers.size())?);
     }
@@ -140,7 +145,8 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
         .build()
         .context("starting the threads that read")?;
     let mut task = Finetuning::new(
-        PredictorTrainer::with_learner(base.predictor.clone(), learner, settings.loss),
+        PredictorTrainer::with_learner(base.predictor.clone(), learner, settings.loss)
+            .on(device.clone()),
         training,
         held_out,
         settings.run.validation_clips,
@@ -186,7 +192,8 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
 /// Says what a run would take, and with --rehearse takes a step of it.
 fn foresee(args: &FinetuneArgs, settings: &Settings, base: &Base, workers: usize) -> Result<()> {
     let [trained, _] = base.counts(settings)?;
-    let shape = base.step_shape(settings, workers, trained);
+    let device = settings.compute.open()?;
+    let shape = base.step_shape(settings, workers, trained, device.as_ref());
     let estimated = memory::estimate(&shape, settings, workers)?;
     if !args.json {
         eprintln!("{estimated}");
@@ -254,6 +261,9 @@ impl FinetuneArgs {
         }
         if let Some(seed) = self.seed {
             settings.optimisation.seed = seed;
+        }
+        if let Some(device) = self.device {
+            settings.compute.device = device;
         }
         Ok(settings)
     }

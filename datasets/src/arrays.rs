@@ -84,13 +84,18 @@ pub(crate) fn text(file: &File, name: &str) -> Result<String, String> {
 
 /// A dataset's shape, if it can be one of a recording.
 fn believable(dataset: &Dataset, name: &str) -> Result<Vec<u64>, String> {
-    let shape = dataset.shape();
-    let shape = shape.map_err(|e| format!("{name} cannot be read: {e}"))?;
-    let values = shape.iter().try_fold(1_u64, |n, side| n.checked_mul(*side));
-    match values {
-        Some(n) if n <= MOST_VALUES => Ok(shape),
-        _ => Err(format!(
-            "{name} claims the shape {shape:?}, more than a recording has; its header is damaged"
-        )),
+    let unreadable = |e: hdf5_pure::Error| format!("{name} cannot be read: {e}");
+    let shape = dataset.shape().map_err(unreadable)?;
+    // A chunk is read whole, however little of it the shape asks for.
+    let chunk = dataset.chunk_shape().map_err(unreadable)?;
+    for (what, sides) in [("the shape", Some(&shape)), ("chunks of", chunk.as_ref())] {
+        let Some(sides) = sides else { continue };
+        let values = sides.iter().try_fold(1_u64, |n, side| n.checked_mul(*side));
+        if values.is_none_or(|n| n > MOST_VALUES) {
+            return Err(format!(
+                "{name} claims {what} {sides:?}, more than a recording has; its header is damaged"
+            ));
+        }
     }
+    Ok(shape)
 }

@@ -2,9 +2,9 @@
 //!
 //! Layer normalisation and softmax are spelled out in plain operations: candle's fused versions
 //! have no backward pass and would cut the graph without a word. What plans on a GPU asks for
-//! them ([`Block::fused`]): they take fewer passes over its memory, and add up in f32 in any type.
+//! them ([`Block::fused`]): they take fewer passes over its memory. Both add up in f32 in any type.
 
-use candle_core::{Result, Tensor, D};
+use candle_core::{DType, Result, Tensor, D};
 use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::rope;
@@ -48,7 +48,8 @@ impl Module for LayerNorm {
             let x = x.contiguous()?;
             return candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, NORM_EPS as f32);
         }
-        normalise(x, NORM_EPS)?
+        normalise(&x.to_dtype(DType::F32)?, NORM_EPS)?
+            .to_dtype(x.dtype())?
             .broadcast_mul(&self.weight)?
             .broadcast_add(&self.bias)
     }
@@ -163,7 +164,8 @@ impl Block {
         let weights = if self.fused {
             candle_nn::ops::softmax_last_dim(&logits)?
         } else {
-            candle_nn::ops::softmax(&logits, D::Minus1)?
+            candle_nn::ops::softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?
+                .to_dtype(logits.dtype())?
         };
         let attended = weights.matmul(&v)?.transpose(1, 2)?.reshape((b, n, d))?;
         let x = (x + self.proj.forward(&attended)?)?;

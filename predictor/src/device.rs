@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
 
 use crate::error::PredictorError;
 use crate::kernels::Precision;
@@ -12,7 +13,8 @@ use crate::parameters::Tensors;
 use crate::rollout::Budget;
 
 /// Where a model computes. Written `cpu`, `cuda`, `cuda:N` or `candle-cpu`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ComputeDevice {
     /// The CPU, on [`crate::kernels`].
     #[default]
@@ -164,6 +166,20 @@ impl fmt::Display for ComputeDevice {
             ComputeDevice::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
             ComputeDevice::CandleCpu => f.write_str("candle-cpu"),
         }
+    }
+}
+
+impl From<ComputeDevice> for String {
+    fn from(device: ComputeDevice) -> Self {
+        device.to_string()
+    }
+}
+
+impl TryFrom<String> for ComputeDevice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -6,9 +6,11 @@ use candle_core::{Device, Tensor};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::schedule::CosineSchedule;
 use foresight_predictor::train::{
-    Learner, PredictorBatch, PredictorLossOptions, PredictorTrainer, WsdSchedule,
+    Learner, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainingDevice, WsdSchedule,
 };
-use foresight_predictor::{cpu_encoder, layout, EncoderConfig, PredictorConfig};
+use foresight_predictor::{
+    cpu_encoder, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
+};
 use serde_json::Value;
 use support::{close, of_kind, values, Fixture};
 
@@ -243,6 +245,74 @@ fn parity_train_recomputation_and_accumulation() {
         }
         close("accumulated", &gradients_of(&frugal), &expected, 1e-6);
     }
+}
+
+/// What a GPU does, on the CPU: the same losses and gradients, to the official numbers.
+#[test]
+fn parity_train_through_candle() {
+    for fixture in of_kind("08_train", "train") {
+        let place = TrainingDevice::open(ComputeDevice::CandleCpu, Precision::F32).unwrap();
+        let mut main = trainer(&fixture, &fixture.json["main"]).on(place);
+        let (losses, predictions) = main.compute_gradients(&batch(&fixture)).unwrap();
+        let got = [losses.teacher_forced, losses.rollout, losses.total].map(|v| v as f32);
+        close("losses", &got, &fixture.vec("out.step1.losses"), 5e-6);
+        let z_ar = values(&predictions.rollout);
+        close("z_ar", &z_ar, &fixture.vec("out.z_ar"), 5e-5);
+        assert_eq!(main.evaluate(&batch(&fixture)).unwrap(), losses);
+        let parameters = main.learner().parameters().unwrap();
+        let gradients = main.learner().gradients().unwrap();
+        for (name, _) in parameters.entries() {
+            let got = &gradients[parameters.range(name)];
+            close(name, got, &fixture.vec(&format!("out.grad.{name}")), 1e-6);
+        }
+    }
+}
+
+/// In bf16 gradients point where they point in f32, and frozen parameters have none.
+#[test]
+fn rounded_gradients_point_the_same_way() {
+    let fixture = of_kind("08_train", "train").remove(0);
+    let mut exact = trainer(&fixture, &fixture.json["main"]);
+    let (losses, _) = exact.compute_gradients(&batch(&fixture)).unwrap();
+    let parameters = exact.learner().parameters().unwrap().clone();
+    let names = parameters.entries().iter().map(|(name, _)| name.clone());
+    let frozen = names.filter(|name| name.starts_with("predictor_blocks.0."));
+    let learner = Learner::new(parameters.clone())
+        .with_frozen(frozen.collect())
+        .unwrap();
+    let place = TrainingDevice::open(ComputeDevice::CandleCpu, Precision::Bf16).unwrap();
+    let config: PredictorConfig = fixture.parse("predictor_config");
+    let options = options(&fixture.json["main"]);
+    let mut rounded = PredictorTrainer::with_learner(config, learner, options).on(place);
+    let (near, _) = rounded.compute_gradients(&batch(&fixture)).unwrap();
+    assert_ne!(near, losses);
+    assert!(
+        (near.total / losses.total - 1.0).abs() < 0.02,
+        "{near:?} {losses:?}"
+    );
+    let (a, b) = (gradients_of(&exact), gradients_of(&rounded));
+    let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (name, _) in parameters.entries() {
+        let range = parameters.range(name);
+        if name.starts_with("predictor_blocks.0.") {
+            assert!(b[range].iter().all(|g| *g == 0.0), "{name}");
+            continue;
+        }
+        for (x, y) in a[range.clone()].iter().zip(&b[range]) {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            dot += x * y;
+            aa += x * x;
+            bb += y * y;
+        }
+    }
+    let cosine = dot / (aa * bb).sqrt();
+    assert!(cosine > 0.99, "cosine {cosine}");
+}
+
+#[test]
+fn the_kernels_train_in_f32_only() {
+    let error = TrainingDevice::open(ComputeDevice::Cpu, Precision::Bf16).unwrap_err();
+    assert!(error.to_string().contains("GPUs only"), "{error}");
 }
 
 /// Frozen parameters stay, the others get the very gradients they get in a whole training.

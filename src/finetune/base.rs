@@ -11,7 +11,7 @@ use foresight_predictor::checkpoint::{self, Checkpoint, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::estimate::StepShape;
 use foresight_predictor::train::latent_cache::LatentCache;
-use foresight_predictor::train::{Learner, PredictorTrainer};
+use foresight_predictor::train::{Learner, PredictorTrainer, TrainingDevice};
 use foresight_predictor::{layout, ModelConfig, PredictorConfig};
 
 use super::card::{self, Summary};
@@ -83,6 +83,7 @@ impl Base {
         settings: &'a Settings,
         workers: usize,
         trained: usize,
+        device: Option<&'a TrainingDevice>,
     ) -> StepShape<'a> {
         let share = settings.optimisation.batch_size / workers;
         StepShape {
@@ -92,6 +93,7 @@ impl Base {
             frames: settings.data.frames,
             recompute: settings.memory.recompute,
             trained,
+            device,
         }
     }
 
@@ -133,6 +135,7 @@ impl Base {
         let encoder = Arc::new(Encoder::lazy(
             self.checkpoint.clone(),
             self.config.encoder.clone(),
+            settings.compute.device,
         ));
         let clips = |subset, dataset: String| -> Result<LatentClips> {
             let source = EpisodeClips::new(Box::new(subset), settings.clip_options())

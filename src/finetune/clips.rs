@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{anyhow, bail, Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresight_datasets::{
     ClipSource, ClipWindow, DatasetError, EpisodeClips, FrameStack, Unusable, View,
 };
 use foresight_predictor::checkpoint::{Checkpoint, Part};
 use foresight_predictor::cpu_encoder::PackedEncoder;
+use foresight_predictor::device_encoder::DeviceEncoder;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::train::latent_cache::LatentCache;
 use foresight_predictor::train::PredictorBatch;
 use foresight_predictor::transform::ImageTransform;
-use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, WorldModel};
+use foresight_predictor::{
+    layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -36,23 +39,34 @@ pub enum Encoder {
 pub struct LazyEncoder {
     checkpoint: Checkpoint,
     config: EncoderConfig,
-    packed: OnceLock<Result<PackedEncoder, String>>,
+    device: ComputeDevice,
+    loaded: OnceLock<Result<Loaded, String>>,
+}
+
+/// An encoder in memory.
+enum Loaded {
+    Kernels(PackedEncoder),
+    Device(DeviceEncoder),
 }
 
 impl Encoder {
     /// The encoder of a model folder.
-    pub fn lazy(checkpoint: Checkpoint, config: EncoderConfig) -> Self {
+    pub fn lazy(checkpoint: Checkpoint, config: EncoderConfig, device: ComputeDevice) -> Self {
         Encoder::Lazy(Box::new(LazyEncoder {
             checkpoint,
             config,
-            packed: OnceLock::new(),
+            device,
+            loaded: OnceLock::new(),
         }))
     }
 
     /// Transformed frames `[T, 3, H, W]` of `size` `[H, W]` to normalised latents `[T, N, D]`.
     fn encode(&self, pixels: &[f32], size: [usize; 2]) -> Result<Vec<f32>> {
         match self {
-            Encoder::Lazy(lazy) => Ok(lazy.get()?.encode(pixels, size)),
+            Encoder::Lazy(lazy) => match lazy.get()? {
+                Loaded::Kernels(encoder) => Ok(encoder.encode(pixels, size)),
+                Loaded::Device(encoder) => Ok(encoder.encode(pixels, size)?),
+            },
             Encoder::Of(model) => {
                 let latents = model.encode_pixels(pixels)?.into_iter();
                 Ok(latents.flat_map(|latent| latent.values).collect())
@@ -62,20 +76,26 @@ impl Encoder {
 }
 
 impl LazyEncoder {
-    fn get(&self) -> Result<&PackedEncoder> {
-        let packed = self.packed.get_or_init(|| {
-            let entries = layout::encoder(&self.config);
-            let tensors = self
-                .checkpoint
-                .tensors(Part::Encoder, &entries)
-                .map_err(|e| e.to_string())?;
-            let parameters =
-                Parameters::from_tensors(entries, &tensors).map_err(|e| e.to_string())?;
+    fn get(&self) -> Result<&Loaded> {
+        let loaded = self
+            .loaded
+            .get_or_init(|| self.load().map_err(|e| format!("{e:#}")));
+        loaded.as_ref().map_err(|e| anyhow!("the encoder: {e}"))
+    }
+
+    /// In f32 everywhere: latents are kept, and shared by runs.
+    fn load(&self) -> Result<Loaded> {
+        let entries = layout::encoder(&self.config);
+        let tensors = self.checkpoint.tensors(Part::Encoder, &entries)?;
+        if self.device == ComputeDevice::Cpu {
+            let parameters = Parameters::from_tensors(entries, &tensors)?;
             drop(tensors);
-            let precision = Precision::F32;
-            Ok(PackedEncoder::new(&self.config, &parameters, precision))
-        });
-        packed.as_ref().map_err(|e| anyhow!("the encoder: {e}"))
+            let packed = PackedEncoder::new(&self.config, &parameters, Precision::F32);
+            return Ok(Loaded::Kernels(packed));
+        }
+        let device = self.device.open()?;
+        let encoder = DeviceEncoder::new(&self.config, &tensors, &device, DType::F32)?;
+        Ok(Loaded::Device(encoder))
     }
 }
 

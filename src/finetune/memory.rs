@@ -8,6 +8,7 @@ use foresight_predictor::train::estimate::{
     available_memory, peak_memory, MemoryEstimate, StepShape,
 };
 use foresight_predictor::train::{Learner, PredictorTrainer};
+use foresight_predictor::ComputeDevice;
 use serde::Serialize;
 
 use super::settings::Settings;
@@ -19,8 +20,10 @@ pub struct Estimate {
     memory: MemoryEstimate,
     /// Their sum, bytes.
     memory_bytes: usize,
-    /// What is free now, bytes.
+    /// What is free now in main memory, bytes.
     available_bytes: Option<usize>,
+    /// The part of it that is a GPU's, bytes.
+    gpu_bytes: usize,
     /// One step, s, data and encoder not counted.
     step_s: f64,
     /// All steps, s.
@@ -38,7 +41,13 @@ pub fn estimate(shape: &StepShape, settings: &Settings, workers: usize) -> Resul
     let own = settings.optimisation.batch_size / workers;
     let micro_batches = own.div_ceil(shape.clips);
     let step_s = shape.seconds()? * micro_batches as f64;
+    let on_gpu = matches!(settings.compute.device, ComputeDevice::Cuda(_));
     Ok(Estimate {
+        gpu_bytes: if on_gpu {
+            memory.kept + memory.working
+        } else {
+            0
+        },
         memory,
         memory_bytes: memory.total(),
         available_bytes: available_memory(),
@@ -69,7 +78,8 @@ pub fn rehearse(
     learner: Learner,
     estimated: &Estimate,
 ) -> Result<Rehearsal> {
-    let mut trainer = PredictorTrainer::with_learner(shape.config.clone(), learner, *shape.loss);
+    let mut trainer = PredictorTrainer::with_learner(shape.config.clone(), learner, *shape.loss)
+        .on(shape.device.cloned());
     let batch = shape.batch()?;
     let optimisation = &settings.optimisation;
     let started = Instant::now();
@@ -122,8 +132,12 @@ impl fmt::Display for Estimate {
             time(self.run_s),
             self.steps
         )?;
+        if self.gpu_bytes > 0 {
+            let gpu = gib(self.gpu_bytes);
+            write!(f, "\nof the memory, {gpu:.2} GiB on the GPU")?;
+        }
         match self.available_bytes {
-            Some(free) if free < self.memory_bytes => write!(
+            Some(free) if free < self.memory_bytes - self.gpu_bytes => write!(
                 f,
                 "\nthat is more memory than the {:.2} GiB that are free: lower memory.micro_batch, \
                  set memory.recompute = true, train less (trainable), or use data.frames fewer",

@@ -7,8 +7,9 @@ use foresight_datasets::{ClipOptions, ClipShape, Sampling, Unusable, View};
 use foresight_predictor::train::latent_cache::Storage;
 use foresight_predictor::train::recipe::Optimisation;
 use foresight_predictor::train::trainable::Trainable;
-use foresight_predictor::train::PredictorLossOptions;
+use foresight_predictor::train::{PredictorLossOptions, TrainingDevice};
 use foresight_predictor::transform::ImageTransform;
+use foresight_predictor::{ComputeDevice, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub loss: PredictorLossOptions,
     pub optimisation: Optimisation,
     pub trainable: Trainable,
+    #[serde(default)]
+    pub compute: Compute,
     pub memory: Memory,
     pub cache: Cache,
     pub run: Run,
@@ -55,6 +58,25 @@ pub struct Data {
 pub struct Crop {
     pub scale: [f64; 2],
     pub ratio: [f64; 2],
+}
+
+/// Where it computes. Runs begun before there was a choice computed on the CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Compute {
+    pub device: ComputeDevice,
+    pub precision: Precision,
+}
+
+impl Compute {
+    /// Where passes run when it isn't on our kernels.
+    ///
+    /// # Errors
+    /// When the device doesn't answer or can't compute so.
+    pub fn open(self) -> Result<Option<TrainingDevice>> {
+        Ok(TrainingDevice::open(self.device, self.precision)?)
+    }
 }
 
 /// How a step is kept small.
@@ -157,6 +179,7 @@ impl Settings {
                 self.optimisation.batch_size
             );
         }
+        self.compute.open()?;
         self.clip_shape().check().map_err(anyhow::Error::msg)?;
         if self.loss.auto_steps == 0 || self.loss.auto_steps >= self.data.frames {
             bail!(
@@ -310,6 +333,7 @@ mod tests {
             ("data.frames=1", "frames"),
             ("data.validation_share=1.0", "validation_share"),
             ("crop.scale=[1.0, 0.5]", "crop.scale"),
+            ("compute.precision=bf16", "GPUs only"),
         ] {
             let error = set(&[change]).unwrap().check(2).unwrap_err().to_string();
             assert!(error.contains(name), "{change}: {error}");

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::checkpoint::{init::values, Part};
 use crate::config::PredictorConfig;
 use crate::layout;
 use crate::parameters::Parameters;
+use crate::train::device_forward::TrainingDevice;
 use crate::train::learner::Learner;
 use crate::train::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
 use crate::train::trunk::MAX_SHARDS;
@@ -24,7 +25,8 @@ pub struct MemoryEstimate {
     pub moments: usize,
     /// What blocks keep for the backward pass.
     pub kept: usize,
-    /// What one block works with, the batch, predictions and their gradients.
+    /// What one block works with, the batch, predictions and their gradients; on a device of
+    /// candle's also its copies of weights and gradients.
     pub working: usize,
 }
 
@@ -50,6 +52,8 @@ pub struct StepShape<'a> {
     pub recompute: bool,
     /// Number of trained parameters.
     pub trained: usize,
+    /// Where passes run; absent on our kernels.
+    pub device: Option<&'a TrainingDevice>,
 }
 
 impl StepShape<'_> {
@@ -77,12 +81,10 @@ impl StepShape<'_> {
             self.clips * (n * (7 * d + m + 2) + config.num_heads * n * n)
         };
         let input = |steps: usize| self.clips * steps * step_tokens * d;
-        let per_block = |steps: usize| {
-            if self.recompute {
-                input(steps)
-            } else {
-                everything(steps)
-            }
+        let per_block = |steps: usize| match self.device {
+            Some(place) => self.graph(steps * step_tokens, place.dtype),
+            None if self.recompute => F32 * input(steps),
+            None => F32 * everything(steps),
         };
         let passes: Vec<usize> = std::iter::once(self.frames - 1)
             .chain(2..=self.loss.auto_steps)
@@ -93,11 +95,19 @@ impl StepShape<'_> {
         let shards = self.clips.min(MAX_SHARDS);
         let rows = self.clips * longest * step_tokens;
         let n = longest * step_tokens;
-        let workspace = rows * (5 * d + 2 * m) + shards * config.num_heads.min(1) * n * n;
-        let again = if self.recompute {
-            everything(longest)
-        } else {
-            0
+        let workspace = match self.device {
+            // Gradients of logits and weights, and the products on the way there.
+            Some(_) => rows * (5 * d + 2 * m) + 3 * self.clips * config.num_heads * n * n,
+            None => rows * (5 * d + 2 * m) + shards * config.num_heads.min(1) * n * n,
+        };
+        let again = match self.device {
+            Some(_) => 0,
+            None if self.recompute => everything(longest),
+            None => 0,
+        };
+        let copies = match self.device {
+            Some(_) => parameters + self.trained,
+            None => shards * in_blocks + 2 * outside,
         };
         let batch = self.clips * self.frames * config.tokens_per_frame() * config.embed_dim;
         // The latents; the predictions of each pass and the operations on them, with gradients.
@@ -112,8 +122,21 @@ impl StepShape<'_> {
             weights: F32 * parameters,
             gradients: F32 * parameters,
             moments: 2 * F32 * self.trained,
-            kept: F32 * kept,
-            working: F32 * (workspace + again + shards * in_blocks + 2 * outside + batch + around),
+            kept,
+            working: F32 * (workspace + again + copies + batch + around),
+        }
+    }
+
+    /// Bytes that candle keeps of one block over `n` tokens a clip: the result of every operation
+    /// of [`crate::block::Block`], norms and softmax in f32.
+    fn graph(&self, n: usize, dtype: DType) -> usize {
+        let config = self.config;
+        let rows = self.clips * n * config.predictor_embed_dim;
+        let hidden = self.clips * n * config.mlp_hidden();
+        let logits = self.clips * config.num_heads * n * n;
+        match dtype {
+            DType::F32 => 4 * (36 * rows + 3 * hidden + 5 * logits),
+            _ => 4 * (8 * rows + 4 * logits) + 2 * (32 * rows + 3 * hidden + 3 * logits),
         }
     }
 
@@ -143,7 +166,8 @@ impl StepShape<'_> {
         }
         let learner = Learner::new(parameters).with_recomputation(self.recompute);
         let batch = self.batch()?;
-        let mut trainer = PredictorTrainer::with_learner(config, learner, *self.loss);
+        let mut trainer =
+            PredictorTrainer::with_learner(config, learner, *self.loss).on(self.device.cloned());
         // The first pass also pays for memory that later ones find mapped.
         let mut fastest = f64::INFINITY;
         for _ in 0..2 {

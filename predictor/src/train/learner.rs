@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, RwLockReadGuard};
 
 use candle_core::backprop::GradStore;
-use candle_core::{Error, Result};
+use candle_core::{Device, Error, Result};
 
 use crate::parameters::Parameters;
 use crate::train::adamw::clip_norm;
@@ -128,13 +128,22 @@ impl Learner {
         Ok(())
     }
 
-    /// Candle variables for the parameters `wanted` selects.
+    /// Candle variables for the parameters `wanted` selects, in main memory.
     ///
     /// # Errors
     /// When memory runs out.
     pub fn leaves(&self, wanted: impl Fn(&str) -> bool) -> Result<Leaves> {
         let parameters = self.parameters()?;
-        Leaves::new(&parameters, wanted, &self.shared.frozen)
+        Leaves::new(&parameters, wanted, &self.shared.frozen, &Device::Cpu)
+    }
+
+    /// Candle variables for all parameters, on `device`.
+    ///
+    /// # Errors
+    /// When its memory runs out.
+    pub fn leaves_on(&self, device: &Device) -> Result<Leaves> {
+        let parameters = self.parameters()?;
+        Leaves::new(&parameters, |_| true, &self.shared.frozen, device)
     }
 
     /// Adds the gradients of `leaves`.

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
-use candle_nn::{Linear, Module};
+use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::NORM_EPS;
 use crate::parameters::Parameters;
+use crate::train::device_forward::TrainingDevice;
 use crate::train::norm::normalise;
 
 /// Fresh variables for one forward and backward pass; their gradients are read back into the
@@ -20,7 +21,8 @@ pub struct Leaves {
 }
 
 impl Leaves {
-    /// Variables for every parameter that `wanted` selects, constants for the `frozen` of them.
+    /// Variables on `device` for every parameter that `wanted` selects, constants for the `frozen`
+    /// of them.
     ///
     /// # Errors
     /// When memory runs out.
@@ -28,12 +30,12 @@ impl Leaves {
         parameters: &Parameters,
         wanted: impl Fn(&str) -> bool,
         frozen: &BTreeSet<String>,
+        device: &Device,
     ) -> Result<Self> {
         let (mut vars, mut constants) = (HashMap::new(), HashMap::new());
         for (name, shape) in parameters.entries() {
             if wanted(name) {
-                let tensor =
-                    Tensor::from_slice(parameters.slice(name), shape.as_slice(), &Device::Cpu)?;
+                let tensor = Tensor::from_slice(parameters.slice(name), shape.as_slice(), device)?;
                 if frozen.contains(name) {
                     constants.insert(name.clone(), tensor);
                 } else {
@@ -54,6 +56,23 @@ impl Leaves {
             (None, Some(constant)) => Ok(constant),
             (None, None) => candle_core::bail!("no parameter of this step is called {name}"),
         }
+    }
+
+    /// All of them for a network to be built from, rounded on the graph to `place`'s numbers.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn variables(&self, place: &TrainingDevice) -> Result<VarBuilder<'static>> {
+        let vars = self.vars.iter().map(|(name, var)| (name, var.as_tensor()));
+        let tensors = vars
+            .chain(&self.constants)
+            .map(|(name, tensor)| Ok((name.clone(), tensor.to_dtype(place.dtype)?)))
+            .collect::<Result<_>>()?;
+        Ok(VarBuilder::from_tensors(
+            tensors,
+            place.dtype,
+            &place.device,
+        ))
     }
 
     /// `x` through the linear layer `name`.

@@ -3,9 +3,11 @@
 //! The transformer blocks run on our kernels as one differentiable operation
 //! ([`trunk::Trunk`]); everything around them (embeddings, heads, losses) is ordinary candle and
 //! its automatic differentiation. All parameters and gradients of a network live in one flat
-//! buffer, which makes the optimiser a single pass and a checkpoint a copy.
+//! buffer, which makes the optimiser a single pass and a checkpoint a copy. A predictor can also learn
+//! through candle alone, on a GPU ([`device_forward`]).
 
 pub mod adamw;
+pub mod device_forward;
 pub mod encoder_trainer;
 pub mod estimate;
 pub mod forward;
@@ -28,6 +30,7 @@ pub mod trunk;
 pub mod workers;
 
 pub use adamw::{AdamW, AdamWOptions};
+pub use device_forward::TrainingDevice;
 pub use encoder_trainer::{EncoderBatch, EncoderTrainer};
 pub use learner::Learner;
 pub use objectives::{EncoderLosses, Objectives};

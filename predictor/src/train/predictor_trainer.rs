@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::PredictorConfig;
 use crate::parameters::Parameters;
+use crate::train::device_forward::{DeviceForward, TrainingDevice};
 use crate::train::forward::{PredictorForward, PredictorInputs};
 use crate::train::learner::Learner;
 use crate::train::leaves::Leaves;
@@ -74,6 +75,8 @@ pub struct PredictorTrainer {
     config: PredictorConfig,
     options: PredictorLossOptions,
     learner: Learner,
+    /// Absent: our kernels on the CPU.
+    device: Option<TrainingDevice>,
 }
 
 impl PredictorTrainer {
@@ -96,7 +99,16 @@ impl PredictorTrainer {
             config,
             options,
             learner,
+            device: None,
         }
+    }
+
+    /// With forward and backward passes through candle on `device` instead of our kernels.
+    /// Nothing is computed twice there: [`Learner::with_recomputation`] changes nothing.
+    #[must_use]
+    pub fn on(mut self, device: Option<TrainingDevice>) -> Self {
+        self.device = device;
+        self
     }
 
     /// Parameters, gradients and optimiser.
@@ -114,6 +126,7 @@ impl PredictorTrainer {
     /// # Errors
     /// When shapes don't agree.
     pub fn evaluate(&self, batch: &PredictorBatch) -> Result<Losses> {
+        let batch = &self.place(batch)?;
         let leaves = self.leaves()?;
         let predictions = self.predict(&leaves, batch)?;
         Ok(self.losses(&predictions, batch)?.1)
@@ -138,6 +151,7 @@ impl PredictorTrainer {
         batch: &PredictorBatch,
         share: f64,
     ) -> Result<(Losses, Predictions)> {
+        let batch = &self.place(batch)?;
         let leaves = self.leaves()?;
         let predictions = self.predict(&leaves, batch)?;
         let (loss, losses) = self.losses(&predictions, batch)?;
@@ -146,9 +160,21 @@ impl PredictorTrainer {
         Ok((losses, predictions))
     }
 
+    /// A batch where passes run.
+    fn place(&self, batch: &PredictorBatch) -> Result<PredictorBatch> {
+        match &self.device {
+            Some(place) => place.upload(batch),
+            None => Ok(batch.clone()),
+        }
+    }
+
     fn leaves(&self) -> Result<Leaves> {
-        self.learner
-            .leaves(|name| !name.starts_with("predictor_blocks."))
+        match &self.device {
+            Some(place) => self.learner.leaves_on(&place.device),
+            None => self
+                .learner
+                .leaves(|name| !name.starts_with("predictor_blocks.")),
+        }
     }
 
     fn losses(&self, p: &Predictions, batch: &PredictorBatch) -> Result<(Tensor, Losses)> {
@@ -199,12 +225,25 @@ impl PredictorTrainer {
                 steps - 1
             );
         }
+        let forward = self.forward(leaves)?;
+        let step = |latents: &Tensor, steps| {
+            let inputs = PredictorInputs {
+                latents,
+                actions: &batch.actions,
+                states: &batch.states,
+                extrinsics: batch.extrinsics.as_ref(),
+            };
+            match &forward {
+                Forward::Kernels(forward) => forward.step(&inputs, steps),
+                Forward::Device(forward) => forward.step(&inputs, steps),
+            }
+        };
         let history = batch.latents.narrow(1, 0, (steps - 1) * n)?;
-        let teacher_forced = self.step(leaves, &history, batch, steps - 1)?;
+        let teacher_forced = step(&history, steps - 1)?;
         let first = batch.latents.narrow(1, 0, n)?;
         let mut rolled = Tensor::cat(&[&first, &teacher_forced.narrow(1, 0, n)?], 1)?;
         for done in 1..self.options.auto_steps {
-            let next = self.step(leaves, &rolled, batch, done + 1)?;
+            let next = step(&rolled, done + 1)?;
             rolled = Tensor::cat(&[&rolled, &next.narrow(1, done * n, n)?], 1)?;
         }
         let rollout = rolled.narrow(1, n, rolled.dim(1)? - n)?;
@@ -214,26 +253,21 @@ impl PredictorTrainer {
         })
     }
 
-    /// The predictor over the first `steps` steps, `latents [B, steps·N, D]`, normalised.
-    fn step(
-        &self,
-        leaves: &Leaves,
-        latents: &Tensor,
-        batch: &PredictorBatch,
-        steps: usize,
-    ) -> Result<Tensor> {
-        let forward = PredictorForward {
-            config: &self.config,
-            shared: self.learner.shared(),
-            leaves,
-            prefix: "",
-        };
-        let inputs = PredictorInputs {
-            latents,
-            actions: &batch.actions,
-            states: &batch.states,
-            extrinsics: batch.extrinsics.as_ref(),
-        };
-        forward.step(&inputs, steps)
+    fn forward<'a>(&'a self, leaves: &'a Leaves) -> Result<Forward<'a>> {
+        Ok(match &self.device {
+            Some(place) => Forward::Device(DeviceForward::new(&self.config, leaves, place)?),
+            None => Forward::Kernels(PredictorForward {
+                config: &self.config,
+                shared: self.learner.shared(),
+                leaves,
+                prefix: "",
+            }),
+        })
     }
+}
+
+/// The predictor over a step's variables.
+enum Forward<'a> {
+    Kernels(PredictorForward<'a>),
+    Device(DeviceForward),
 }
