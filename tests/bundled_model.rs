@@ -17,7 +17,8 @@ const FIRST_EPISODE: u64 = 700_000;
 /// Largest one-step error over persistence; the model scores 0.60 on the recordings that chose its
 /// weights.
 const PERSISTENCE_SHARE: f64 = 0.65;
-/// Least rank correlation of energies with true distances, of hands and of planned actions.
+/// Least rank correlation of energies with true distances: of hands, of planned actions, and of
+/// objects alone, for which a model blind to them is at 0.
 const RANK: f64 = 0.75;
 
 fn scenario(name: &str) -> PathBuf {
@@ -68,14 +69,17 @@ fn energies_order_hands_and_actions_by_their_distance() {
     };
     let ranks = measure(&model(), &options).unwrap();
     println!("{ranks:?}");
-    for (name, rank) in [("hand", ranks.hand), ("planned", ranks.planned)] {
+    let all = [
+        ("hand", ranks.hand),
+        ("planned", ranks.planned),
+        ("object", ranks.object),
+    ];
+    for (name, rank) in all {
         assert!(
             rank >= RANK,
             "{name}: rank correlation {rank:.2}: weights and code have drifted apart"
         );
     }
-    // A model blind to objects is at 0.
-    assert!(ranks.object >= 0.5, "objects: {:.2}", ranks.object);
 }
 
 #[test]

@@ -241,6 +241,50 @@ fn what_is_wrong_is_named_and_nothing_is_lost() {
     assert!(text.contains(name), "{text}");
 }
 
+/// What a GPU does, on the CPU: it learns what the kernels learn, goes on where it stopped, and a
+/// run is not resumed on another device.
+#[test]
+fn training_through_candle_learns_what_the_kernels_learn() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    record(&data, Split::Train, 4);
+    record(&data, Split::Validation, 2);
+    let [kernels, candle] = ["kernels", "candle"].map(|name| root.path().join(name));
+    finished(finetune(&data, &kernels, &[]));
+    let on = ["--device", "candle-cpu"];
+    let began = Instant::now();
+    let child = finetune(&data, &candle, &on).spawn().unwrap();
+    let start_up = started(&candle, began);
+    end_after(child, start_up / 2, |child| child.kill().unwrap());
+    let other = finetune(&data, &candle, &["--resume"])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(
+        text.contains("compute.device was candle-cpu, now cpu"),
+        "{text}"
+    );
+    finished(finetune(&data, &candle, &[&on[..], &["--resume"]].concat()));
+
+    let numbers = |out: &Path| -> Vec<(String, f64)> {
+        losses(out)
+            .iter()
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(what, value)| (what.to_owned(), value.parse().unwrap()))
+            .collect()
+    };
+    let (a, b) = (numbers(&kernels), numbers(&candle));
+    assert_eq!(a.len(), b.len());
+    for ((what, x), (other, y)) in a.iter().zip(&b) {
+        // The learning rate is printed alike; sums differ in their last bits and drift apart.
+        assert_eq!(what, other);
+        assert!((x - y).abs() < 2e-3, "{what}: {x} and {y}");
+    }
+    let mut totals = a.iter().filter(|(what, _)| what.ends_with(" total"));
+    assert!(totals.next().unwrap().1 > totals.last().unwrap().1, "{a:?}");
+}
+
 /// Episode folders recorded for training.
 fn project_episodes(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -8,10 +8,11 @@ use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Noise, Pose, SearchMethod, SeededNoise,
 };
 use foresight_predictor::checkpoint::{self, Part};
+use foresight_predictor::kernels::Unit;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::Start;
 use foresight_predictor::train::init::initialise;
-use foresight_predictor::{layout, ComputeDevice, Precision, WorldModel};
+use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig, WorldModel};
 
 use super::decisions::decisions;
 use super::predictor::{Predictor, Rolled};
@@ -90,27 +91,57 @@ pub fn run(args: &PrecisionBench) -> Result<()> {
 }
 
 fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
-    let [exact, rounded] = [Precision::F32, Precision::Bf16]
-        .map(|precision| WorldModel::load_on(&args.model, args.device, precision));
-    let (exact, rounded) = (exact?, rounded?);
-    decisions(&args.scenario, &exact, args.seed, args.scenes)?
+    let loaded = checkpoint::load(&args.model)?;
+    let config = loaded.config.predictor.clone();
+    let (Some(config), Some(weights)) = (config, &loaded.predictor) else {
+        return Err(anyhow!("{} has no predictor", args.model.display()));
+    };
+    let parameters = Parameters::from_tensors(layout::predictor(&config), weights)?;
+    let both = both(&config, &parameters, args.device)?;
+    // What is seen is the same for both.
+    let eyes = WorldModel::load_on(&args.model, args.device, Precision::F32)?;
+    let cem = CemConfig {
+        samples: args.samples,
+        ..CemConfig::paper()
+    };
+    decisions(&args.scenario, &eyes, args.seed, args.scenes)?
         .iter()
         .map(|d| {
-            let energy =
-                |m| WorldModel::energy(m, &d.context, &d.pose, &d.goal, WorldModel::budget(m));
-            let cem = CemConfig {
-                samples: args.samples,
-                ..CemConfig::paper()
-            };
-            compare(
-                &cem,
-                &d.constraints,
-                d.seed,
-                &energy(&exact),
-                &energy(&rounded),
-            )
+            let [exact, rounded] = both.each_ref().map(|predictor| Rolled {
+                predictor,
+                start: Start {
+                    latent: &d.context.values,
+                    pose: d.pose,
+                    extrinsics: None,
+                },
+                goal: &d.goal.values,
+                budget: predictor.budget(),
+            });
+            let (rank_correlation, overlap) =
+                ranks(&cem, &d.constraints, d.seed, &exact, &rounded)?;
+            Ok(Compared {
+                rank_correlation,
+                overlap,
+                ..plans(&cem, &d.constraints, d.seed, &exact, &rounded)?
+            })
         })
         .collect()
+}
+
+/// The predictor in f32 and in bf16, whether or not that is what would be planned with here.
+fn both(
+    config: &PredictorConfig,
+    parameters: &Parameters,
+    device: ComputeDevice,
+) -> Result<[Predictor; 2]> {
+    let one = |precision| match device {
+        ComputeDevice::Cpu => {
+            let unit = Unit::for_any(precision);
+            Ok(Predictor::on_unit(config, parameters, unit, precision))
+        }
+        _ => Predictor::new(config, parameters, device, precision),
+    };
+    Ok([one(Precision::F32)?, one(Precision::Bf16)?])
 }
 
 fn full_size(args: &PrecisionBench) -> Result<Compared> {
@@ -118,9 +149,7 @@ fn full_size(args: &PrecisionBench) -> Result<Compared> {
     let config = model.predictor.ok_or_else(|| anyhow!("no predictor"))?;
     let mut parameters = Parameters::zeros(layout::predictor(&config));
     initialise(&mut parameters, Part::AcPredictor, 1);
-    let [exact, rounded] = [Precision::F32, Precision::Bf16]
-        .map(|precision| Predictor::new(&config, &parameters, args.device, precision));
-    let (exact, rounded) = (exact?, rounded?);
+    let [exact, rounded] = both(&config, &parameters, args.device)?;
     drop(parameters);
     let size = config.tokens_per_frame() * config.embed_dim;
     let mut latents = vec![0.0; 2 * size];
@@ -155,21 +184,6 @@ fn full_size(args: &PrecisionBench) -> Result<Compared> {
         rank_correlation,
         overlap,
         ..plans(&cem, &free, args.seed, &exact, &rounded)?
-    })
-}
-
-fn compare(
-    cem: &CemConfig,
-    constraints: &Constraints,
-    seed: u64,
-    exact: &dyn Energy,
-    rounded: &dyn Energy,
-) -> Result<Compared> {
-    let (rank_correlation, overlap) = ranks(cem, constraints, seed, exact, rounded)?;
-    Ok(Compared {
-        rank_correlation,
-        overlap,
-        ..plans(cem, constraints, seed, exact, rounded)?
     })
 }
 

@@ -10,6 +10,7 @@
 //! | [`Unit::Amx`] | bf16 | Intel's tile unit: 16 times the rate of f32 vectors |
 //! | [`Unit::Avx512Bf16`] | bf16 | twice the rate of f32 on AMD; on Intel *half* of it, so not chosen there |
 //! | [`Unit::Avx512`], [`Unit::Avx2`] | f32 | vectors with fused multiply-add |
+//! | [`Unit::Avx2`] | bf16 | widened on the way, no faster than f32: only to see what rounding does |
 //! | [`Unit::Portable`] | both | plain loops, for every other machine and as a test's reference |
 //!
 //! Products of bf16 are exact in f32 and are added up in f32 by all units, in an order that
@@ -21,6 +22,8 @@ use std::fmt;
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_bf16;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
@@ -161,6 +164,17 @@ impl Unit {
         let fastest_first = [Unit::Avx512, Unit::Avx2];
         let found = fastest_first.into_iter().find(|u| u.is_available());
         found.unwrap_or(Unit::Portable)
+    }
+
+    /// What multiplies such numbers here, however slowly: to find out what they change.
+    pub fn for_any(precision: Precision) -> Unit {
+        match precision {
+            Precision::F32 => Unit::for_f32(),
+            Precision::Bf16 => {
+                let found = bf16::units().iter().find(|u| u.is_available());
+                found.copied().unwrap_or(Unit::Portable)
+            }
+        }
     }
 
     /// The fastest for bf16, where this machine is faster in it than in f32.
@@ -357,7 +371,7 @@ impl Element for bf16 {
     }
 
     fn units() -> &'static [Unit] {
-        &[Unit::Amx, Unit::Avx512Bf16, Unit::Portable]
+        &[Unit::Amx, Unit::Avx512Bf16, Unit::Avx2, Unit::Portable]
     }
 
     #[inline]
@@ -378,6 +392,8 @@ impl Element for bf16 {
                 Unit::Amx => amx::tile(a, stride, rows, panel, inner, start, out),
                 #[cfg(target_arch = "x86_64")]
                 Unit::Avx512Bf16 => avx512_bf16::tile(a, stride, rows, panel, inner, start, out),
+                #[cfg(target_arch = "x86_64")]
+                Unit::Avx2 => avx2_bf16::tile(a, stride, rows, panel, inner, start, out),
                 _ => portable::tile(a, stride, rows, panel, inner, start, out),
             }
         }
