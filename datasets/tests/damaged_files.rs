@@ -72,18 +72,15 @@ fn trajectories() {
     });
 }
 
-#[test]
-fn a_trajectory_that_claims_gigabytes_is_refused_without_them() {
+/// What is said of DROID's trajectory when every `from` in it has become `to`.
+fn claimed(from: &[u8], to: &[u8]) -> String {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");
     let episode = layout::episode_folders(&fixture).expect("listed").remove(0);
     let mut bytes = fs::read(episode.join(layout::TRAJECTORY)).expect("bytes");
-    // 60 rows that may become any number, as resizable datasets say it.
-    let rows = [60_u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat();
-    let claimed = (1_u64 << 31).to_le_bytes();
     let mut changed = 0;
-    for at in 0..bytes.len() - rows.len() {
-        if bytes[at..at + rows.len()] == rows {
-            bytes[at..at + 8].copy_from_slice(&claimed);
+    for at in 0..bytes.len() - from.len() {
+        if &bytes[at..at + from.len()] == from {
+            bytes[at..at + to.len()].copy_from_slice(to);
             changed += 1;
         }
     }
@@ -91,8 +88,21 @@ fn a_trajectory_that_claims_gigabytes_is_refused_without_them() {
     let root = tempfile::tempdir().expect("temporary folder");
     let path = root.path().join(layout::TRAJECTORY);
     fs::write(&path, bytes).expect("written");
-    let error = Trajectory::read(&path).expect_err("refused").to_string();
+    Trajectory::read(&path).expect_err("refused").to_string()
+}
+
+#[test]
+fn a_trajectory_that_claims_gigabytes_is_refused_without_them() {
+    // 60 rows that may become any number, as resizable datasets say it.
+    let rows = [60_u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat();
+    let error = claimed(&rows, &(1_u64 << 31).to_le_bytes());
     for part in ["trajectory.h5", "2147483648", "damaged"] {
+        assert!(error.contains(part), "{error}");
+    }
+    // Chunks of one row of six numbers of eight bytes.
+    let chunk = [1_u32, 6, 8].map(u32::to_le_bytes).concat();
+    let error = claimed(&chunk, &(1_u32 << 30).to_le_bytes());
+    for part in ["trajectory.h5", "chunks of [1073741824, 6]", "damaged"] {
         assert!(error.contains(part), "{error}");
     }
 }

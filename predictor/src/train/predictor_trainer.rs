@@ -255,7 +255,10 @@ impl PredictorTrainer {
 
     fn forward<'a>(&'a self, leaves: &'a Leaves) -> Result<Forward<'a>> {
         Ok(match &self.device {
-            Some(place) => Forward::Device(DeviceForward::new(&self.config, leaves, place)?),
+            Some(place) => {
+                let forward = DeviceForward::new(&self.config, leaves, place)?;
+                Forward::Device(Box::new(forward))
+            }
             None => Forward::Kernels(PredictorForward {
                 config: &self.config,
                 shared: self.learner.shared(),
@@ -269,5 +272,5 @@ impl PredictorTrainer {
 /// The predictor over a step's variables.
 enum Forward<'a> {
     Kernels(PredictorForward<'a>),
-    Device(DeviceForward),
+    Device(Box<DeviceForward>),
 }
