@@ -99,7 +99,9 @@ fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
     let parameters = Parameters::from_tensors(layout::predictor(&config), weights)?;
     let both = both(&config, &parameters, args.device)?;
     // What is seen is the same for both.
-    let eyes = WorldModel::load_on(&args.model, args.device, Precision::F32)?;
+    let exact = Precision::F32;
+    let eyes =
+        WorldModel::from_tensors_on(loaded.config, &loaded.encoder, weights, args.device, exact)?;
     let cem = CemConfig {
         samples: args.samples,
         ..CemConfig::paper()

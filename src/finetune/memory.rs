@@ -20,10 +20,10 @@ pub struct Estimate {
     memory: MemoryEstimate,
     /// Their sum, bytes.
     memory_bytes: usize,
+    /// The part of that sum that lies on a GPU, bytes.
+    gpu_bytes: usize,
     /// What is free now in main memory, bytes.
     available_bytes: Option<usize>,
-    /// The part of it that is a GPU's, bytes.
-    gpu_bytes: usize,
     /// One step, s, data and encoder not counted.
     step_s: f64,
     /// All steps, s.
