@@ -60,6 +60,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
             gallery: gallery.as_ref(),
             planes: true,
             weighting: loaded.scenario.planner.weighting(),
+            room: loaded.scenario.room(),
         };
         let (hindsight, recognised) = look_back(&model, &data.steps, &frames, &goals, depth)?;
         write_hindsight(&args.run, &hindsight, &recognised)?;

@@ -114,6 +114,9 @@ impl Gaussian {
                 candidates.action_mut(sample, step).copy_from_slice(&action);
             }
         }
+        for sample in 0..samples {
+            self.keep_in(&mut candidates, sample);
+        }
         candidates
     }
 
@@ -123,6 +126,14 @@ impl Gaussian {
         for step in 0..self.mean.len() {
             let mean = self.candidate(step, &nothing);
             candidates.action_mut(sample, step).copy_from_slice(&mean);
+        }
+        self.keep_in(candidates, sample);
+    }
+
+    /// Cuts a candidate short where the hand may go no farther.
+    fn keep_in(&self, candidates: &mut ActionSequences, sample: usize) {
+        if let Some(slack) = &self.constraints.slack {
+            slack.keep_in(candidates, sample, &self.constraints.fixed);
         }
     }
 

@@ -3,7 +3,7 @@
 //! [`pose`] and [`euler`] are the vocabulary, [`energy`] what a search minimises, [`search`]
 //! the shape every search has, [`cem`] the released one and iCEM, [`mppi`] another, [`halving`]
 //! and [`refine`] wrap any of them; [`mpc`] is the loop that executes one action of each plan
-//! and plans again, [`schedule`] the sub-goals it works through.
+//! and plans again, [`schedule`] the sub-goals it works through, [`room`] where the hand may go.
 
 pub mod baseline;
 pub mod cem;
@@ -17,6 +17,7 @@ pub mod mppi;
 pub mod noise;
 pub mod pose;
 pub mod refine;
+pub mod room;
 pub mod schedule;
 pub mod search;
 pub mod space;
@@ -30,6 +31,7 @@ pub use mppi::MppiConfig;
 pub use noise::{Noise, SeededNoise};
 pub use pose::{Action, Pose};
 pub use refine::Refined;
+pub use room::{Room, Slack};
 pub use schedule::{GripperRule, SubGoal};
 pub use search::{
     solve, Answer, Iteration, Plan, PlanError, Proposal, Question, Search, SearchMethod,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::energy::Energy;
 use crate::noise::SeededNoise;
 use crate::pose::{Action, Pose};
+use crate::room::{Room, Slack};
 use crate::schedule::SubGoal;
 use crate::search::{solve, Plan, PlanError, SearchMethod};
 
@@ -27,6 +28,11 @@ pub trait Plant {
     /// The measured pose in an observation.
     fn pose(&self, observation: &Self::Observation) -> Pose;
 
+    /// Where the hand may go; plans lead nowhere else. `None` for a plant without borders.
+    fn room(&self) -> Option<Room> {
+        None
+    }
+
     /// Called before planning starts.
     fn thinking(&mut self);
 
@@ -42,6 +48,8 @@ pub trait Plant {
 pub trait Imagination<Observation> {
     /// An observation as the model sees it.
     type Context;
+    /// A goal, and what counts on the way there.
+    type Aim;
     /// Why an observation could not be encoded.
     type Error;
 
@@ -68,12 +76,25 @@ pub trait Imagination<Observation> {
     /// How far the observation itself is from goal number `goal`.
     fn distance(&self, context: &Self::Context, goal: usize) -> f32;
 
-    /// The energy of action sequences from here towards goal number `goal`.
+    /// Takes aim at goal number `goal` from where its pursuit begins; the hand may go as far as
+    /// `slack` says.
+    ///
+    /// # Errors
+    /// When the model fails.
+    fn aim(
+        &self,
+        context: &Self::Context,
+        pose: &Pose,
+        goal: usize,
+        slack: Option<Slack>,
+    ) -> Result<Self::Aim, Self::Error>;
+
+    /// The energy of action sequences from here towards what was aimed at.
     fn energy<'a>(
         &'a self,
         context: &'a Self::Context,
         pose: &Pose,
-        goal: usize,
+        aim: &'a Self::Aim,
     ) -> Box<dyn Energy + 'a>;
 }
 
@@ -183,6 +204,7 @@ where
         pursued = goal;
         // What the last plan would have done next; nothing at a new goal.
         let mut ahead: Vec<crate::Action> = Vec::new();
+        let mut aim = None;
         for goal_step in 0..subgoal.steps {
             if watch.deciding(goal, goal_step).is_break() {
                 interrupted = true;
@@ -198,11 +220,20 @@ where
             if subgoal.advance_below.is_some_and(|limit| distance < limit) {
                 break;
             }
-            let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
+            let mut constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
+            constraints.slack = plant.room().map(|room| room.around(&pose));
             let plan = match model.act(&context, &pose, goal).map_err(MpcError::Model)? {
                 Some(action) => Plan::unsearched(action, &constraints),
                 None => {
-                    let energy = model.energy(&context, &pose, goal);
+                    let aim = match &mut aim {
+                        Some(aim) => aim,
+                        none => none.insert(
+                            model
+                                .aim(&context, &pose, goal, constraints.slack)
+                                .map_err(MpcError::Model)?,
+                        ),
+                    };
+                    let energy = model.energy(&context, &pose, aim);
                     let mut noise = SeededNoise::new(seed, u64::from(steps));
                     let mut search = method.resume(&constraints, &ahead);
                     solve(search.as_mut(), energy.as_ref(), &mut noise)?

@@ -100,6 +100,9 @@ impl Descent {
                 let value = &mut next.action_mut(sample, step)[i];
                 *value = (*value - share * bound * slope(f) / steepest).clamp(-bound, bound);
             }
+            if let Some(slack) = &self.constraints.slack {
+                slack.keep_in(&mut next, sample, &self.constraints.fixed);
+            }
         }
         next
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::room::Slack;
+
 /// One of the seven components of an [`crate::Action`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +153,8 @@ pub struct Constraints {
     /// From this planning step on the gripper's change is 1 (close): `close_gripper` of the
     /// released code.
     pub close_gripper_from: Option<usize>,
+    /// How far the hand may go; anywhere when absent, as in the released code.
+    pub slack: Option<Slack>,
 }
 
 impl Constraints {

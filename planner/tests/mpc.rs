@@ -1,14 +1,17 @@
 //! The control loop on a point that moves exactly as asked.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use foresight_planner::mpc::{pursue, Imagination, Plant, Step, Watch};
 use foresight_planner::{
-    Action, ActionSequences, CemConfig, Energy, EnergyError, GripperRule, Plan, Pose, SubGoal,
+    Action, ActionSequences, CemConfig, Energy, EnergyError, GripperRule, Plan, Pose, Room, Slack,
+    SubGoal,
 };
 
-struct Point(Pose);
+/// Where it is, and where it may go.
+struct Point(Pose, Option<Room>);
 
 impl Plant for Point {
     type Observation = Pose;
@@ -21,6 +24,9 @@ impl Plant for Point {
     fn pose(&self, observation: &Pose) -> Pose {
         *observation
     }
+    fn room(&self) -> Option<Room> {
+        self.1
+    }
     fn thinking(&mut self) {}
     fn execute(&mut self, action: &Action) -> Result<(), Infallible> {
         self.0 = self.0.apply(action);
@@ -28,8 +34,14 @@ impl Plant for Point {
     }
 }
 
-/// Knows the goal poses; imagines exactly.
-struct Oracle(Vec<Pose>);
+/// Knows the goal poses; imagines exactly. Remembers what it aimed at, and from where.
+struct Oracle(Vec<Pose>, RefCell<Vec<(usize, f64)>>);
+
+impl Oracle {
+    fn new(goals: Vec<Pose>) -> Self {
+        Oracle(goals, RefCell::default())
+    }
+}
 
 fn distance(a: &Pose, b: &Pose) -> f32 {
     let (a, b) = (a.to_array(), b.to_array());
@@ -54,6 +66,7 @@ impl Energy for Ahead {
 
 impl Imagination<Pose> for Oracle {
     type Context = Pose;
+    type Aim = Pose;
     type Error = Infallible;
 
     fn look(&self, observation: &Pose) -> Result<Pose, Infallible> {
@@ -62,8 +75,18 @@ impl Imagination<Pose> for Oracle {
     fn distance(&self, context: &Pose, goal: usize) -> f32 {
         distance(context, &self.0[goal])
     }
-    fn energy<'a>(&'a self, _: &'a Pose, pose: &Pose, goal: usize) -> Box<dyn Energy + 'a> {
-        Box::new(Ahead(*pose, self.0[goal]))
+    fn aim(
+        &self,
+        _: &Pose,
+        pose: &Pose,
+        goal: usize,
+        _: Option<Slack>,
+    ) -> Result<Pose, Infallible> {
+        self.1.borrow_mut().push((goal, pose.position_m[0]));
+        Ok(self.0[goal])
+    }
+    fn energy<'a>(&'a self, _: &'a Pose, pose: &Pose, aim: &'a Pose) -> Box<dyn Energy + 'a> {
+        Box::new(Ahead(*pose, *aim))
     }
 }
 
@@ -104,8 +127,8 @@ fn works_through_the_sub_goals_and_arrives() {
         goal("carry", 6, GripperRule::Hold),
         goal("place", 2, GripperRule::Open),
     ];
-    let oracle = Oracle(vec![pose(0.5, 0.7), pose(0.3, 0.7), pose(0.3, 0.0)]);
-    let mut point = Point(pose(0.35, 0.0));
+    let oracle = Oracle::new(vec![pose(0.5, 0.7), pose(0.3, 0.7), pose(0.3, 0.0)]);
+    let mut point = Point(pose(0.35, 0.0), None);
     let mut log = Log::default();
     let outcome = pursue(
         &mut point,
@@ -128,7 +151,7 @@ fn works_through_the_sub_goals_and_arrives() {
     assert_eq!(places[3..5], [(0, 3), (1, 0)]);
 
     let mut again = Log::default();
-    let mut point = Point(pose(0.35, 0.0));
+    let mut point = Point(pose(0.35, 0.0), None);
     pursue(
         &mut point,
         &oracle,
@@ -149,9 +172,9 @@ fn advances_early_when_near_enough() {
     let mut first = goal("reach", 10, GripperRule::Hold);
     first.advance_below = Some(0.01);
     let goals = [first, goal("back", 3, GripperRule::Hold)];
-    let oracle = Oracle(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
+    let oracle = Oracle::new(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
     let mut log = Log::default();
-    let mut point = Point(pose(0.4, 0.0));
+    let mut point = Point(pose(0.4, 0.0), None);
     let outcome = pursue(
         &mut point,
         &oracle,
@@ -169,12 +192,12 @@ fn advances_early_when_near_enough() {
 #[test]
 fn a_watch_can_end_the_episode() {
     let goals = [goal("reach", 10, GripperRule::Free)];
-    let oracle = Oracle(vec![pose(0.6, 0.0)]);
+    let oracle = Oracle::new(vec![pose(0.6, 0.0)]);
     let mut log = Log {
         stop_after: Some(3),
         ..Log::default()
     };
-    let mut point = Point(pose(0.4, 0.0));
+    let mut point = Point(pose(0.4, 0.0), None);
     let outcome = pursue(
         &mut point,
         &oracle,
@@ -195,4 +218,59 @@ fn hold_first_frees_the_gripper_afterwards() {
         [hold(0), hold(2), hold(3), hold(9)],
         [Some(0.0), Some(0.0), None, None]
     );
+}
+
+#[test]
+fn aim_is_taken_once_a_goal_where_its_pursuit_begins() {
+    let goals = [
+        goal("out", 5, GripperRule::Hold),
+        goal("back", 4, GripperRule::Hold),
+    ];
+    let oracle = Oracle::new(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
+    let mut point = Point(pose(0.35, 0.0), None);
+    let mut log = Log::default();
+    let method = CemConfig::paper();
+    pursue(&mut point, &oracle, &method, &goals, 7, &mut log).expect("no errors");
+    let aims = oracle.1.into_inner();
+    assert_eq!(aims[0], (0, 0.35));
+    assert!(aims.len() == 2 && aims[1].0 == 1, "{aims:?}");
+    assert!((aims[1].1 - 0.5).abs() < 0.02, "{aims:?}");
+}
+
+#[test]
+fn nothing_is_planned_beyond_the_borders() {
+    let room = Room {
+        min_m: [0.3, -0.1, 0.19],
+        max_m: [0.42, 0.1, 0.5],
+    };
+    let goals = [goal("beyond", 6, GripperRule::Hold)];
+    let mut far = pose(0.6, 0.0);
+    far.position_m[2] = 0.1;
+    let oracle = Oracle::new(vec![far]);
+    for horizon in [1, 3] {
+        let method = CemConfig {
+            horizon,
+            ..CemConfig::paper()
+        };
+        let mut point = Point(pose(0.35, 0.0), Some(room));
+        let mut log = Log::default();
+        pursue(&mut point, &oracle, &method, &goals, 7, &mut log).expect("no errors");
+        let mut at = pose(0.35, 0.0);
+        for (_, _, plan) in &log.steps {
+            // Whole plans stay inside, not their first actions alone.
+            let mut ahead = at;
+            for action in &plan.actions {
+                ahead = ahead.apply(action);
+                let [x, _, z] = ahead.position_m;
+                assert!(x < 0.42 + 1e-6 && z > 0.19 - 1e-6, "{horizon}: {x} {z}");
+            }
+            at = at.apply(&plan.actions[0]);
+        }
+        // And as near to the goal as they may.
+        let [x, _, z] = point.0.position_m;
+        assert!(
+            (x - 0.42).abs() < 5e-3 && (z - 0.19).abs() < 5e-3,
+            "{x} {z}"
+        );
+    }
 }

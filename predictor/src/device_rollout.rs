@@ -91,6 +91,29 @@ impl DevicePredictor {
         Tensor::cat(&energies, 0)?.to_vec1()
     }
 
+    /// Last latent `[N, D]` of every sequence, in sample order; as many samples together as for
+    /// [`DevicePredictor::energies`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn ends(
+        &self,
+        start: &Start,
+        sequences: &ActionSequences,
+        budget: Budget,
+    ) -> Result<Vec<Vec<f32>>> {
+        let depth = self.config().depth;
+        let uploaded = self.upload(start, sequences)?;
+        let chunk = self.chunk(sequences.horizon(), depth, budget);
+        let mut ends = Vec::with_capacity(sequences.samples());
+        for first in (0..sequences.samples()).step_by(chunk) {
+            let count = chunk.min(sequences.samples() - first);
+            let last = self.roll(&uploaded, first, count, depth, |_| Ok(()))?;
+            ends.extend(last.flatten_from(1)?.to_vec2::<f32>()?);
+        }
+        Ok(ends)
+    }
+
     /// Rolls one sequence and keeps every step.
     ///
     /// # Errors

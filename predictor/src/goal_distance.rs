@@ -2,14 +2,20 @@
 //!
 //! The paper's energy is the plain L1 distance: every entry of the latent counts the same. What
 //! fills most of the picture then decides, which is the arm: an action that pushes an object to
-//! its place and costs a few centimetres of the hand's makes such an energy rise. Weighing the
-//! entries by how far they are from the goal *now* asks what is still wrong instead: with the hand
-//! where the goal image shows it and the object elsewhere, the object's entries are what is left.
+//! its place and costs a few centimetres of the hand's makes such an energy rise. Entries can be
+//! weighed instead by how far they were from the goal's where its pursuit began, measured by how
+//! much moving the arm changes them anyway ([`crate::nuisance`]): what moving alone wouldn't
+//! explain counts most, and that is the object that lies elsewhere. The weights stay while the
+//! goal is pursued. Measured anew once the hand has moved, they would ask for its way back first.
 
 use candle_core::{Device, Result as Candle, Tensor};
 
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
+
+/// An entry's change by moving is taken for at least this share of the mean entry's, so that no
+/// entry that never changes decides alone.
+const LEAST_CHANGE_SHARE: f32 = 0.1;
 
 /// How the entries of a latent are weighed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,8 +29,10 @@ impl GoalWeighting {
     /// Beyond this power a handful of entries decide everything.
     pub const MAX_POWER: f64 = 8.0;
 
-    /// Entries weighed by `|context − goal|^power`, at mean weight 1; 0 is
-    /// [`GoalWeighting::UNIFORM`].
+    /// Entries weighed by `(|context − goal| / change)^power`, at mean weight 1, where `context` is
+    /// what was seen when the goal's pursuit began and `change` what moving
+    /// does to the entry then ([`crate::nuisance::mean_change`]) plus a tenth of what it does to the
+    /// mean entry; 0 is [`GoalWeighting::UNIFORM`].
     ///
     /// # Errors
     /// When `power` is negative, above [`GoalWeighting::MAX_POWER`], or not a number.
@@ -39,23 +47,65 @@ impl GoalWeighting {
             power: power as f32,
         })
     }
+
+    /// Whether every entry counts the same, so that no moves need to be imagined.
+    pub fn is_uniform(self) -> bool {
+        self.power <= 0.0
+    }
 }
 
-/// The distance to one goal, from one context.
-#[derive(Debug, Clone)]
+/// What each entry of a latent counts while a goal is pursued.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GoalWeights(Option<Vec<f32>>);
+
+impl GoalWeights {
+    /// Every entry counts the same.
+    pub fn uniform() -> Self {
+        GoalWeights(None)
+    }
+
+    /// For the pursuit of `goal` from `context`, where moving changes the entries by `change`; all
+    /// `[N, D]`.
+    pub fn measure(
+        context: &[f32],
+        goal: &[f32],
+        change: &[f32],
+        weighting: GoalWeighting,
+    ) -> Self {
+        let weights = (!weighting.is_uniform())
+            .then(|| unresolved(context, goal, change, weighting.power))
+            .flatten();
+        GoalWeights(weights)
+    }
+
+    /// The weights `[N, D]`, mean 1; `None` when all are 1.
+    pub fn values(&self) -> Option<&[f32]> {
+        self.0.as_deref()
+    }
+}
+
+/// The distance to one goal.
+#[derive(Debug, Clone, Copy)]
 pub struct GoalDistance<'a> {
     goal: &'a [f32],
-    /// One weight an entry, mean 1; `None` when all are 1.
-    weights: Option<Vec<f32>>,
+    weights: Option<&'a [f32]>,
 }
 
 impl<'a> GoalDistance<'a> {
-    /// To `goal` `[N, D]` for plans that start from `context` `[N, D]`.
-    pub fn new(context: &[f32], goal: &'a [f32], weighting: GoalWeighting) -> Self {
-        let weights = (weighting.power > 0.0)
-            .then(|| unresolved(context, goal, weighting.power))
-            .flatten();
-        GoalDistance { goal, weights }
+    /// To `goal` `[N, D]`, every entry counting the same.
+    pub fn plain(goal: &'a [f32]) -> Self {
+        GoalDistance {
+            goal,
+            weights: None,
+        }
+    }
+
+    /// To `goal` `[N, D]`, its entries weighed.
+    pub fn weighed(goal: &'a [f32], weights: &'a GoalWeights) -> Self {
+        GoalDistance {
+            goal,
+            weights: weights.values(),
+        }
     }
 
     /// The goal's latent `[N, D]`.
@@ -63,14 +113,9 @@ impl<'a> GoalDistance<'a> {
         self.goal
     }
 
-    /// The entries' weights `[N, D]`, if they differ.
-    pub fn weights(&self) -> Option<&[f32]> {
-        self.weights.as_deref()
-    }
-
     /// Weighted mean absolute difference of `latent` `[N, D]`.
     pub fn of(&self, latent: &[f32]) -> f32 {
-        let Some(weights) = &self.weights else {
+        let Some(weights) = self.weights else {
             return mean_abs_difference(latent, self.goal);
         };
         // Row by row in f32, rows in f64: one order of sums whatever the machine.
@@ -105,7 +150,7 @@ impl GoalDistance<'_> {
         let upload = |values: &[f32]| Tensor::from_slice(values, shape, device);
         Ok(TensorDistance {
             goal: upload(self.goal)?,
-            weights: self.weights().map(upload).transpose()?,
+            weights: self.weights.map(upload).transpose()?,
         })
     }
 }
@@ -124,12 +169,19 @@ impl TensorDistance {
     }
 }
 
-/// `|context − goal|^power` at mean 1; `None` where there is no difference to weigh.
-fn unresolved(context: &[f32], goal: &[f32], power: f32) -> Option<Vec<f32>> {
+/// `(|context − goal| / change)^power` at mean 1; `None` where there is no difference to weigh.
+fn unresolved(context: &[f32], goal: &[f32], change: &[f32], power: f32) -> Option<Vec<f32>> {
+    let mean = change.iter().map(|c| f64::from(*c)).sum::<f64>() / change.len().max(1) as f64;
+    // Where moving changes nothing at all, differences count as they are.
+    let least = match LEAST_CHANGE_SHARE * mean as f32 {
+        least if least.is_normal() => least,
+        _ => 1.0,
+    };
     let mut weights: Vec<f32> = context
         .iter()
         .zip(goal)
-        .map(|(c, g)| (c - g).abs().powf(power))
+        .zip(change)
+        .map(|((c, g), change)| ((c - g).abs() / (change + least)).powf(power))
         .collect();
     let sum: f64 = weights.iter().map(|w| f64::from(*w)).sum();
     let mean = (sum / weights.len().max(1) as f64) as f32;
@@ -155,33 +207,64 @@ mod tests {
         let goal: Vec<f32> = (0..1500).map(|i| (i as f32 * 0.37).sin()).collect();
         let context = vec![0.25; 1500];
         let latent: Vec<f32> = goal.iter().map(|g| g * 0.5 - 0.1).collect();
-        let plain = GoalDistance::new(&context, &goal, weighting(0.0));
-        assert_eq!(plain.of(&latent), mean_abs_difference(&latent, &goal));
-        assert!(plain.weights().is_none());
+        let zero = GoalWeights::measure(&context, &goal, &context, weighting(0.0));
+        assert_eq!(zero, GoalWeights::uniform());
+        for distance in [
+            GoalDistance::plain(&goal),
+            GoalDistance::weighed(&goal, &zero),
+        ] {
+            assert_eq!(distance.of(&latent), mean_abs_difference(&latent, &goal));
+        }
     }
 
     #[test]
-    fn what_is_unresolved_counts_more() {
-        // Nine entries of the arm are right already, one of the object is not.
-        let mut context = vec![0.0; 10];
-        context[9] = 1.0;
-        let goal = vec![0.0; 10];
-        let mut pushed = vec![0.2; 10];
+    fn what_moving_does_not_explain_counts_more() {
+        // Nine entries tell of the arm, the last of the object. All are far from the goal's.
+        let context = [1.0; 10];
+        let goal = [0.0; 10];
+        let mut change = [0.8; 10];
+        change[9] = 0.05;
+        let mut pushed = [1.2; 10];
         pushed[9] = 0.0;
-        let plain = GoalDistance::new(&context, &goal, GoalWeighting::UNIFORM);
-        let weighed = GoalDistance::new(&context, &goal, weighting(2.0));
+        let plain = GoalDistance::plain(&goal);
+        let weights = GoalWeights::measure(&context, &goal, &change, weighting(2.0));
+        let weighed = GoalDistance::weighed(&goal, &weights);
         assert!(plain.of(&pushed) > plain.of(&context));
         assert!(weighed.of(&pushed) < weighed.of(&context));
-        let weights = weighed.weights().expect("weights");
+        let weights = weights.values().expect("weights");
         assert!((weights.iter().sum::<f32>() / 10.0 - 1.0).abs() < 1e-6);
+        // By the formula: mean change 0.725, so (0.8725 / 0.1225)² apart.
+        let ratio = weights[9] / weights[0];
+        assert!(
+            (ratio - (0.8725f32 / 0.1225).powi(2)).abs() < 1e-2,
+            "{ratio}"
+        );
+    }
+
+    #[test]
+    fn what_is_resolved_counts_less() {
+        let (context, goal) = ([0.0, 0.0, 1.0], [0.0, 0.5, 0.0]);
+        let weights = GoalWeights::measure(&context, &goal, &[0.3; 3], weighting(2.0));
+        let weights = weights.values().expect("weights");
+        assert_eq!(weights[0], 0.0);
+        assert!((weights[2] / weights[1] - 4.0).abs() < 1e-4, "{weights:?}");
+    }
+
+    #[test]
+    fn where_moving_changes_nothing_differences_count_as_they_are() {
+        let (context, goal) = ([0.0, 1.0], [0.0, 0.0]);
+        let weights = GoalWeights::measure(&context, &goal, &[0.0; 2], weighting(1.0));
+        assert_eq!(weights.values(), Some(&[0.0, 2.0][..]));
     }
 
     #[test]
     fn tensors_say_the_same() {
         let at = |scale: f32| -> Vec<f32> { (0..24).map(|i| (i as f32 * scale).sin()).collect() };
         let (context, goal, latent) = (at(0.3), at(0.7), at(1.1));
+        let change: Vec<f32> = at(0.2).iter().map(|c| c.abs()).collect();
         for power in [0.0, 2.0] {
-            let distance = GoalDistance::new(&context, &goal, weighting(power));
+            let weights = GoalWeights::measure(&context, &goal, &change, weighting(power));
+            let distance = GoalDistance::weighed(&goal, &weights);
             let one = Tensor::from_slice(&latent, (1, 4, 6), &Device::Cpu).expect("a tensor");
             let two = Tensor::cat(&[&one, &one], 0).expect("two");
             let there = distance.on(&Device::Cpu, (1, 4, 6)).expect("uploaded");
@@ -195,9 +278,8 @@ mod tests {
     #[test]
     fn at_the_goal_every_entry_counts_the_same() {
         let goal = vec![0.5; 8];
-        let there = GoalDistance::new(&goal, &goal, weighting(3.0));
-        assert!(there.weights().is_none());
-        assert_eq!(there.of(&[0.75; 8]), 0.25);
+        let there = GoalWeights::measure(&goal, &goal, &[0.1; 8], weighting(3.0));
+        assert_eq!(there, GoalWeights::uniform());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The energy that plans are made by: how far from the goal a latent rollout ends.
 
-use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose};
+use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose, Slack};
 
 use crate::error::PredictorError;
-use crate::goal_distance::{GoalDistance, GoalWeighting};
+use crate::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use crate::gradient;
+use crate::nuisance;
 use crate::rollout::{Budget, Start};
 use crate::world_model::{Latent, Networks, WorldModel};
 
@@ -32,7 +33,7 @@ impl<'a> LatentEnergy<'a> {
             context,
             pose: *pose,
             extrinsics: None,
-            distance: GoalDistance::new(&context.values, &goal.values, GoalWeighting::UNIFORM),
+            distance: GoalDistance::plain(&goal.values),
             budget,
         }
     }
@@ -44,9 +45,37 @@ impl<'a> LatentEnergy<'a> {
     }
 
     /// With the latent's entries weighed; uniform when never said.
-    pub fn with_weighting(mut self, weighting: GoalWeighting) -> Self {
-        self.distance = GoalDistance::new(&self.context.values, self.distance.goal(), weighting);
+    pub fn with_weights(mut self, weights: &'a GoalWeights) -> Self {
+        self.distance = GoalDistance::weighed(self.distance.goal(), weights);
         self
+    }
+
+    /// The weights for a pursuit of the goal that begins here, where the hand may go as far as
+    /// `slack` says: measured by imagined moves unless `weighting` is uniform.
+    ///
+    /// # Errors
+    /// When the device fails, or the predictor takes camera extrinsics and has none.
+    pub fn weights(
+        &self,
+        weighting: GoalWeighting,
+        slack: Option<&Slack>,
+    ) -> Result<GoalWeights, EnergyError> {
+        if weighting.is_uniform() {
+            return Ok(GoalWeights::uniform());
+        }
+        let (context, start) = (&self.context.values, self.start()?);
+        let moves = nuisance::moves(&self.model.config().action_space, slack);
+        let after = match &self.model.networks {
+            Networks::Kernels { predictor, .. } => {
+                let depth = self.model.predictor_config().depth;
+                predictor.roll(&start, &moves, depth, self.budget, <[f32]>::to_vec)
+            }
+            Networks::Device { predictor, .. } => predictor
+                .ends(&start, &moves, self.budget)
+                .map_err(|e| EnergyError(Box::new(e)))?,
+        };
+        let (goal, change) = (self.distance.goal(), nuisance::mean_change(context, &after));
+        Ok(GoalWeights::measure(context, goal, &change, weighting))
     }
 
     /// Where rollouts start.
@@ -69,8 +98,8 @@ impl<'a> LatentEnergy<'a> {
         let start = self.start()?;
         match &self.model.networks {
             Networks::Kernels { predictor, .. } => {
-                let distance = |latent: &[f32]| self.distance.of(latent);
-                Ok(predictor.roll(&start, sequences, depth, self.budget, distance))
+                let energy = |latent: &[f32]| self.distance.of(latent);
+                Ok(predictor.roll(&start, sequences, depth, self.budget, energy))
             }
             Networks::Device { predictor, .. } => predictor
                 .energies(&start, sequences, depth, &self.distance, self.budget)

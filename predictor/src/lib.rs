@@ -22,6 +22,7 @@ pub mod latent_energy;
 pub mod layout;
 pub mod mask_predictor;
 pub mod npz;
+pub mod nuisance;
 pub mod offline;
 pub mod parameters;
 pub mod policy;

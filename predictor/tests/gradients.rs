@@ -22,7 +22,8 @@ fn gradients_are_slopes_of_the_energies() {
     for (horizon, power) in [(1, 0.0), (2, 0.0), (1, 2.0), (2, 2.0)] {
         let weighting = GoalWeighting::unresolved(power).unwrap();
         let energy = model.energy(&context, &pose, &goal, Budget::default());
-        let energy = energy.with_weighting(weighting);
+        let weights = energy.weights(weighting, None).unwrap();
+        let energy = energy.with_weights(&weights);
         let mut sequences = ActionSequences::zeros(3, horizon);
         for sample in 0..3 {
             for step in 0..horizon {

@@ -6,8 +6,9 @@
 mod loud;
 
 use foresight_planner::{
-    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, SearchMethod, SeededNoise,
+    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, Room, SearchMethod, SeededNoise,
 };
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, WorldModel};
 use loud::model;
 
@@ -105,6 +106,42 @@ fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
             }
         }
     }
+}
+
+#[test]
+fn weights_measured_by_moves_agree_whatever_the_device_budget_and_threads() {
+    let kernels = model(ComputeDevice::Cpu, Precision::F32);
+    let device = model(ComputeDevice::CandleCpu, Precision::F32);
+    let [context, goal] = latents(&kernels);
+    let pose = Pose::from_array(POSE);
+    let weighting = GoalWeighting::unresolved(2.0).unwrap();
+    let room = Room {
+        min_m: [0.0, 0.0, 0.19],
+        max_m: [1.0, 1.0, 1.0],
+    };
+    let slack = room.around(&pose);
+    let weights = |model: &WorldModel, memory_mib, threads, slack| {
+        let budget = Budget {
+            memory_mib,
+            ..Budget::default()
+        };
+        let energy = model.energy(&context, &pose, &goal, budget);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let weights = pool
+            .build()
+            .unwrap()
+            .install(|| energy.weights(weighting, slack));
+        weights.unwrap().values().unwrap().to_vec()
+    };
+    let wanted = weights(&kernels, 512, 1, Some(&slack));
+    assert!(wanted.iter().any(|w| *w > 2.0) && wanted.iter().any(|w| *w < 0.5));
+    assert_eq!(wanted, weights(&kernels, 512, 3, Some(&slack)));
+    for memory_mib in [512, 1] {
+        let got = weights(&device, memory_mib, 2, Some(&slack));
+        assert!(furthest(&got, &wanted) < 1e-3 * wanted.iter().fold(0.0, |m, w| w.max(m)));
+    }
+    // The room matters: without it moves go where the hand can't.
+    assert!(furthest(&wanted, &weights(&kernels, 512, 1, None)) > 1e-3);
 }
 
 #[test]

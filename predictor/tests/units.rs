@@ -10,7 +10,7 @@ use foresight_predictor::checkpoint::Part;
 use foresight_predictor::cpu_encoder::PackedEncoder;
 use foresight_predictor::device_rollout::DevicePredictor;
 use foresight_predictor::encoder::{normalise_latent, Encoder};
-use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::kernels::packed::{matmul, matmul_spread, Out, Packed, Rows};
 use foresight_predictor::kernels::tile::Element;
 use foresight_predictor::parameters::Parameters;
@@ -240,7 +240,9 @@ fn predictors_agree_with_candle() {
             ..Budget::default()
         };
         let weighting = GoalWeighting::unresolved(case as f64 % 3.0).unwrap();
-        let distance = GoalDistance::new(start.latent, &goal, weighting);
+        let change = vec![0.5; n * outer];
+        let weights = GoalWeights::measure(start.latent, &goal, &change, weighting);
+        let distance = GoalDistance::weighed(&goal, &weights);
         for budget in [Budget::default(), tight] {
             let energies = on_device
                 .energies(&start, &sequences, depth, &distance, budget)

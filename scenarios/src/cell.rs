@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use foresight_planner::mpc::Plant;
-use foresight_planner::{euler, Action, Pose};
+use foresight_planner::{euler, Action, Pose, Room};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
@@ -248,6 +248,8 @@ pub struct CellPlant<'a> {
     pub deadline: Duration,
     /// What planned x and y translations are multiplied by.
     pub action_map_xy: Option<[[f64; 2]; 2]>,
+    /// Where the hand may go.
+    pub room: Room,
     /// Side of the pictures for people, px.
     pub view_px: Option<u32>,
     /// Where each look leaves a copy of the simulator, for worlds that rehearse in it.
@@ -269,6 +271,10 @@ impl Plant for CellPlant<'_> {
 
     fn pose(&self, observation: &Observation) -> Pose {
         observation.pose
+    }
+
+    fn room(&self) -> Option<Room> {
+        Some(self.room)
     }
 
     fn thinking(&mut self) {

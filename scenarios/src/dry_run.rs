@@ -87,8 +87,12 @@ pub fn dry_run(
     let mut steps = Vec::new();
     for (goal, subgoal) in instance.schedule().iter().enumerate() {
         let started = Instant::now();
-        let constraints = subgoal.gripper.constraints(0, subgoal.steps);
-        let energy = world.energy(&context, &observation.pose, goal);
+        let mut constraints = subgoal.gripper.constraints(0, subgoal.steps);
+        constraints.slack = Some(loaded.scenario.room().around(&observation.pose));
+        let aim = world
+            .aim(&context, &observation.pose, goal, constraints.slack)
+            .map_err(|e| failed(e.to_string()))?;
+        let energy = world.energy(&context, &observation.pose, &aim);
         let mut search = method.begin(&constraints);
         let mut noise = SeededNoise::new(seed, 0);
         let plan = solve(search.as_mut(), energy.as_ref(), &mut noise)

@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use foresight_planner::{Action, ActionSequences, Energy, EnergyError};
-use foresight_predictor::goal_distance::GoalDistance;
-use foresight_predictor::{PredictorError, WorldModel};
+use foresight_planner::{Action, ActionSequences, Energy, EnergyError, Slack};
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
+use foresight_predictor::{nuisance, Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
@@ -76,6 +76,34 @@ impl Rehearsal {
             distance,
         }
     }
+
+    /// The weights for a pursuit of `goal` that begins with `context`, measured by rehearsed moves
+    /// unless `weighting` is uniform.
+    ///
+    /// # Errors
+    /// When a move can't be rehearsed.
+    pub fn weights(
+        &self,
+        model: &WorldModel,
+        [context, goal]: [&Latent; 2],
+        weighting: GoalWeighting,
+        slack: Option<&Slack>,
+    ) -> Result<GoalWeights, PredictorError> {
+        if weighting.is_uniform() {
+            return Ok(GoalWeights::uniform());
+        }
+        let moves = nuisance::moves(&model.config().action_space, slack);
+        let after = self
+            .energy(model, GoalDistance::plain(&goal.values))
+            .rehearse(&moves, <[f32]>::to_vec)?;
+        let change = nuisance::mean_change(&context.values, &after);
+        Ok(GoalWeights::measure(
+            &context.values,
+            &goal.values,
+            &change,
+            weighting,
+        ))
+    }
 }
 
 /// Distance between the goal and what is really seen after the actions.
@@ -87,12 +115,31 @@ pub struct TrueEnergy<'a> {
 }
 
 impl TrueEnergy<'_> {
-    fn one(
+    /// What `keep` returns of each sequence's last latent `[N, D]`, in sample order.
+    fn rehearse<R: Send>(
+        &self,
+        sequences: &ActionSequences,
+        keep: impl Fn(&[f32]) -> R + Sync,
+    ) -> Result<Vec<R>, PredictorError> {
+        let Some(simulator) = self.rehearsal.snapshot.get() else {
+            let what = "true dynamics need a simulator in virtual time";
+            return Err(PredictorError::Model(what.into()));
+        };
+        (0..sequences.samples())
+            .into_par_iter()
+            .map(|sample| {
+                let latent = self.after(&simulator, sequences, sample)?;
+                Ok(keep(&latent.values))
+            })
+            .collect()
+    }
+
+    fn after(
         &self,
         from: &Simulator,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<f32, PredictorError> {
+    ) -> Result<Latent, PredictorError> {
         let failed = |e: &dyn std::fmt::Display| PredictorError::Model(e.to_string());
         let Rehearsal {
             envelope, config, ..
@@ -108,22 +155,13 @@ impl TrueEnergy<'_> {
         let seen = arm.observe().map_err(|e| failed(&e))?;
         let image = picture(&seen).ok_or_else(|| failed(&"an incomplete camera frame"))?;
         let latent = self.model.encode(&[&image])?.into_iter().next();
-        let latent = latent.ok_or_else(|| failed(&"the encoder returned no latent"))?;
-        Ok(self.distance.of(&latent.values))
+        latent.ok_or_else(|| failed(&"the encoder returned no latent"))
     }
 }
 
 impl Energy for TrueEnergy<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        let Some(simulator) = self.rehearsal.snapshot.get() else {
-            let what = "true dynamics need a simulator in virtual time";
-            let error = PredictorError::Model(what.into());
-            return Err(EnergyError(Box::new(error)));
-        };
-        (0..sequences.samples())
-            .into_par_iter()
-            .map(|sample| self.one(&simulator, sequences, sample))
-            .collect::<Result<Vec<f32>, PredictorError>>()
+        self.rehearse(sequences, |latent| self.distance.of(latent))
             .map_err(|e| EnergyError(Box::new(e)))
     }
 }

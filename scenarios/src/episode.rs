@@ -113,6 +113,7 @@ pub fn play(
         cell,
         deadline: scenario.planner.deadline(),
         action_map_xy: scenario.robot.action_map_xy,
+        room: scenario.room(),
         view_px,
         snapshot: world.snapshot(),
     };

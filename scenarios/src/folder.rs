@@ -283,6 +283,7 @@ impl RunFolder {
             gallery: gallery.as_ref().filter(|g| !g.is_empty()),
             planes: full,
             weighting: instance.loaded.scenario.planner.weighting(),
+            room: instance.loaded.scenario.room(),
         };
         let (seen, recognised) =
             hindsight::look_back(model, &self.steps, &self.frames, &self.goals, depth)?;

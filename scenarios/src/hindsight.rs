@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use foresight_planner::landscape::plane_through;
-use foresight_planner::{Action, ActionSequences, Pose};
-use foresight_predictor::goal_distance::GoalWeighting;
+use foresight_planner::{Action, ActionSequences, Pose, Room};
+use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,8 @@ pub struct Depth<'a> {
     pub planes: bool,
     /// How the decisions weighed differences to the goal.
     pub weighting: GoalWeighting,
+    /// Where the hand was allowed to go.
+    pub room: Room,
 }
 
 /// Whether a model is small enough to be asked thousands of things after each run.
@@ -109,6 +111,8 @@ pub fn look_back(
         steps: Vec::new(),
     };
     let mut recognised = Vec::new();
+    // What was aimed at: the sub-goal, and the weights its pursuit began with.
+    let mut aim: Option<(usize, GoalWeights)> = None;
     for (i, step) in steps.iter().enumerate() {
         let (Some(before), Some(after), Some(goal)) =
             (seen.get(i), seen.get(i + 1), goals.get(step.subgoal_index))
@@ -118,12 +122,26 @@ pub fn look_back(
         let (pose, action) = (Pose::from_array(step.pose), Action::from_array(step.action));
         let predicted = predict(model, before, &pose, &action)?;
         let nearest = depth.gallery.and_then(|g| g.nearest(&predicted));
+        if aim
+            .as_ref()
+            .is_none_or(|(goal, _)| *goal != step.subgoal_index)
+        {
+            let slack = depth.room.around(&pose);
+            let weights = model
+                .energy(before, &pose, goal, model.budget())
+                .weights(depth.weighting, Some(&slack))
+                .map_err(|e| RunError::Imagination(e.to_string()))?;
+            aim = Some((step.subgoal_index, weights));
+        }
         let plane = |up: usize| -> Result<Vec<f32>, RunError> {
             if !depth.planes {
                 return Ok(Vec::new());
             }
             let energy = model.energy(before, &pose, goal, model.budget());
-            let energy = energy.with_weighting(depth.weighting);
+            let energy = match &aim {
+                Some((_, weights)) => energy.with_weights(weights),
+                None => energy,
+            };
             plane_through(&energy, &action, [0, up], PLANE_SIDE, half_width_m)
                 .map_err(|e| RunError::Imagination(e.to_string()))
         };

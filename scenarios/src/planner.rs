@@ -69,8 +69,9 @@ pub struct PlannerOptions {
     pub refine_starts: Option<usize>,
     /// Length of the first gradient step as a share of each bound; 0.2 when absent.
     pub refine_step_share: Option<f64>,
-    /// Entries of a latent are weighed by how far they are from the goal's at each decision, to
-    /// this power, 0 to 8: what is still wrong counts most. 0, the paper's plain L1, when absent.
+    /// Entries of a latent are weighed by how far they are from the goal's when its pursuit begins,
+    /// divided by how much moving the arm changes them, to this power, 0 to 8: what is wrong and
+    /// not set right by moving alone counts most. 0, the paper's plain L1, when absent.
     pub unresolved_power: Option<f64>,
     /// Numbers that the networks' products are taken in; `bf16` when absent, which is f32 on
     /// machines that are no faster in it.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use foresight_planner::Room;
 use foresight_robot::{EnvelopeConfig, ZenohArmConfig};
 use foresight_sim::SceneDistribution;
 use schemars::JsonSchema;
@@ -61,6 +62,21 @@ pub struct Scenario {
     /// What `record` records in this scenario's scenes.
     #[serde(default)]
     pub demonstrations: DemonstrationMix,
+}
+
+impl Scenario {
+    /// Where plans may lead the hand: as far as the safety envelope lets it go. What an
+    /// `action_map_xy` turns has borders in z alone, the others being askew.
+    pub fn room(&self) -> Room {
+        let mut room = self.safety.room();
+        if self.robot.action_map_xy.is_some() {
+            for axis in 0..2 {
+                room.min_m[axis] = f64::NEG_INFINITY;
+                room.max_m[axis] = f64::INFINITY;
+            }
+        }
+        room
+    }
 }
 
 /// The world model.

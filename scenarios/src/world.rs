@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use foresight_planner::mpc::Imagination;
-use foresight_planner::{Action, Energy, Pose};
-use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
+use foresight_planner::{Action, Energy, Pose, Slack};
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::policy::Policy;
 use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, PredictorError, WorldModel};
 use foresight_robot::Observation;
@@ -94,6 +94,13 @@ pub enum Seen {
     Latent(Latent),
     /// Its pose.
     Pose(Pose),
+}
+
+/// One of a [`World`]'s goals, and what its latent's entries count while it is pursued.
+#[derive(Debug, Clone)]
+pub struct Aim {
+    goal: usize,
+    weights: GoalWeights,
 }
 
 impl WorldSource {
@@ -242,6 +249,7 @@ impl World<'_> {
 
 impl Imagination<Observation> for World<'_> {
     type Context = Seen;
+    type Aim = Aim;
     type Error = PredictorError;
 
     fn look(&self, observation: &Observation) -> Result<Seen, PredictorError> {
@@ -286,8 +294,15 @@ impl Imagination<Observation> for World<'_> {
         }
     }
 
-    fn energy<'a>(&'a self, context: &'a Seen, pose: &Pose, goal: usize) -> Box<dyn Energy + 'a> {
-        match (self, context) {
+    fn aim(
+        &self,
+        context: &Seen,
+        pose: &Pose,
+        goal: usize,
+        slack: Option<Slack>,
+    ) -> Result<Aim, PredictorError> {
+        let slack = slack.as_ref();
+        let weights = match (self, context) {
             (
                 World::Model {
                     model,
@@ -296,9 +311,38 @@ impl Imagination<Observation> for World<'_> {
                     budget,
                 },
                 Seen::Latent(latent),
+            ) => model
+                .energy(latent, pose, &goals[goal], *budget)
+                .weights(*weighting, slack)
+                .map_err(|e| PredictorError::Model(e.to_string()))?,
+            (
+                World::Dynamics {
+                    model,
+                    goals,
+                    weighting,
+                    rehearsal,
+                },
+                Seen::Latent(latent),
+            ) => rehearsal.weights(model, [latent, &goals[goal]], *weighting, slack)?,
+            _ => GoalWeights::uniform(),
+        };
+        Ok(Aim { goal, weights })
+    }
+
+    fn energy<'a>(&'a self, context: &'a Seen, pose: &Pose, aim: &'a Aim) -> Box<dyn Energy + 'a> {
+        let goal = aim.goal;
+        match (self, context) {
+            (
+                World::Model {
+                    model,
+                    goals,
+                    budget,
+                    ..
+                },
+                Seen::Latent(latent),
             ) => {
                 let energy = model.energy(latent, pose, &goals[goal], *budget);
-                Box::new(energy.with_weighting(*weighting))
+                Box::new(energy.with_weights(&aim.weights))
             }
             (World::Oracle { goals }, _) => Box::new(PoseEnergy {
                 from: *pose,
@@ -308,13 +352,12 @@ impl Imagination<Observation> for World<'_> {
                 World::Dynamics {
                     model,
                     goals,
-                    weighting,
                     rehearsal,
+                    ..
                 },
-                Seen::Latent(latent),
+                Seen::Latent(_),
             ) => {
-                let goal = &goals[goal].values;
-                let distance = GoalDistance::new(&latent.values, goal, *weighting);
+                let distance = GoalDistance::weighed(&goals[goal].values, &aim.weights);
                 Box::new(rehearsal.energy(model, distance))
             }
             // A policy is never asked, and a context of another world says nothing about the goals.

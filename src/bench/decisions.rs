@@ -51,13 +51,16 @@ pub fn decisions(
             let (Some(goal), Some(context)) = (latents.pop(), latents.pop()) else {
                 return Err(anyhow!("the encoder returned no latent"));
             };
+            let pose = simulator.pose();
+            let mut constraints = goals[index].gripper.constraints(0, goals[index].steps);
+            constraints.slack = Some(loaded.scenario.room().around(&pose));
             Ok(Decision {
                 seed,
                 goal_name: goals[index].name.clone(),
                 context,
                 goal,
-                pose: simulator.pose(),
-                constraints: goals[index].gripper.constraints(0, goals[index].steps),
+                pose,
+                constraints,
             })
         })
         .collect()

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Energy, EnergyError};
 use foresight_predictor::device;
 use foresight_predictor::device_rollout::DevicePredictor;
-use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting};
+use foresight_predictor::goal_distance::GoalDistance;
 use foresight_predictor::kernels::{ceiling, Unit};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
@@ -173,7 +173,7 @@ pub struct Rolled<'a> {
 impl Energy for Rolled<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
         let depth = self.predictor.config().depth;
-        let to_goal = GoalDistance::new(self.start.latent, self.goal, GoalWeighting::UNIFORM);
+        let to_goal = GoalDistance::plain(self.goal);
         match self.predictor {
             Predictor::Kernels(packed) => {
                 let distance = |latent: &[f32]| to_goal.of(latent);

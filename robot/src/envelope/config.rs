@@ -1,5 +1,6 @@
 //! The limits a scenario states, and whether they make sense.
 
+use foresight_planner::Room;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +168,16 @@ impl EnvelopeConfig {
     /// The lowest allowed height of the tool centre point, m.
     pub fn floor_m(&self) -> f64 {
         (self.table_height_m + self.table_clearance_m).max(self.workspace.min_m[2])
+    }
+
+    /// Where the envelope lets the hand go, for searches that shall not plan farther.
+    pub fn room(&self) -> Room {
+        let mut min_m = self.workspace.min_m;
+        min_m[2] = self.floor_m();
+        Room {
+            min_m,
+            max_m: self.workspace.max_m,
+        }
     }
 
     /// Checks every limit.
