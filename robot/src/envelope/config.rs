@@ -248,6 +248,17 @@ mod tests {
     }
 
     #[test]
+    fn the_room_stands_on_the_table() {
+        let mut config = config();
+        let floor = config.table_height_m + config.table_clearance_m;
+        assert!(floor > 0.0);
+        assert_eq!(config.room().min_m, [0.3, -0.3, floor]);
+        assert_eq!(config.room().max_m, [0.7, 0.3, 0.5]);
+        config.workspace.min_m[2] = 0.1;
+        assert_eq!(config.room().min_m[2], 0.1);
+    }
+
+    #[test]
     fn defaults_are_valid_and_nonsense_is_named() {
         assert_eq!(config().validate(), Ok(()));
         let mut fast = config();
