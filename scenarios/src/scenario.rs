@@ -301,14 +301,17 @@ mod tests {
     fn a_turned_camera_leaves_borders_in_z_alone() {
         let text = r#"
             name = "reach"
+            [model]
+            dir = "models/tabletop"
             [safety.workspace]
             min_m = [0.35, -0.22, 0.0]
             max_m = [0.65, 0.22, 0.35]
             [[subgoal]]
             name = "there"
             steps = 2
-            state = "reach"
-            [success.reach]
+            state = "at_object"
+            [success.grasp]
+            height_m = 0.03
         "#;
         let mut scenario: Scenario = toml::from_str(text).expect("a scenario");
         let straight = scenario.room();
