@@ -122,10 +122,11 @@ pub fn look_back(
         let (pose, action) = (Pose::from_array(step.pose), Action::from_array(step.action));
         let predicted = predict(model, before, &pose, &action)?;
         let nearest = depth.gallery.and_then(|g| g.nearest(&predicted));
-        if aim
+        // Only planes ask for weights, and measuring those takes rollouts.
+        let stale = aim
             .as_ref()
-            .is_none_or(|(goal, _)| *goal != step.subgoal_index)
-        {
+            .is_none_or(|(goal, _)| *goal != step.subgoal_index);
+        if depth.planes && stale {
             let slack = depth.room.around(&pose);
             let weights = model
                 .energy(before, &pose, goal, model.budget())
