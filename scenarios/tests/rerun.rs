@@ -1,6 +1,6 @@
 //! Recordings for Rerun, read back by Rerun's own reader.
 
-#[path = "support/played.rs"]
+#[path = "suite/played.rs"]
 mod played;
 
 use std::collections::{BTreeMap, BTreeSet};

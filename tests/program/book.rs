@@ -4,8 +4,8 @@ use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-#[path = "support/book.rs"]
-mod book;
+#[path = "../support/book.rs"]
+mod pages;
 
 /// What `foresight` and `cargo` are while the book's commands run. A task that was not achieved
 /// (1) is no broken command.
@@ -47,19 +47,19 @@ fn clone(folder: &Path) {
 #[test]
 fn every_command_of_the_book_runs() {
     let mut ran = 0;
-    for page in book::pages() {
+    for page in pages::pages() {
         // The README's main job is the book's first run.
         if page.ends_with("README.md") {
             continue;
         }
         let mut script = String::new();
-        for block in book::blocks(&page) {
-            let checked_only = |m: &String| book::ONLY_CHECKED.contains(&m.as_str());
+        for block in pages::blocks(&page) {
+            let checked_only = |m: &String| pages::ONLY_CHECKED.contains(&m.as_str());
             if block.marks.iter().any(checked_only) {
                 continue;
             }
             let ffmpeg = || Command::new("ffmpeg").arg("-version").output().is_ok();
-            if block.marks.iter().any(|m| m == book::NEEDS_FFMPEG) && !ffmpeg() {
+            if block.marks.iter().any(|m| m == pages::NEEDS_FFMPEG) && !ffmpeg() {
                 eprintln!("{}:{}: skipped without ffmpeg", page.display(), block.line);
                 continue;
             }
@@ -94,7 +94,7 @@ fn every_command_of_the_book_runs() {
 
 #[test]
 fn links_between_pages_lead_somewhere() {
-    for page in book::pages() {
+    for page in pages::pages() {
         let text =
             std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
         let folder = page.parent().expect("a folder");

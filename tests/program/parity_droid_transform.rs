@@ -3,7 +3,7 @@
 //!
 //! Fixtures come from the folder in `FORESIGHT_FIXTURES`, by default the project's own; every
 //! size is taken from them. Poses, actions and decoded frames are compared in
-//! `datasets/tests/parity_droid.rs`.
+//! `datasets/tests/suite/parity_droid.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

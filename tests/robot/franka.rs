@@ -1,14 +1,13 @@
 //! The arm path against servers nobody here wrote: stock franka-node in front of franka-sim.
 
-mod lab;
-
+use crate::lab;
 use std::path::Path;
 use std::process::Command;
 
+use crate::lab::{foresight, franka_sim, limits, text, Lab, BOX};
 use foresight_robot::{Arm, ZenohArm};
 use foresight_scenarios::cell::go_home;
 use foresight_scenarios::scenario::HomePose;
-use lab::{foresight, franka_sim, limits, text, Lab, BOX};
 use serde_json::Value;
 
 fn scenario(lab: &Lab, name: &str, home_m: [f64; 3], subgoals: &str) -> String {

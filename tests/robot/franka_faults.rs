@@ -2,18 +2,14 @@
 //! table this prints is copied into `docs/safety.md`; `robot/tests/fault_table.rs` does the same
 //! on our own simulator, whose every quantity is known.
 
-mod lab;
-#[path = "../robot/tests/proxy/mod.rs"]
-mod proxy;
-
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::lab::{franka_sim, limits, Lab, Watch};
+use crate::proxy::Proxy;
 use foresight_planner::Action;
 use foresight_robot::link::{self, LinkConfig};
 use foresight_robot::{Arm, ArmError, ZenohArm, ZenohArmConfig};
-use lab::{franka_sim, limits, Lab, Watch};
-use proxy::Proxy;
 
 /// Where the planner process connects.
 const NODE: &str = "FORESIGHT_TEST_ENDPOINT";
@@ -59,7 +55,7 @@ fn to_and_fro(arm: &mut ZenohArm) -> ArmError {
 
 fn spawn_planner(lab: &Lab) -> Child {
     Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "planner_process", "--ignored"])
+        .args(["--exact", "franka_faults::planner_process", "--ignored"])
         .env(NODE, &lab.node)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

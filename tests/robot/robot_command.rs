@@ -3,6 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::RwLockReadGuard;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,7 +29,7 @@ fn json(text: &str) -> Value {
 }
 
 /// A served simulator; killed when dropped.
-struct Served(Child, String);
+struct Served(Child, String, RwLockReadGuard<'static, ()>);
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -38,6 +39,7 @@ impl Drop for Served {
 }
 
 fn serve(extra: &[&str], scheme: &str) -> Served {
+    let alone = crate::lab::no_lab();
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|socket| socket.local_addr())
         .expect("a free port")
@@ -58,7 +60,7 @@ fn serve(extra: &[&str], scheme: &str) -> Served {
         assert!(Instant::now() < deadline, "it does not listen");
         std::thread::sleep(Duration::from_millis(100));
     }
-    Served(child, endpoint)
+    Served(child, endpoint, alone)
 }
 
 #[test]

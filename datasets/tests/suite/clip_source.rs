@@ -1,15 +1,13 @@
 //! Clips by number: reproducible, complete, in order, and never silently something else.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::episode;
 use foresight_datasets::set::Unusable;
 use foresight_datasets::{
     store, ClipOptions, ClipShape, ClipSource, EpisodeClips, Recorder, Split, View,
 };
-use support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 const STEPS: usize = 12;

@@ -1,10 +1,9 @@
 //! Our recordings into DROID raw and LeRobot v3 and back: numbers and pictures survive.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::set::Unusable;
@@ -12,7 +11,6 @@ use foresight_datasets::{
     store, video, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore,
     FrameStack, Recorder, Sampling, Split, View,
 };
-use support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 const STEPS: usize = 12;

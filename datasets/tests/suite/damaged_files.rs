@@ -3,13 +3,11 @@
 //!
 //! The same parsers are fuzzed without end by the targets in `fuzz/`.
 
-#[path = "support/mutate.rs"]
-mod mutate;
-mod support;
-
+use crate::mutate;
 use std::fs;
 use std::path::Path;
 
+use crate::support::episode;
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::index::Depth;
 use foresight_datasets::lerobot::columns::Columns;
@@ -19,7 +17,6 @@ use foresight_datasets::{
     extrinsics, layout, store, trajectory, video, DatasetError, FrameStack, Index, Metadata,
     Recorder, Split, Trajectory,
 };
-use support::episode;
 
 const SEED: u64 = 20_260_101;
 

@@ -1,16 +1,14 @@
 //! Episodes go to disk and come back; damaged ones are named, never substituted, never a panic.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::episode;
 use foresight_datasets::index::{Depth, Storage};
 use foresight_datasets::set::{LoadOptions, Unusable};
 use foresight_datasets::{
     ClipSampler, Episode, EpisodeSet, Index, Recorder, Split, Trajectory, WindowWeights,
 };
-use support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 

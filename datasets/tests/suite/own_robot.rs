@@ -1,7 +1,7 @@
 //! The converter template of `examples/own_robot.rs` converts, and what it writes can be trained
 //! on.
 
-#[path = "../examples/own_robot.rs"]
+#[path = "../../examples/own_robot.rs"]
 mod own_robot;
 
 use std::fmt::Write;

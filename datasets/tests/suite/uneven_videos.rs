@@ -1,11 +1,10 @@
 //! Videos with a frame more or fewer than their trajectory has states, as some of DROID's: used as
 //! far as both go, always named, and refused beyond the tolerance.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::index::{Depth, Inspection};
 use foresight_datasets::lerobot::store::LeRobotStore;
@@ -14,7 +13,6 @@ use foresight_datasets::{
     layout, store, video, ClipOptions, ClipShape, ClipSource, EpisodeClips, EpisodeStore,
     FrameStack, Index, Recorder, Sampling, Split, View,
 };
-use support::episode;
 
 const STEPS: usize = 12;
 const SIDE: u32 = 64;

@@ -1,11 +1,9 @@
 //! The cross-entropy method against the official one, fixture kind 05: recorded noise in, and
 //! recorded energies in the network's place, so that only the search is under test.
 
-mod fixtures;
-
 use std::cell::Cell;
 
-use fixtures::{all, max_abs, Fixture};
+use crate::fixtures::{all, max_abs, Fixture};
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError, Momentum,
     Noise, SearchMethod, SearchSpace,

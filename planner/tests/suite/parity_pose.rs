@@ -1,10 +1,8 @@
 //! Poses and actions against the official code, fixture kind 04.
 
-mod fixtures;
-
 use std::f64::consts::{FRAC_PI_2, TAU};
 
-use fixtures::{all, Fixture};
+use crate::fixtures::{all, Fixture};
 use foresight_planner::pose::actions_between;
 use foresight_planner::{euler, Action, Pose};
 use nalgebra::Matrix3;

@@ -1,9 +1,7 @@
 //! Damaged and foreign checkpoints end in an error that names the file and what to do.
 
-#[path = "../../datasets/tests/support/mutate.rs"]
-mod mutate;
-mod support;
-
+use crate::mutate;
+use crate::support;
 use std::path::{Path, PathBuf};
 
 use foresight_predictor::checkpoint::{self, Checkpoint, CheckpointError, Part};

@@ -1,10 +1,9 @@
 //! The CPU kernels against candle's blocks over shapes that don't fit vectors or tiles.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::{close, values};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use foresight_predictor::block::Block;
@@ -16,7 +15,6 @@ use foresight_predictor::rope::RopeTable;
 use foresight_predictor::train::init::initialise;
 use foresight_predictor::train::trunk::{Shared, Trunk};
 use foresight_predictor::RopeVariant;
-use support::{close, values};
 
 fn entries(shape: BlockShape) -> Vec<(String, Vec<usize>)> {
     let (d, m) = (shape.dim, shape.hidden);

@@ -1,8 +1,6 @@
 //! Damaged `.npz` files are refused by name; none panics.
 
-#[path = "../../datasets/tests/support/mutate.rs"]
-mod mutate;
-
+use crate::mutate;
 use std::io::Write;
 
 use foresight_predictor::npz::Trajectory;

@@ -1,7 +1,6 @@
 //! Fixture 05 end to end: recorded noise, our search, our rollouts; official choices.
 
-mod support;
-
+use crate::support::{close, of_kind, Fixture};
 use candle_core::DType;
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError, Momentum,
@@ -11,7 +10,6 @@ use foresight_predictor::kernels::elementwise::mean_abs_difference;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::{layout, Precision, PredictorConfig};
-use support::{close, of_kind, Fixture};
 
 const BOUND: f32 = 2e-6;
 

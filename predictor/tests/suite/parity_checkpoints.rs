@@ -1,10 +1,10 @@
 //! Checkpoints of the official code and of Hugging Face: loaded, they compute what they
 //! computed there. Fixture kind 09.
 
-mod support;
-
+use crate::support;
 use std::path::Path;
 
+use crate::support::{builder, Fixture};
 use candle_core::{DType, Tensor};
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::checkpoint::{self, Checkpoint, Format, Part};
@@ -12,7 +12,6 @@ use foresight_predictor::encoder::Encoder;
 use foresight_predictor::mask_predictor::{MaskPredictor, MaskPredictorConfig};
 use foresight_predictor::{layout, EncoderConfig, ModelConfig, PredictorConfig};
 use serde_json::json;
-use support::{builder, Fixture};
 
 const TOLERANCE: f32 = 5e-5;
 

@@ -1,12 +1,10 @@
 //! Fixture 01: the V-JEPA 2 encoder against the official code, on candle and on the kernels.
 
-mod support;
-
+use crate::support::{builder, close, of_kind, values};
 use candle_core::DType;
 use foresight_predictor::encoder::{normalise_latent, Encoder};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{cpu_encoder, layout, EncoderConfig};
-use support::{builder, close, of_kind, values};
 
 const BOUND: f32 = 5e-5;
 

@@ -1,12 +1,10 @@
 //! Fixtures 06 and, when present, 10: the energy landscape of the official notebook.
 
-mod support;
-
+use crate::support::{close, of_kind, root, values, Fixture};
 use candle_core::DType;
 use foresight_planner::{Landscape, Pose};
 use foresight_predictor::rollout::Budget;
 use foresight_predictor::{EncoderConfig, ModelConfig, PredictorConfig, WorldModel};
-use support::{close, of_kind, root, values, Fixture};
 
 const BOUND: f32 = 2e-6;
 

@@ -1,7 +1,6 @@
 //! Fixture 02: the action-conditioned predictor against the official code.
 
-mod support;
-
+use crate::support::{builder, close, of_kind, values, Fixture};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::encoder::LATENT_EPS;
@@ -9,7 +8,6 @@ use foresight_predictor::kernels::elementwise::normalise_rows;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::{layout, Precision, PredictorConfig};
-use support::{builder, close, of_kind, values, Fixture};
 
 const BOUND: f32 = 5e-5;
 

@@ -1,7 +1,6 @@
 //! Fixture 03: rollouts with cached keys and values against the official step-by-step ones.
 
-mod support;
-
+use crate::support::{builder, close, of_kind, values};
 use candle_core::{DType, Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
@@ -9,7 +8,6 @@ use foresight_predictor::encoder::normalise_latent;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::{layout, Precision, PredictorConfig};
-use support::{builder, close, of_kind, values};
 
 const BOUND: f32 = 5e-5;
 

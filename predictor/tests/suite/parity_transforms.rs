@@ -1,12 +1,11 @@
 //! The image transform against the official one: fixture kind 07, and 10 where it is present.
 
-mod support;
-
+use crate::support;
+use crate::support::Fixture;
 use candle_core::{Device, Tensor};
 use foresight_predictor::npz::Trajectory;
 use foresight_predictor::transform::ImageTransform;
 use serde_json::Value;
-use support::Fixture;
 
 const TOLERANCE: f32 = 2e-4;
 

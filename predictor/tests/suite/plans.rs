@@ -2,15 +2,12 @@
 //! here the CPU, plans as it does on the kernels: what a GPU computes is what the CPU computes, as
 //! far as this can be told without a GPU.
 
-#[path = "support/loud.rs"]
-mod loud;
-
+use crate::loud::model;
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Pose, Room, SearchMethod, SeededNoise,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, WorldModel};
-use loud::model;
 
 fn latents(model: &WorldModel) -> [Latent; 2] {
     let [height, width] = model.config().encoder.img_size;

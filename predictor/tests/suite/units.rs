@@ -1,8 +1,7 @@
 //! Packed matrix products on every unit this machine has, and networks in f32 and bf16, against
 //! plain sums and candle. Units that are missing are named in the output.
 
-mod support;
-
+use crate::support::{builder, values};
 use candle_core::{DType, Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
@@ -22,7 +21,6 @@ use foresight_predictor::{
 use half::bf16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::{builder, values};
 
 fn available<E: Element>() -> Vec<Unit> {
     let (here, missing): (Vec<Unit>, Vec<Unit>) =

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p foresight-sim --example grasps -- [SCENES]`
 
-#[path = "../tests/demo/mod.rs"]
+#[path = "../tests/suite/demo.rs"]
 mod demo;
 
 use std::time::Instant;

@@ -1,9 +1,7 @@
 //! Ten thousand action sequences, random and hostile, through envelope and streamer against
 //! franka-node's own guard: nothing outside the box, nothing over the budget, nothing refused.
 
-mod common;
-
-use common::{envelope, workspace};
+use crate::common::{envelope, workspace};
 use foresight_kinematics::{Fr3, IkOptions, READY};
 use foresight_planner::{Action, Pose};
 use foresight_robot::envelope::Admitted;

@@ -1,8 +1,6 @@
 //! The virtual arm: never refused, in its box, settled, and the same bits every time.
 
-mod common;
-
-use common::{action, envelope, grasp_and_lift, scene, workspace};
+use crate::common::{action, envelope, grasp_and_lift, scene, workspace};
 use foresight_planner::Action;
 use foresight_robot::{Arm, Execution, VirtualArm, VirtualArmConfig};
 use rand::{Rng, SeedableRng};

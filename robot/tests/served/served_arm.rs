@@ -1,10 +1,8 @@
 //! The whole line over a loopback: client, zenoh, franka-node's arm thread, simulator, camera.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{action, envelope, grasp_and_lift, scene, wait_until, workspace};
+use crate::common::{action, envelope, grasp_and_lift, scene, wait_until, workspace};
 use foresight_robot::{Arm, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig};
 use franka_node::Phase;
 

@@ -1,10 +1,8 @@
 //! What happens when something goes wrong between planner and arm.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{action, envelope, hub, serve, wait_until};
+use crate::common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
 use foresight_robot::{Arm, ArmError, Fault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig};
 use franka_node::{Kind, Phase, TargetMsg};
@@ -56,7 +54,7 @@ fn a_killed_planner_stops_the_arm() {
     let server = serve(1);
     let start = position(&server);
     let mut planner = std::process::Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "planner_process", "--ignored"])
+        .args(["--exact", "served_faults::planner_process", "--ignored"])
         .env(ENDPOINT, &server.endpoints()[0])
         .stdout(std::process::Stdio::null())
         .spawn()

@@ -1,11 +1,9 @@
 //! What goes over the wire, byte by byte, and what happens to bytes that shouldn't be there.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{action, envelope, hub, serve, wait_until};
+use crate::common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
 use foresight_robot::{Arm, Frame, LinkConfig, Viewer, ZenohArm, ZenohArmConfig};
 use franka_node::{GripperMsg, GripperStateMsg, Kind, Phase, StateMsg, TargetMsg};

@@ -1,11 +1,9 @@
 //! Who may connect, and what they may do: mutual TLS and access control by certificate name.
 
-mod common;
-
 use std::path::Path;
 use std::time::Duration;
 
-use common::{action, envelope, free_port, scene, wait_until};
+use crate::common::{action, envelope, free_port, scene, wait_until};
 use foresight_robot::certificates::{create, of_role};
 use foresight_robot::link::{self, Lease, Monitor};
 use foresight_robot::{
@@ -53,6 +51,7 @@ fn drive(arm: &mut ZenohArm, action: &foresight_planner::Action) {
 
 #[test]
 fn a_viewer_watches_and_stops_and_drives_nothing_and_strangers_see_nothing() {
+    let _alone = crate::alone();
     link::arrange_threads();
     let folder = tempfile::tempdir().expect("a folder");
     let made = folder.path().join("lab");

@@ -1,15 +1,12 @@
 //! Recordings for viewers, read back.
 
-#[path = "support/played.rs"]
-mod played;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::played::played;
 use foresight_scenarios::report::read::RunData;
 use foresight_scenarios::timeline::mcap::McapFile;
 use foresight_scenarios::timeline::{tell, Sink};
-use played::played;
 use serde_json::Value;
 
 /// Takes `N` bytes off the front.

@@ -2,15 +2,13 @@
 //! renderer looking at the arm through franka-cam's format. Everything is a process of its own,
 //! as in a lab, and is ended with SIGTERM.
 
-#![allow(dead_code)] // each test file uses a part
-
 mod watch;
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use foresight_robot::certificates::{create, of_role};
@@ -18,7 +16,6 @@ use foresight_robot::link::{ONE_THREAD, ZENOH_RUNTIME_ENV};
 use foresight_robot::{EnvelopeConfig, WorkspaceBox, ZenohArmConfig};
 use franka_node::{ArmConfig, FrankaHand, Gripper, NodeConfig};
 
-#[allow(unused_imports)]
 pub use watch::Watch;
 
 /// Where `robot/franka-sim/setup` put franka-sim, when not under `target/`.
@@ -27,8 +24,14 @@ const SIM_FOLDER: &str = "FORESIGHT_FRANKA_SIM";
 const REQUIRED: &str = "FORESIGHT_REQUIRE_FRANKA_SIM";
 /// The configuration file of a node process.
 const NODE_CONFIG: &str = "FORESIGHT_TEST_NODE_CONFIG";
-/// The FCI's ports can't be chosen, so there is one lab at a time.
-static ONE_LAB: Mutex<()> = Mutex::new(());
+/// The FCI's ports can't be chosen, so there is one lab at a time; and what it measures in real time
+/// would suffer from a served simulator beside it.
+static ONE_LAB: RwLock<()> = RwLock::new(());
+
+/// Waits until no lab is open, and keeps them closed.
+pub fn no_lab() -> RwLockReadGuard<'static, ()> {
+    ONE_LAB.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The box of all motions here; the ready pose lies inside.
 pub const BOX: WorkspaceBox = WorkspaceBox {
@@ -86,7 +89,7 @@ pub struct Lab {
     /// Folder of the certificates of a lab over TLS.
     pub certificates: Option<PathBuf>,
     pub folder: tempfile::TempDir,
-    _alone: MutexGuard<'static, ()>,
+    _alone: RwLockWriteGuard<'static, ()>,
 }
 
 /// franka-sim's folder, or why there is none. A test that can't run says so even when its output
@@ -240,7 +243,7 @@ impl Lab {
     }
 
     fn with(sim: &Path, tls: bool) -> Lab {
-        let alone = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = ONE_LAB.write().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a folder");
         let sim_process = start_robot(sim, folder.path());
         let certificates = tls.then(|| {

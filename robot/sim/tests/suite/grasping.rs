@@ -1,7 +1,6 @@
 //! Picking, placing, failing and pushing, by contact and friction alone.
 
-mod demo;
-
+use crate::demo;
 use foresight_planner::Pose;
 use foresight_sim::{goals, ObjectKind, Scene, SceneDistribution, Simulator};
 

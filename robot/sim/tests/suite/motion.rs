@@ -1,7 +1,6 @@
 //! The arm's and the gripper's motion, determinism, goal states and pictures.
 
-mod demo;
-
+use crate::demo;
 use foresight_sim::{
     goals, ArmLimits, ObjectKind, RgbFrame, Scene, SceneDistribution, SimError, Simulator,
 };

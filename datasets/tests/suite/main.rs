@@ -1,0 +1,12 @@
+//! All integration tests of this crate, linked once.
+
+mod clip_source;
+mod conversion;
+mod damaged_files;
+mod episodes;
+mod mutate;
+mod own_robot;
+mod parity_droid;
+mod support;
+mod uneven_videos;
+mod videos;

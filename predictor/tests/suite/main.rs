@@ -1,0 +1,21 @@
+//! All integration tests of this crate, linked once.
+
+mod bad_checkpoints;
+mod kernels_match_candle;
+#[path = "../support/loud.rs"]
+mod loud;
+#[path = "../../../datasets/tests/suite/mutate.rs"]
+mod mutate;
+mod npz_damage;
+mod parity_cem;
+mod parity_checkpoints;
+mod parity_encoder;
+mod parity_energy;
+mod parity_predictor;
+mod parity_rollout;
+mod parity_transforms;
+mod plans;
+#[path = "../support/mod.rs"]
+mod support;
+mod torch_layouts;
+mod units;

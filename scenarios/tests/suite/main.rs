@@ -1,0 +1,10 @@
+//! All integration tests of this crate, linked once.
+
+mod bundled;
+mod calibrate;
+mod episodes;
+mod malformed;
+mod played;
+mod record;
+mod replay;
+mod timeline;

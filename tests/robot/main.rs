@@ -1,0 +1,9 @@
+//! The program in front of arms: stock franka-node with franka-sim, and our own served simulator.
+//! Everything here keeps real time, so nothing that only computes shares this process.
+
+mod franka;
+mod franka_faults;
+mod lab;
+#[path = "../../robot/tests/proxy/mod.rs"]
+mod proxy;
+mod robot_command;
