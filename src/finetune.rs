@@ -1,17 +1,5 @@
 //! `foresight finetune`: the predictor of a model on DROID or on one's own episodes.
 
-mod ahead;
-mod base;
-mod card;
-pub mod clips;
-pub mod episodes;
-mod memory;
-mod origin;
-mod processes;
-pub mod report;
-pub mod settings;
-mod task;
-
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -19,18 +7,19 @@ use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_datasets::EpisodeStore;
 use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
-use foresight_predictor::train::estimate::peak_memory;
-use foresight_predictor::train::log;
-use foresight_predictor::train::run::{Outcome, Parts, RunOptions, Task};
-use foresight_predictor::train::PredictorTrainer;
+use foresight_training::estimate::peak_memory;
+use foresight_training::log;
+use foresight_training::run::{Outcome, Parts, RunOptions, Task};
+use foresight_training::PredictorTrainer;
 use foresight_predictor::ComputeDevice;
 
 use crate::training::train;
-use base::Base;
-use card::Summary;
-use origin::{Inputs, Origin};
-use settings::Settings;
-use task::{Finetuning, Share};
+use foresight_training::finetune::base::Base;
+use foresight_training::finetune::card::{self, Summary};
+use foresight_training::finetune::origin::{Inputs, Origin};
+use foresight_training::finetune::settings::{self, Settings};
+use foresight_training::finetune::task::{Finetuning, Share};
+use foresight_training::finetune::{episodes, memory, processes, report};
 
 /// Arguments of `foresight finetune`.
 #[derive(Debug, Args)]

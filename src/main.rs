@@ -15,7 +15,6 @@ mod energy;
 mod eval;
 mod exit;
 mod finetune;
-mod latent_set;
 mod live;
 mod model;
 mod plan;

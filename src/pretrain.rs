@@ -8,11 +8,11 @@ use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::offline::COLLAPSED;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::encoder_trainer::layout_with_heads;
-use foresight_predictor::train::init::initialise;
-use foresight_predictor::train::recipe::PretrainRecipe;
-use foresight_predictor::train::run::{Parts, Task};
-use foresight_predictor::train::{
+use foresight_training::encoder_trainer::layout_with_heads;
+use foresight_predictor::checkpoint::init::initialise;
+use foresight_training::recipe::PretrainRecipe;
+use foresight_training::run::{Parts, Task};
+use foresight_training::{
     EncoderBatch, EncoderLosses, EncoderTrainer, Learner, Objectives,
 };
 use foresight_predictor::{ModelConfig, PredictorError};

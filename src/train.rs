@@ -6,14 +6,15 @@ use clap::Args;
 use foresight_datasets::{ClipSampler, Split, Window, WindowWeights};
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::train::init::{initialise, start_at_persistence};
-use foresight_predictor::train::recipe::TrainRecipe;
-use foresight_predictor::train::run::{Parts, Task};
-use foresight_predictor::train::{Learner, Losses, PredictorBatch, PredictorTrainer};
+use foresight_predictor::checkpoint::init::initialise;
+use foresight_training::init::start_at_persistence;
+use foresight_training::recipe::TrainRecipe;
+use foresight_training::run::{Parts, Task};
+use foresight_training::{Learner, Losses, PredictorBatch, PredictorTrainer};
 use foresight_predictor::{checkpoint, layout, EncoderConfig, PredictorConfig, PredictorError};
 use std::path::{Path, PathBuf};
 
-use crate::latent_set::LatentSet;
+use foresight_training::latent_set::LatentSet;
 use crate::training::{read_recipe, train, TrainingArgs};
 
 /// Clips the held-out losses are computed on.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use foresight_predictor::train::recipe::Optimisation;
-use foresight_predictor::train::run::{run, Outcome, Parts, Progress, RunOptions, Task};
+use foresight_training::recipe::Optimisation;
+use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, Task};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::de::DeserializeOwned;
 

@@ -1,4 +1,4 @@
-//! V-JEPA 2 encoder and action-conditioned predictor on candle: inference, checkpoints, training.
+//! V-JEPA 2 encoder and action-conditioned predictor on candle: inference and checkpoints.
 //!
 //! Two paths compute the same numbers. [`encoder`] and [`ac_predictor`] are the reference on
 //! candle: differentiable, on any device. [`cpu_encoder`] and [`rollout`] are the fast path on
@@ -28,7 +28,6 @@ pub mod parameters;
 pub mod policy;
 pub mod rollout;
 pub mod rope;
-pub mod train;
 pub mod transform;
 pub mod world_model;
 

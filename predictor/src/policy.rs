@@ -10,19 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{Device, Result as CandleResult, Tensor};
+use candle_nn::{Linear, Module};
 use foresight_planner::{Action, Pose};
 use serde::{Deserialize, Serialize};
 
+use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::error::PredictorError;
 use crate::kernels::attention::Visibility;
+use crate::kernels::{block, elementwise, Parallelism, Workspace};
 use crate::layout::{self, Entry};
 use crate::parameters::{Parameters, Tensors};
 use crate::rope::{Position, RopeTable};
-use crate::train::learner::Learner;
-use crate::train::leaves::Leaves;
-use crate::train::objectives::outside_blocks;
-use crate::train::trunk::Trunk;
 use crate::world_model::Latent;
 
 /// Numbers the policy answers with: x, y, z, gripper.
@@ -60,6 +59,26 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
     entries
 }
 
+/// What a policy's network computes with: weights as they are when it acts, variables of a graph
+/// when it learns.
+pub trait PolicyLayers {
+    /// A parameter outside the blocks.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    fn parameter(&self, name: &str) -> CandleResult<Tensor>;
+    /// `x` `[…, D]` normalised over its last dimension, without weights, with [`NORM_EPS`].
+    ///
+    /// # Errors
+    /// When `x` is not an f32 tensor on the CPU.
+    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor>;
+    /// `x` `[B, N, D]` through all blocks; every token sees every other.
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor>;
+}
+
 /// Answers `[B, 4]` (translations in units of [`STEP_SCALE_M`]) to current and goal latents
 /// `[B, N, D]` and states `[B, 7]`.
 ///
@@ -67,31 +86,34 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
 /// When shapes don't agree.
 pub fn answers(
     config: &PolicyConfig,
-    learner: &Learner,
-    leaves: &Leaves,
+    layers: &impl PolicyLayers,
     [now, goal]: [&Tensor; 2],
     states: &Tensor,
 ) -> CandleResult<Tensor> {
     let network = &config.network;
     let (b, d) = (now.dim(0)?, network.predictor_embed_dim);
-    let query = leaves.get("query")?.reshape((1, 1, d))?;
+    let parameter = |name: &str| layers.parameter(name);
+    let linear = |name: &str, x: &Tensor| {
+        let bias = parameter(&format!("{name}.bias"))?;
+        Linear::new(parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
+    };
+    let query = parameter("query")?.reshape((1, 1, d))?;
     let x = Tensor::cat(
         &[
             &query.broadcast_as((b, 1, d))?.contiguous()?,
-            &leaves.linear("state_encoder", states)?.unsqueeze(1)?,
-            &leaves.linear("embed", &now.contiguous()?)?,
-            &leaves.linear("embed", &goal.contiguous()?)?,
+            &linear("state_encoder", states)?.unsqueeze(1)?,
+            &linear("embed", &now.contiguous()?)?,
+            &linear("embed", &goal.contiguous()?)?,
         ],
         1,
     )?;
-    let trunk = Trunk {
-        shape: layout::predictor_block(network),
-        depth: network.depth,
-        prefix: "blocks".into(),
-    };
-    let x = trunk.forward(learner.shared(), &x, &rope(network), Visibility::All)?;
+    let x = layers.blocks(&x, &rope(network))?;
     let first = x.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
-    leaves.linear("head", &leaves.layer_norm("norm", &first)?)
+    let normed = layers
+        .normalise(&first)?
+        .broadcast_mul(&parameter("norm.weight")?)?
+        .broadcast_add(&parameter("norm.bias")?)?;
+    linear("head", &normed)
 }
 
 /// Query and state are nowhere; the goal's patches follow the current ones in time.
@@ -111,7 +133,37 @@ fn rope(network: &PredictorConfig) -> Arc<RopeTable> {
 #[derive(Debug)]
 pub struct Policy {
     config: PolicyConfig,
-    learner: Learner,
+    tensors: Tensors,
+    parameters: Parameters,
+}
+
+impl PolicyLayers for Policy {
+    fn parameter(&self, name: &str) -> CandleResult<Tensor> {
+        match self.tensors.get(name) {
+            Some(tensor) => Ok(tensor.clone()),
+            None => candle_core::bail!("the policy has no parameter {name}"),
+        }
+    }
+
+    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor> {
+        let width = x.dim(candle_core::D::Minus1)?;
+        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+        elementwise::normalise_rows(&mut values, width, NORM_EPS as f32);
+        Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    }
+
+    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor> {
+        let network = &self.config.network;
+        let shape = layout::predictor_block(network);
+        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+        let mut workspace = Workspace::new(Parallelism::Rayon(0));
+        for i in 0..network.depth {
+            let weights = self.parameters.block(&format!("blocks.{i}"));
+            let all = Visibility::All;
+            block::forward_saved(shape, &weights, &mut values, rope, all, &mut workspace);
+        }
+        Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    }
 }
 
 impl Policy {
@@ -130,12 +182,14 @@ impl Policy {
         let tensors: HashMap<String, Tensor> =
             candle_core::safetensors::load(&weights, &Device::Cpu)
                 .map_err(|e| damaged(&weights, &e))?;
-        let tensors: Tensors = tensors.into_iter().collect();
+        let mut tensors: Tensors = tensors.into_iter().collect();
         let parameters = Parameters::from_tensors(layout(&config), &tensors)
             .map_err(|e| damaged(&weights, &e))?;
+        tensors.retain(|name, _| !name.starts_with("blocks."));
         Ok(Policy {
-            learner: Learner::new(parameters),
             config,
+            tensors,
+            parameters,
         })
     }
 
@@ -149,9 +203,8 @@ impl Policy {
         let tensor = |l: &Latent| Tensor::from_slice(&l.values, shape, &Device::Cpu);
         let state = network.state_input(pose.to_array().map(|v| v as f32));
         let state = Tensor::from_slice(&state, (1, 7), &Device::Cpu)?;
-        let leaves = self.learner.leaves(outside_blocks)?;
         let latents = [&tensor(now)?, &tensor(goal)?];
-        let answer = answers(&self.config, &self.learner, &leaves, latents, &state)?;
+        let answer = answers(&self.config, self, latents, &state)?;
         let answer: Vec<f32> = answer.flatten_all()?.to_vec1()?;
         let mut action = Action::default();
         for (t, a) in action.translation_m.iter_mut().zip(&answer) {

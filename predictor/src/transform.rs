@@ -268,6 +268,23 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
         .collect()
 }
 
+/// `[B, H, W, 3]` bytes to `[B, 3, H, W]` with ImageNet's mean and deviation.
+pub fn normalised_pixels(frames: &[u8], [height, width]: [usize; 2]) -> Vec<f32> {
+    let plane = height * width;
+    let mut pixels = vec![0f32; frames.len()];
+    for (frame, out) in frames
+        .chunks_exact(3 * plane)
+        .zip(pixels.chunks_exact_mut(3 * plane))
+    {
+        for (i, rgb) in frame.chunks_exact(3).enumerate() {
+            for c in 0..3 {
+                out[c * plane + i] = (f32::from(rgb[c]) / 255.0 - MEAN[c]) / STD[c];
+            }
+        }
+    }
+    pixels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use foresight_datasets::{store, ClipSource, DatasetError, EpisodeClips, Training
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::finetune::settings::Settings;
+use foresight_training::finetune::settings::Settings;
 
 /// Arguments of `foresight bench clips`.
 #[derive(Debug, Args)]

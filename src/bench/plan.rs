@@ -10,7 +10,7 @@ use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::kernels::profile;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{flops, Budget, Start};
-use foresight_predictor::train::init::initialise;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{layout, ComputeDevice, ModelConfig, Precision};
 use serde::Serialize;
 

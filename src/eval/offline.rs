@@ -17,8 +17,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::finetune::clips::{Encoder, LatentClips};
-use crate::finetune::{episodes, report, settings::Settings};
+use foresight_training::finetune::clips::{Encoder, LatentClips};
+use foresight_training::finetune::{episodes, report, settings::Settings};
 
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]

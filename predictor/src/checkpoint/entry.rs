@@ -77,7 +77,7 @@ impl Entry {
     ///
     /// # Errors
     /// When it has another number of elements than `out` or another type, or reading fails.
-    pub(crate) fn read_into(&self, path: &Path, out: &mut [f32]) -> Result<(), CheckpointError> {
+    pub fn read_into(&self, path: &Path, out: &mut [f32]) -> Result<(), CheckpointError> {
         let wrong = |what: String| CheckpointError::damaged(path, what);
         let [Piece::Dense(span)] = self.pieces.as_slice() else {
             return Err(wrong("a tensor in it is stored in pieces".to_owned()));

@@ -19,6 +19,7 @@ use super::Part;
 use crate::config::{
     ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem, MODEL_TYPE,
 };
+use crate::parameters::Parameters;
 
 /// Standard deviation of every weight before rescaling.
 const STD: f32 = 0.02;
@@ -106,8 +107,17 @@ pub fn init(
     })
 }
 
+/// The official initial weights of a network, heads included: what [`init`] writes with the same
+/// seed.
+pub fn initialise(parameters: &mut Parameters, part: Part, seed: u64) {
+    for (name, shape) in parameters.entries().to_vec() {
+        let initial = values(part, &name, shape.iter().product(), seed);
+        parameters.slice_mut(&name).copy_from_slice(&initial);
+    }
+}
+
 /// Initial values of one parameter.
-pub(crate) fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
+fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
     if name.ends_with(".bias") {
         return vec![0.0; count];
     }

@@ -16,10 +16,10 @@ mod entry;
 mod error;
 mod folder;
 mod hugging_face;
-pub(crate) mod init;
+pub mod init;
 mod open;
 mod pickle;
-pub(crate) mod safetensors_file;
+pub mod safetensors_file;
 mod torch;
 
 use std::collections::BTreeMap;

@@ -27,7 +27,7 @@ struct Info {
 }
 
 /// What a file's header says beside its tensors.
-pub(crate) type Metadata = BTreeMap<String, String>;
+pub type Metadata = BTreeMap<String, String>;
 
 /// Locates every tensor of `path`, file number `file` of its checkpoint.
 ///
@@ -41,7 +41,7 @@ pub(super) fn index(path: &Path, file: usize) -> Result<BTreeMap<String, Entry>,
 ///
 /// # Errors
 /// As there.
-pub(crate) fn open(
+pub fn open(
     path: &Path,
     file: usize,
 ) -> Result<(BTreeMap<String, Entry>, Metadata), CheckpointError> {
@@ -163,7 +163,7 @@ pub(super) fn write(
 ///
 /// # Errors
 /// As there.
-pub(crate) fn stream(
+pub fn stream(
     path: &Path,
     tensors: &[Planned],
     metadata: &Metadata,
@@ -243,7 +243,7 @@ impl<W: Write> Write for Counted<W> {
 ///
 /// # Errors
 /// When the writer fails.
-pub(crate) fn write_f32(values: &[f32], to: &mut dyn Write) -> std::io::Result<()> {
+pub fn write_f32(values: &[f32], to: &mut dyn Write) -> std::io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * VALUES_AT_ONCE);
     for values in values.chunks(VALUES_AT_ONCE) {
         bytes.clear();

@@ -1,7 +1,6 @@
 //! All integration tests of this crate, linked once.
 
 mod bad_checkpoints;
-mod kernels_match_candle;
 #[path = "../support/loud.rs"]
 mod loud;
 #[path = "../../../datasets/tests/suite/mutate.rs"]

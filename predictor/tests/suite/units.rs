@@ -14,7 +14,7 @@ use foresight_predictor::kernels::packed::{matmul, matmul_spread, Out, Packed, R
 use foresight_predictor::kernels::tile::Element;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-use foresight_predictor::train::init::initialise;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{
     layout, EncoderConfig, Precision, PredictorConfig, RopeVariant, Stem, Unit,
 };

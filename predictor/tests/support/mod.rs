@@ -9,19 +9,24 @@ use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// The project's folder, from any of its crates.
+fn project() -> &'static Path {
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.find(|folder| folder.join("fixtures").is_dir()).unwrap()
+}
+
 /// `FORESIGHT_FIXTURES`, or the project's own copy.
 pub fn root() -> PathBuf {
     match std::env::var_os("FORESIGHT_FIXTURES") {
         Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"),
+        None => project().join("fixtures"),
     }
 }
 
 /// Where `folder` is, if anywhere: frames that are not the project's to distribute lie beside
 /// the checkout.
 pub fn find(folder: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
-    [root(), beside]
+    [root(), project().join("../shared/fixtures")]
         .into_iter()
         .map(|root| root.join(folder))
         .find(|path| path.is_dir())

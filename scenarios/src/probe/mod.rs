@@ -67,7 +67,7 @@ fn latents(
     let mut latents = Vec::with_capacity(steps.len());
     for chunk in steps.chunks(512) {
         let frames: Vec<u8> = chunk.iter().flat_map(|s| set.frame(*s)).copied().collect();
-        let pixels = foresight_predictor::train::encoder_trainer::normalised_pixels(
+        let pixels = foresight_predictor::transform::normalised_pixels(
             &frames,
             [height, width],
         );

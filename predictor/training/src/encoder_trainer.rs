@@ -1,0 +1,258 @@
+//! One training step of a small encoder: latents of a batch, and the sum of its
+//! [`objectives`].
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+
+use foresight_predictor::config::{EncoderConfig, Stem};
+use foresight_predictor::cpu_encoder::{self, patch_rows};
+use foresight_predictor::encoder::LATENT_EPS;
+use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::layout::{self, Entry};
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::rope::RopeTable;
+use crate::learner::Learner;
+use crate::leaves::Leaves;
+use crate::norm::normalise;
+use crate::objectives::masked::{self, Mask};
+use crate::objectives::{
+    self, isotropy, next_latent, object, outside_blocks, proprioception, residual_decoder,
+    EncoderLosses, Objectives, Total,
+};
+use crate::trunk::Trunk;
+use foresight_predictor::transform::normalised_pixels;
+
+/// A batch of frames; of pairs when [`Objectives::need_pairs`], the second halves of all pairs
+/// after the first halves.
+#[derive(Debug, Clone, Default)]
+pub struct EncoderBatch {
+    /// RGB at the encoder's size, `[B, H, W, 3]`.
+    pub frames: Vec<u8>,
+    /// Poses, `[B, 7]`.
+    pub states: Vec<[f32; 7]>,
+    /// Actions between the frames of each pair, `[B/2, 7]`; empty for single frames.
+    pub actions: Vec<[f32; 7]>,
+    /// Object and target in m (held as 0 or 1), `[B, 9]`; needed only by the object signal.
+    pub objects: Vec<[f32; object::SIZE]>,
+    /// Seed of this step's random directions and masks.
+    pub seed: u64,
+}
+
+/// Encoder parameters with their heads, gradients and optimiser.
+#[derive(Debug)]
+pub struct EncoderTrainer {
+    config: EncoderConfig,
+    objectives: Objectives,
+    learner: Learner,
+    rope: Arc<RopeTable>,
+}
+
+/// Layout of an encoder with the heads its objectives need.
+pub fn layout_with_heads(config: &EncoderConfig, objectives: &Objectives) -> Vec<Entry> {
+    let mut entries = layout::encoder(config);
+    entries.extend(objectives::heads(config, objectives));
+    entries
+}
+
+impl EncoderTrainer {
+    /// Trains `parameters`, laid out as [`layout_with_heads`].
+    ///
+    /// # Errors
+    /// When memory for a moving average runs out.
+    pub fn new(
+        config: EncoderConfig,
+        parameters: Parameters,
+        objectives: Objectives,
+    ) -> Result<Self> {
+        let [height, width] = config.img_size;
+        let p = config.patch_size;
+        let grid = RopeTable::grid(1, height / p, width / p);
+        let mut learner = Learner::new(parameters);
+        if objectives.masked > 0.0 {
+            learner = learner.with_average(objectives.ema_momentum)?;
+        }
+        Ok(EncoderTrainer {
+            rope: Arc::new(RopeTable::new(&grid, config.head_dim(), config.rope)),
+            learner,
+            config,
+            objectives,
+        })
+    }
+
+    /// Parameters, gradients and optimiser.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Parameters, gradients and optimiser, to update or restore them.
+    pub fn learner_mut(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+
+    /// Losses of a batch; its gradients replace those of the last call.
+    ///
+    /// # Errors
+    /// When the batch doesn't fit the encoder.
+    pub fn compute_gradients(&mut self, batch: &EncoderBatch) -> Result<EncoderLosses> {
+        self.learner.clear()?;
+        let (loss, losses, leaves) = self.losses(batch)?;
+        self.learner.collect(&leaves, &loss.backward()?)?;
+        Ok(losses)
+    }
+
+    /// Losses of a batch without touching anything.
+    ///
+    /// # Errors
+    /// When the batch doesn't fit the encoder.
+    pub fn evaluate(&self, batch: &EncoderBatch) -> Result<EncoderLosses> {
+        Ok(self.losses(batch)?.1)
+    }
+
+    fn losses(&self, batch: &EncoderBatch) -> Result<(Tensor, EncoderLosses, Leaves)> {
+        let (config, objectives) = (&self.config, &self.objectives);
+        self.check(batch)?;
+        let leaves = self.learner.leaves(outside_blocks)?;
+        let pixels = normalised_pixels(&batch.frames, config.img_size);
+        let embedded = self.embed(&leaves, &pixels, batch.states.len())?;
+        let latents = self.encode(&leaves, &embedded, &self.rope)?;
+        let pooled = latents.mean(1)?;
+        let mut losses = EncoderLosses::default();
+        let deviation = latents.flatten_from(1)?.var(0)?.sqrt()?.mean_all()?;
+        losses.deviation = f64::from(deviation.to_scalar::<f32>()?);
+
+        let zero = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
+        let mut total = Total(zero);
+        let pose = proprioception::targets(&batch.states)?;
+        if objectives.proprioception > 0.0 {
+            let loss = proprioception::loss(&leaves, &pooled, &pose)?;
+            losses.proprioception = total.add(&loss, objectives.proprioception)?;
+        }
+        if objectives.object > 0.0 {
+            let loss = object::loss(&leaves, &pooled, &batch.objects)?;
+            losses.object = total.add(&loss, objectives.object)?;
+        }
+        if objectives.residual_decoder > 0.0 {
+            let (pose_only, loss) =
+                residual_decoder::losses(config, &leaves, &latents, &pixels, &pose)?;
+            losses.pose_decoder = total.add(&pose_only, 1.0)?;
+            losses.residual_decoder = total.add(&loss, objectives.residual_decoder)?;
+        }
+        let pairs = batch.actions.len();
+        let halves = |x: &Tensor| -> Result<[Tensor; 2]> {
+            Ok([x.narrow(0, 0, pairs)?, x.narrow(0, pairs, pairs)?])
+        };
+        if objectives.next_latent > 0.0 {
+            let [now, next] = halves(&latents)?;
+            let loss = next_latent::loss(
+                config,
+                self.learner.shared(),
+                &leaves,
+                [&now, &next],
+                &batch.states[..pairs],
+                &batch.actions,
+            )?;
+            losses.next_latent = total.add(&loss, objectives.next_latent)?;
+        }
+        if objectives.inverse_dynamics > 0.0 {
+            let [now, next] = halves(&pooled)?;
+            let loss = next_latent::inverse_loss(&leaves, [&now, &next], &batch.actions)?;
+            losses.inverse_dynamics = total.add(&loss, objectives.inverse_dynamics)?;
+        }
+        if objectives.isotropy > 0.0 {
+            let loss = isotropy::statistic(&latents.flatten_to(1)?, batch.seed)?;
+            losses.isotropy = total.add(&loss, objectives.isotropy)?;
+        }
+        if objectives.masked > 0.0 {
+            let loss = self.masked(&leaves, &embedded, &pixels, batch.seed)?;
+            losses.masked = total.add(&loss, objectives.masked)?;
+        }
+        losses.total = f64::from(total.0.to_scalar::<f32>()?);
+        Ok((total.0, losses, leaves))
+    }
+
+    fn check(&self, batch: &EncoderBatch) -> Result<()> {
+        let b = batch.states.len();
+        let [height, width] = self.config.img_size;
+        if b == 0 || batch.frames.len() != b * height * width * 3 {
+            candle_core::bail!("{b} states need {b} frames of {height}×{width} RGB");
+        }
+        if self.objectives.object > 0.0 && batch.objects.len() != b {
+            candle_core::bail!("the object signal needs simulator labels for every frame");
+        }
+        if self.objectives.need_pairs() && 2 * batch.actions.len() != b {
+            candle_core::bail!(
+                "{b} frames are not the pairs of {} actions",
+                batch.actions.len()
+            );
+        }
+        Ok(())
+    }
+
+    fn masked(
+        &self,
+        leaves: &Leaves,
+        embedded: &Tensor,
+        pixels: &[f32],
+        seed: u64,
+    ) -> Result<Tensor> {
+        let config = &self.config;
+        let Some(average) = self.learner.average() else {
+            candle_core::bail!("masked prediction needs a moving average of the encoder");
+        };
+        let p = config.patch_size;
+        let mask = Mask::draw(config.img_size.map(|side| side / p), seed);
+        let visible = Tensor::from_slice(&mask.visible, mask.visible.len(), &Device::Cpu)?;
+        let seen = embedded.index_select(&visible, 1)?;
+        let rope = Arc::new(masked::rope_of(config, &mask.visible));
+        let encoded = self.encode(leaves, &seen, &rope)?;
+        let targets = cpu_encoder::encode(config, average, pixels, config.img_size);
+        let targets = Tensor::from_vec(targets, embedded.shape(), &Device::Cpu)?;
+        let shared = self.learner.shared();
+        masked::loss(config, shared, leaves, &mask, &encoded, &targets)
+    }
+
+    /// Embedded tokens `[B, V, D]` through the blocks to normalised latents.
+    fn encode(&self, leaves: &Leaves, tokens: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
+        let trunk = Trunk {
+            shape: layout::encoder_block(&self.config),
+            depth: self.config.depth,
+            prefix: "blocks".into(),
+        };
+        let x = trunk.forward(self.learner.shared(), tokens, rope, Visibility::All)?;
+        normalise(&leaves.layer_norm("norm", &x)?, LATENT_EPS)
+    }
+
+    /// Patch embedding of normalised pixels `[B, 3, H, W]`: `[B, N, D]`.
+    fn embed(&self, leaves: &Leaves, pixels: &[f32], b: usize) -> Result<Tensor> {
+        let config = &self.config;
+        let (p, t, d) = (config.patch_size, config.tubelet_size, config.embed_dim);
+        let n = config.tokens_per_frame();
+        let device = Device::Cpu;
+        let rows = |p: usize| -> Result<Tensor> {
+            let rows = patch_rows(pixels, config.img_size, p, t);
+            let width = 3 * t * p * p;
+            let count = rows.len() / width;
+            Tensor::from_vec(rows, (count, width), &device)
+        };
+        let x = match config.stem {
+            Stem::Conv3d => {
+                let weight = leaves.get("patch_embed.proj.weight")?.flatten_from(1)?;
+                rows(p)?
+                    .matmul(&weight.t()?)?
+                    .broadcast_add(leaves.get("patch_embed.proj.bias")?)?
+            }
+            Stem::TwoLevel => {
+                let columns = config.img_size[1] / p;
+                let small = leaves.linear("patch_embed.small", &rows(p / 2)?)?;
+                let merged = small
+                    .gelu_erf()?
+                    .reshape(&[b * n / columns, 2, columns, 2, d / 2][..])?
+                    .permute((0, 2, 1, 3, 4))?
+                    .reshape((b * n, 2 * d))?;
+                leaves.linear("patch_embed.merge", &merged)?
+            }
+        };
+        x.reshape((b, n, d))
+    }
+}

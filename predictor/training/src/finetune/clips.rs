@@ -1,0 +1,373 @@
+//! Draws as latents: frames through the frozen encoder, or out of the cache.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::{anyhow, bail, Context, Result};
+use candle_core::{DType, Device, Tensor};
+use foresight_datasets::{
+    ClipSource, ClipWindow, DatasetError, EpisodeClips, FrameStack, Unusable, View,
+};
+use foresight_predictor::checkpoint::{Checkpoint, Part};
+use foresight_predictor::cpu_encoder::PackedEncoder;
+use foresight_predictor::device_encoder::DeviceEncoder;
+use foresight_predictor::parameters::Parameters;
+use crate::latent_cache::LatentCache;
+use crate::PredictorBatch;
+use foresight_predictor::transform::ImageTransform;
+use foresight_predictor::{
+    layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// Frames decoded and encoded at a time when an episode goes into the cache.
+const FRAMES_AT_ONCE: usize = 64;
+/// Keeps crops apart from what else the seed decides.
+const CROP: u64 = 0x6372_6f70;
+
+/// An encoder.
+pub enum Encoder {
+    /// Read when it is first needed: with all latents in the cache, never.
+    Lazy(Box<LazyEncoder>),
+    /// That of a model in memory.
+    Of(Arc<WorldModel>),
+}
+
+/// An encoder that need not be in memory.
+pub struct LazyEncoder {
+    checkpoint: Checkpoint,
+    config: EncoderConfig,
+    device: ComputeDevice,
+    loaded: OnceLock<Result<Loaded, String>>,
+}
+
+/// An encoder in memory.
+enum Loaded {
+    Kernels(PackedEncoder),
+    Device(DeviceEncoder),
+}
+
+impl Encoder {
+    /// The encoder of a model folder.
+    pub fn lazy(checkpoint: Checkpoint, config: EncoderConfig, device: ComputeDevice) -> Self {
+        Encoder::Lazy(Box::new(LazyEncoder {
+            checkpoint,
+            config,
+            device,
+            loaded: OnceLock::new(),
+        }))
+    }
+
+    /// Transformed frames `[T, 3, H, W]` of `size` `[H, W]` to normalised latents `[T, N, D]`.
+    fn encode(&self, pixels: &[f32], size: [usize; 2]) -> Result<Vec<f32>> {
+        match self {
+            Encoder::Lazy(lazy) => match lazy.get()? {
+                Loaded::Kernels(encoder) => Ok(encoder.encode(pixels, size)),
+                Loaded::Device(encoder) => Ok(encoder.encode(pixels, size)?),
+            },
+            Encoder::Of(model) => {
+                let latents = model.encode_pixels(pixels)?.into_iter();
+                Ok(latents.flat_map(|latent| latent.values).collect())
+            }
+        }
+    }
+}
+
+impl LazyEncoder {
+    fn get(&self) -> Result<&Loaded> {
+        let loaded = self
+            .loaded
+            .get_or_init(|| self.load().map_err(|e| format!("{e:#}")));
+        loaded.as_ref().map_err(|e| anyhow!("the encoder: {e}"))
+    }
+
+    /// In f32 everywhere: latents are kept, and shared by runs.
+    fn load(&self) -> Result<Loaded> {
+        let entries = layout::encoder(&self.config);
+        let tensors = self.checkpoint.tensors(Part::Encoder, &entries)?;
+        if self.device == ComputeDevice::Cpu {
+            let parameters = Parameters::from_tensors(entries, &tensors)?;
+            drop(tensors);
+            let packed = PackedEncoder::new(&self.config, &parameters, Precision::F32);
+            return Ok(Loaded::Kernels(packed));
+        }
+        let device = self.device.open()?;
+        let encoder = DeviceEncoder::new(&self.config, &tensors, &device, DType::F32)?;
+        Ok(Loaded::Device(encoder))
+    }
+}
+
+/// A clip as the predictor sees it, everything flat.
+pub struct LatentClip {
+    /// `[T, N, D]`, normalised.
+    pub latents: Vec<f32>,
+    /// `[T, 7]`.
+    pub states: Vec<f32>,
+    /// `[T − 1, 7]`.
+    pub actions: Vec<f32>,
+    /// `[T, 6]`, where the predictor takes camera poses.
+    pub extrinsics: Option<Vec<f32>>,
+}
+
+impl LatentClip {
+    fn cameras(&self) -> &[f32] {
+        self.extrinsics.as_deref().unwrap_or_default()
+    }
+}
+
+/// Why a clip can't be had.
+#[derive(Debug, Clone)]
+struct Fault {
+    /// Whether the data are to blame, so that others may do.
+    of_data: bool,
+    text: String,
+}
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        let data = error.downcast_ref::<DatasetError>();
+        Fault {
+            // Without a decoder no clip can be had.
+            of_data: data.is_some_and(|e| !matches!(e, DatasetError::Decoder(_))),
+            text: format!("{error:#}"),
+        }
+    }
+}
+
+impl From<DatasetError> for Fault {
+    fn from(error: DatasetError) -> Self {
+        Fault::from(anyhow::Error::from(error))
+    }
+}
+
+/// Clips of a dataset by draw.
+pub struct LatentClips {
+    source: EpisodeClips,
+    /// What tells an episode from all others, by its name.
+    identities: HashMap<String, String>,
+    encoder: Arc<Encoder>,
+    transform: ImageTransform,
+    predictor: PredictorConfig,
+    cache: Option<Arc<LatentCache>>,
+    /// Draws left out, with reasons.
+    skipped: Mutex<BTreeMap<u64, String>>,
+}
+
+impl LatentClips {
+    /// Clips of `source`, whose dataset is called `dataset`.
+    pub fn new(
+        source: EpisodeClips,
+        dataset: &str,
+        encoder: Arc<Encoder>,
+        transform: ImageTransform,
+        predictor: PredictorConfig,
+        cache: Option<Arc<LatentCache>>,
+    ) -> Self {
+        let identities = source.store().episodes().iter().map(|entry| {
+            let facts = serde_json::to_string(entry).unwrap_or_default();
+            (entry.path.clone(), format!("{dataset} {facts}"))
+        });
+        LatentClips {
+            identities: identities.collect(),
+            source,
+            encoder,
+            transform,
+            predictor,
+            cache,
+            skipped: Mutex::default(),
+        }
+    }
+
+    /// Where they come from.
+    pub fn source(&self) -> &EpisodeClips {
+        &self.source
+    }
+
+    /// Draws left out so far because they can't be read.
+    pub fn skipped(&self) -> BTreeMap<u64, String> {
+        let skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.clone()
+    }
+
+    /// The clips of some draws, in their order. Those that can't be read are left out and named
+    /// where the settings say so; none is ever replaced by another.
+    ///
+    /// # Errors
+    /// Naming the first file that can't be read, or when none of them can.
+    pub fn clips(&self, draws: &[u64]) -> Result<Vec<LatentClip>> {
+        let windows: Vec<Result<ClipWindow, Fault>> = draws
+            .par_iter()
+            .map(|draw| self.source.window(*draw).map_err(Fault::from))
+            .collect();
+        let unfilled = self.fill_missing(&windows);
+        let made: Vec<Result<LatentClip, Fault>> = windows
+            .into_par_iter()
+            .zip(draws)
+            .map(|(window, draw)| {
+                let window = window?;
+                if let Some(fault) = unfilled.get(&self.identity(&window)) {
+                    return Err(fault.clone());
+                }
+                let latents = self.latents(&window, Some(*draw))?;
+                Ok(self.with_latents(&window, latents)?)
+            })
+            .collect();
+        let mut clips = Vec::with_capacity(draws.len());
+        let mut last = None;
+        for (draw, clip) in draws.iter().zip(made) {
+            match clip {
+                Ok(clip) => clips.push(clip),
+                Err(fault) if self.may_be_skipped(&fault) => {
+                    let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+                    if skipped.insert(*draw, fault.text.clone()).is_none() {
+                        tracing::warn!("draw {draw} is left out: {}", fault.text);
+                    }
+                    last = Some(fault);
+                }
+                Err(fault) => bail!("draw {draw}: {}", fault.text),
+            }
+        }
+        match last {
+            Some(fault) if clips.is_empty() => {
+                bail!("no clip of this step can be read: {}", fault.text)
+            }
+            _ => Ok(clips),
+        }
+    }
+
+    fn may_be_skipped(&self, fault: &Fault) -> bool {
+        fault.of_data && self.source.options().unusable == Unusable::Skip
+    }
+
+    /// Puts what the cache lacks of these clips' episodes into it; returns what failed.
+    fn fill_missing(&self, windows: &[Result<ClipWindow, Fault>]) -> HashMap<String, Fault> {
+        let Some(cache) = &self.cache else {
+            return HashMap::new();
+        };
+        let missing: BTreeMap<String, &ClipWindow> = windows
+            .iter()
+            .flatten()
+            .map(|window| (self.identity(window), window))
+            .filter(|(name, _)| !cache.has(name))
+            .collect();
+        missing
+            .into_par_iter()
+            .filter_map(|(name, window)| {
+                let fault = self.fill(cache, &name, window).err()?;
+                Some((name, Fault::from(fault)))
+            })
+            .collect()
+    }
+
+    /// What tells the episode and camera of a clip from all others.
+    fn identity(&self, window: &ClipWindow) -> String {
+        let name = self.identities.get(&window.path);
+        format!("{} {}", name.map_or("", String::as_str), window.view)
+    }
+
+    fn with_latents(&self, window: &ClipWindow, latents: Vec<f32>) -> Result<LatentClip> {
+        let extrinsics = match (&window.extrinsics, self.predictor.use_extrinsics) {
+            (_, false) => None,
+            (Some(rows), true) => Some(rows.iter().flatten().map(|v| *v as f32).collect()),
+            (None, true) => bail!(
+                "{}: the predictor takes camera poses but none are recorded of camera {}",
+                window.path,
+                window.view
+            ),
+        };
+        let narrow = |pose: &[f64; 7]| pose.map(|v| v as f32);
+        let states = window.states.iter();
+        let actions = window.actions.iter();
+        Ok(LatentClip {
+            latents,
+            states: states
+                .flat_map(|s| self.predictor.state_input(narrow(s)))
+                .collect(),
+            actions: actions.flat_map(narrow).collect(),
+            extrinsics,
+        })
+    }
+
+    fn latents(&self, window: &ClipWindow, draw: Option<u64>) -> Result<Vec<f32>> {
+        let Some(cache) = &self.cache else {
+            return self.encode(&self.source.frames(window)?, draw);
+        };
+        let latents = cache.get(&self.identity(window), &window.frame_numbers)?;
+        latents.with_context(|| format!("{} was deleted meanwhile", cache.folder().display()))
+    }
+
+    /// Frames `[T, H, W, 3]` to latents `[T, N, D]`.
+    fn encode(&self, frames: &FrameStack, draw: Option<u64>) -> Result<Vec<f32>> {
+        let (height, width) = (frames.height() as usize, frames.width() as usize);
+        let crop = match draw {
+            Some(draw) if !self.transform.is_fixed() => {
+                let mut rng = ChaCha8Rng::seed_from_u64(self.source.options().seed ^ CROP);
+                rng.set_stream(draw);
+                self.transform.random_box(height, width, &mut rng)
+            }
+            _ => self.transform.crop_box(height, width),
+        };
+        let mut pixels = Vec::new();
+        for i in 0..frames.len() {
+            let frame = frames.frame(i);
+            pixels.extend(self.transform.apply_box(frame, height, width, crop)?);
+        }
+        self.encoder.encode(&pixels, self.transform.size())
+    }
+
+    /// All frames of an episode into the cache.
+    fn fill(&self, cache: &LatentCache, name: &str, window: &ClipWindow) -> Result<()> {
+        let count = self.frame_count(&window.path, &window.view)?;
+        let mut latents = Vec::new();
+        let mut from = 0;
+        while from < count {
+            let to = (from + FRAMES_AT_ONCE).min(count);
+            let part = ClipWindow {
+                frame_numbers: (from..to).collect(),
+                ..window.clone()
+            };
+            latents.extend(self.encode(&self.source.frames(&part)?, None)?);
+            from = to;
+        }
+        Ok(cache.put(name, &latents)?)
+    }
+
+    fn frame_count(&self, path: &str, view: &View) -> Result<usize> {
+        let episodes = self.source.store().episodes();
+        let entry = episodes.iter().find(|e| e.path == path);
+        let entry = entry.with_context(|| format!("there is no episode {path}"))?;
+        let camera = entry.camera(view).map_err(|e| anyhow!("{path}: {e}"))?;
+        Ok(camera.frames.min(entry.length))
+    }
+
+    /// Clips as one batch.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn batch(&self, clips: &[LatentClip]) -> candle_core::Result<PredictorBatch> {
+        let config = &self.predictor;
+        let b = clips.len();
+        let t = clips.first().map_or(0, |c| c.states.len() / 7);
+        let joined = |part: fn(&LatentClip) -> &[f32], rows: usize, width: usize| {
+            let values: Vec<f32> = clips.iter().flat_map(part).copied().collect();
+            Tensor::from_vec(values, (b, rows, width), &Device::Cpu)
+        };
+        Ok(PredictorBatch {
+            latents: joined(
+                |c| &c.latents,
+                t * config.tokens_per_frame(),
+                config.embed_dim,
+            )?,
+            actions: joined(|c| &c.actions, t - 1, 7)?,
+            states: joined(|c| &c.states, t, 7)?,
+            extrinsics: if config.use_extrinsics {
+                Some(joined(LatentClip::cameras, t, 6)?)
+            } else {
+                None
+            },
+            weights: None,
+        })
+    }
+}

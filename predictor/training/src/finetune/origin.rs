@@ -1,0 +1,182 @@
+//! What a run was started with, kept in its folder: a run is only resumed as what it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+use crate::state::STATE_FILE;
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
+
+/// Name of the file in a run's folder.
+pub const FILE: &str = "run.toml";
+/// Settings that change nothing about the result.
+const HARMLESS: [&str; 4] = [
+    "program_version",
+    "data.workers",
+    "run.log_every",
+    "cache.enabled",
+];
+
+/// Settings and inputs of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Version of the program that started it.
+    pub program_version: String,
+    /// What it started from and learned from.
+    pub inputs: Inputs,
+    /// All settings.
+    pub settings: Settings,
+}
+
+/// Files a run is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The starting model's folder.
+    pub model: PathBuf,
+    /// SHA-256 of its weights.
+    pub model_sha256: String,
+    /// The dataset.
+    pub data: PathBuf,
+    /// Its episodes that are trained on.
+    pub episodes: usize,
+    /// What is validated on.
+    pub validation: String,
+    /// Number of those episodes.
+    pub validation_episodes: usize,
+}
+
+impl Origin {
+    /// Decides whether `folder` begins a run or goes on with one, and writes this into a new one.
+    /// Returns whether there is something to go on with.
+    ///
+    /// # Errors
+    /// When a run is there and isn't asked to go on, or is another one: every difference is
+    /// named.
+    pub fn enter(&self, folder: &Path, resume: bool) -> Result<bool> {
+        let path = folder.join(FILE);
+        let begun = folder.join(STATE_FILE).exists();
+        if begun && !resume {
+            bail!(
+                "{} has a run already; add --resume to go on with it, or choose another folder",
+                folder.display()
+            );
+        }
+        if resume && path.exists() {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading {}", path.display()))?;
+            let before: Origin = toml::from_str(&text).with_context(|| {
+                format!(
+                    "{} is damaged, so nobody knows what this run is; start over in another \
+                     folder",
+                    path.display()
+                )
+            })?;
+            let differences = self.differences(&before)?;
+            if !differences.is_empty() {
+                bail!(
+                    "the run in {} is another one; give what it was started with, or choose \
+                     another folder:\n  {}",
+                    folder.display(),
+                    differences.join("\n  ")
+                );
+            }
+            return Ok(begun);
+        }
+        if begun {
+            bail!(
+                "{} is gone, so nobody knows what the run in its folder is; start over in another",
+                path.display()
+            );
+        }
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let partial = folder.join(format!("{FILE}.partial"));
+        std::fs::write(&partial, toml::to_string(self)?)
+            .and_then(|()| std::fs::rename(&partial, &path))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(false)
+    }
+
+    fn differences(&self, before: &Origin) -> Result<Vec<String>> {
+        let (now, before) = (self.flat()?, before.flat()?);
+        let keys: std::collections::BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+        let said = |value: Option<&String>| value.map_or("unset".to_owned(), String::clone);
+        Ok(keys
+            .into_iter()
+            .filter(|key| now.get(*key) != before.get(*key))
+            .filter(|key| !HARMLESS.iter().any(|h| key.ends_with(h)))
+            .map(|key| {
+                let (was, is) = (said(before.get(key)), said(now.get(key)));
+                format!("{key} was {was}, now {is}")
+            })
+            .collect())
+    }
+
+    /// Every value by its dotted key.
+    fn flat(&self) -> Result<BTreeMap<String, String>> {
+        let mut flat = BTreeMap::new();
+        let value = toml::Value::try_from(self).context("writing down the settings")?;
+        flatten("", &value, &mut flat);
+        Ok(flat)
+    }
+}
+
+fn flatten(prefix: &str, value: &toml::Value, flat: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                flatten(&format!("{prefix}{dot}{key}"), value, flat);
+            }
+        }
+        other => {
+            flat.insert(prefix.to_owned(), other.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(changes: &[&str]) -> Origin {
+        let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
+        Origin {
+            program_version: "1".into(),
+            inputs: Inputs {
+                model: "model".into(),
+                model_sha256: "abc".into(),
+                data: "data".into(),
+                episodes: 9,
+                validation: "by name".into(),
+                validation_episodes: 1,
+            },
+            settings: Settings::resolve(None, &changes).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_only_as_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("run");
+        assert!(!origin(&[]).enter(&folder, false).unwrap());
+        // Nothing was saved yet: beginning again, or going on, is the same.
+        assert!(!origin(&[]).enter(&folder, true).unwrap());
+        std::fs::write(folder.join(STATE_FILE), "").unwrap();
+        let error = origin(&[]).enter(&folder, false).unwrap_err().to_string();
+        assert!(error.contains("--resume"), "{error}");
+        assert!(origin(&["data.workers=7"]).enter(&folder, true).unwrap());
+        let other = origin(&["data.fps=5", "optimisation.clip_norm=1.0"]);
+        let error = other.enter(&folder, true).unwrap_err().to_string();
+        for part in ["fps was 4.0, now 5.0", "clip_norm was unset, now 1.0"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let cut = std::fs::read_to_string(folder.join(FILE)).unwrap();
+        std::fs::write(folder.join(FILE), &cut[..cut.len() / 2]).unwrap();
+        let error = format!("{:#}", origin(&[]).enter(&folder, true).unwrap_err());
+        assert!(error.contains(FILE), "{error}");
+        std::fs::remove_file(folder.join(FILE)).unwrap();
+        assert!(origin(&[]).enter(&folder, true).is_err());
+    }
+}

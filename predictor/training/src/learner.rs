@@ -1,0 +1,182 @@
+//! Parameters, their gradients and their optimiser: what every trainer moves.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, RwLockReadGuard};
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Error, Result};
+
+use foresight_predictor::parameters::Parameters;
+use crate::adamw::clip_norm;
+use crate::leaves::Leaves;
+use crate::trunk::Shared;
+use crate::{AdamW, AdamWOptions};
+
+/// One network in training.
+#[derive(Debug)]
+pub struct Learner {
+    shared: Shared,
+    optimiser: AdamW,
+    average: Option<Average>,
+}
+
+/// An exponential moving average of the parameters: the target network of masked prediction.
+#[derive(Debug)]
+struct Average {
+    momentum: f32,
+    parameters: Parameters,
+}
+
+impl Learner {
+    /// With fresh moments and zero gradients.
+    pub fn new(parameters: Parameters) -> Self {
+        Learner {
+            optimiser: AdamW::new(parameters.entries(), AdamWOptions::default(), |_| true),
+            shared: Shared::new(parameters),
+            average: None,
+        }
+    }
+
+    /// Leaves the parameters in `frozen` as they are; they get neither gradients nor moments.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn with_frozen(mut self, frozen: BTreeSet<String>) -> Result<Self> {
+        self.optimiser = {
+            let parameters = self.parameters()?;
+            let moved = |name: &str| !frozen.contains(name);
+            AdamW::new(parameters.entries(), AdamWOptions::default(), moved)
+        };
+        self.shared.frozen = Arc::new(frozen);
+        Ok(self)
+    }
+
+    /// Computes blocks again in the backward pass instead of keeping what they computed.
+    #[must_use]
+    pub fn with_recomputation(mut self, recompute: bool) -> Self {
+        self.shared.recompute = recompute;
+        self
+    }
+
+    /// Also keeps an exponential moving average of the parameters, that moves by
+    /// `1 − momentum` towards them after every update.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn with_average(mut self, momentum: f64) -> Result<Self> {
+        let parameters = self.parameters()?.clone();
+        self.average = Some(Average {
+            momentum: momentum as f32,
+            parameters,
+        });
+        Ok(self)
+    }
+
+    /// The moving average, if one is kept.
+    pub fn average(&self) -> Option<&Parameters> {
+        self.average.as_ref().map(|a| &a.parameters)
+    }
+
+    /// The moving average, to restore it.
+    pub fn average_mut(&mut self) -> Option<&mut Parameters> {
+        self.average.as_mut().map(|a| &mut a.parameters)
+    }
+
+    /// What operations on the graph hold on to.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The optimiser, to save it.
+    pub fn optimiser(&self) -> &AdamW {
+        &self.optimiser
+    }
+
+    /// The optimiser, to restore it.
+    pub fn optimiser_mut(&mut self) -> &mut AdamW {
+        &mut self.optimiser
+    }
+
+    /// The parameters.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn parameters(&self) -> Result<RwLockReadGuard<'_, Parameters>> {
+        self.shared
+            .parameters
+            .read()
+            .map_err(|_| Error::Msg("parameters were lost with a thread".into()))
+    }
+
+    /// The gradients, laid out as the parameters.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn gradients(&self) -> Result<MutexGuard<'_, Vec<f32>>> {
+        self.shared
+            .gradients
+            .lock()
+            .map_err(|_| Error::Msg("gradients were lost with a thread".into()))
+    }
+
+    /// Gradients to zero.
+    ///
+    /// # Errors
+    /// When another thread died holding them.
+    pub fn clear(&self) -> Result<()> {
+        self.gradients()?.fill(0.0);
+        Ok(())
+    }
+
+    /// Candle variables for the parameters `wanted` selects, in main memory.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn leaves(&self, wanted: impl Fn(&str) -> bool) -> Result<Leaves> {
+        let parameters = self.parameters()?;
+        Leaves::new(&parameters, wanted, &self.shared.frozen, &Device::Cpu)
+    }
+
+    /// Candle variables for all parameters, on `device`.
+    ///
+    /// # Errors
+    /// When its memory runs out.
+    pub fn leaves_on(&self, device: &Device) -> Result<Leaves> {
+        let parameters = self.parameters()?;
+        Leaves::new(&parameters, |_| true, &self.shared.frozen, device)
+    }
+
+    /// Adds the gradients of `leaves`.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn collect(&self, leaves: &Leaves, store: &GradStore) -> Result<()> {
+        let parameters = self.parameters()?;
+        leaves.collect(store, &parameters, &mut self.gradients()?)
+    }
+
+    /// One AdamW update with the gradients at hand, clipped to the norm `clip` if given; returns
+    /// their norm before clipping.
+    ///
+    /// # Errors
+    /// When another thread died holding the parameters.
+    pub fn update(&mut self, rate: f64, weight_decay: f64, clip: Option<f64>) -> Result<f64> {
+        let shared = self.shared.clone();
+        let lost = |_| Error::Msg("gradients were lost with a thread".into());
+        let mut gradients = shared.gradients.lock().map_err(lost)?;
+        let norm = clip_norm(&mut gradients, clip.unwrap_or(f64::INFINITY));
+        let mut parameters = shared
+            .parameters
+            .write()
+            .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
+        let values = parameters.values_mut();
+        self.optimiser.step(values, &gradients, rate, weight_decay);
+        if let Some(average) = &mut self.average {
+            let m = average.momentum;
+            for (a, v) in average.parameters.values_mut().iter_mut().zip(values) {
+                *a = m * *a + (1.0 - m) * *v;
+            }
+        }
+        Ok(norm)
+    }
+}

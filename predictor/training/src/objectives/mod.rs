@@ -1,0 +1,168 @@
+//! Training signals of a small encoder, one a file; heads and helpers are thrown away afterwards.
+//!
+//! The official encoders are trained by masked latent prediction on a million hours of video; a
+//! tiny one on a few hours of a simulator needs stronger signals. Each has a weight, and what it
+//! takes decides what a model card may claim: pixels alone, what every robot knows about itself,
+//! or labels only a simulator has.
+
+pub mod isotropy;
+pub mod masked;
+pub mod next_latent;
+pub mod object;
+pub mod proprioception;
+pub mod residual_decoder;
+
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+use foresight_predictor::config::EncoderConfig;
+use foresight_predictor::layout::Entry;
+
+/// Metres that count as 1 in regression targets.
+pub(super) const POSITION_SCALE_M: f32 = 0.1;
+
+/// Weights of the training signals; 0 switches one off.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Objectives {
+    /// End-effector position and closedness from the mean token. Every robot knows these.
+    pub proprioception: f64,
+    /// Patches from tokens, where the robot's pose alone doesn't explain them. Pixels only.
+    pub residual_decoder: f64,
+    /// The next frame's latent from this one's and the action, both by the encoder in training
+    /// (no stop-gradient): needs [`Objectives::isotropy`] against collapse.
+    pub next_latent: f64,
+    /// Latents distributed like an isotropic Gaussian along random directions (SIGReg).
+    pub isotropy: f64,
+    /// The action between two frames from their mean tokens.
+    pub inverse_dynamics: f64,
+    /// V-JEPA's masked latent prediction against a moving average of the encoder.
+    pub masked: f64,
+    /// Momentum of that moving average, per step.
+    pub ema_momentum: f64,
+    /// Object and target from the mean token: simulator labels.
+    pub object: f64,
+}
+
+impl Default for Objectives {
+    fn default() -> Self {
+        Objectives {
+            proprioception: 0.0,
+            residual_decoder: 0.0,
+            next_latent: 0.0,
+            isotropy: 0.0,
+            inverse_dynamics: 0.0,
+            masked: 0.0,
+            ema_momentum: 0.996,
+            object: 0.0,
+        }
+    }
+}
+
+impl Objectives {
+    /// Whether a batch has to hold pairs of consecutive frames.
+    pub fn need_pairs(&self) -> bool {
+        self.next_latent > 0.0 || self.inverse_dynamics > 0.0
+    }
+
+    /// Checks the weights.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let weights = [
+            ("proprioception", self.proprioception),
+            ("residual_decoder", self.residual_decoder),
+            ("next_latent", self.next_latent),
+            ("isotropy", self.isotropy),
+            ("inverse_dynamics", self.inverse_dynamics),
+            ("masked", self.masked),
+            ("object", self.object),
+        ];
+        for (name, weight) in weights {
+            if !weight.is_finite() || weight < 0.0 {
+                return Err(format!(
+                    "objectives.{name} must be a number ≥ 0, not {weight}"
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&self.ema_momentum) {
+            return Err(format!(
+                "objectives.ema_momentum must be in [0, 1), not {}",
+                self.ema_momentum
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The parts of one step's loss; 0 for signals that are off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct EncoderLosses {
+    /// Mean squared error in units of 10 cm (closedness: of 1).
+    pub proprioception: f64,
+    /// Weighted mean squared error of the patches, in units of the images' deviation.
+    pub residual_decoder: f64,
+    /// Mean squared error of the pose-only decoder.
+    pub pose_decoder: f64,
+    /// Mean absolute error of the next frame's normalised latent.
+    pub next_latent: f64,
+    /// The statistic of [`isotropy`].
+    pub isotropy: f64,
+    /// Mean squared error of the action, in units of its bounds.
+    pub inverse_dynamics: f64,
+    /// Mean absolute error of masked tokens.
+    pub masked: f64,
+    /// Mean squared error in units of 10 cm.
+    pub object: f64,
+    /// Standard deviation of latents over the batch, averaged: near 0 means collapse.
+    pub deviation: f64,
+    /// What is minimised.
+    pub total: f64,
+}
+
+/// Parameters of the heads that `objectives` need, beside the encoder's own.
+pub fn heads(config: &EncoderConfig, objectives: &Objectives) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let d = config.embed_dim;
+    if objectives.proprioception > 0.0 {
+        linear(&mut entries, "head.proprioception", d, proprioception::SIZE);
+    }
+    if objectives.object > 0.0 {
+        linear(&mut entries, "head.object", d, object::SIZE);
+    }
+    if objectives.residual_decoder > 0.0 {
+        entries.extend(residual_decoder::layout(config));
+    }
+    if objectives.next_latent > 0.0 {
+        entries.extend(next_latent::layout(config));
+    }
+    if objectives.inverse_dynamics > 0.0 {
+        entries.extend(next_latent::inverse_layout(config));
+    }
+    if objectives.masked > 0.0 {
+        entries.extend(masked::layout(config));
+    }
+    entries
+}
+
+pub(super) fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, outputs: usize) {
+    entries.push((format!("{name}.weight"), vec![outputs, inputs]));
+    entries.push((format!("{name}.bias"), vec![outputs]));
+}
+
+/// Whether a parameter lies outside the blocks, which have an operation of their own.
+pub(crate) fn outside_blocks(name: &str) -> bool {
+    !name.contains("blocks.")
+}
+
+/// Sums weighted losses.
+pub(super) struct Total(pub Tensor);
+
+impl Total {
+    /// Adds `weight · loss` and returns the loss.
+    pub fn add(&mut self, loss: &Tensor, weight: f64) -> Result<f64> {
+        self.0 = (&self.0 + (loss * weight)?)?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
+}

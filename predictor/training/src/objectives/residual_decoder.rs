@@ -1,0 +1,89 @@
+//! Each token draws its own patch, weighted by what a decoder that knows only the robot's pose
+//! can't draw: objects, target and light. Needs no labels.
+
+use candle_core::{Device, Result, Tensor};
+
+use super::{linear, proprioception};
+use foresight_predictor::config::EncoderConfig;
+use foresight_predictor::cpu_encoder::patch_rows;
+use foresight_predictor::layout::Entry;
+use crate::leaves::Leaves;
+
+/// Pixels averaged into one of the decoders'.
+const POOL: usize = 2;
+/// Hidden width of the decoder that knows only the robot's pose.
+const POSE_HIDDEN: usize = 128;
+/// Largest weight of a pixel in the loss, relative to the mean.
+const WEIGHT_LIMIT: f32 = 20.0;
+
+/// Parameters of both decoders.
+pub fn layout(config: &EncoderConfig) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let pixels = decoded(config);
+    let image = pixels * config.tokens_per_frame();
+    linear(&mut entries, "head.patch", config.embed_dim, pixels);
+    linear(
+        &mut entries,
+        "head.pose_decoder.fc1",
+        proprioception::SIZE,
+        POSE_HIDDEN,
+    );
+    linear(&mut entries, "head.pose_decoder.fc2", POSE_HIDDEN, image);
+    entries
+}
+
+/// Values a token's patch has in the decoders.
+fn decoded(config: &EncoderConfig) -> usize {
+    let side = config.patch_size / POOL;
+    3 * side * side
+}
+
+/// The loss of the pose-only decoder and that of the tokens' decoder, from latents `[B, N, D]`,
+/// normalised pixels `[B, 3, H, W]` and the pose `[B, 4]`.
+///
+/// # Errors
+/// When shapes don't agree.
+pub fn losses(
+    config: &EncoderConfig,
+    leaves: &Leaves,
+    latents: &Tensor,
+    pixels: &[f32],
+    pose: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let patches = targets(config, pixels, latents.dim(0)?)?;
+    let drawn = leaves
+        .linear("head.pose_decoder.fc1", pose)?
+        .relu()?
+        .contiguous()?;
+    let drawn = leaves
+        .linear("head.pose_decoder.fc2", &drawn)?
+        .reshape(patches.shape())?;
+    let residual = (drawn - &patches)?.sqr()?;
+    let weights = residual.detach();
+    let mean = f64::from(weights.mean_all()?.to_scalar::<f32>()?).max(1e-6);
+    let weights = (weights / mean)?.clamp(0f32, WEIGHT_LIMIT)?;
+    let predicted = leaves.linear("head.patch", latents)?;
+    let loss = ((predicted - &patches)?.sqr()? * weights)?.mean_all()?;
+    Ok((residual.mean_all()?, loss))
+}
+
+/// What the decoders draw: `[B, N, 3·side²]`, averaged over small squares.
+fn targets(config: &EncoderConfig, pixels: &[f32], b: usize) -> Result<Tensor> {
+    let [height, width] = config.img_size;
+    let (h, w) = (height / POOL, width / POOL);
+    let mut pooled = vec![0f32; b * 3 * h * w];
+    let share = 1.0 / (POOL * POOL) as f32;
+    for (plane, out) in pixels
+        .chunks_exact(height * width)
+        .zip(pooled.chunks_exact_mut(h * w))
+    {
+        for (i, value) in plane.iter().enumerate() {
+            let (y, x) = (i / width / POOL, i % width / POOL);
+            out[y * w + x] += value * share;
+        }
+    }
+    let side = config.patch_size / POOL;
+    let rows = patch_rows(&pooled, [h, w], side, 1);
+    let n = config.tokens_per_frame();
+    Tensor::from_vec(rows, (b, n, decoded(config)), &Device::Cpu)
+}

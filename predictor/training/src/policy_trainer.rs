@@ -1,0 +1,141 @@
+//! Behaviour cloning: the action a demonstrator took, told from what was seen and what came later.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+use serde::Serialize;
+
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::block::NORM_EPS;
+use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::layout;
+use foresight_predictor::policy::{self, PolicyConfig, PolicyLayers, ANSWERS, STEP_SCALE_M};
+use foresight_predictor::rope::RopeTable;
+use crate::norm::normalise;
+use crate::trunk::Trunk;
+use crate::learner::Learner;
+use crate::leaves::Leaves;
+use crate::objectives::outside_blocks;
+
+/// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
+/// (hindsight).
+#[derive(Debug, Clone)]
+pub struct PolicyBatch {
+    /// Normalised latents of the moments, `[B, N, D]`.
+    pub now: Tensor,
+    /// Normalised latents of the later frames, `[B, N, D]`.
+    pub goal: Tensor,
+    /// Poses, `[B, 7]`.
+    pub states: Tensor,
+    /// Actions taken.
+    pub actions: Vec<[f32; 7]>,
+}
+
+/// The parts of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PolicyLosses {
+    /// Mean absolute error, translations in units of a step's bound.
+    pub total: f64,
+    /// That of the gripper alone.
+    pub gripper: f64,
+}
+
+/// A policy's parameters, gradients and optimiser.
+#[derive(Debug)]
+pub struct PolicyTrainer {
+    config: PolicyConfig,
+    learner: Learner,
+}
+
+impl PolicyTrainer {
+    /// Trains `parameters`, laid out as [`policy::layout`].
+    pub fn new(config: PolicyConfig, parameters: Parameters) -> Self {
+        PolicyTrainer {
+            config,
+            learner: Learner::new(parameters),
+        }
+    }
+
+    /// Parameters, gradients and optimiser.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Parameters, gradients and optimiser, to update or restore them.
+    pub fn learner_mut(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+
+    /// Losses of a batch; its gradients replace those of the last call.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
+        self.learner.clear()?;
+        let (loss, losses, leaves) = self.losses(batch)?;
+        self.learner.collect(&leaves, &loss.backward()?)?;
+        Ok(losses)
+    }
+
+    /// Losses of a batch without touching anything.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn evaluate(&self, batch: &PolicyBatch) -> Result<PolicyLosses> {
+        Ok(self.losses(batch)?.1)
+    }
+
+    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, Leaves)> {
+        let leaves = self.learner.leaves(outside_blocks)?;
+        let latents = [&batch.now, &batch.goal];
+        let layers = TrainedLayers {
+            config: &self.config,
+            learner: &self.learner,
+            leaves: &leaves,
+        };
+        let told = policy::answers(&self.config, &layers, latents, &batch.states)?;
+        let taken: Vec<f32> = batch
+            .actions
+            .iter()
+            .flat_map(|a| {
+                let [x, y, z] = [a[0], a[1], a[2]].map(|v| v / STEP_SCALE_M);
+                [x, y, z, a[6]]
+            })
+            .collect();
+        let taken = Tensor::from_vec(taken, (batch.actions.len(), ANSWERS), &Device::Cpu)?;
+        let off = (told - taken)?.abs()?;
+        let loss = off.mean_all()?;
+        let gripper = off.narrow(1, ANSWERS - 1, 1)?.mean_all()?;
+        let losses = PolicyLosses {
+            total: f64::from(loss.to_scalar::<f32>()?),
+            gripper: f64::from(gripper.to_scalar::<f32>()?),
+        };
+        Ok((loss, losses, leaves))
+    }
+}
+
+/// The network on a step's graph.
+struct TrainedLayers<'a> {
+    config: &'a PolicyConfig,
+    learner: &'a Learner,
+    leaves: &'a Leaves,
+}
+
+impl PolicyLayers for TrainedLayers<'_> {
+    fn parameter(&self, name: &str) -> Result<Tensor> {
+        self.leaves.get(name).cloned()
+    }
+
+    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
+        normalise(x, NORM_EPS)
+    }
+
+    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
+        let trunk = Trunk {
+            shape: layout::predictor_block(&self.config.network),
+            depth: self.config.network.depth,
+            prefix: "blocks".into(),
+        };
+        trunk.forward(self.learner.shared(), x, rope, Visibility::All)
+    }
+}

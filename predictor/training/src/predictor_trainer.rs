@@ -1,0 +1,276 @@
+//! One training step of the action-conditioned predictor, as in the official recipe.
+//!
+//! Official code: `app/vjepa_droid/train.py`, `forward_predictions` and `loss_fn`.
+
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+use foresight_predictor::config::PredictorConfig;
+use foresight_predictor::parameters::Parameters;
+use crate::device_forward::{DeviceForward, TrainingDevice};
+use crate::forward::{PredictorForward, PredictorInputs};
+use crate::learner::Learner;
+use crate::leaves::Leaves;
+
+/// What the loss is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorLossOptions {
+    /// Steps of the autoregressive rollout, counting the teacher-forced first one. Default 2.
+    pub auto_steps: usize,
+    /// Exponent `p` of the loss `|z − h|ᵖ / p`. Default 1.
+    pub loss_exp: f64,
+    /// Weight of the rollout loss beside the teacher-forced one. Default 1, as official.
+    pub rollout_weight: f64,
+}
+
+impl Default for PredictorLossOptions {
+    fn default() -> Self {
+        PredictorLossOptions {
+            auto_steps: 2,
+            loss_exp: 1.0,
+            rollout_weight: 1.0,
+        }
+    }
+}
+
+/// One batch of clips.
+#[derive(Debug, Clone)]
+pub struct PredictorBatch {
+    /// Normalised latents of the frames, `[B, T·N, D]`.
+    pub latents: Tensor,
+    /// Actions between them, `[B, T−1, 7]`.
+    pub actions: Tensor,
+    /// Poses, `[B, T, 7]`.
+    pub states: Tensor,
+    /// Camera poses, `[B, T, 6]`, for predictors that take them.
+    pub extrinsics: Option<Tensor>,
+    /// Weight of each clip in the loss, `[B]`; 1 each when absent.
+    pub weights: Option<Tensor>,
+}
+
+/// The parts of one step's loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Losses {
+    /// Teacher-forced prediction of every next frame.
+    pub teacher_forced: f64,
+    /// Autoregressive rollout.
+    pub rollout: f64,
+    /// What is minimised.
+    pub total: f64,
+}
+
+/// Predictions of one batch.
+#[derive(Debug, Clone)]
+pub struct Predictions {
+    /// Teacher-forced, `[B, (T−1)·N, D]`, normalised.
+    pub teacher_forced: Tensor,
+    /// Rolled out, `[B, auto_steps·N, D]`, normalised.
+    pub rollout: Tensor,
+}
+
+/// Predictor parameters, gradients and optimiser.
+#[derive(Debug)]
+pub struct PredictorTrainer {
+    config: PredictorConfig,
+    options: PredictorLossOptions,
+    learner: Learner,
+    /// Absent: our kernels on the CPU.
+    device: Option<TrainingDevice>,
+}
+
+impl PredictorTrainer {
+    /// Trains `parameters`, laid out as [`foresight_predictor::layout::predictor`].
+    pub fn new(
+        config: PredictorConfig,
+        parameters: Parameters,
+        options: PredictorLossOptions,
+    ) -> Self {
+        Self::with_learner(config, Learner::new(parameters), options)
+    }
+
+    /// Trains what `learner` holds, laid out as [`foresight_predictor::layout::predictor`].
+    pub fn with_learner(
+        config: PredictorConfig,
+        learner: Learner,
+        options: PredictorLossOptions,
+    ) -> Self {
+        PredictorTrainer {
+            config,
+            options,
+            learner,
+            device: None,
+        }
+    }
+
+    /// With forward and backward passes through candle on `device` instead of our kernels.
+    /// Nothing is computed twice there: [`Learner::with_recomputation`] changes nothing.
+    #[must_use]
+    pub fn on(mut self, device: Option<TrainingDevice>) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Parameters, gradients and optimiser.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Parameters, gradients and optimiser, to update or restore them.
+    pub fn learner_mut(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+
+    /// Losses of a batch without touching anything.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn evaluate(&self, batch: &PredictorBatch) -> Result<Losses> {
+        let batch = &self.place(batch)?;
+        let leaves = self.leaves()?;
+        let predictions = self.predict(&leaves, batch)?;
+        Ok(self.losses(&predictions, batch)?.1)
+    }
+
+    /// Losses of a batch; its gradients replace those of the last call.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn compute_gradients(&mut self, batch: &PredictorBatch) -> Result<(Losses, Predictions)> {
+        self.learner.clear()?;
+        self.accumulate_gradients(batch, 1.0)
+    }
+
+    /// Losses of a batch that is the part `share` of a step's clips; its gradients, so weighted,
+    /// are added to those there are.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub fn accumulate_gradients(
+        &mut self,
+        batch: &PredictorBatch,
+        share: f64,
+    ) -> Result<(Losses, Predictions)> {
+        let batch = &self.place(batch)?;
+        let leaves = self.leaves()?;
+        let predictions = self.predict(&leaves, batch)?;
+        let (loss, losses) = self.losses(&predictions, batch)?;
+        let loss = if share == 1.0 { loss } else { (loss * share)? };
+        self.learner.collect(&leaves, &loss.backward()?)?;
+        Ok((losses, predictions))
+    }
+
+    /// A batch where passes run.
+    fn place(&self, batch: &PredictorBatch) -> Result<PredictorBatch> {
+        match &self.device {
+            Some(place) => place.upload(batch),
+            None => Ok(batch.clone()),
+        }
+    }
+
+    fn leaves(&self) -> Result<Leaves> {
+        match &self.device {
+            Some(place) => self.learner.leaves_on(&place.device),
+            None => self
+                .learner
+                .leaves(|name| !name.starts_with("predictor_blocks.")),
+        }
+    }
+
+    fn losses(&self, p: &Predictions, batch: &PredictorBatch) -> Result<(Tensor, Losses)> {
+        let teacher_forced = self.loss(&p.teacher_forced, batch)?;
+        let rollout = self.loss(&p.rollout, batch)?;
+        let total = (&teacher_forced + (&rollout * self.options.rollout_weight)?)?;
+        let losses = Losses {
+            teacher_forced: f64::from(teacher_forced.to_scalar::<f32>()?),
+            rollout: f64::from(rollout.to_scalar::<f32>()?),
+            total: f64::from(total.to_scalar::<f32>()?),
+        };
+        Ok((total, losses))
+    }
+
+    /// Against the latents of the frames after the first, as many as there are predictions.
+    fn loss(&self, predicted: &Tensor, batch: &PredictorBatch) -> Result<Tensor> {
+        let n = self.config.tokens_per_frame();
+        let target = batch.latents.narrow(1, n, predicted.dim(1)?)?;
+        let difference = (predicted - target)?.abs()?;
+        let p = self.options.loss_exp;
+        let powered = if p == 1.0 {
+            difference
+        } else {
+            (difference.powf(p)? / p)?
+        };
+        match &batch.weights {
+            None => powered.mean_all(),
+            Some(weights) => {
+                let per_clip = powered.flatten_from(1)?.mean(1)?;
+                (per_clip * weights)?.mean_all()
+            }
+        }
+    }
+
+    fn predict(&self, leaves: &Leaves, batch: &PredictorBatch) -> Result<Predictions> {
+        let n = self.config.tokens_per_frame();
+        let steps = batch.states.dim(1)?;
+        if steps < 2 || batch.latents.dim(1)? != steps * n {
+            candle_core::bail!(
+                "a clip of {steps} states needs {} latent tokens and at least 2 frames",
+                steps * n
+            );
+        }
+        if self.options.auto_steps == 0 || self.options.auto_steps > steps - 1 {
+            candle_core::bail!(
+                "auto_steps is {} but clips of {steps} frames allow 1 to {}",
+                self.options.auto_steps,
+                steps - 1
+            );
+        }
+        let forward = self.forward(leaves)?;
+        let step = |latents: &Tensor, steps| {
+            let inputs = PredictorInputs {
+                latents,
+                actions: &batch.actions,
+                states: &batch.states,
+                extrinsics: batch.extrinsics.as_ref(),
+            };
+            match &forward {
+                Forward::Kernels(forward) => forward.step(&inputs, steps),
+                Forward::Device(forward) => forward.step(&inputs, steps),
+            }
+        };
+        let history = batch.latents.narrow(1, 0, (steps - 1) * n)?;
+        let teacher_forced = step(&history, steps - 1)?;
+        let first = batch.latents.narrow(1, 0, n)?;
+        let mut rolled = Tensor::cat(&[&first, &teacher_forced.narrow(1, 0, n)?], 1)?;
+        for done in 1..self.options.auto_steps {
+            let next = step(&rolled, done + 1)?;
+            rolled = Tensor::cat(&[&rolled, &next.narrow(1, done * n, n)?], 1)?;
+        }
+        let rollout = rolled.narrow(1, n, rolled.dim(1)? - n)?;
+        Ok(Predictions {
+            teacher_forced,
+            rollout,
+        })
+    }
+
+    fn forward<'a>(&'a self, leaves: &'a Leaves) -> Result<Forward<'a>> {
+        Ok(match &self.device {
+            Some(place) => {
+                let forward = DeviceForward::new(&self.config, leaves, place)?;
+                Forward::Device(Box::new(forward))
+            }
+            None => Forward::Kernels(PredictorForward {
+                config: &self.config,
+                shared: self.learner.shared(),
+                leaves,
+                prefix: "",
+            }),
+        })
+    }
+}
+
+/// The predictor over a step's variables.
+enum Forward<'a> {
+    Kernels(PredictorForward<'a>),
+    Device(Box<DeviceForward>),
+}

@@ -1,0 +1,120 @@
+//! What a training run is told: committed as TOML beside the model it made.
+
+use serde::{Deserialize, Serialize};
+
+use foresight_predictor::config::{ActionSpace, EncoderConfig};
+use crate::schedule::CosineSchedule;
+use crate::{Objectives, PredictorLossOptions, WsdSchedule};
+
+/// How the weights are moved; the same for both networks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimisation {
+    /// Seed of the initial weights and of the order of the data.
+    pub seed: u64,
+    /// Frames (encoder) or clips (predictor) a step, over all workers.
+    pub batch_size: usize,
+    /// Learning rate over the run; its `total_steps` is the length of the run.
+    pub schedule: WsdSchedule,
+    /// Weight decay of matrices. The official value is 0.04.
+    pub weight_decay: f64,
+    /// Weight decay at the end, reached along half a cosine; constant when absent, as in every
+    /// official configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_weight_decay: Option<f64>,
+    /// Largest norm of the gradient; absent for no clipping, as in the official code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+}
+
+impl Optimisation {
+    /// Weight decay of a step, counted from 0.
+    pub fn weight_decay_at(&self, step: usize) -> f64 {
+        match self.final_weight_decay {
+            None => self.weight_decay,
+            Some(last) => CosineSchedule {
+                reference: self.weight_decay,
+                last,
+                total_steps: self.schedule.total_steps,
+            }
+            .value(step),
+        }
+    }
+}
+
+/// `foresight pretrain`: an encoder from recorded frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainRecipe {
+    /// Name of the model.
+    pub name: String,
+    /// Architecture.
+    pub encoder: EncoderConfig,
+    /// Training signals and their weights.
+    pub objectives: Objectives,
+    /// Optimiser.
+    pub optimisation: Optimisation,
+}
+
+/// Size of a predictor; everything else follows from the encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorSize {
+    /// Width inside the predictor.
+    pub predictor_embed_dim: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+}
+
+/// `foresight train`: an action-conditioned predictor on a frozen encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainRecipe {
+    /// Architecture.
+    pub predictor: PredictorSize,
+    /// Frames of a clip, `T`, at least 2.
+    pub clip_frames: usize,
+    /// Loss.
+    #[serde(default)]
+    pub loss: PredictorLossOptions,
+    /// Euler angles, rad, whose branch the recorded poses are brought to; see
+    /// [`PredictorConfig::euler_around_rad`](foresight_predictor::config::PredictorConfig::euler_around_rad).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
+    /// Whether input and output projections start as the identity, so that training starts from
+    /// predicting no change. Needs equal inner and outer width.
+    #[serde(default)]
+    pub start_at_persistence: bool,
+    /// How often clips in which the gripper opens or closes are drawn, relative to others.
+    #[serde(default = "one")]
+    pub gripper_event_factor: f32,
+    /// What the recorded actions were, for the planner's bounds.
+    #[serde(default)]
+    pub action_space: ActionSpace,
+    /// Optimiser.
+    pub optimisation: Optimisation,
+}
+
+/// `foresight clone`: a behaviour-cloning policy on a frozen encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloneRecipe {
+    /// Architecture.
+    pub policy: PredictorSize,
+    /// The goal of a moment is a frame at most so many steps later.
+    pub farthest_goal_steps: usize,
+    /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
+    #[serde(default)]
+    pub behaviours: Vec<String>,
+    /// As in [`TrainRecipe::euler_around_rad`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
+    /// Optimiser.
+    pub optimisation: Optimisation,
+}
+
+fn one() -> f32 {
+    1.0
+}

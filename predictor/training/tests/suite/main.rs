@@ -1,0 +1,7 @@
+//! All integration tests of this crate, linked once.
+
+mod kernels_match_candle;
+mod objectives;
+mod parity_train;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
