@@ -6,20 +6,20 @@ use anyhow::{bail, Context, Result};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use foresight_datasets::Split;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig};
-use foresight_predictor::checkpoint::init::initialise;
+use foresight_predictor::{layout, EncoderConfig, PredictorConfig, PredictorError};
 use foresight_training::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use foresight_training::recipe::CloneRecipe;
 use foresight_training::run::{Parts, Task};
 use foresight_training::Learner;
-use foresight_predictor::{layout, EncoderConfig, PredictorConfig, PredictorError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use foresight_training::latent_set::LatentSet;
 use crate::training::{read_recipe, train, TrainingArgs};
+use foresight_training::latent_set::LatentSet;
 
 /// Moments the held-out losses are computed on.
 const VALIDATION_MOMENTS: usize = 768;

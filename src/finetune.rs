@@ -7,11 +7,11 @@ use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_datasets::EpisodeStore;
 use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
+use foresight_predictor::ComputeDevice;
 use foresight_training::estimate::peak_memory;
 use foresight_training::log;
 use foresight_training::run::{Outcome, Parts, RunOptions, Task};
 use foresight_training::PredictorTrainer;
-use foresight_predictor::ComputeDevice;
 
 use crate::training::train;
 use foresight_training::finetune::base::Base;

@@ -4,18 +4,16 @@ use anyhow::{bail, Context, Result};
 use candle_core::DType;
 use clap::Args;
 use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::offline::COLLAPSED;
 use foresight_predictor::parameters::Parameters;
+use foresight_predictor::{ModelConfig, PredictorError};
 use foresight_training::encoder_trainer::layout_with_heads;
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_training::recipe::PretrainRecipe;
 use foresight_training::run::{Parts, Task};
-use foresight_training::{
-    EncoderBatch, EncoderLosses, EncoderTrainer, Learner, Objectives,
-};
-use foresight_predictor::{ModelConfig, PredictorError};
+use foresight_training::{EncoderBatch, EncoderLosses, EncoderTrainer, Learner, Objectives};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -4,18 +4,18 @@ use anyhow::{bail, Context, Result};
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
 use foresight_datasets::{ClipSampler, Split, Window, WindowWeights};
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::checkpoint::init::initialise;
+use foresight_predictor::{checkpoint, layout, EncoderConfig, PredictorConfig, PredictorError};
 use foresight_training::init::start_at_persistence;
 use foresight_training::recipe::TrainRecipe;
 use foresight_training::run::{Parts, Task};
 use foresight_training::{Learner, Losses, PredictorBatch, PredictorTrainer};
-use foresight_predictor::{checkpoint, layout, EncoderConfig, PredictorConfig, PredictorError};
 use std::path::{Path, PathBuf};
 
-use foresight_training::latent_set::LatentSet;
 use crate::training::{read_recipe, train, TrainingArgs};
+use foresight_training::latent_set::LatentSet;
 
 /// Clips the held-out losses are computed on.
 const VALIDATION_CLIPS: usize = 768;

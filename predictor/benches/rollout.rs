@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{preset, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{layout, Precision};
 
 fn rollouts(criterion: &mut Criterion, architecture: &str, samples: usize, horizons: &[usize]) {

@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::{anyhow, Context, Result};
 use clap::Args;
 use foresight_planner::{solve, CemConfig, Constraints, Pose, SearchMethod, SeededNoise};
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::kernels::profile;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{flops, Budget, Start};
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{layout, ComputeDevice, ModelConfig, Precision};
 use serde::Serialize;
 

@@ -7,11 +7,11 @@ use clap::Args;
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Noise, Pose, SearchMethod, SeededNoise,
 };
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::kernels::Unit;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::Start;
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig, WorldModel};
 
 use super::decisions::decisions;

@@ -66,10 +66,7 @@ pub(super) const COPY_AGAIN: &str =
     "download or copy it again and compare its size with the original";
 
 impl CheckpointError {
-    pub fn io(
-        path: &Path,
-        action: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> CheckpointError {
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> CheckpointError {
         let path = path.to_path_buf();
         move |reason| CheckpointError::Io {
             path,

@@ -5,6 +5,7 @@ use crate::support::{builder, values};
 use candle_core::{DType, Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::cpu_encoder::PackedEncoder;
 use foresight_predictor::device_rollout::DevicePredictor;
@@ -14,7 +15,6 @@ use foresight_predictor::kernels::packed::{matmul, matmul_spread, Out, Packed, R
 use foresight_predictor::kernels::tile::Element;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{
     layout, EncoderConfig, Precision, PredictorConfig, RopeVariant, Stem, Unit,
 };

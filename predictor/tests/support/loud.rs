@@ -1,8 +1,8 @@
 //! A small random world model whose latents hang on its actions.
 
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{preset, Part};
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::{layout, ComputeDevice, Precision, WorldModel};
 
 /// The preset `tiny`, louder than at initialisation so that actions matter.

@@ -12,7 +12,9 @@ use serde_json::Value;
 /// The project's folder, from any of its crates.
 fn project() -> &'static Path {
     let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    above.find(|folder| folder.join("fixtures").is_dir()).unwrap()
+    above
+        .find(|folder| folder.join("fixtures").is_dir())
+        .unwrap()
 }
 
 /// `FORESIGHT_FIXTURES`, or the project's own copy.

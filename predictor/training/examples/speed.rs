@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
 use foresight_training::encoder_trainer::layout_with_heads;
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_training::{
     EncoderBatch, EncoderTrainer, Objectives, PredictorBatch, PredictorTrainer,
 };
-use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let encoder = EncoderConfig {

@@ -7,6 +7,9 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use crate::forward::PredictorInputs;
+use crate::leaves::Leaves;
+use crate::predictor_trainer::PredictorBatch;
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::block::normalise;
 use foresight_predictor::config::PredictorConfig;
@@ -14,9 +17,6 @@ use foresight_predictor::device::{dtype, ComputeDevice};
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::error::PredictorError;
 use foresight_predictor::kernels::Precision;
-use crate::forward::PredictorInputs;
-use crate::leaves::Leaves;
-use crate::predictor_trainer::PredictorBatch;
 
 /// Where forward and backward passes run when it isn't on our kernels.
 #[derive(Debug, Clone)]

@@ -5,13 +5,6 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use foresight_predictor::config::{EncoderConfig, Stem};
-use foresight_predictor::cpu_encoder::{self, patch_rows};
-use foresight_predictor::encoder::LATENT_EPS;
-use foresight_predictor::kernels::attention::Visibility;
-use foresight_predictor::layout::{self, Entry};
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rope::RopeTable;
 use crate::learner::Learner;
 use crate::leaves::Leaves;
 use crate::norm::normalise;
@@ -21,6 +14,13 @@ use crate::objectives::{
     EncoderLosses, Objectives, Total,
 };
 use crate::trunk::Trunk;
+use foresight_predictor::config::{EncoderConfig, Stem};
+use foresight_predictor::cpu_encoder::{self, patch_rows};
+use foresight_predictor::encoder::LATENT_EPS;
+use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::layout::{self, Entry};
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::rope::RopeTable;
 use foresight_predictor::transform::normalised_pixels;
 
 /// A batch of frames; of pairs when [`Objectives::need_pairs`], the second halves of all pairs

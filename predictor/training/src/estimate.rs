@@ -5,15 +5,15 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
+use crate::device_forward::TrainingDevice;
+use crate::learner::Learner;
+use crate::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
+use crate::trunk::MAX_SHARDS;
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::layout;
 use foresight_predictor::parameters::Parameters;
-use crate::device_forward::TrainingDevice;
-use crate::learner::Learner;
-use crate::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
-use crate::trunk::MAX_SHARDS;
 
 /// Bytes of the parts of a training step's memory at its peak, the encoder's left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

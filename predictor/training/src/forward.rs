@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use crate::leaves::Leaves;
+use crate::norm::normalise;
+use crate::trunk::{Shared, Trunk};
 use foresight_predictor::ac_predictor::rope_table;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
-use crate::leaves::Leaves;
-use crate::norm::normalise;
-use crate::trunk::{Shared, Trunk};
 
 /// A predictor whose parameters lie in a learner's store under `prefix`.
 pub struct PredictorForward<'a> {

@@ -6,11 +6,11 @@ use std::sync::{Arc, MutexGuard, RwLockReadGuard};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Error, Result};
 
-use foresight_predictor::parameters::Parameters;
 use crate::adamw::clip_norm;
 use crate::leaves::Leaves;
 use crate::trunk::Shared;
 use crate::{AdamW, AdamWOptions};
+use foresight_predictor::parameters::Parameters;
 
 /// One network in training.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module, VarBuilder};
 
-use foresight_predictor::block::NORM_EPS;
-use foresight_predictor::parameters::Parameters;
 use crate::device_forward::TrainingDevice;
 use crate::norm::normalise;
+use foresight_predictor::block::NORM_EPS;
+use foresight_predictor::parameters::Parameters;
 
 /// Fresh variables for one forward and backward pass; their gradients are read back into the
 /// flat buffer. Made anew each step, so no graph survives it.

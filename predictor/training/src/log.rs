@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use foresight_predictor::error::PredictorError;
 use crate::tensorboard::EventFile;
+use foresight_predictor::error::PredictorError;
 
 /// Loss parts by name, in a fixed order.
 pub type Parts = Vec<(&'static str, f64)>;

@@ -5,12 +5,12 @@
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-use foresight_predictor::config::PredictorConfig;
-use foresight_predictor::parameters::Parameters;
 use crate::device_forward::{DeviceForward, TrainingDevice};
 use crate::forward::{PredictorForward, PredictorInputs};
 use crate::learner::Learner;
 use crate::leaves::Leaves;
+use foresight_predictor::config::PredictorConfig;
+use foresight_predictor::parameters::Parameters;
 
 /// What the loss is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

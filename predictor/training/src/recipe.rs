@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use foresight_predictor::config::{ActionSpace, EncoderConfig};
 use crate::schedule::CosineSchedule;
 use crate::{Objectives, PredictorLossOptions, WsdSchedule};
+use foresight_predictor::config::{ActionSpace, EncoderConfig};
 
 /// How the weights are moved; the same for both networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

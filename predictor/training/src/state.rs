@@ -6,10 +6,10 @@ use std::path::Path;
 
 use candle_core::DType;
 
+use crate::learner::Learner;
 use foresight_predictor::checkpoint::safetensors_file::{self, Metadata, Planned};
 use foresight_predictor::checkpoint::{CheckpointError, Entry};
 use foresight_predictor::error::PredictorError;
-use crate::learner::Learner;
 
 /// Name of the state file in a training run's folder.
 pub const STATE_FILE: &str = "state.safetensors";

@@ -67,10 +67,7 @@ fn latents(
     let mut latents = Vec::with_capacity(steps.len());
     for chunk in steps.chunks(512) {
         let frames: Vec<u8> = chunk.iter().flat_map(|s| set.frame(*s)).copied().collect();
-        let pixels = foresight_predictor::transform::normalised_pixels(
-            &frames,
-            [height, width],
-        );
+        let pixels = foresight_predictor::transform::normalised_pixels(&frames, [height, width]);
         let encoded = model.encode_pixels(&pixels);
         latents.extend(encoded.map_err(|e| RunError::Imagination(e.to_string()))?);
     }

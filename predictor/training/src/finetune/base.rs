@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::estimate::StepShape;
+use crate::latent_cache::LatentCache;
+use crate::{Learner, PredictorTrainer, TrainingDevice};
 use anyhow::{anyhow, Context, Result};
 use candle_core::DType;
 use foresight_datasets::EpisodeClips;
 use foresight_predictor::checkpoint::{self, Checkpoint, Part};
 use foresight_predictor::parameters::Parameters;
-use crate::estimate::StepShape;
-use crate::latent_cache::LatentCache;
-use crate::{Learner, PredictorTrainer, TrainingDevice};
 use foresight_predictor::{layout, ModelConfig, PredictorConfig};
 
 use super::card::{self, Summary};

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::latent_cache::LatentCache;
+use crate::PredictorBatch;
 use anyhow::{anyhow, bail, Context, Result};
 use candle_core::{DType, Device, Tensor};
 use foresight_datasets::{
@@ -12,8 +14,6 @@ use foresight_predictor::checkpoint::{Checkpoint, Part};
 use foresight_predictor::cpu_encoder::PackedEncoder;
 use foresight_predictor::device_encoder::DeviceEncoder;
 use foresight_predictor::parameters::Parameters;
-use crate::latent_cache::LatentCache;
-use crate::PredictorBatch;
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{
     layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,

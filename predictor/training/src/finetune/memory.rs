@@ -3,11 +3,9 @@
 use std::fmt;
 use std::time::Instant;
 
-use anyhow::Result;
-use crate::estimate::{
-    available_memory, peak_memory, MemoryEstimate, StepShape,
-};
+use crate::estimate::{available_memory, peak_memory, MemoryEstimate, StepShape};
 use crate::{Learner, PredictorTrainer};
+use anyhow::Result;
 use foresight_predictor::ComputeDevice;
 use serde::Serialize;
 

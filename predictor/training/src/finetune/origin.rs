@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
 use crate::state::STATE_FILE;
+use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;

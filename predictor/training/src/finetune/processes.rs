@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use anyhow::Result;
 use crate::workers::{Alone, Workers};
+use anyhow::Result;
 
 /// This process's place among the others.
 ///

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{bail, Context, Result};
-use foresight_datasets::{ClipOptions, ClipShape, Sampling, Unusable, View};
 use crate::latent_cache::Storage;
 use crate::recipe::Optimisation;
 use crate::trainable::Trainable;
 use crate::{PredictorLossOptions, TrainingDevice};
+use anyhow::{bail, Context, Result};
+use foresight_datasets::{ClipOptions, ClipShape, Sampling, Unusable, View};
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{ComputeDevice, Precision};
 use serde::{Deserialize, Serialize};

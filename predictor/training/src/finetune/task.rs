@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use crate::run::{Parts, Task};
 use crate::{Learner, Losses, PredictorTrainer};
+use anyhow::Result;
 use foresight_predictor::PredictorError;
 use rayon::ThreadPool;
 

@@ -7,11 +7,11 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::linear;
-use foresight_predictor::config::{EncoderConfig, PredictorConfig};
-use foresight_predictor::layout::{self, Entry};
 use crate::forward::{PredictorForward, PredictorInputs};
 use crate::leaves::Leaves;
 use crate::trunk::Shared;
+use foresight_predictor::config::{EncoderConfig, PredictorConfig};
+use foresight_predictor::layout::{self, Entry};
 
 /// Where the throw-away predictor's parameters lie.
 const PREFIX: &str = "head.next.";

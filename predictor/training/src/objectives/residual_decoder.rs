@@ -4,10 +4,10 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::{linear, proprioception};
+use crate::leaves::Leaves;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::cpu_encoder::patch_rows;
 use foresight_predictor::layout::Entry;
-use crate::leaves::Leaves;
 
 /// Pixels averaged into one of the decoders'.
 const POOL: usize = 2;

@@ -7,14 +7,14 @@ use crate::support::{close, values};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use foresight_predictor::block::Block;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::kernels::BlockShape;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rope::RopeTable;
-use foresight_predictor::checkpoint::init::initialise;
-use foresight_training::trunk::{Shared, Trunk};
 use foresight_predictor::RopeVariant;
+use foresight_training::trunk::{Shared, Trunk};
 
 fn entries(shape: BlockShape) -> Vec<(String, Vec<usize>)> {
     let (d, m) = (shape.dim, shape.hidden);

@@ -1,10 +1,10 @@
 //! Gradients of the encoder's objectives against finite differences, and what they are for.
 
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::{EncoderConfig, RopeVariant, Stem};
 use foresight_predictor::parameters::Parameters;
 use foresight_training::encoder_trainer::layout_with_heads;
-use foresight_predictor::checkpoint::init::initialise;
 use foresight_training::{EncoderBatch, EncoderTrainer, Objectives};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

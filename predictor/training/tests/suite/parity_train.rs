@@ -1,16 +1,16 @@
 //! Fixture 08: losses, gradients and AdamW steps of the official training recipe.
 
+use crate::support::{close, of_kind, values, Fixture};
 use candle_core::{Device, Tensor};
 use foresight_predictor::parameters::Parameters;
+use foresight_predictor::{
+    cpu_encoder, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
+};
 use foresight_training::schedule::CosineSchedule;
 use foresight_training::{
     Learner, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainingDevice, WsdSchedule,
 };
-use foresight_predictor::{
-    cpu_encoder, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
-};
 use serde_json::Value;
-use crate::support::{close, of_kind, values, Fixture};
 
 fn options(variant: &Value) -> PredictorLossOptions {
     PredictorLossOptions {
