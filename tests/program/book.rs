@@ -58,9 +58,8 @@ fn every_command_of_the_book_runs() {
             if block.marks.iter().any(checked_only) {
                 continue;
             }
-            let ffmpeg = || Command::new("ffmpeg").arg("-version").output().is_ok();
-            if block.marks.iter().any(|m| m == pages::NEEDS_FFMPEG) && !ffmpeg() {
-                eprintln!("{}:{}: skipped without ffmpeg", page.display(), block.line);
+            let needs_ffmpeg = block.marks.iter().any(|m| m == pages::NEEDS_FFMPEG);
+            if needs_ffmpeg && !crate::require::ffmpeg() {
                 continue;
             }
             script += &format!("echo '== line {}'\n{}", block.line, block.text);

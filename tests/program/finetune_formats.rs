@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use foresight_datasets::video::{self, VideoCodec, VideoEncoder};
+use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::{Metadata, Trajectory};
 use foresight_planner::Pose;
 
@@ -22,14 +22,6 @@ const SETTINGS: [&str; 6] = [
     "run.validate_every=4",
     "run.validation_clips=4",
 ];
-
-fn have_ffmpeg() -> bool {
-    let have = video::available().is_ok();
-    if !have {
-        eprintln!("skipped: ffmpeg is not installed");
-    }
-    have
-}
 
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop")
@@ -226,7 +218,7 @@ fn train_and_judge(data: &Path, work: &Path) -> String {
 
 #[test]
 fn droid_with_videos_from_index_to_judgement() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let work = tempfile::tempdir().unwrap();
@@ -323,7 +315,7 @@ fn droid_with_videos_from_index_to_judgement() {
 
 #[test]
 fn lerobot_from_conversion_to_judgement() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let work = tempfile::tempdir().unwrap();

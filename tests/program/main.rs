@@ -5,6 +5,9 @@ mod bundled_model;
 mod energy;
 mod finetune;
 mod finetune_formats;
+mod gate;
 mod parity_droid_transform;
 mod reports;
+#[path = "../support/require.rs"]
+mod require;
 mod run_command;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use foresight_datasets::{
-    store, video, ClipOptions, ClipShape, ClipSource, EpisodeClips, FrameStack, Sampling, View,
+    store, ClipOptions, ClipShape, ClipSource, EpisodeClips, FrameStack, Sampling, View,
 };
 use foresight_predictor::transform::ImageTransform;
 use safetensors::SafeTensors;
@@ -31,8 +31,7 @@ fn pair(value: &Value) -> [f64; 2] {
 
 #[test]
 fn parity_droid_transform() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let root = std::env::var_os("FORESIGHT_FIXTURES").map_or_else(

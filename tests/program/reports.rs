@@ -1,6 +1,7 @@
 //! Reports opened in a browser: complete, quiet, and without a network.
 //!
-//! Needs a Chromium (`chromium`, `chromium-browser` or `google-chrome`); says so when skipped.
+//! Needs a Chromium (`chromium`, `chromium-browser` or `google-chrome`); says so when skipped,
+//! and fails where `FORESIGHT_REQUIRE` asks for it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,10 +30,15 @@ fn browser() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").output().is_ok());
-    if found.is_none() {
-        println!("skipped: no chromium here (Debian: apt-get install chromium)");
-    }
+    let remedy = "install Chromium (Debian: apt-get install chromium)";
+    crate::require::present("chromium", found.is_some(), remedy);
     found
+}
+
+/// Quick, so that a missing browser is known before anything is run.
+#[test]
+fn a_browser_is_here() {
+    browser();
 }
 
 /// What a page says about itself once it is loaded: every figure with its size and whether it

@@ -6,4 +6,6 @@ mod franka_faults;
 mod lab;
 #[path = "../../robot/tests/proxy/mod.rs"]
 mod proxy;
+#[path = "../support/require.rs"]
+mod require;
 mod robot_command;

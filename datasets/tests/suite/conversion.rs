@@ -8,8 +8,8 @@ use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::set::Unusable;
 use foresight_datasets::{
-    store, video, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore,
-    FrameStack, Recorder, Sampling, Split, View,
+    store, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore, FrameStack,
+    Recorder, Sampling, Split, View,
 };
 
 const TRAIN: u64 = 1_000_000_000;
@@ -38,14 +38,6 @@ fn record(root: &Path, count: u64) -> Vec<PathBuf> {
     let recorder = Recorder::new(root, "SIM").expect("a recorder");
     let write = |i| recorder.write(&recorded(TRAIN + i)).expect("written");
     (0..count).map(write).collect()
-}
-
-fn have_ffmpeg() -> bool {
-    let have = video::available().is_ok();
-    if !have {
-        eprintln!("skipped: ffmpeg is not installed");
-    }
-    have
 }
 
 /// Every episode of a store has the poses, times and pictures that were recorded.
@@ -82,7 +74,7 @@ fn check(found: &dyn EpisodeStore, tolerance: f64) {
 
 #[test]
 fn recordings_become_lerobot_and_droid_and_back() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -139,7 +131,7 @@ fn recordings_become_lerobot_and_droid_and_back() {
 
 #[test]
 fn damaged_lerobot_files_are_named() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -197,7 +189,7 @@ fn damaged_lerobot_files_are_named() {
 
 #[test]
 fn what_can_t_be_converted_is_refused_or_listed() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");

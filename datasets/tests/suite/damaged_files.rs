@@ -14,8 +14,8 @@ use foresight_datasets::lerobot::columns::Columns;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{
-    extrinsics, layout, store, trajectory, video, DatasetError, FrameStack, Index, Metadata,
-    Recorder, Split, Trajectory,
+    extrinsics, layout, store, trajectory, DatasetError, FrameStack, Index, Metadata, Recorder,
+    Split, Trajectory,
 };
 
 const SEED: u64 = 20_260_101;
@@ -151,8 +151,7 @@ fn video_headers() {
 
 #[test]
 fn lerobot_files() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let root = tempfile::tempdir().expect("temporary folder");

@@ -7,6 +7,8 @@ mod episodes;
 mod mutate;
 mod own_robot;
 mod parity_droid;
+#[path = "../../../tests/support/require.rs"]
+mod require;
 mod support;
 mod uneven_videos;
 mod videos;

@@ -7,12 +7,11 @@ mod own_robot;
 use std::fmt::Write;
 use std::fs;
 
-use foresight_datasets::{store, video, ClipOptions, ClipShape, ClipSource, EpisodeClips, View};
+use foresight_datasets::{store, ClipOptions, ClipShape, ClipSource, EpisodeClips, View};
 
 #[test]
 fn the_template_makes_a_dataset_one_can_train_on() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");

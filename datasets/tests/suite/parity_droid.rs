@@ -193,8 +193,7 @@ fn parity_droid_camera_frame_and_frame_skip() {
 
 #[test]
 fn parity_droid_frames() {
-    if foresight_datasets::video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     for fixture in Fixture::all() {

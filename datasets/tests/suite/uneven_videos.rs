@@ -10,20 +10,12 @@ use foresight_datasets::index::{Depth, Inspection};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::{
-    layout, store, video, ClipOptions, ClipShape, ClipSource, EpisodeClips, EpisodeStore,
-    FrameStack, Index, Recorder, Sampling, Split, View,
+    layout, store, ClipOptions, ClipShape, ClipSource, EpisodeClips, EpisodeStore, FrameStack,
+    Index, Recorder, Sampling, Split, View,
 };
 
 const STEPS: usize = 12;
 const SIDE: u32 = 64;
-
-fn have_ffmpeg() -> bool {
-    let have = video::available().is_ok();
-    if !have {
-        eprintln!("skipped: ffmpeg is not installed");
-    }
-    have
-}
 
 /// A grey level that says which frame it is, after any compression.
 fn level(number: usize) -> u8 {
@@ -96,7 +88,7 @@ fn check_clips(clips: &EpisodeClips, episode: usize, usable: usize) {
 
 #[test]
 fn a_frame_more_or_fewer_is_used_as_far_as_both_go_and_named() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     for (frames, usable, unused) in [(13, 12, "the last 1 frame"), (11, 11, "the last 1 state")] {
@@ -128,7 +120,7 @@ fn a_frame_more_or_fewer_is_used_as_far_as_both_go_and_named() {
 
 #[test]
 fn more_than_the_tolerance_is_unusable() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -160,7 +152,7 @@ fn more_than_the_tolerance_is_unusable() {
 
 #[test]
 fn conversion_keeps_what_has_both() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     for (frames, kept) in [(13, 12), (11, 11)] {
@@ -180,7 +172,7 @@ fn conversion_keeps_what_has_both() {
 
 #[test]
 fn a_lerobot_film_that_ends_early_is_named() {
-    if !have_ffmpeg() {
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -24,8 +24,7 @@ fn write(path: &Path, codec: VideoCodec) {
 
 #[test]
 fn the_frames_asked_for_are_the_ones_one_gets() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -80,8 +79,7 @@ fn check(path: &Path) {
 
 #[test]
 fn damaged_videos_are_found() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -7,4 +7,6 @@ mod malformed;
 mod played;
 mod record;
 mod replay;
+#[path = "../../../tests/support/require.rs"]
+mod require;
 mod timeline;

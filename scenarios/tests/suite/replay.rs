@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::mp4_header::VideoHeader;
-use foresight_datasets::{layout, store, video, Split};
+use foresight_datasets::{layout, store, Split};
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::poses::PoseTable;
@@ -149,8 +149,7 @@ fn droid_s_episode_is_followed_within_tolerance() {
 
 #[test]
 fn lerobot_episodes_are_followed_and_filmed() {
-    if video::available().is_err() {
-        eprintln!("skipped: ffmpeg is not installed");
+    if !crate::require::ffmpeg() {
         return;
     }
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");

@@ -4,7 +4,6 @@
 
 mod watch;
 
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -20,8 +19,6 @@ pub use watch::Watch;
 
 /// Where `robot/franka-sim/setup` put franka-sim, when not under `target/`.
 const SIM_FOLDER: &str = "FORESIGHT_FRANKA_SIM";
-/// Set by `.ci/run`: a missing franka-sim is then a failure.
-const REQUIRED: &str = "FORESIGHT_REQUIRE_FRANKA_SIM";
 /// The configuration file of a node process.
 const NODE_CONFIG: &str = "FORESIGHT_TEST_NODE_CONFIG";
 /// The FCI's ports can't be chosen, so there is one lab at a time; and what it measures in real time
@@ -92,24 +89,16 @@ pub struct Lab {
     _alone: RwLockWriteGuard<'static, ()>,
 }
 
-/// franka-sim's folder, or why there is none. A test that can't run says so even when its output
-/// is captured, and fails where it must run.
+/// franka-sim's folder, where it is set up.
 pub fn franka_sim() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
         PathBuf::from,
     );
     let folder = std::env::var_os(SIM_FOLDER).map_or(target.join("franka-sim"), PathBuf::from);
-    if folder.join("model/fr3.xml").exists() {
-        return Some(folder);
-    }
-    let what = format!(
-        "franka-sim is not set up in {}: run robot/franka-sim/setup",
-        folder.display()
-    );
-    assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED, NOT PASSED: {what}\n");
-    None
+    let there = folder.join("model/fr3.xml").exists();
+    let remedy = format!("run robot/franka-sim/setup {}", folder.display());
+    crate::require::present("franka-sim", there, &remedy).then_some(folder)
 }
 
 fn free_port() -> u16 {
