@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_robot::{certificates, ZenohArmConfig};
-use foresight_scenarios::cell::franka;
+use foresight_scenarios::env::franka;
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::LoadedScenario;
 

@@ -6,7 +6,7 @@ use anyhow::{anyhow, Result};
 use clap::Args;
 use foresight_planner::Component;
 use foresight_robot::doctor::{examine, Bounds, Check, Examination, Grade, NodeLimits};
-use foresight_scenarios::{LoadedScenario, WorldSource};
+use foresight_scenarios::{LoadedScenario, ModelSource};
 
 use crate::connection::Connection;
 
@@ -80,7 +80,7 @@ fn bounds(loaded: &LoadedScenario) -> Bounds {
 }
 
 fn model(dir: &Path) -> Check {
-    match WorldSource::model(dir) {
+    match ModelSource::model(dir) {
         Ok(source) => Check::pass("model", source.describe()),
         Err(error) => Check::fail(
             "model",

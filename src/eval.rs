@@ -102,7 +102,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
 
 fn play(
     scenario: &foresight_scenarios::LoadedScenario,
-    source: &foresight_scenarios::WorldSource,
+    source: &foresight_scenarios::ModelSource,
     options: &EvaluationOptions,
     out: Option<&Path>,
 ) -> Result<Evaluation> {

@@ -248,7 +248,7 @@ mod tests {
             virtual_time: true,
         };
         let mut nobody = foresight_scenarios::episode::Unwatched;
-        let source = foresight_scenarios::WorldSource::Oracle;
+        let source = foresight_scenarios::ModelSource::Oracle;
         let run = foresight_scenarios::run(&loaded, &source, &options, &mut nobody).unwrap();
         let goals = loaded.scenario.subgoal.iter();
         Course {

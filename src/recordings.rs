@@ -6,7 +6,7 @@ use anyhow::{bail, Result};
 use clap::Args;
 use foresight_scenarios::timeline::mcap::McapFile;
 use foresight_scenarios::timeline::{self, Sink, TimelineError};
-use foresight_scenarios::Instance;
+use foresight_scenarios::EpisodeSpec;
 
 use crate::viewer::Viewer;
 
@@ -51,7 +51,7 @@ impl Recordings {
     ///
     /// # Errors
     /// When there is none, or the scenario's goal images can't be read.
-    pub fn viewer(&self, instance: &Instance) -> Result<Option<Viewer>> {
+    pub fn viewer(&self, instance: &EpisodeSpec) -> Result<Option<Viewer>> {
         let Some(url) = &self.rerun_connect else {
             return Ok(None);
         };

@@ -10,7 +10,7 @@ use foresight_scenarios::gallery::Gallery;
 use foresight_scenarios::hindsight::{look_back, Depth};
 use foresight_scenarios::report::{self, read::RunData};
 use foresight_scenarios::timeline::tell;
-use foresight_scenarios::{LoadedScenario, WorldSource};
+use foresight_scenarios::{LoadedScenario, ModelSource};
 use image::RgbImage;
 
 use crate::recordings::Recordings;
@@ -43,7 +43,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
             Some(dir) => dir.clone(),
             None => loaded.model_dir()?,
         };
-        let WorldSource::Model { model, .. } = WorldSource::model(&dir)? else {
+        let ModelSource::Model { model, .. } = ModelSource::model(&dir)? else {
             bail!("no model to look back with");
         };
         let data = RunData::read(&args.run).map_err(anyhow::Error::msg)?;

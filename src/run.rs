@@ -8,7 +8,7 @@ use clap::Args;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::timeline::tell;
-use foresight_scenarios::{run as play, Instance, RunOptions, RunResult};
+use foresight_scenarios::{run as play, EpisodeSpec, RunOptions, RunResult};
 
 use crate::live::Live;
 use crate::recordings::Recordings;
@@ -69,7 +69,7 @@ pub fn run(args: RunArgs) -> Result<bool> {
         source.describe()
     );
     let mut watchers = Watchers {
-        viewer: args.recordings.viewer(&Instance::new(&loaded, seed))?,
+        viewer: args.recordings.viewer(&EpisodeSpec::new(&loaded, seed))?,
         live: Live::new(&loaded),
     };
     let result = play(&loaded, &source, &options, &mut watchers)?;

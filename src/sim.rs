@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_robot::{MirrorCamera, SimServer};
-use foresight_scenarios::cell::server_config;
-use foresight_scenarios::{Instance, RunError};
+use foresight_scenarios::env::server_config;
+use foresight_scenarios::{EpisodeSpec, RunError};
 
 use crate::worlds::{interruption, read};
 
@@ -46,7 +46,7 @@ pub struct SimArgs {
 pub fn run(args: SimArgs) -> Result<()> {
     let loaded = read(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
-    let instance = Instance::new(&loaded, seed);
+    let instance = EpisodeSpec::new(&loaded, seed);
     let Some(scene) = &instance.scene else {
         bail!(
             "{} drives a real arm; serve one with robot.kind = \"sim\"",

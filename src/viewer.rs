@@ -4,12 +4,12 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use anyhow::{bail, Result};
+use foresight_scenarios::controllers::picture;
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::timeline::tell::{png, verdict, Course, Pictures};
 use foresight_scenarios::timeline::{Sink, TimelineError};
 use foresight_scenarios::trace::StepTrace;
-use foresight_scenarios::world::picture;
-use foresight_scenarios::{Instance, RunResult};
+use foresight_scenarios::{EpisodeSpec, RunResult};
 use image::RgbImage;
 
 /// What is still to be told.
@@ -33,7 +33,7 @@ impl Viewer {
     ///
     /// # Errors
     /// When the scenario's goal images can't be read.
-    pub fn new(instance: &Instance, mut sink: Box<dyn Sink>) -> Result<Self> {
+    pub fn new(instance: &EpisodeSpec, mut sink: Box<dyn Sink>) -> Result<Self> {
         let goals = instance.goal_images()?;
         let scene = instance.scene.clone();
         let (news, heard) = channel();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use foresight_predictor::{ComputeDevice, Precision};
 use foresight_scenarios::planner::{PrecisionName, Preset};
-use foresight_scenarios::{LoadedScenario, RunError, ScenarioError, WorldSource};
+use foresight_scenarios::{LoadedScenario, ModelSource, RunError, ScenarioError};
 
 /// Overrides of a scenario file.
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ impl Overrides {
     ///
     /// # Errors
     /// [`RunError`] for wrong files, settings or models.
-    pub fn load(&self, file: &std::path::Path) -> Result<(LoadedScenario, WorldSource), RunError> {
+    pub fn load(&self, file: &std::path::Path) -> Result<(LoadedScenario, ModelSource), RunError> {
         let mut loaded = LoadedScenario::read(file)?;
         let planner = &mut loaded.scenario.planner;
         if let Some(name) = self.planner {
@@ -136,13 +136,13 @@ impl Overrides {
             loaded.scenario.robot.action_map_xy = Some(map);
         }
         let source = match self.world {
-            WorldName::Oracle => WorldSource::Oracle,
+            WorldName::Oracle => ModelSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
                 let dir = match &self.model {
                     Some(dir) => dir.clone(),
                     None => loaded.model_dir()?,
                 };
-                let source = WorldSource::model_on(&dir, device, precision)?;
+                let source = ModelSource::model_on(&dir, device, precision)?;
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,
                     (WorldName::Dynamics, None) => source.with_true_dynamics(),

@@ -2,17 +2,17 @@
 //!
 //! [`pose`] and [`euler`] are the vocabulary, [`energy`] what a search minimises, [`search`]
 //! the shape every search has, [`cem`] the released one and iCEM, [`mppi`] another, [`halving`]
-//! and [`refine`] wrap any of them; [`mpc`] is the loop that executes one action of each plan
+//! and [`refine`] wrap any of them; [`control_loop`] is the loop that executes one action of each plan
 //! and plans again, [`schedule`] the sub-goals it works through, [`room`] where the hand may go.
 
 pub mod baseline;
 pub mod cem;
+pub mod control_loop;
 pub mod energy;
 pub mod euler;
 pub mod gaussian;
 pub mod halving;
 pub mod landscape;
-pub mod mpc;
 pub mod mppi;
 pub mod noise;
 pub mod pose;

@@ -15,13 +15,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::cell::Cell;
-use crate::instance::Instance;
+use crate::controllers::oracle::{OracleGoal, PoseEnergy};
+use crate::controllers::{picture, ModelSource};
+use crate::env::Env;
+use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
-use crate::oracle::{OracleGoal, PoseEnergy};
 use crate::planner::DimensionName;
 use crate::run::RunError;
-use crate::world::{picture, WorldSource};
 
 /// Fewer moves than this say nothing.
 const FEWEST_MOVES: u32 = 6;
@@ -96,7 +96,7 @@ pub trait FollowMoves {
 /// [`RunError`] when arm or model fail, the moves don't fit into the box, or too few were made.
 pub fn calibrate(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     options: &CalibrationOptions,
     follow: &mut dyn FollowMoves,
 ) -> Result<Calibration, RunError> {
@@ -105,28 +105,28 @@ pub fn calibrate(
             "calibrate with at least {FEWEST_MOVES} moves of 0.005 to 0.15 m"
         )));
     }
-    let instance = Instance::new(loaded, options.seed);
-    let mut cell = if options.virtual_time {
-        Cell::in_virtual_time(&instance)?
+    let instance = EpisodeSpec::new(loaded, options.seed);
+    let mut env = if options.virtual_time {
+        Env::in_virtual_time(&instance)?
     } else {
-        Cell::in_real_time(&instance)?
+        Env::in_real_time(&instance)?
     };
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     rng.set_stream(MOVE_STREAM);
-    let mut before = cell.arm().observe()?;
+    let mut before = env.arm().observe()?;
     let mut moves = Vec::new();
     for number in 0..options.moves {
         if follow.interrupted() {
             break;
         }
         let action = random_move(&mut rng, &before.pose, loaded, options.reach_m)?;
-        cell.arm().thinking(loaded.scenario.planner.deadline());
-        let execution = cell.arm().execute(&action)?;
+        env.arm().thinking(loaded.scenario.planner.deadline());
+        let execution = env.arm().execute(&action)?;
         if let Some(refusal) = execution.refusal {
             return Err(RunError::Input(format!("a move was refused: {refusal}")));
         }
-        let after = cell.arm().observe()?;
-        cell.arm().thinking(loaded.scenario.planner.deadline());
+        let after = env.arm().observe()?;
+        env.arm().thinking(loaded.scenario.planner.deadline());
         let noise = SeededNoise::new(options.seed, u64::from(number));
         let inferred_m = infer(loaded, source, &before, &after, noise)?;
         let moved = |i: usize| after.pose.position_m[i] - before.pose.position_m[i];
@@ -184,7 +184,7 @@ fn random_move(
 /// Which translation the planner takes the difference of two observations for, m.
 fn infer(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     before: &Observation,
     after: &Observation,
     mut noise: SeededNoise,
@@ -198,7 +198,7 @@ fn infer(
         foresight_planner::SearchMethod::begin(&method, &Constraints::with_gripper(0.0));
     let failed = |e: String| RunError::Imagination(e);
     let plan = match source {
-        WorldSource::Oracle => {
+        ModelSource::Oracle => {
             let energy = PoseEnergy {
                 from: before.pose,
                 to: OracleGoal {
@@ -211,12 +211,12 @@ fn infer(
             };
             solve(search.as_mut(), &energy, &mut noise)
         }
-        WorldSource::Dynamics { .. } | WorldSource::Policy { .. } => {
+        ModelSource::Dynamics { .. } | ModelSource::Policy { .. } => {
             return Err(RunError::Input(
                 "only a world model infers actions from pictures; use --world model".into(),
             ))
         }
-        WorldSource::Model { model, .. } => {
+        ModelSource::Model { model, .. } => {
             let missing = || RunError::Imagination("an incomplete camera frame".into());
             let images = [before, after].map(picture);
             let [Some(first), Some(second)] = &images else {

@@ -4,19 +4,19 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use foresight_planner::mpc::Imagination;
+use foresight_planner::control_loop::Imagination;
 use foresight_planner::search::solve;
 use foresight_planner::{Action, Pose, SeededNoise};
 use foresight_robot::envelope::Admitted;
 use foresight_robot::{Arm, Observation, Refusal, Viewer};
 use serde::Serialize;
 
-use crate::cell::{self, Cell};
-use crate::instance::Instance;
+use crate::controllers::{picture, ModelSource};
+use crate::env::{self, Env};
+use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::run::RunError;
 use crate::scenario::RobotKind;
-use crate::world::{picture, WorldSource};
 
 /// What would happen first towards one sub-goal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,11 +63,11 @@ pub struct DryRun {
 /// [`RunError`] when scenario, model, camera or disk fail.
 pub fn dry_run(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     seed: u64,
     frame: PathBuf,
 ) -> Result<DryRun, RunError> {
-    let instance = Instance::new(loaded, seed);
+    let instance = EpisodeSpec::new(loaded, seed);
     let images = instance.goal_images()?;
     let world = source.with_goals(&instance, &images)?;
     let (observation, eyes) = look(&instance)?;
@@ -99,7 +99,7 @@ pub fn dry_run(
             .map_err(|e| failed(e.to_string()))?;
         let plan_seconds = started.elapsed().as_secs_f64();
         let planned = plan.actions.first().copied().unwrap_or_default();
-        let action = cell::mapped(&planned, loaded.scenario.robot.action_map_xy.as_ref());
+        let action = env::mapped(&planned, loaded.scenario.robot.action_map_xy.as_ref());
         let judged = eyes.judge(loaded, &observation.pose, &action)?;
         let (sent, goal_pose, remarks) = match judged {
             Ok(admitted) => (
@@ -155,15 +155,15 @@ impl Eyes {
     }
 }
 
-fn look(instance: &Instance) -> Result<(Observation, Eyes), RunError> {
+fn look(instance: &EpisodeSpec) -> Result<(Observation, Eyes), RunError> {
     match instance.loaded.scenario.robot.kind {
         RobotKind::Franka => {
-            let viewer = Viewer::connect(&cell::franka(&instance.loaded))?;
+            let viewer = Viewer::connect(&env::franka(&instance.loaded))?;
             let observation = viewer.look()?;
             Ok((observation, Eyes::Viewer(Box::new(viewer))))
         }
         RobotKind::Sim => {
-            let Cell::Virtual(mut arm) = Cell::in_virtual_time(instance)? else {
+            let Env::Virtual(mut arm) = Env::in_virtual_time(instance)? else {
                 return Err(RunError::Input("no simulator".into()));
             };
             let observation = arm.observe()?;

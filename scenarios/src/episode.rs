@@ -1,17 +1,17 @@
-//! One episode: the control loop over a cell, followed by a judge and whoever else watches.
+//! One episode: the control loop over an environment, followed by a judge and whoever else watches.
 
 use std::ops::ControlFlow;
 
-use foresight_planner::mpc::{self, MpcError, Step, Watch};
+use foresight_planner::control_loop::{self, MpcError, Step, Watch};
 use foresight_planner::{Pose, SearchMethod};
 use foresight_robot::Observation;
 use foresight_sim::Truth;
 
-use crate::cell::{Cell, CellPlant, Executed};
-use crate::instance::Instance;
-use crate::judge::{FailureKind, Judge, Verdict};
+use crate::controllers::World;
+use crate::env::{Env, EnvPlant, Executed};
+use crate::episode_spec::EpisodeSpec;
 use crate::run::RunError;
-use crate::world::World;
+use crate::success::{FailureKind, SuccessDetector, Verdict};
 
 /// How long released objects get to come to rest before the verdict, s.
 const REST_S: f64 = 1.5;
@@ -63,7 +63,7 @@ pub struct EpisodeOutcome {
 }
 
 struct Watcher<'a> {
-    judge: Option<Judge>,
+    judge: Option<SuccessDetector>,
     follow: &'a mut dyn Follow,
     plan_seconds: f64,
     evaluations: u64,
@@ -90,8 +90,8 @@ impl Watch<Observation, Executed> for Watcher<'_> {
 /// # Errors
 /// [`RunError`] when arm or model fail.
 pub fn play(
-    instance: &Instance,
-    cell: &mut Cell,
+    instance: &EpisodeSpec,
+    env: &mut Env,
     world: &World<'_>,
     method: &dyn SearchMethod,
     view_px: Option<u32>,
@@ -99,18 +99,18 @@ pub fn play(
 ) -> Result<EpisodeOutcome, RunError> {
     let scenario = &instance.loaded.scenario;
     let goal = instance.goal_states.last().cloned().flatten();
-    let start = cell.truth();
+    let start = env.truth();
     let judge = scenario
         .success
-        .map(|success| Judge::new(success, goal, start.as_ref()));
+        .map(|success| SuccessDetector::new(success, goal, start.as_ref()));
     let mut watcher = Watcher {
         judge,
         follow,
         plan_seconds: 0.0,
         evaluations: 0,
     };
-    let mut plant = CellPlant {
-        cell,
+    let mut plant = EnvPlant {
+        env,
         deadline: scenario.planner.deadline(),
         action_map_xy: scenario.robot.action_map_xy,
         room: scenario.room(),
@@ -118,7 +118,7 @@ pub fn play(
         snapshot: world.snapshot(),
     };
     let schedule = instance.schedule();
-    let pursued = mpc::pursue(
+    let pursued = control_loop::pursue(
         &mut plant,
         world,
         method,
@@ -131,9 +131,9 @@ pub fn play(
         MpcError::Model(error) => RunError::Imagination(error.to_string()),
         MpcError::Plan(error) => RunError::Imagination(error.to_string()),
     })?;
-    cell.wait(REST_S)?;
-    let truth = cell.truth();
-    let refused_targets = cell.arm().refused_targets();
+    env.wait(REST_S)?;
+    let truth = env.truth();
+    let refused_targets = env.arm().refused_targets();
     let goal = instance.goal_poses().last().copied().flatten();
     let verdict = verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets);
     Ok(EpisodeOutcome {
@@ -152,7 +152,7 @@ pub fn play(
 
 fn verdict(
     watcher: &Watcher<'_>,
-    outcome: &mpc::Outcome<Observation>,
+    outcome: &control_loop::Outcome<Observation>,
     goal: Option<Pose>,
     truth: Option<&Truth>,
     refused: u64,

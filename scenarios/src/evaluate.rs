@@ -7,16 +7,16 @@ use foresight_datasets::Split;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::cell::Cell;
+use crate::controllers::ModelSource;
+use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
+use crate::episode_spec::EpisodeSpec;
 use crate::folder::Hindsight;
-use crate::instance::Instance;
-use crate::judge::{FailureKind, Verdict};
 use crate::load::LoadedScenario;
 use crate::report;
 use crate::run::{play_into, RunError};
+use crate::success::{FailureKind, Verdict};
 use crate::variation::Variation;
-use crate::world::WorldSource;
 
 /// Which episodes, and how many at a time.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,7 @@ pub struct EvaluatedEpisode {
 /// [`RunError::Input`] when the scenario drives a real arm, or seeds are not evaluation seeds.
 pub fn evaluate(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     options: &EvaluationOptions,
     done: impl Fn(&EvaluatedEpisode) + Sync,
 ) -> Result<Evaluation, RunError> {
@@ -97,7 +97,7 @@ pub fn evaluate(
 pub fn evaluate_into(
     out: Option<&Path>,
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     options: &EvaluationOptions,
     done: impl Fn(&EvaluatedEpisode) + Sync,
 ) -> Result<Evaluation, RunError> {
@@ -114,9 +114,9 @@ pub fn evaluate_into(
     options.variation.apply(&mut varied.scenario);
     let loaded = &varied;
     // A scenario that can't be simulated at all is an error, not a row of failures.
-    let first = Instance::new(loaded, options.seed);
+    let first = EpisodeSpec::new(loaded, options.seed);
     source.with_goals(&first, &first.goal_images()?)?;
-    Cell::in_virtual_time(&first)?;
+    Env::in_virtual_time(&first)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.jobs.max(1))
@@ -160,11 +160,11 @@ pub fn evaluate_into(
 
 fn play(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     seed: u64,
     out: Option<&Path>,
 ) -> Result<EpisodeOutcome, RunError> {
-    let instance = Instance::new(loaded, seed);
+    let instance = EpisodeSpec::new(loaded, seed);
     if let Some(out) = out {
         let path = out.join(report::evaluation::episode_folder(seed));
         let brief = Hindsight::Brief;
@@ -173,11 +173,11 @@ fn play(
     }
     let images = instance.goal_images()?;
     let world = source.with_goals(&instance, &images)?;
-    let mut cell = Cell::in_virtual_time(&instance)?;
+    let mut env = Env::in_virtual_time(&instance)?;
     let method = loaded.scenario.planner.method();
     episode::play(
         &instance,
-        &mut cell,
+        &mut env,
         &world,
         method.as_ref(),
         None,

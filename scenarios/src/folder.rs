@@ -27,15 +27,15 @@ use serde_json::json;
 
 use crate::animation;
 use crate::calendar::UtcTime;
+use crate::controllers::{picture, ModelSource};
 use crate::episode::{EpisodeOutcome, EpisodeStep};
+use crate::episode_spec::EpisodeSpec;
 use crate::gallery::Gallery;
 use crate::hindsight::{self, Depth};
-use crate::instance::Instance;
 use crate::poses::PoseTable;
 use crate::report;
 use crate::run::RunError;
 use crate::trace::StepTrace;
-use crate::world::{picture, WorldSource};
 
 /// JPEG quality of the larger pictures.
 const VIEW_QUALITY: u8 = 88;
@@ -66,7 +66,7 @@ pub enum Hindsight {
 
 impl RunFolder {
     /// A name for a new run folder: `<root>/<time>-<scenario>-<seed>`.
-    pub fn fresh_path(root: &Path, instance: &Instance) -> PathBuf {
+    pub fn fresh_path(root: &Path, instance: &EpisodeSpec) -> PathBuf {
         let scenario = &instance.loaded.scenario;
         let name = format!("{}-{}-{}", timestamp(), scenario.name, instance.seed);
         fresh(root, &name)
@@ -78,8 +78,8 @@ impl RunFolder {
     /// [`RunError::Write`] when the disk refuses.
     pub fn create(
         path: PathBuf,
-        instance: &Instance,
-        source: &WorldSource,
+        instance: &EpisodeSpec,
+        source: &ModelSource,
         goals: &[RgbImage],
     ) -> Result<Self, RunError> {
         let scenario = &instance.loaded.scenario;
@@ -180,8 +180,8 @@ impl RunFolder {
         mut self,
         outcome: &EpisodeOutcome,
         result: &impl Serialize,
-        instance: &Instance,
-        source: &WorldSource,
+        instance: &EpisodeSpec,
+        source: &ModelSource,
         hindsight: Hindsight,
         virtual_time: bool,
     ) -> Result<PathBuf, RunError> {
@@ -221,7 +221,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
-    pub fn abandon(self, why: &str, instance: &Instance) -> Result<PathBuf, RunError> {
+    pub fn abandon(self, why: &str, instance: &EpisodeSpec) -> Result<PathBuf, RunError> {
         let full = json!({
             "result": {
                 "scenario": instance.loaded.scenario.name,
@@ -265,11 +265,11 @@ impl RunFolder {
 
     fn look_back(
         &self,
-        instance: &Instance,
-        source: &WorldSource,
+        instance: &EpisodeSpec,
+        source: &ModelSource,
         how: Hindsight,
     ) -> Result<(), RunError> {
-        let WorldSource::Model { model, .. } = source else {
+        let ModelSource::Model { model, .. } = source else {
             return Ok(());
         };
         let full = how == Hindsight::Full && hindsight::is_light(model);
@@ -312,7 +312,7 @@ pub fn write_hindsight(
 }
 
 /// The scenario with this run's seed and absolute paths, readable as a scenario again.
-fn resolved_text(instance: &Instance, source: &WorldSource) -> String {
+fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
     let mut scenario = instance.loaded.scenario.clone();
     scenario.seed = instance.seed;
     let absolute = |path: &Path| {
@@ -320,13 +320,13 @@ fn resolved_text(instance: &Instance, source: &WorldSource) -> String {
         path.canonicalize().unwrap_or(path)
     };
     scenario.model.dir = match source {
-        WorldSource::Model { dir, .. }
-        | WorldSource::Dynamics { dir, .. }
-        | WorldSource::Policy { dir, .. } => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
-        WorldSource::Oracle => absolute(&scenario.model.dir),
+        ModelSource::Model { dir, .. }
+        | ModelSource::Dynamics { dir, .. }
+        | ModelSource::Policy { dir, .. } => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
+        ModelSource::Oracle => absolute(&scenario.model.dir),
     };
     if scenario.robot.franka.is_some() {
-        scenario.robot.franka = Some(crate::cell::franka(&instance.loaded));
+        scenario.robot.franka = Some(crate::env::franka(&instance.loaded));
     }
     for goal in &mut scenario.subgoal {
         goal.image = goal.image.as_deref().map(absolute);

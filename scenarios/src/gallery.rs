@@ -12,7 +12,7 @@ use foresight_sim::{goals, GoalState, Scene, Simulator};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::instance::Instance;
+use crate::episode_spec::EpisodeSpec;
 use crate::run::RunError;
 
 /// Distance of neighbouring hand positions in a posed gallery, m.
@@ -104,7 +104,7 @@ impl Gallery {
     /// [`RunError`] when the scene can't be simulated or encoded.
     pub fn posed(
         model: &WorldModel,
-        instance: &Instance,
+        instance: &EpisodeSpec,
         path_m: &[[f64; 3]],
     ) -> Result<Option<Self>, RunError> {
         let Some(scene) = &instance.scene else {

@@ -1,27 +1,25 @@
 //! Scenario files, the runner, success checks, the run folder.
 //!
-//! A file becomes a [`LoadedScenario`], that and a seed an [`Instance`] (scene, goals, limits);
+//! A file becomes a [`LoadedScenario`], that and a seed an [`EpisodeSpec`] (scene, goals, limits);
 //! [`run()`] plays it once and leaves a run folder, [`evaluate()`] plays many in virtual time. In
 //! both, [`episode`] connects the planner's control loop with an arm and a [`World`].
 
 pub mod animation;
 pub mod calendar;
 pub mod calibrate;
-pub mod cell;
 pub mod check;
+pub mod controllers;
 pub mod demonstrate;
 pub mod dry_run;
-pub mod dynamics;
+pub mod env;
 pub mod episode;
+pub mod episode_spec;
 pub mod evaluate;
 pub mod folder;
 pub mod gallery;
 pub mod hindsight;
-pub mod instance;
-pub mod judge;
 pub mod lettering;
 pub mod load;
-pub mod oracle;
 pub mod planner;
 pub mod poses;
 pub mod probe;
@@ -32,16 +30,16 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schema;
+pub mod success;
 pub mod timeline;
 pub mod trace;
 pub mod variation;
-pub mod world;
 
+pub use controllers::{ModelSource, World};
+pub use episode_spec::EpisodeSpec;
 pub use evaluate::{evaluate, evaluate_into, Evaluation, EvaluationOptions};
-pub use instance::Instance;
 pub use load::LoadedScenario;
 pub use problem::{Problem, ScenarioError};
 pub use run::{run, RunError, RunOptions, RunResult};
 pub use scenario::Scenario;
 pub use variation::Variation;
-pub use world::{World, WorldSource};

@@ -8,13 +8,13 @@ use foresight_robot::ArmError;
 use foresight_sim::SimError;
 use serde::Serialize;
 
-use crate::cell::Cell;
+use crate::controllers::ModelSource;
+use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, EpisodeStep, Follow};
+use crate::episode_spec::EpisodeSpec;
 use crate::folder::{Hindsight, RunFolder};
-use crate::instance::Instance;
 use crate::load::LoadedScenario;
 use crate::problem::ScenarioError;
-use crate::world::WorldSource;
 
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +118,11 @@ pub struct RunResult {
 /// [`RunError`] when scenario, model, arm or disk fail; the run folder keeps what was written.
 pub fn run(
     loaded: &LoadedScenario,
-    source: &WorldSource,
+    source: &ModelSource,
     options: &RunOptions,
     follow: &mut dyn Follow,
 ) -> Result<RunResult, RunError> {
-    let instance = Instance::new(loaded, options.seed);
+    let instance = EpisodeSpec::new(loaded, options.seed);
     let path = RunFolder::fresh_path(&options.out, &instance);
     let (outcome, run_dir) = play_into(
         path,
@@ -141,8 +141,8 @@ pub fn run(
 /// As [`run`].
 pub fn play_into(
     path: PathBuf,
-    instance: &Instance,
-    source: &WorldSource,
+    instance: &EpisodeSpec,
+    source: &ModelSource,
     virtual_time: bool,
     hindsight: Hindsight,
     follow: &mut dyn Follow,
@@ -150,13 +150,13 @@ pub fn play_into(
     let images = instance.goal_images()?;
     let world = source.with_goals(instance, &images)?;
     let mut folder = RunFolder::create(path, instance, source, &images)?;
-    let mut cell = if virtual_time {
-        Cell::in_virtual_time(instance)?
+    let mut env = if virtual_time {
+        Env::in_virtual_time(instance)?
     } else {
-        Cell::in_real_time(instance)?
+        Env::in_real_time(instance)?
     };
     let view_px = crate::animation::PANEL_PX;
-    folder.view(cell.view(view_px))?;
+    folder.view(env.view(view_px))?;
     let method = instance.loaded.scenario.planner.method();
     let mut recorder = Recorder {
         folder,
@@ -165,14 +165,14 @@ pub fn play_into(
     };
     let played = episode::play(
         instance,
-        &mut cell,
+        &mut env,
         &world,
         method.as_ref(),
         Some(view_px),
         &mut recorder,
     );
     // Before the report is written, which takes seconds: the arm is stopped and let go of.
-    drop(cell);
+    drop(env);
     let Recorder { folder, failed, .. } = recorder;
     if let Some(error) = failed {
         return Err(error);
@@ -199,7 +199,7 @@ pub fn play_into(
     Ok((outcome, path))
 }
 
-fn result(instance: &Instance, outcome: &EpisodeOutcome, run_dir: PathBuf) -> RunResult {
+fn result(instance: &EpisodeSpec, outcome: &EpisodeOutcome, run_dir: PathBuf) -> RunResult {
     RunResult {
         scenario: instance.loaded.scenario.name.clone(),
         seed: instance.seed,

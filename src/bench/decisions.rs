@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{anyhow, Result};
 use foresight_planner::{Constraints, Pose};
 use foresight_predictor::{Latent, WorldModel};
-use foresight_scenarios::{Instance, LoadedScenario};
+use foresight_scenarios::{EpisodeSpec, LoadedScenario};
 use foresight_sim::Simulator;
 use image::RgbImage;
 
@@ -31,7 +31,7 @@ pub fn decisions(
     (0..count)
         .map(|number| {
             let seed = first_seed + number;
-            let instance = Instance::new(&loaded, seed);
+            let instance = EpisodeSpec::new(&loaded, seed);
             let goals = instance.schedule();
             let index = number as usize % goals.len();
             let scene = instance

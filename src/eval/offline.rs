@@ -23,7 +23,7 @@ use foresight_training::finetune::{episodes, report, settings::Settings};
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]
 pub struct OfflineArgs {
-    /// Judge the model on recorded episodes instead of playing scenarios.
+    /// SuccessDetector the model on recorded episodes instead of playing scenarios.
     #[arg(long, requires = "data")]
     pub offline: bool,
     /// Recorded episodes: a DROID-raw root, an index, a list of folders or a LeRobot v3 folder.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_robot::Viewer;
-use foresight_scenarios::world::picture;
+use foresight_scenarios::controllers::picture;
 use foresight_scenarios::RunError;
 use serde_json::json;
 

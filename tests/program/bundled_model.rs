@@ -9,7 +9,7 @@ use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::probe::prediction;
 use foresight_scenarios::probe::ranks::{measure, RankOptions};
-use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
+use foresight_scenarios::{run, LoadedScenario, ModelSource, RunOptions};
 
 /// Number of the first episode of these tests inside the validation split: far from those that
 /// chose the weights.
@@ -85,7 +85,7 @@ fn energies_order_hands_and_actions_by_their_distance() {
 #[test]
 fn every_bundled_scenario_plays_through_within_its_limits() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
-    let source = WorldSource::model(&folder).unwrap();
+    let source = ModelSource::model(&folder).unwrap();
     for (name, seed) in [
         ("reach", 11),
         ("grasp", 12),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::lab::{foresight, franka_sim, limits, text, Lab, BOX};
 use foresight_robot::{Arm, ZenohArm};
-use foresight_scenarios::cell::go_home;
+use foresight_scenarios::env::go_home;
 use foresight_scenarios::scenario::HomePose;
 use serde_json::Value;
 

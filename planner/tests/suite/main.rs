@@ -1,7 +1,7 @@
 //! All integration tests of this crate, linked once.
 
+mod control_loop;
 mod fixtures;
-mod mpc;
 mod parity_cem;
 mod parity_pose;
 mod search;

@@ -12,11 +12,11 @@ use super::follow::Follower;
 use super::outside::{stretches, Stretch};
 use super::stage::Stage;
 use super::tape::Tape;
-use crate::cell::Cell;
-use crate::instance::Instance;
+use crate::controllers::picture;
+use crate::env::Env;
+use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::run::RunError;
-use crate::world::picture;
 
 /// Side of the pictures for people, px.
 const VIEW_PX: u32 = 192;
@@ -127,8 +127,8 @@ pub fn replay(
     if same_actions && options.speed < 1.0 {
         notes.push("at another speed the arm gets there another way: not bit for bit".into());
     }
-    let (mut cell, limits) = set_up(tape, options, same_actions)?;
-    if same_actions && cell.truth().is_none() {
+    let (mut env, limits) = set_up(tape, options, same_actions)?;
+    if same_actions && env.truth().is_none() {
         same_actions = false;
     }
     let outside: Vec<Stretch> = stretches(&tape.poses, &limits)
@@ -137,7 +137,7 @@ pub fn replay(
         .collect();
     let mut player = Player {
         tape,
-        cell: &mut cell,
+        env: &mut env,
         follower: Follower::new(limits),
         range: options.from..=to,
         steps: Vec::new(),
@@ -153,7 +153,7 @@ pub fn replay(
         .iter()
         .map(|s| s.error)
         .fold(PoseError::default(), PoseError::max);
-    let refused_targets = cell.arm().refused_targets();
+    let refused_targets = env.arm().refused_targets();
     Ok(Replay {
         name: tape.name.clone(),
         same_actions,
@@ -173,12 +173,12 @@ fn set_up(
     tape: &Tape,
     options: &ReplayOptions,
     same_actions: bool,
-) -> Result<(Cell, foresight_robot::EnvelopeConfig), RunError> {
+) -> Result<(Env, foresight_robot::EnvelopeConfig), RunError> {
     if let Place::Robot(loaded) = &options.place {
         let mut loaded = loaded.clone();
         slow_down(&mut loaded.scenario.safety, options.speed);
-        let instance = Instance::new(&loaded, loaded.scenario.seed);
-        return Ok((Cell::in_real_time(&instance)?, loaded.scenario.safety));
+        let instance = EpisodeSpec::new(&loaded, loaded.scenario.seed);
+        return Ok((Env::in_real_time(&instance)?, loaded.scenario.safety));
     }
     let mut stage = match &tape.stage {
         Some(stage) => stage.clone(),
@@ -188,11 +188,11 @@ fn set_up(
         stage = stage.starting_at(&tape.poses[options.from]);
     }
     slow_down(&mut stage.safety, options.speed);
-    let cell = match options.place {
+    let env = match options.place {
         Place::RealTime => stage.in_real_time()?,
         _ => stage.in_virtual_time()?,
     };
-    Ok((cell, stage.safety))
+    Ok((env, stage.safety))
 }
 
 fn slow_down(limits: &mut foresight_robot::EnvelopeConfig, share: f64) {
@@ -204,7 +204,7 @@ fn slow_down(limits: &mut foresight_robot::EnvelopeConfig, share: f64) {
 
 struct Player<'a> {
     tape: &'a Tape,
-    cell: &'a mut Cell,
+    env: &'a mut Env,
     follower: Follower,
     range: std::ops::RangeInclusive<usize>,
     steps: Vec<ReplayedStep>,
@@ -217,14 +217,14 @@ impl Player<'_> {
     /// The same actions again, from the start: what comes before `from` is played unseen.
     fn repeat(&mut self, watch: Watch<'_>) -> Result<(), RunError> {
         for step in 0..=*self.range.end() {
-            let observation = self.cell.arm().observe()?;
+            let observation = self.env.arm().observe()?;
             if self.range.contains(&step) && self.compare(step, &observation, watch).is_break() {
                 break;
             }
             if step == *self.range.end() {
                 break;
             }
-            let execution = self.cell.arm().execute(&self.tape.actions[step])?;
+            let execution = self.env.arm().execute(&self.tape.actions[step])?;
             self.note(&execution);
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Player<'_> {
     /// From pose to pose.
     fn follow(&mut self, watch: Watch<'_>) -> Result<(), RunError> {
         for step in self.range.clone() {
-            let observation = self.cell.arm().observe()?;
+            let observation = self.env.arm().observe()?;
             let target = self.tape.poses[step];
             let off = PoseError::between(&observation.pose, &target);
             // In the simulator the first pose is where the arm starts.
@@ -241,11 +241,11 @@ impl Player<'_> {
                 if off.position_mm < 0.2 && off.rotation_deg < 0.1 && off.gripper < 0.01 {
                     observation
                 } else {
-                    let arm = self.cell.arm();
+                    let arm = self.env.arm();
                     for execution in self.follower.lead(arm, &observation.pose, &target)? {
                         self.note(&execution);
                     }
-                    self.cell.arm().observe()?
+                    self.env.arm().observe()?
                 };
             if self.compare(step, &observation, watch).is_break() {
                 break;
@@ -293,7 +293,7 @@ impl Player<'_> {
                 {
                     frame
                 }
-                _ => self.cell.view(VIEW_PX).or(frame),
+                _ => self.env.view(VIEW_PX).or(frame),
             },
         };
         let flow = watch(&replayed);

@@ -13,7 +13,7 @@ use nalgebra::{Rotation3, Vector3};
 use super::lerobot;
 use super::stage::{Beginning, Stage};
 use super::tape::{Tape, TapeKind};
-use crate::instance::Instance;
+use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::poses::PoseTable;
 use crate::report::read::RunData;
@@ -74,7 +74,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
     };
     if let Some(loaded) = &options.scenario {
         // Exact tapes bring their own scene; a scenario replaces it and the exactness.
-        let instance = Instance::new(loaded, options.seed.unwrap_or(loaded.scenario.seed));
+        let instance = EpisodeSpec::new(loaded, options.seed.unwrap_or(loaded.scenario.seed));
         tape.stage = Stage::of(&instance);
         tape.actions.clear();
     }
@@ -106,7 +106,7 @@ fn run(path: &Path) -> Result<Tape, RunError> {
         ))
     })?;
     let loaded = LoadedScenario::read(&path.join("scenario.resolved.toml"))?;
-    let instance = Instance::new(&loaded, loaded.scenario.seed);
+    let instance = EpisodeSpec::new(&loaded, loaded.scenario.seed);
     let data = RunData::read(path).map_err(RunError::Input)?;
     let frames: Vec<RgbImage> = data.frames.into_iter().flatten().collect();
     let mut notes = Vec::new();

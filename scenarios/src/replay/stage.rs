@@ -7,8 +7,8 @@ use foresight_robot::{
 };
 use foresight_sim::{GoalState, Scene, SceneDistribution, Simulator};
 
-use crate::cell::Cell;
-use crate::instance::Instance;
+use crate::env::Env;
+use crate::episode_spec::EpisodeSpec;
 use crate::run::RunError;
 
 /// Where a tape that nobody staged may go, m: what an FR3 on a table reaches.
@@ -39,7 +39,7 @@ pub struct Stage {
 #[derive(Debug, Clone)]
 pub enum Beginning {
     /// As a scenario's instance does.
-    Instance(Box<Instance>),
+    Instance(Box<EpisodeSpec>),
     /// The scene as it is, or posed and given some time to come to rest.
     Posed {
         /// The state; `None` leaves the scene as it is.
@@ -51,7 +51,7 @@ pub enum Beginning {
 
 impl Stage {
     /// The stage of a scenario's instance; `None` when it drives a real arm.
-    pub fn of(instance: &Instance) -> Option<Self> {
+    pub fn of(instance: &EpisodeSpec) -> Option<Self> {
         let scenario = &instance.loaded.scenario;
         Some(Stage {
             scene: instance.scene.clone()?,
@@ -113,7 +113,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up.
-    pub fn in_virtual_time(&self) -> Result<Cell, RunError> {
+    pub fn in_virtual_time(&self) -> Result<Env, RunError> {
         let mut simulator = Simulator::new(&self.scene)?;
         self.prepare(&mut simulator)?;
         let config = VirtualArmConfig {
@@ -122,14 +122,14 @@ impl Stage {
             ..VirtualArmConfig::default()
         };
         let arm = VirtualArm::with_simulator(simulator, self.safety, config)?;
-        Ok(Cell::Virtual(Box::new(arm)))
+        Ok(Env::Virtual(Box::new(arm)))
     }
 
     /// The simulator in real time behind franka-node's keys, ready to begin.
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up or served.
-    pub fn in_real_time(&self) -> Result<Cell, RunError> {
+    pub fn in_real_time(&self) -> Result<Env, RunError> {
         let config = SimServerConfig {
             // Scenarios allow at most 2048.
             frame_width: self.width_px.min(2048) as u16,
@@ -144,7 +144,7 @@ impl Stage {
             link: server.link(),
             ..ZenohArmConfig::default()
         };
-        Ok(Cell::Served {
+        Ok(Env::Served {
             arm: Box::new(ZenohArm::connect(client, self.safety)?),
             server: Box::new(server),
         })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use foresight_scenarios::schema::json_schema;
-use foresight_scenarios::{Instance, LoadedScenario};
+use foresight_scenarios::{EpisodeSpec, LoadedScenario};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,17 +30,17 @@ fn bundled_scenarios_are_valid_and_named_like_their_files() {
 fn goal_images_differ_from_each_other_and_between_seeds() {
     for file in bundled() {
         let loaded = LoadedScenario::read(&file).expect("a valid scenario");
-        let images = Instance::new(&loaded, 4)
+        let images = EpisodeSpec::new(&loaded, 4)
             .goal_images()
             .expect("goal images");
         assert_eq!(images.len(), loaded.scenario.subgoal.len());
         for pair in images.windows(2) {
             assert_ne!(pair[0], pair[1], "{}", file.display());
         }
-        let again = Instance::new(&loaded, 4)
+        let again = EpisodeSpec::new(&loaded, 4)
             .goal_images()
             .expect("goal images");
-        let other = Instance::new(&loaded, 5)
+        let other = EpisodeSpec::new(&loaded, 5)
             .goal_images()
             .expect("goal images");
         assert_eq!(images, again, "the same seed must give the same goals");

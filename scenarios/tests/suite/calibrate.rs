@@ -6,7 +6,7 @@ use std::path::Path;
 use foresight_scenarios::calibrate::{
     calibrate, Calibration, CalibrationOptions, FollowMoves, Move,
 };
-use foresight_scenarios::{LoadedScenario, WorldSource};
+use foresight_scenarios::{LoadedScenario, ModelSource};
 
 /// Seeds from here on are for development, not for evaluation.
 const SEED: u64 = 900_040;
@@ -33,7 +33,7 @@ fn turned(degrees: f64) -> LoadedScenario {
     loaded
 }
 
-fn measure(loaded: &LoadedScenario, source: &WorldSource) -> Calibration {
+fn measure(loaded: &LoadedScenario, source: &ModelSource) -> Calibration {
     let options = CalibrationOptions {
         moves: 30,
         reach_m: 0.05,
@@ -46,7 +46,7 @@ fn measure(loaded: &LoadedScenario, source: &WorldSource) -> Calibration {
 #[test]
 fn a_turned_camera_shows_up_as_a_rotation_and_its_map_undoes_it() {
     let straight = turned(0.0);
-    let source = WorldSource::model(&straight.path(&straight.scenario.model.dir)).expect("a model");
+    let source = ModelSource::model(&straight.path(&straight.scenario.model.dir)).expect("a model");
     let mut angles = Vec::new();
     for degrees in [-15.0, 0.0, 15.0] {
         let fit = measure(&turned(degrees), &source).fit;
@@ -73,7 +73,7 @@ fn a_turned_camera_shows_up_as_a_rotation_and_its_map_undoes_it() {
 
 #[test]
 fn with_the_truth_for_a_model_nothing_is_turned() {
-    let fit = measure(&turned(0.0), &WorldSource::Oracle).fit;
+    let fit = measure(&turned(0.0), &ModelSource::Oracle).fit;
     assert!(fit.rotation_error_rad.abs() < 0.05, "{fit:?}");
     assert!(fit.condition_number < 1.1 && fit.error_m < 0.006, "{fit:?}");
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use foresight_scenarios::cell::Cell;
+use foresight_scenarios::env::Env;
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::planner::Preset;
 use foresight_scenarios::{
-    evaluate, run, EvaluationOptions, Instance, LoadedScenario, RunError, RunOptions, Variation,
-    WorldSource,
+    evaluate, run, EpisodeSpec, EvaluationOptions, LoadedScenario, ModelSource, RunError,
+    RunOptions, Variation,
 };
 
 fn bundled(name: &str) -> LoadedScenario {
@@ -35,7 +35,7 @@ fn the_oracle_achieves_the_bundled_tasks() {
         ("grasp", 7),
         ("pick_and_place", 6),
     ] {
-        let evaluation = evaluate(&bundled(name), &WorldSource::Oracle, &options(8, 2), |_| {})
+        let evaluation = evaluate(&bundled(name), &ModelSource::Oracle, &options(8, 2), |_| {})
             .expect("an evaluation");
         assert!(evaluation.successes >= least, "{name}: {evaluation:#?}");
         assert_eq!(evaluation.refused_targets, 0, "{name}");
@@ -54,7 +54,7 @@ fn standing_still_and_random_actions_don_t() {
         for name in ["grasp", "pick_and_place"] {
             let mut loaded = bundled(name);
             loaded.scenario.planner.preset = preset;
-            let evaluation = evaluate(&loaded, &WorldSource::Oracle, &options(4, 2), |_| {})
+            let evaluation = evaluate(&loaded, &ModelSource::Oracle, &options(4, 2), |_| {})
                 .expect("an evaluation");
             assert_eq!(
                 evaluation.successes, 0,
@@ -68,7 +68,7 @@ fn standing_still_and_random_actions_don_t() {
 fn the_number_of_jobs_changes_nothing_but_time() {
     let loaded = bundled("grasp");
     let play = |jobs| {
-        let mut e = evaluate(&loaded, &WorldSource::Oracle, &options(3, jobs), |_| {})
+        let mut e = evaluate(&loaded, &ModelSource::Oracle, &options(3, jobs), |_| {})
             .expect("an evaluation");
         e.seconds_per_action = 0.0;
         e.runs.iter_mut().for_each(|r| r.seconds_per_action = 0.0);
@@ -85,29 +85,29 @@ fn only_evaluation_seeds_are_evaluated() {
         jobs: 1,
         variation: Variation::Plain,
     };
-    let error = evaluate(&bundled("reach"), &WorldSource::Oracle, &options, |_| {});
+    let error = evaluate(&bundled("reach"), &ModelSource::Oracle, &options, |_| {});
     assert!(matches!(error, Err(RunError::Input(_))), "{error:?}");
 }
 
 #[test]
 fn displaced_objects_move_after_the_goal_images_were_taken() {
-    let plain = Instance::new(&bundled("grasp"), 7);
+    let plain = EpisodeSpec::new(&bundled("grasp"), 7);
     let mut loaded = bundled("grasp");
     Variation::Displaced2Cm.apply(&mut loaded.scenario);
-    let displaced = Instance::new(&loaded, 7);
-    let images = |i: &Instance| i.goal_images().expect("goal images");
+    let displaced = EpisodeSpec::new(&loaded, 7);
+    let images = |i: &EpisodeSpec| i.goal_images().expect("goal images");
     assert_eq!(images(&plain), images(&displaced));
-    let at = |i: &Instance| i.scene.as_ref().expect("a scene").object.position_m;
+    let at = |i: &EpisodeSpec| i.scene.as_ref().expect("a scene").object.position_m;
     let moved = (at(&plain)[0] - at(&displaced)[0]).hypot(at(&plain)[1] - at(&displaced)[1]);
     assert!((moved - 0.02).abs() < 1e-9, "{moved}");
 }
 
 #[test]
 fn parked_hands_leave_only_the_object_to_tell_goals_apart() {
-    let plain = Instance::new(&bundled("pick_and_place"), 7);
+    let plain = EpisodeSpec::new(&bundled("pick_and_place"), 7);
     let mut loaded = bundled("pick_and_place");
     Variation::SameArmGoal.apply(&mut loaded.scenario);
-    let parked = Instance::new(&loaded, 7);
+    let parked = EpisodeSpec::new(&loaded, 7);
     assert_eq!(parked.goal_states.len(), plain.goal_states.len());
     for (parked, plain) in parked.goal_states.iter().zip(&plain.goal_states) {
         let (parked, plain) = (
@@ -126,16 +126,16 @@ fn parked_hands_leave_only_the_object_to_tell_goals_apart() {
 fn a_push_starts_beside_the_object_and_its_goal_moves_only_the_object() {
     let loaded = bundled("push");
     for seed in 0..20 {
-        let instance = Instance::new(&loaded, seed);
-        let cell = Cell::in_virtual_time(&instance).expect("a cell");
-        let truth = cell.truth().expect("a simulator");
+        let instance = EpisodeSpec::new(&loaded, seed);
+        let env = Env::in_virtual_time(&instance).expect("a env");
+        let truth = env.truth().expect("a simulator");
         let goal = instance.goal_states[0].as_ref().expect("a goal state");
         let object = goal.object.expect("a moved object").position_m;
         let [x, y, _] = truth.object_position_m;
         let to_go = (object[0] - x).hypot(object[1] - y);
         assert!((0.045..0.085).contains(&to_go), "seed {seed}: {to_go}");
         assert!(!truth.touching_gripper, "seed {seed}");
-        let Cell::Virtual(arm) = &cell else {
+        let Env::Virtual(arm) = &env else {
             panic!("not in virtual time");
         };
         let hand = arm.simulator().arm().tcp.translation.vector;
@@ -177,7 +177,7 @@ fn play(loaded: &LoadedScenario, seed: u64, out: &Path) -> foresight_scenarios::
         virtual_time: true,
     };
     let mut checks = Checks::default();
-    let result = run(loaded, &WorldSource::Oracle, &options, &mut checks).expect("a run");
+    let result = run(loaded, &ModelSource::Oracle, &options, &mut checks).expect("a run");
     assert_eq!(checks.steps, result.steps);
     result
 }
@@ -237,19 +237,19 @@ fn goal_images_may_be_files_but_not_for_the_oracle() {
         assert!(image.is_file());
         (goal.state, goal.image) = (None, Some(image));
     }
-    let images = foresight_scenarios::Instance::new(&loaded, 3)
+    let images = foresight_scenarios::EpisodeSpec::new(&loaded, 3)
         .goal_images()
         .expect("images");
-    let rendered = foresight_scenarios::Instance::new(&bundled("grasp"), 3).goal_images();
+    let rendered = foresight_scenarios::EpisodeSpec::new(&bundled("grasp"), 3).goal_images();
     assert_eq!(images, rendered.expect("images"));
-    let error = evaluate(&loaded, &WorldSource::Oracle, &options(1, 1), |_| {});
+    let error = evaluate(&loaded, &ModelSource::Oracle, &options(1, 1), |_| {});
     assert!(matches!(error, Err(RunError::Input(_))), "{error:?}");
 }
 
 #[test]
 fn an_episode_in_hand_starts_with_the_object_held() {
-    let instance = foresight_scenarios::Instance::new(&bundled("reach_with_object"), 8);
-    let cell = Cell::in_virtual_time(&instance).expect("a cell");
-    let truth = cell.truth().expect("the truth");
+    let instance = foresight_scenarios::EpisodeSpec::new(&bundled("reach_with_object"), 8);
+    let env = Env::in_virtual_time(&instance).expect("a env");
+    let truth = env.truth().expect("the truth");
     assert!(truth.held && truth.lifted, "{truth:?}");
 }

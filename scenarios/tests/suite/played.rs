@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::{run, LoadedScenario, RunOptions, WorldSource};
+use foresight_scenarios::{run, LoadedScenario, ModelSource, RunOptions};
 
 /// A short run, planned by whoever knows the goal poses: its folder.
 pub fn played(out: &Path) -> PathBuf {
@@ -14,6 +14,6 @@ pub fn played(out: &Path) -> PathBuf {
         out: out.to_owned(),
         virtual_time: true,
     };
-    let result = run(&loaded, &WorldSource::Oracle, &options, &mut Unwatched).expect("a run");
+    let result = run(&loaded, &ModelSource::Oracle, &options, &mut Unwatched).expect("a run");
     result.run_dir
 }

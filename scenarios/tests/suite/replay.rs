@@ -13,7 +13,7 @@ use foresight_scenarios::replay::play::Place;
 use foresight_scenarios::replay::{
     open, pictures, replay, OpenOptions, Replay, ReplayOptions, Tolerance,
 };
-use foresight_scenarios::{run, LoadedScenario, RunError, RunOptions, WorldSource};
+use foresight_scenarios::{run, LoadedScenario, ModelSource, RunError, RunOptions};
 
 const TOLERANCE: Tolerance = Tolerance {
     position_mm: 10.0,
@@ -56,7 +56,7 @@ fn a_run(name: &str, out: &Path) -> PathBuf {
     };
     let result = run(
         &bundled(name),
-        &WorldSource::Oracle,
+        &ModelSource::Oracle,
         &options,
         &mut Unwatched,
     );

@@ -81,7 +81,7 @@ impl Verdict {
 
 /// Follows an episode's true states.
 #[derive(Debug, Clone)]
-pub struct Judge {
+pub struct SuccessDetector {
     success: Success,
     goal: Option<GoalState>,
     object_start_m: Option<[f64; 3]>,
@@ -91,10 +91,10 @@ pub struct Judge {
     pushed: bool,
 }
 
-impl Judge {
+impl SuccessDetector {
     /// A judge of one episode that begins like this; `goal` is the last sub-goal's state.
     pub fn new(success: Success, goal: Option<GoalState>, start: Option<&Truth>) -> Self {
-        Judge {
+        SuccessDetector {
             success,
             goal,
             object_start_m: start.map(|t| t.object_position_m),
@@ -283,7 +283,7 @@ mod tests {
             )),
             grasping: false,
         };
-        let mut judge = Judge::new(success, Some(goal), Some(&truth()));
+        let mut judge = SuccessDetector::new(success, Some(goal), Some(&truth()));
         for (gripper, truth) in states {
             judge.follow(&hand(*gripper), truth);
         }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use foresight_planner::mpc::Imagination;
+use foresight_planner::control_loop::Imagination;
 use foresight_planner::{Action, Energy, Pose, Slack};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::policy::Policy;
@@ -11,14 +11,14 @@ use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, PredictorErr
 use foresight_robot::Observation;
 use image::RgbImage;
 
-use crate::dynamics::{Rehearsal, Snapshot};
-use crate::instance::Instance;
-use crate::oracle::{OracleGoal, PoseEnergy};
+use crate::controllers::ground_truth::{Rehearsal, Snapshot};
+use crate::controllers::oracle::{OracleGoal, PoseEnergy};
+use crate::episode_spec::EpisodeSpec;
 use crate::run::RunError;
 
 /// Where imagination comes from; loaded once, used for any number of episodes.
 #[derive(Debug)]
-pub enum WorldSource {
+pub enum ModelSource {
     /// A world model.
     Model {
         /// The model.
@@ -103,19 +103,19 @@ pub struct Aim {
     weights: GoalWeights,
 }
 
-impl WorldSource {
+impl ModelSource {
     /// Loads a model folder to compute on the CPU in f32.
     ///
     /// # Errors
     /// [`RunError::Model`] when it can't be used.
     pub fn model(dir: &Path) -> Result<Self, RunError> {
-        WorldSource::model_on(dir, ComputeDevice::Cpu, Precision::F32)
+        ModelSource::model_on(dir, ComputeDevice::Cpu, Precision::F32)
     }
 
     /// Loads a model folder to compute on `device` in `precision`.
     ///
     /// # Errors
-    /// As [`WorldSource::model`], and when the device doesn't answer.
+    /// As [`ModelSource::model`], and when the device doesn't answer.
     pub fn model_on(
         dir: &Path,
         device: ComputeDevice,
@@ -126,7 +126,7 @@ impl WorldSource {
                 dir: dir.to_owned(),
                 source: Box::new(source),
             })?;
-        Ok(WorldSource::Model {
+        Ok(ModelSource::Model {
             model: Box::new(model),
             dir: dir.to_owned(),
         })
@@ -143,7 +143,7 @@ impl WorldSource {
             source: Box::new(source),
         })?;
         Ok(match self {
-            WorldSource::Model { model, dir } => WorldSource::Policy {
+            ModelSource::Model { model, dir } => ModelSource::Policy {
                 model,
                 policy: Box::new(policy),
                 dir,
@@ -155,7 +155,7 @@ impl WorldSource {
     /// The same model, its predictor replaced by the simulator. The oracle stays what it is.
     pub fn with_true_dynamics(self) -> Self {
         match self {
-            WorldSource::Model { model, dir } => WorldSource::Dynamics { model, dir },
+            ModelSource::Model { model, dir } => ModelSource::Dynamics { model, dir },
             other => other,
         }
     }
@@ -163,22 +163,22 @@ impl WorldSource {
     /// In one line, for reports.
     pub fn describe(&self) -> String {
         match self {
-            WorldSource::Model { model, dir } => {
+            ModelSource::Model { model, dir } => {
                 let computes = model.computes();
                 let name = &model.config().name;
                 format!("model {name} ({}), {computes}", dir.display())
             }
-            WorldSource::Dynamics { model, dir } => format!(
+            ModelSource::Dynamics { model, dir } => format!(
                 "true dynamics, encoder of {} ({})",
                 model.config().name,
                 dir.display()
             ),
-            WorldSource::Policy { model, dir, .. } => format!(
+            ModelSource::Policy { model, dir, .. } => format!(
                 "cloned policy, encoder of {} ({})",
                 model.config().name,
                 dir.display()
             ),
-            WorldSource::Oracle => "oracle of goal poses".into(),
+            ModelSource::Oracle => "oracle of goal poses".into(),
         }
     }
 
@@ -188,29 +188,29 @@ impl WorldSource {
     /// When a goal image can't be encoded, or the oracle is asked about image files.
     pub fn with_goals(
         &self,
-        instance: &Instance,
+        instance: &EpisodeSpec,
         images: &[RgbImage],
     ) -> Result<World<'_>, RunError> {
         let weighting = instance.loaded.scenario.planner.weighting();
         match self {
-            WorldSource::Model { model, dir } => Ok(World::Model {
+            ModelSource::Model { model, dir } => Ok(World::Model {
                 goals: encode(model, dir, images)?,
                 weighting,
                 model,
                 budget: model.budget(),
             }),
-            WorldSource::Policy { model, policy, dir } => Ok(World::Policy {
+            ModelSource::Policy { model, policy, dir } => Ok(World::Policy {
                 goals: encode(model, dir, images)?,
                 model,
                 policy,
             }),
-            WorldSource::Dynamics { model, dir } => Ok(World::Dynamics {
+            ModelSource::Dynamics { model, dir } => Ok(World::Dynamics {
                 goals: encode(model, dir, images)?,
                 weighting,
                 model,
                 rehearsal: Box::new(Rehearsal::new(instance)),
             }),
-            WorldSource::Oracle => {
+            ModelSource::Oracle => {
                 let poses = instance.goal_poses().into_iter().zip(&instance.goal_states);
                 let states = poses.map(|(pose, state)| {
                     pose.map(|pose| OracleGoal {
@@ -238,7 +238,7 @@ fn encode(model: &WorldModel, dir: &Path, images: &[RgbImage]) -> Result<Vec<Lat
 }
 
 impl World<'_> {
-    /// Where the cell leaves the simulator's state, for worlds that rehearse in it.
+    /// Where the env leaves the simulator's state, for worlds that rehearse in it.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         match self {
             World::Dynamics { rehearsal, .. } => Some(rehearsal.snapshot()),

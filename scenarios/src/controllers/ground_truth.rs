@@ -12,8 +12,8 @@ use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
 
-use crate::instance::Instance;
-use crate::world::picture;
+use crate::episode_spec::EpisodeSpec;
+use crate::controllers::picture;
 
 /// The simulator as the arm's last look left it.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     /// For an instance's arm.
-    pub fn new(instance: &Instance) -> Self {
+    pub fn new(instance: &EpisodeSpec) -> Self {
         let scenario = &instance.loaded.scenario;
         Rehearsal {
             snapshot: Snapshot::default(),
@@ -59,7 +59,7 @@ impl Rehearsal {
         }
     }
 
-    /// Where the cell leaves its state.
+    /// Where the env leaves its state.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

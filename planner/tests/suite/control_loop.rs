@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::mpc::{pursue, Imagination, Plant, Step, Watch};
+use foresight_planner::control_loop::{pursue, Imagination, Plant, Step, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Energy, EnergyError, GripperRule, Plan, Pose, Room, Slack,
     SubGoal,

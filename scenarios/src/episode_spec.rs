@@ -24,7 +24,7 @@ const PUSH_STREAM: u64 = 4;
 
 /// A scenario with a seed.
 #[derive(Debug, Clone)]
-pub struct Instance {
+pub struct EpisodeSpec {
     /// The scenario.
     pub loaded: LoadedScenario,
     /// The seed.
@@ -37,7 +37,7 @@ pub struct Instance {
     pub goal_states: Vec<Option<GoalState>>,
 }
 
-impl Instance {
+impl EpisodeSpec {
     /// Draws what the seed decides.
     pub fn new(loaded: &LoadedScenario, seed: u64) -> Self {
         let scenario = &loaded.scenario;
@@ -70,7 +70,7 @@ impl Instance {
                 None => state,
             })
         };
-        Instance {
+        EpisodeSpec {
             goal_states: names.map(|name| name.and_then(&mut parked)).collect(),
             loaded: loaded.clone(),
             seed,

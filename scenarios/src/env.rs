@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use foresight_planner::mpc::Plant;
+use foresight_planner::control_loop::Plant;
 use foresight_planner::{euler, Action, Pose, Room};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
@@ -12,14 +12,14 @@ use foresight_robot::{
 use foresight_sim::{Simulator, Truth};
 use image::RgbImage;
 
-use crate::dynamics::Snapshot;
-use crate::instance::Instance;
+use crate::controllers::ground_truth::Snapshot;
+use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::run::RunError;
 use crate::scenario::{HomePose, RobotKind};
 
 /// An arm with its surroundings.
-pub enum Cell {
+pub enum Env {
     /// A simulator in virtual time.
     Virtual(Box<VirtualArm>),
     /// A simulator in real time, driven over zenoh.
@@ -33,12 +33,12 @@ pub enum Cell {
     Real(Box<ZenohArm>),
 }
 
-impl Cell {
+impl Env {
     /// A simulator in virtual time: the same bits every time.
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up.
-    pub fn in_virtual_time(instance: &Instance) -> Result<Self, RunError> {
+    pub fn in_virtual_time(instance: &EpisodeSpec) -> Result<Self, RunError> {
         let scenario = &instance.loaded.scenario;
         let mut simulator = Simulator::new(scene(instance)?)?;
         instance.prepare(&mut simulator)?;
@@ -48,14 +48,14 @@ impl Cell {
             ..VirtualArmConfig::default()
         };
         let arm = VirtualArm::with_simulator(simulator, scenario.safety, config)?;
-        Ok(Cell::Virtual(Box::new(arm)))
+        Ok(Env::Virtual(Box::new(arm)))
     }
 
     /// The scenario's own arm: a simulator served over zenoh in real time, or a real one.
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up or the arm can't be reached.
-    pub fn in_real_time(instance: &Instance) -> Result<Self, RunError> {
+    pub fn in_real_time(instance: &EpisodeSpec) -> Result<Self, RunError> {
         let scenario = &instance.loaded.scenario;
         match scenario.robot.kind {
             RobotKind::Franka => {
@@ -63,7 +63,7 @@ impl Cell {
                 if let Some(home) = &scenario.robot.home {
                     go_home(&mut arm, home)?;
                 }
-                Ok(Cell::Real(Box::new(arm)))
+                Ok(Env::Real(Box::new(arm)))
             }
             RobotKind::Sim => {
                 let config = server_config(instance);
@@ -76,7 +76,7 @@ impl Cell {
                     ..ZenohArmConfig::default()
                 };
                 let arm = Box::new(ZenohArm::connect(client, scenario.safety)?);
-                Ok(Cell::Served {
+                Ok(Env::Served {
                     arm,
                     server: Box::new(server),
                 })
@@ -87,8 +87,8 @@ impl Cell {
     /// The arm.
     pub fn arm(&mut self) -> &mut dyn Arm {
         match self {
-            Cell::Virtual(arm) => arm.as_mut(),
-            Cell::Served { arm, .. } | Cell::Real(arm) => arm.as_mut(),
+            Env::Virtual(arm) => arm.as_mut(),
+            Env::Served { arm, .. } | Env::Real(arm) => arm.as_mut(),
         }
     }
 
@@ -109,8 +109,8 @@ impl Cell {
     /// [`RunError::Arm`] when the arm can't be kept still.
     pub fn wait(&mut self, seconds: f64) -> Result<(), RunError> {
         match self {
-            Cell::Virtual(arm) => arm.rest(seconds)?,
-            Cell::Served { arm, .. } | Cell::Real(arm) => {
+            Env::Virtual(arm) => arm.rest(seconds)?,
+            Env::Served { arm, .. } | Env::Real(arm) => {
                 let time = Duration::from_secs_f64(seconds);
                 arm.thinking(time + Duration::from_millis(500));
                 std::thread::sleep(time);
@@ -121,9 +121,9 @@ impl Cell {
 
     fn look<T>(&self, look: impl FnOnce(&Simulator) -> T) -> Option<T> {
         match self {
-            Cell::Virtual(arm) => Some(look(arm.simulator())),
-            Cell::Served { server, .. } => Some(server.with_simulator(look)),
-            Cell::Real(_) => None,
+            Env::Virtual(arm) => Some(look(arm.simulator())),
+            Env::Served { server, .. } => Some(server.with_simulator(look)),
+            Env::Real(_) => None,
         }
     }
 }
@@ -211,7 +211,7 @@ pub fn mapped(action: &Action, map: Option<&[[f64; 2]; 2]>) -> Action {
 }
 
 /// The simulator's server as an instance wants it, on a free port of this machine.
-pub fn server_config(instance: &Instance) -> SimServerConfig {
+pub fn server_config(instance: &EpisodeSpec) -> SimServerConfig {
     let camera = instance.loaded.scenario.camera;
     SimServerConfig {
         // Checked to be at most 2048.
@@ -221,7 +221,7 @@ pub fn server_config(instance: &Instance) -> SimServerConfig {
     }
 }
 
-fn scene(instance: &Instance) -> Result<&foresight_sim::Scene, RunError> {
+fn scene(instance: &EpisodeSpec) -> Result<&foresight_sim::Scene, RunError> {
     instance.scene.as_ref().ok_or_else(|| {
         RunError::Input(
             "this scenario drives a real arm; only robot.kind = \"sim\" can be simulated".into(),
@@ -240,10 +240,10 @@ pub struct Executed {
     pub view: Option<RgbImage>,
 }
 
-/// A [`Cell`] as the control loop sees it.
-pub struct CellPlant<'a> {
-    /// The cell.
-    pub cell: &'a mut Cell,
+/// A [`Env`] as the control loop sees it.
+pub struct EnvPlant<'a> {
+    /// The env.
+    pub env: &'a mut Env,
     /// How long a decision may take.
     pub deadline: Duration,
     /// What planned x and y translations are multiplied by.
@@ -256,14 +256,14 @@ pub struct CellPlant<'a> {
     pub snapshot: Option<&'a Snapshot>,
 }
 
-impl Plant for CellPlant<'_> {
+impl Plant for EnvPlant<'_> {
     type Observation = Observation;
     type Execution = Executed;
     type Error = ArmError;
 
     fn observe(&mut self) -> Result<Observation, ArmError> {
-        let observation = self.cell.arm().observe()?;
-        if let (Some(snapshot), Cell::Virtual(arm)) = (self.snapshot, &*self.cell) {
+        let observation = self.env.arm().observe()?;
+        if let (Some(snapshot), Env::Virtual(arm)) = (self.snapshot, &*self.env) {
             snapshot.set(arm.simulator());
         }
         Ok(observation)
@@ -278,15 +278,15 @@ impl Plant for CellPlant<'_> {
     }
 
     fn thinking(&mut self) {
-        self.cell.arm().thinking(self.deadline);
+        self.env.arm().thinking(self.deadline);
     }
 
     fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {
         let action = mapped(action, self.action_map_xy.as_ref());
-        let execution = self.cell.arm().execute(&action)?;
+        let execution = self.env.arm().execute(&action)?;
         Ok(Executed {
-            truth: self.cell.truth(),
-            view: self.view_px.and_then(|side| self.cell.view(side)),
+            truth: self.env.truth(),
+            view: self.view_px.and_then(|side| self.env.view(side)),
             execution,
         })
     }
