@@ -12,8 +12,8 @@ use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
 
-use crate::episode_spec::EpisodeSpec;
 use crate::controllers::picture;
+use crate::episode_spec::EpisodeSpec;
 
 /// The simulator as the arm's last look left it.
 #[derive(Clone, Default)]

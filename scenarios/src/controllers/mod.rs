@@ -1,6 +1,9 @@
 //! What imagines the outcome of actions: a world model with the goals encoded, the simulator
 //! itself, or the oracle.
 
+pub mod ground_truth;
+pub mod oracle;
+
 use std::path::{Path, PathBuf};
 
 use foresight_planner::control_loop::Imagination;
