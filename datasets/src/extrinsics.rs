@@ -5,7 +5,7 @@ use std::path::Path;
 
 use foresight_planner::euler;
 use hdf5_pure::File;
-use nalgebra::{Matrix3, Rotation3, Vector3};
+use nalgebra::{Matrix3, Vector3};
 
 use crate::arrays::optional;
 use crate::error::DatasetError;
@@ -62,7 +62,7 @@ pub fn of_scene(scene: &str) -> Option<[f64; 6]> {
     let right = forward.cross(&Vector3::z()).try_normalize(1e-9)?;
     let down = forward.cross(&right);
     let axes = Matrix3::from_columns(&[right, down, forward]);
-    let [a, b, c] = euler::from_rotation(&Rotation3::from_matrix_unchecked(axes));
+    let [a, b, c] = euler::from_matrix(&axes);
     Some([eye.x, eye.y, eye.z, a, b, c])
 }
 

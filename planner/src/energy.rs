@@ -1,7 +1,9 @@
 //! What a search minimises: the energy of candidate action sequences.
 
+use crate::Action;
+
 /// Candidate action sequences `[S, H, 7]`, f32, sample-major; the seven components are those of
-/// [`crate::Action`].
+/// [`Action`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionSequences {
     samples: usize,
@@ -48,6 +50,12 @@ impl ActionSequences {
     pub fn action(&self, sample: usize, step: usize) -> &[f32] {
         let at = (sample * self.horizon + step) * 7;
         &self.values[at..at + 7]
+    }
+
+    /// One action of one sequence, as an [`Action`].
+    pub fn action_at(&self, sample: usize, step: usize) -> Action {
+        let components = self.action(sample, step);
+        Action::from_array(std::array::from_fn(|i| f64::from(components[i])))
     }
 
     /// One action of one sequence, to write into.

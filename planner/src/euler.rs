@@ -4,23 +4,42 @@
 //! *Quaternion to Euler angles conversion: a direct, general and computationally efficient
 //! method*, 2022). Following the same path reproduces its answers near gimbal lock too, where
 //! the third angle is set to zero.
+//!
+//! Products of rotations are taken on matrices, as there; angles, axes and parts of a turn on unit
+//! quaternions. nalgebra's `Rotation3` is kept out of it: its angles come from an arc cosine, which
+//! is NaN for equal rotations whose trace rounds above 3, and it has no axis at half a turn.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use nalgebra::{Matrix3, Rotation3};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
 
 /// How near pitch must be to ±90° for the gimbal-lock branch, rad.
 const GIMBAL_TOLERANCE_RAD: f64 = 1e-7;
 
 /// `R = Rz(c) · Ry(b) · Rx(a)` of the angles `[a, b, c]`, rad.
-pub fn to_rotation([a, b, c]: [f64; 3]) -> Rotation3<f64> {
-    Rotation3::from_euler_angles(a, b, c)
+pub fn to_matrix([a, b, c]: [f64; 3]) -> Matrix3<f64> {
+    Rotation3::from_euler_angles(a, b, c).into_inner()
 }
 
-/// The angles `[a, b, c]`, rad, each in `[-π, π]`, with `R = Rz(c) · Ry(b) · Rx(a)`; in gimbal
-/// lock `c` is 0.
-pub fn from_rotation(rotation: &Rotation3<f64>) -> [f64; 3] {
-    let [x, y, z, w] = quaternion(rotation.matrix());
+/// The unit quaternion of the angles `[a, b, c]`, rad.
+pub fn to_quaternion(angles: [f64; 3]) -> UnitQuaternion<f64> {
+    matrix_to_quaternion(to_matrix(angles))
+}
+
+/// The unit quaternion of a rotation matrix.
+pub fn matrix_to_quaternion(rotation: Matrix3<f64>) -> UnitQuaternion<f64> {
+    UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(rotation))
+}
+
+/// The angles of a unit quaternion, as [`from_matrix`] gives them.
+pub fn from_quaternion(rotation: &UnitQuaternion<f64>) -> [f64; 3] {
+    from_matrix(rotation.to_rotation_matrix().matrix())
+}
+
+/// The angles `[a, b, c]`, rad, each in `[-π, π]`, with `R = Rz(c) · Ry(b) · Rx(a)` for a rotation
+/// matrix `R`; in gimbal lock `c` is 0.
+pub fn from_matrix(rotation: &Matrix3<f64>) -> [f64; 3] {
+    let [x, y, z, w] = quaternion(rotation);
     let (a, b, c, d) = (w - y, x + z, y + w, z - x);
     let half_sum = b.atan2(a);
     let half_difference = d.atan2(c);

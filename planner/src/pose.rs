@@ -6,7 +6,7 @@
 //! closedness from 0 (open) to 1 (closed). An action has the same seven components as deltas:
 //! translations and the gripper add, the rotation pre-multiplies.
 
-use nalgebra::{Rotation3, Vector3};
+use nalgebra::{Isometry3, Matrix3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use crate::euler;
@@ -50,21 +50,54 @@ impl Pose {
     }
 
     /// The orientation as a rotation matrix.
-    pub fn rotation(&self) -> Rotation3<f64> {
-        euler::to_rotation(self.euler_rad)
+    pub fn rotation(&self) -> Matrix3<f64> {
+        euler::to_matrix(self.euler_rad)
+    }
+
+    /// The orientation as a unit quaternion.
+    pub fn orientation(&self) -> UnitQuaternion<f64> {
+        euler::to_quaternion(self.euler_rad)
+    }
+
+    /// The transform from the end effector's frame to the base's, m; the gripper is left out.
+    pub fn isometry(&self) -> Isometry3<f64> {
+        Isometry3::from_parts(
+            Vector3::from(self.position_m).into(),
+            self.orientation(),
+        )
+    }
+
+    /// The pose of an end effector whose frame is `transform` in the base frame, m.
+    pub fn from_isometry(transform: &Isometry3<f64>, gripper: f64) -> Self {
+        Pose {
+            position_m: transform.translation.vector.into(),
+            euler_rad: euler::from_quaternion(&transform.rotation),
+            gripper,
+        }
+    }
+
+    /// Distance of the two positions, m.
+    pub fn distance_m(&self, other: &Pose) -> f64 {
+        (Vector3::from(self.position_m) - Vector3::from(other.position_m)).norm()
+    }
+
+    /// Angle of the shortest turn from one orientation to the other, rad, in `[0, π]`; 0 for
+    /// orientations given by the same angles.
+    pub fn angle_rad(&self, other: &Pose) -> f64 {
+        self.orientation().angle_to(&other.orientation())
     }
 
     /// The pose after `action` (`compute_new_pose` of the official code): the gripper is
     /// clipped to `[0, 1]`, nothing else is bounded.
     pub fn apply(&self, action: &Action) -> Pose {
-        let rotation = euler::to_rotation(action.rotation_rad) * self.rotation();
+        let rotation = euler::to_matrix(action.rotation_rad) * self.rotation();
         let mut position_m = self.position_m;
         for (p, d) in position_m.iter_mut().zip(action.translation_m) {
             *p += d;
         }
         Pose {
             position_m,
-            euler_rad: euler::from_rotation(&rotation),
+            euler_rad: euler::from_matrix(&rotation),
             gripper: (self.gripper + action.gripper).clamp(0.0, 1.0),
         }
     }
@@ -78,7 +111,7 @@ impl Pose {
         }
         Action {
             translation_m,
-            rotation_rad: euler::from_rotation(&rotation),
+            rotation_rad: euler::from_matrix(&rotation),
             gripper: end.gripper - self.gripper,
         }
     }
@@ -86,12 +119,12 @@ impl Pose {
     /// This pose seen from a frame given as `[x, y, z, rx, ry, rz]` in the same base frame
     /// (`transform_frame` of the official data loader); the gripper stays.
     pub fn seen_from(&self, [x, y, z, a, b, c]: [f64; 6]) -> Pose {
-        let inverse = euler::to_rotation([a, b, c]).inverse();
+        let inverse = euler::to_matrix([a, b, c]).transpose();
         let [px, py, pz] = self.position_m;
         let position = inverse * Vector3::new(px - x, py - y, pz - z);
         Pose {
             position_m: position.into(),
-            euler_rad: euler::from_rotation(&(inverse * self.rotation())),
+            euler_rad: euler::from_matrix(&(inverse * self.rotation())),
             gripper: self.gripper,
         }
     }
@@ -121,4 +154,33 @@ impl Action {
             gripper: g,
         }
     }
+
+    /// Length of the translation, m.
+    pub fn length_m(&self) -> f64 {
+        Vector3::from(self.translation_m).norm()
+    }
+
+    /// The rotation as a unit quaternion.
+    pub fn turn(&self) -> UnitQuaternion<f64> {
+        euler::to_quaternion(self.rotation_rad)
+    }
+
+    /// Angle of the rotation, rad, in `[0, π]`.
+    pub fn angle_rad(&self) -> f64 {
+        self.turn().angle()
+    }
+
+    /// The part `fraction` of the way: translation and rotation, the latter about the same axis;
+    /// the gripper goes all the way.
+    #[must_use]
+    pub fn part(&self, fraction: f64) -> Action {
+        Action {
+            translation_m: self.translation_m.map(|v| v * fraction),
+            rotation_rad: euler::from_quaternion(&self.turn().powf(fraction)),
+            gripper: self.gripper,
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Energies with derivatives, through candle's predictor: what gradient refinement descends.
 
 use candle_core::{Result, Tensor, Var};
-use foresight_planner::{Action, ActionSequences, Gradients, Pose};
+use foresight_planner::{ActionSequences, Gradients, Pose};
 
 use crate::ac_predictor::AcPredictor;
 use crate::encoder::normalise_latent;
@@ -74,9 +74,7 @@ fn next_states(
 ) -> Result<Tensor> {
     let mut angles: Vec<f32> = Vec::with_capacity(poses.len() * 3);
     for (sample, pose) in poses.iter_mut().enumerate() {
-        let action = sequences.action(sample, step);
-        let action = Action::from_array(std::array::from_fn(|i| f64::from(action[i])));
-        *pose = pose.apply(&action);
+        *pose = pose.apply(&sequences.action_at(sample, step));
         let state = pose.to_array().map(|v| v as f32);
         angles.extend(&predictor.config().state_input(state)[3..6]);
     }

@@ -103,10 +103,6 @@ pub struct Execution {
 impl Execution {
     /// An action that moved nothing: the arm holds `held` and is at `measured`.
     pub(crate) fn refused(requested: Action, refusal: Refusal, held: Pose, measured: Pose) -> Self {
-        let error_m = (0..3)
-            .map(|i| (held.position_m[i] - measured.position_m[i]).powi(2))
-            .sum::<f64>()
-            .sqrt();
         Execution {
             requested,
             sent: Action::default(),
@@ -114,7 +110,7 @@ impl Execution {
             refusal: Some(refusal),
             commanded_pose: held,
             reached_pose: measured,
-            error_m,
+            error_m: held.distance_m(&measured),
             settled: true,
             blocked: false,
             refused: 0,

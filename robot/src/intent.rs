@@ -5,7 +5,7 @@ use nalgebra::Isometry3;
 
 use crate::envelope::{Admitted, Envelope, Refusal};
 use crate::gripper::{closedness, GripperCommand, GripperConfig, GripperPolicy};
-use crate::placement::{self, angle_rad, distance_m};
+use crate::se3::{angle_rad, distance_m};
 
 /// An arm this near its last command stands there as far as the next action is concerned, m.
 const AT_COMMAND_M: f64 = 0.005;
@@ -45,7 +45,7 @@ impl Intent {
 
     /// The pose held now, for reports.
     pub(crate) fn held(&self, measured: &Isometry3<f64>) -> Pose {
-        placement::pose(&self.start(measured), self.gripper.commanded())
+        Pose::from_isometry(&self.start(measured), self.gripper.commanded())
     }
 
     /// Judges one action of an arm measured at `measured` with joints `joints_rad`, its fingers
@@ -57,7 +57,7 @@ impl Intent {
         width_m: f64,
         action: &Action,
     ) -> Result<Intended, Refusal> {
-        let start = placement::pose(&self.start(measured), closedness(width_m));
+        let start = Pose::from_isometry(&self.start(measured), closedness(width_m));
         let admitted = self.envelope.admit(&start, joints_rad, action)?;
         let gripper = self.gripper.command(admitted.sent.gripper, width_m);
         self.commanded = Some(admitted.placement);

@@ -15,7 +15,7 @@ pub mod gripper;
 mod intent;
 pub mod link;
 mod motion;
-pub mod placement;
+pub mod se3;
 pub mod sequence;
 mod server;
 pub mod settle;

@@ -8,7 +8,7 @@
 
 use nalgebra::Isometry3;
 
-use crate::placement::distance_m;
+use crate::se3::distance_m;
 use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
 
 /// How long one motion may take before the wait for it ends, s.

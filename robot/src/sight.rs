@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foresight_planner::Pose;
 use franka_node::{GripperStateMsg, GRIPPER_GRASPED};
 use nalgebra::Isometry3;
 
@@ -11,7 +12,6 @@ use crate::arm::{ArmError, Observation};
 use crate::frame::Frame;
 use crate::gripper::{closedness, STROKE_M};
 use crate::link::{Monitor, RawFrame, TimedState};
-use crate::placement;
 
 /// How long states may stay away before that is an error.
 pub(crate) const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -71,7 +71,7 @@ impl Sight {
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
         let (width_m, grasped) = self.gripper();
         Ok(Observation {
-            pose: placement::pose(&placement, closedness(width_m)),
+            pose: Pose::from_isometry(&placement, closedness(width_m)),
             joints_rad: paired.joints_rad(),
             grasped,
             settled,

@@ -9,7 +9,7 @@
 use nalgebra::Isometry3;
 
 use crate::envelope::EnvelopeConfig;
-use crate::placement::{self, angle_rad, distance_m};
+use crate::se3::{self, angle_rad, distance_m};
 
 /// Targets per second.
 pub const STREAM_HZ: f64 = 50.0;
@@ -68,7 +68,7 @@ pub struct Target {
 impl Target {
     /// The payload of a Cartesian target message.
     pub fn data(&self) -> [f64; 7] {
-        placement::to_wire(&self.placement)
+        se3::to_wire(&self.placement)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use foresight_planner::Action;
+use foresight_planner::{Action, Pose};
 use foresight_sim::{Scene, Simulator};
 use franka_node::{GripperKind, Guard, GuardOptions, Kind, TargetMsg, Verdict};
 use nalgebra::Isometry3;
@@ -20,7 +20,7 @@ use crate::frame::Frame;
 use crate::gripper::{closedness, GripperCommand, GripperConfig};
 use crate::intent::Intent;
 use crate::motion::{Look, Motion, Next};
-use crate::placement::{self, distance_m};
+use crate::se3::{self, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
 use crate::streamer::{Budget, Streamer, STREAM_HZ};
@@ -195,7 +195,7 @@ impl VirtualArm {
             msg = msg.with_anchor();
         }
         self.targets += 1;
-        let reference = placement::to_wire(&measured);
+        let reference = se3::to_wire(&measured);
         match self.guard.check(&msg, now_ns, Some(&reference)) {
             Verdict::Accept => {
                 let [x, y, z, a, b, c, d] = data;
@@ -260,7 +260,7 @@ impl Arm for VirtualArm {
                 rgb: picture.data,
                 captured_ns: to_ns(time_s),
             },
-            pose: placement::pose(&self.simulator.arm().tcp, closedness(gripper.width_m)),
+            pose: Pose::from_isometry(&self.simulator.arm().tcp, closedness(gripper.width_m)),
             joints_rad: self.simulator.arm().q,
             grasped: gripper.grasped,
             settled,
@@ -277,7 +277,7 @@ impl Arm for VirtualArm {
             Ok(intended) => intended,
             Err(refusal) => {
                 let held = self.intent.held(&arm.tcp);
-                let measured = placement::pose(&arm.tcp, closedness(width_m));
+                let measured = Pose::from_isometry(&arm.tcp, closedness(width_m));
                 return Ok(Execution::refused(*action, refusal, held, measured));
             }
         };
@@ -304,7 +304,7 @@ impl Arm for VirtualArm {
             changed: intended.admitted.changed,
             refusal: None,
             commanded_pose: intended.commanded,
-            reached_pose: placement::pose(&arm.tcp, closedness(width_m)),
+            reached_pose: Pose::from_isometry(&arm.tcp, closedness(width_m)),
             error_m: distance_m(&goal, &arm.tcp),
             settled,
             blocked,
@@ -341,7 +341,7 @@ impl Arm for VirtualArm {
 
 /// A stock guard at the start of a session.
 fn new_guard(tcp: &Isometry3<f64>, now_s: f64) -> Result<Guard, ArmError> {
-    let mut guard = Guard::new(GuardOptions::default(), placement::to_wire(tcp))
+    let mut guard = Guard::new(GuardOptions::default(), se3::to_wire(tcp))
         .map_err(|reason| ArmError::Simulator(format!("the arm's pose: {reason}")))?;
     guard.set_holder(CLIENT, to_ns(now_s));
     Ok(guard)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use foresight_planner::control_loop::Plant;
-use foresight_planner::{euler, Action, Pose, Room};
+use foresight_planner::{Action, Pose, Room};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
@@ -156,14 +156,8 @@ pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<(), RunError> {
         let here = arm.observe()?.pose;
         let mut action = here.action_to(&goal);
         action.gripper = 0.0;
-        let far_m = action
-            .translation_m
-            .iter()
-            .map(|v| v * v)
-            .sum::<f64>()
-            .sqrt();
-        let turn = euler::to_rotation(action.rotation_rad);
-        if far_m < HOME_M && turn.angle() < HOME_RAD {
+        let (far_m, turn_rad) = (action.length_m(), action.angle_rad());
+        if far_m < HOME_M && turn_rad < HOME_RAD {
             return Ok(());
         }
         // The envelope would clamp each axis by itself and bend the way.
@@ -172,15 +166,13 @@ pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<(), RunError> {
             .iter()
             .fold(0.0_f64, |m, v| m.max(v.abs()));
         let part = (0.07 / largest.max(1e-9))
-            .min(0.2 / turn.angle().max(1e-9))
+            .min(0.2 / turn_rad.max(1e-9))
             .min(1.0);
-        action.translation_m = action.translation_m.map(|v| v * part);
-        action.rotation_rad = euler::from_rotation(&turn.powf(part));
-        let execution = arm.execute(&action)?;
+        let execution = arm.execute(&action.part(part))?;
         if let Some(refusal) = execution.refusal {
             return Err(RunError::Input(format!("on the way home: {refusal}")));
         }
-        let still_m = distance_m(&execution.reached_pose, &goal);
+        let still_m = execution.reached_pose.distance_m(&goal);
         if execution.blocked || (still_m > left - 1e-3 && far_m > HOME_M) {
             return Err(RunError::Input(format!(
                 "the arm gets no nearer to robot.home than {:.1} cm; is it inside safety.workspace and clear of everything?",
@@ -192,11 +184,6 @@ pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<(), RunError> {
     Err(RunError::Input(
         "robot.home is too far away; bring the arm nearer with `foresight robot home`".into(),
     ))
-}
-
-fn distance_m(a: &Pose, b: &Pose) -> f64 {
-    let squares = (0..3).map(|i| (a.position_m[i] - b.position_m[i]).powi(2));
-    squares.sum::<f64>().sqrt()
 }
 
 /// An action after the map of x and y that a calibration found.

@@ -162,11 +162,9 @@ fn verdict(
     }
     let (Some(judge), Some(truth)) = (&watcher.judge, truth) else {
         let hand = goal.map_or_else(String::new, |goal| {
-            let (here, there) = (outcome.last.pose.position_m, goal.position_m);
-            let squares = (0..3).map(|i| (here[i] - there[i]).powi(2));
             format!(
                 ", the hand {:.1} cm from where it was captured",
-                squares.sum::<f64>().sqrt() * 100.0
+                outcome.last.pose.distance_m(&goal) * 100.0
             )
         });
         return Verdict {

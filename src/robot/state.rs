@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use foresight_robot::{placement, Viewer};
+use foresight_planner::Pose;
+use foresight_robot::Viewer;
 use foresight_scenarios::RunError;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ fn show(viewer: &Viewer, as_json: bool) -> Result<()> {
     let closedness = gripper.map_or(0.0, |(g, _)| {
         foresight_robot::gripper::closedness(g.width.get())
     });
-    let pose = placement::pose(&state.placement, closedness);
+    let pose = Pose::from_isometry(&state.placement, closedness);
     let phase = state
         .phase()
         .map_or_else(|| "unknown".to_string(), |p| p.to_string());

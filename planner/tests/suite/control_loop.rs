@@ -55,8 +55,7 @@ impl Energy for Ahead {
         let energy = |s| {
             let mut pose = self.0;
             for h in 0..sequences.horizon() {
-                let a = sequences.action(s, h);
-                pose = pose.apply(&Action::from_array(std::array::from_fn(|i| a[i].into())));
+                pose = pose.apply(&sequences.action_at(s, h));
             }
             distance(&pose, &self.1)
         };

@@ -33,10 +33,10 @@ fn difference(ours: &[f64; 7], official: &[f64; 7]) -> f64 {
     let angles = |v: &[f64; 7]| [v[3], v[4], v[5]];
     if (official[4].abs() - FRAC_PI_2).abs() < GIMBAL_RAD {
         let (a, b) = (
-            euler::to_rotation(angles(ours)),
-            euler::to_rotation(angles(official)),
+            euler::to_matrix(angles(ours)),
+            euler::to_matrix(angles(official)),
         );
-        return worst.max((a.matrix() - b.matrix()).amax());
+        return worst.max((a - b).amax());
     }
     for i in 3..6 {
         let d = (ours[i] - official[i]).rem_euclid(TAU);
@@ -77,10 +77,10 @@ fn parity_04_new_pose() {
             let (pose, action) = (Pose::from_array(*pose), Action::from_array(*action));
             let new = pose.apply(&action);
             // The exact product; angles in gimbal lock give it back a little less exactly.
-            let product = euler::to_rotation(action.rotation_rad) * pose.rotation();
-            let off = (product.matrix() - matrix(expected)).amax();
+            let product = euler::to_matrix(action.rotation_rad) * pose.rotation();
+            let off = (product - matrix(expected)).amax();
             assert!(off <= TOLERANCE, "{}: product off by {off:e}", fixture.name);
-            let off = (new.rotation().matrix() - matrix(expected)).amax();
+            let off = (new.rotation() - matrix(expected)).amax();
             assert!(
                 off <= TOLERANCE_NEW_POSE,
                 "{}: rotation off by {off:e}",
@@ -97,7 +97,7 @@ fn parity_04_pose_rotation_matrices() {
     for fixture in all("04_pose") {
         let poses = rows::<7>(&fixture, "in.pose_f32");
         for (pose, expected) in poses.iter().zip(rows::<9>(&fixture, "out.pose_rotmat_f64")) {
-            let off = (Pose::from_array(*pose).rotation().matrix() - matrix(&expected)).amax();
+            let off = (Pose::from_array(*pose).rotation() - matrix(&expected)).amax();
             assert!(off <= TOLERANCE, "{}: off by {off:e}", fixture.name);
         }
     }
@@ -112,7 +112,7 @@ fn parity_04_action_between_two_poses() {
         let mut ours = Vec::new();
         for ((start, end), expected) in starts.iter().zip(&ends).zip(&matrices) {
             let action = Pose::from_array(*start).action_to(&Pose::from_array(*end));
-            let off = (euler::to_rotation(action.rotation_rad).matrix() - matrix(expected)).amax();
+            let off = (euler::to_matrix(action.rotation_rad) - matrix(expected)).amax();
             assert!(
                 off <= TOLERANCE,
                 "{}: rotation off by {off:e}",
@@ -147,7 +147,7 @@ fn parity_04_actions_of_a_trajectory_and_camera_frames() {
         assert_rows(&fixture, "out.transform_frame_f64", &ours, TOLERANCE);
         let matrices = rows::<9>(&fixture, "out.transform_frame_rotmat_f64");
         for (pose, expected) in seen.iter().zip(matrices) {
-            let off = (pose.rotation().matrix() - matrix(&expected)).amax();
+            let off = (pose.rotation() - matrix(&expected)).amax();
             assert!(
                 off <= TOLERANCE,
                 "{}: rotation off by {off:e}",

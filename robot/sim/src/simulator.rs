@@ -2,7 +2,7 @@
 
 use foresight_kinematics::{Fr3, IkError, IkOptions, KinematicsError, FLANGE_TO_TCP_M, READY};
 use foresight_planner::Pose;
-use nalgebra::{Isometry3, Quaternion, Rotation3, Translation3, UnitQuaternion, Vector3};
+use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 
 use crate::arm::{Arm, ArmLimits, ArmState};
 use crate::draw::{self, RgbFrame};
@@ -80,7 +80,7 @@ impl Simulator {
     pub fn new(scene: &Scene) -> Result<Self, SimError> {
         check(scene)?;
         let fr3 = Fr3::new()?;
-        let q = solve(&fr3, &to_isometry(&scene.start.pose()), "the start pose")?;
+        let q = solve(&fr3, &scene.start.pose().isometry(), "the start pose")?;
         let width = width_m(scene.start.gripper);
         let arm = Arm::new(&fr3, q, ArmLimits::default(), Self::STEP_S);
         let world = World::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
@@ -142,7 +142,7 @@ impl Simulator {
 
     /// Follows this planner pose from now on; its gripper is left out.
     pub fn set_pose_target(&mut self, pose: &Pose) {
-        let target = to_isometry(pose);
+        let target = pose.isometry();
         let (t, r) = (target.translation, target.rotation.coords);
         self.set_cartesian_target([t.x, t.y, t.z], [r.x, r.y, r.z, r.w]);
     }
@@ -186,12 +186,8 @@ impl Simulator {
 
     /// The hand's pose and closedness in the planner's vocabulary.
     pub fn pose(&self) -> Pose {
-        let tcp = self.arm.tcp();
-        Pose {
-            position_m: tcp.translation.vector.into(),
-            euler_rad: foresight_planner::euler::from_rotation(&tcp.rotation.to_rotation_matrix()),
-            gripper: crate::gripper::closedness(self.gripper().width_m),
-        }
+        let closedness = crate::gripper::closedness(self.gripper().width_m);
+        Pose::from_isometry(self.arm.tcp(), closedness)
     }
 
     /// What the hand reports.
@@ -293,7 +289,7 @@ impl Simulator {
     /// # Errors
     /// [`SimError::Unreachable`] when the arm can't take the pose.
     pub fn set_goal_state(&mut self, goal: &GoalState) -> Result<(), SimError> {
-        let q = solve(&self.fr3, &to_isometry(&goal.arm), "the goal pose")?;
+        let q = solve(&self.fr3, &goal.arm.isometry(), "the goal pose")?;
         let width = width_m(goal.arm.gripper);
         self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
         self.drive = if goal.grasping {
@@ -365,14 +361,6 @@ fn solve(fr3: &Fr3, tcp: &Isometry3<f64>, what: &'static str) -> Result<[f64; 7]
 /// The hand frame that belongs to a TCP.
 fn hand_of(tcp: &Isometry3<f64>) -> Isometry3<f64> {
     tcp * Translation3::new(0.0, 0.0, -FLANGE_TO_TCP_M)
-}
-
-fn to_isometry(pose: &Pose) -> Isometry3<f64> {
-    let rotation: Rotation3<f64> = pose.rotation();
-    Isometry3::from_parts(
-        Translation3::from(Vector3::from(pose.position_m)),
-        UnitQuaternion::from_rotation_matrix(&rotation),
-    )
 }
 
 fn isometry([x, y, z]: [f64; 3], [i, j, k, w]: [f64; 4]) -> Option<Isometry3<f64>> {

@@ -8,7 +8,7 @@ use franka_node::{ArmConfig, NodeConfig};
 use super::Check;
 use crate::envelope::EnvelopeConfig;
 use crate::link::TimedState;
-use crate::placement::{angle_rad, distance_m};
+use crate::se3::{angle_rad, distance_m};
 use crate::streamer::{LEASH_M, LEASH_RAD, STREAM_HZ};
 use crate::zenoh_arm::ZenohArmConfig;
 

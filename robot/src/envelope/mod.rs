@@ -8,14 +8,12 @@ mod config;
 mod reach;
 mod report;
 
-use foresight_planner::{euler, Action, Pose};
-use nalgebra::{Isometry3, Rotation3};
+use foresight_planner::{Action, Pose};
+use nalgebra::Isometry3;
 
 pub use config::{EnvelopeConfig, EnvelopeError, WorkspaceBox};
 use reach::Reach;
 pub use report::{Adjustment, Refusal};
-
-use crate::placement;
 
 /// Halvings in the search for the longest part of an unreachable action: to a 32nd of it.
 const HALVINGS: u32 = 5;
@@ -92,7 +90,7 @@ impl Envelope {
         let (goal, joints_rad) = self.reachable(start, joints_rad, goal, &mut changed)?;
         Ok(Admitted {
             sent: start.action_to(&goal),
-            placement: placement::isometry(&goal),
+            placement: goal.isometry(),
             goal,
             joints_rad,
             changed,
@@ -148,24 +146,20 @@ impl Envelope {
                 out.translation_m[i] = sent_m;
             }
         }
-        let asked_m = out.translation_m.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let asked_m = out.length_m();
         let sent_m = self.config.max_translation_m;
         if asked_m > sent_m {
             changed.push(Adjustment::Length { asked_m, sent_m });
             out.translation_m = out.translation_m.map(|v| v * sent_m / asked_m);
         }
-        let rotation = euler::to_rotation(out.rotation_rad);
-        let asked_rad = rotation.angle();
+        let asked_rad = out.angle_rad();
         let sent_rad = self.config.max_rotation_rad;
         if asked_rad > sent_rad {
             changed.push(Adjustment::Rotation {
                 asked_rad,
                 sent_rad,
             });
-            let shorter = rotation.axis().map_or(Rotation3::identity(), |axis| {
-                Rotation3::from_axis_angle(&axis, sent_rad)
-            });
-            out.rotation_rad = euler::from_rotation(&shorter);
+            out.rotation_rad = out.part(sent_rad / asked_rad).rotation_rad;
         }
         let sent = out
             .gripper
@@ -212,7 +206,7 @@ impl Envelope {
         goal: Pose,
         changed: &mut Vec<Adjustment>,
     ) -> Result<(Pose, [f64; 7]), Refusal> {
-        let (from, to) = (placement::isometry(start), placement::isometry(&goal));
+        let (from, to) = (start.isometry(), goal.isometry());
         let why = match self.reach.solve(&to, joints_rad) {
             Ok(joints) => return Ok((goal, joints)),
             Err(why) => why,
@@ -236,7 +230,7 @@ impl Envelope {
         }
         if let Some((fraction, part, joints)) = best {
             changed.push(Adjustment::Shortened { fraction, why });
-            return Ok((placement::pose(&part, goal.gripper), joints));
+            return Ok((Pose::from_isometry(&part, goal.gripper), joints));
         }
         Err(Refusal::Unreachable { why })
     }

@@ -1,9 +1,9 @@
 use foresight_kinematics::{Fr3, IkOptions, READY};
-use nalgebra::Rotation3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::se3::distance_m;
 
 const DOWN: [f64; 3] = [std::f64::consts::PI, 0.0, 0.0];
 
@@ -26,7 +26,7 @@ fn pose(position_m: [f64; 3]) -> Pose {
 fn joints(pose: &Pose) -> [f64; 7] {
     Fr3::new()
         .expect("the bundled model")
-        .solve_ik(&placement::isometry(pose), &READY, &IkOptions::default())
+        .solve_ik(&pose.isometry(), &READY, &IkOptions::default())
         .expect("reachable")
 }
 
@@ -44,7 +44,33 @@ fn a_modest_action_passes_as_asked() {
     let reached = Fr3::new()
         .expect("the bundled model")
         .tcp_pose(&admitted.joints_rad);
-    assert!(placement::distance_m(&reached, &admitted.placement) < 1e-4);
+    assert!(distance_m(&reached, &admitted.placement) < 1e-4);
+}
+
+#[test]
+fn the_turn_sent_is_the_turn_reported_even_of_half_turns() {
+    use std::f64::consts::{FRAC_PI_2, PI};
+    let (envelope, start) = (envelope(), pose([0.5, 0.0, 0.2]));
+    let (q, rolls) = (joints(&start), [-PI, -FRAC_PI_2, 0.0, 1.0, FRAC_PI_2, PI]);
+    for a in rolls {
+        for b in [0.0, 0.3, FRAC_PI_2, PI] {
+            for c in [-PI, -0.4, 0.0, 0.4, PI] {
+                let asked = Action::from_array([0.0, 0.0, 0.0, a, b, c, 0.0]);
+                let admitted = envelope.admit(&start, &q, &asked).expect("admitted");
+                let turned = start.angle_rad(&admitted.goal);
+                let part = admitted.changed.iter().find_map(|change| match change {
+                    Adjustment::Shortened { fraction, .. } => Some(*fraction),
+                    _ => None,
+                });
+                let reported = admitted.changed.iter().find_map(|change| match change {
+                    Adjustment::Rotation { sent_rad, .. } => Some(*sent_rad),
+                    _ => None,
+                });
+                let wanted = reported.unwrap_or_else(|| asked.angle_rad()) * part.unwrap_or(1.0);
+                assert!((turned - wanted).abs() < 1e-6, "{asked:?}: {turned} {wanted}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -64,9 +90,7 @@ fn limits_are_applied_and_named() {
     ));
     let turn = judge([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
     assert!(matches!(turn.changed[..], [Adjustment::Rotation { .. }]));
-    assert!(
-        (Rotation3::from(turn.placement.rotation).angle_to(&start.rotation()) - 0.26).abs() < 1e-6
-    );
+    assert!((turn.goal.angle_rad(&start) - 0.26).abs() < 1e-6);
     let wide = Envelope::new(EnvelopeConfig {
         max_translation_m: 0.1,
         ..*envelope.config()
@@ -201,7 +225,7 @@ fn hostile_actions_never_leave_the_limits() {
         assert!(goal.to_array().iter().all(|v| v.is_finite()));
         let moved = admitted.sent.translation_m;
         assert!(moved.iter().all(|d| d.abs() <= 0.075 + 1e-9), "{moved:?}");
-        let turned = start.rotation().angle_to(&goal.rotation());
+        let turned = start.angle_rad(&goal);
         assert!(turned <= 0.26 + 1e-6, "{turned}");
         for (angle, (low, high)) in admitted.joints_rad.iter().zip(Fr3::limits()) {
             assert!(*angle >= low + 0.079 && *angle <= high - 0.079);

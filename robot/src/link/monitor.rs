@@ -13,7 +13,7 @@ use zerocopy::FromBytes;
 use super::link_error;
 use crate::arm::ArmError;
 use crate::frame::capture_ns;
-use crate::placement;
+use crate::se3;
 
 /// States kept: 4 s at 100 Hz.
 const STATES: usize = 400;
@@ -71,7 +71,7 @@ impl TimedState {
         if self.msg.flags.get() & FLAG_JOINTS != 0 {
             return None;
         }
-        placement::from_wire(&self.msg.target.map(|v| v.get()))
+        se3::from_wire(&self.msg.target.map(|v| v.get()))
     }
 }
 
@@ -236,7 +236,7 @@ fn take_state(seen: &mut Seen, bytes: &[u8]) -> bool {
         return false;
     };
     let joints = msg.q.iter().chain(&msg.dq).all(|v| v.get().is_finite());
-    let placement = placement::from_column_major(&msg.o_t_ee.map(|v| v.get()));
+    let placement = se3::from_column_major(&msg.o_t_ee.map(|v| v.get()));
     let (Some(placement), true, franka_node::VERSION) = (placement, joints, msg.version) else {
         return false;
     };

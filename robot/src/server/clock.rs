@@ -10,7 +10,7 @@ use nalgebra::Isometry3;
 
 use crate::arm::ArmError;
 use crate::link::link_error;
-use crate::placement::{angle_rad, distance_m};
+use crate::se3::{angle_rad, distance_m};
 
 /// How often the simulator catches up with the wall clock.
 const PERIOD: Duration = Duration::from_millis(4);

@@ -19,7 +19,7 @@ use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
 use crate::gripper::STROKE_M;
 use crate::link::{link_error, Monitor};
-use crate::placement;
+use crate::se3;
 use crate::sight::grasped;
 
 /// How long to wait for a state before looking whether to go on.
@@ -130,11 +130,11 @@ fn follow(world: &World, stop: &AtomicBool, monitor: &Monitor, kinematics: &Fr3)
 
 fn isometry(pose: &ObjectPose) -> Option<Isometry3<f64>> {
     let ([x, y, z], [a, b, c, d]) = (pose.position_m, pose.quaternion_xyzw);
-    placement::from_wire(&[x, y, z, a, b, c, d])
+    se3::from_wire(&[x, y, z, a, b, c, d])
 }
 
 fn put(simulator: &mut Simulator, place: &Isometry3<f64>) {
-    let [x, y, z, a, b, c, d] = placement::to_wire(place);
+    let [x, y, z, a, b, c, d] = se3::to_wire(place);
     let pose = ObjectPose {
         position_m: [x, y, z],
         quaternion_xyzw: [a, b, c, d],

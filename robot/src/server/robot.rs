@@ -13,7 +13,7 @@ use franka_node::franka::{
 use franka_node::{Control, RobotSide};
 
 use super::clock::{Bounds, Inner, World};
-use crate::placement;
+use crate::se3;
 
 /// How long a stop may take to come to rest; franka-node's own bound is 5 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -118,7 +118,7 @@ impl Control for SimControl {
         if self.joints {
             arm.q
         } else {
-            placement::to_wire(&arm.tcp)
+            se3::to_wire(&arm.tcp)
         }
     }
 
@@ -165,7 +165,7 @@ impl Control for SimControl {
 fn robot_state(inner: &Inner) -> RobotState {
     let arm = inner.simulator.arm();
     RobotState {
-        O_T_EE: placement::to_column_major(&arm.tcp),
+        O_T_EE: se3::to_column_major(&arm.tcp),
         q: arm.q,
         q_d: arm.q,
         dq: arm.dq,

@@ -44,7 +44,7 @@ impl Lag {
 fn stream(goals: &[Isometry3<f64>], ticks: u32, arm: &mut Lag) -> (u32, f64, f64) {
     let mut streamer = Streamer::new(budget(), arm.place);
     let mut guard =
-        Guard::new(GuardOptions::default(), placement::to_wire(&arm.place)).expect("a valid start");
+        Guard::new(GuardOptions::default(), se3::to_wire(&arm.place)).expect("a valid start");
     guard.set_holder(7, 0);
     let (mut seq, mut refused) = (0_u32, 0_u32);
     let (mut top, mut hardest) = (0.0_f64, 0.0_f64);
@@ -59,7 +59,7 @@ fn stream(goals: &[Isometry3<f64>], ticks: u32, arm: &mut Lag) -> (u32, f64, f64
             if target.anchor {
                 msg = msg.with_anchor();
             }
-            let reference = placement::to_wire(&arm.place);
+            let reference = se3::to_wire(&arm.place);
             let verdict = guard.check(&msg, (now_s * 1e9) as u64, Some(&reference));
             refused += u32::from(verdict != Verdict::Accept);
             let speed = distance_m(&previous.0, &target.placement) / TICK_S;
@@ -128,7 +128,7 @@ fn a_pushed_arm_pulls_the_target_along() {
     let start = at(0.4, 0.0, 0.3);
     let mut streamer = Streamer::new(budget(), start);
     let mut guard =
-        Guard::new(GuardOptions::default(), placement::to_wire(&start)).expect("a valid start");
+        Guard::new(GuardOptions::default(), se3::to_wire(&start)).expect("a valid start");
     guard.set_holder(7, 0);
     let mut refused = 0;
     for tick in 1..200_u32 {
@@ -139,7 +139,7 @@ fn a_pushed_arm_pulls_the_target_along() {
         if target.anchor {
             msg = msg.with_anchor();
         }
-        let reference = placement::to_wire(&measured);
+        let reference = se3::to_wire(&measured);
         let now_ns = u64::from(tick) * 20_000_000;
         refused += u32::from(guard.check(&msg, now_ns, Some(&reference)) != Verdict::Accept);
         assert!(distance_m(&target.placement, &measured) <= LEASH_M + 1e-9);
@@ -215,7 +215,7 @@ fn old_states_and_lost_targets_lead_to_no_refusal() {
         };
         let mut streamer = Streamer::new(budget(), start);
         let mut guard =
-            Guard::new(GuardOptions::default(), placement::to_wire(&start)).expect("a valid start");
+            Guard::new(GuardOptions::default(), se3::to_wire(&start)).expect("a valid start");
         guard.set_holder(7, 0);
         let mut history = vec![start; 3];
         let mut followed = start;
@@ -238,7 +238,7 @@ fn old_states_and_lost_targets_lead_to_no_refusal() {
                 if target.anchor {
                     msg = msg.with_anchor();
                 }
-                let reference = placement::to_wire(&arm.place);
+                let reference = se3::to_wire(&arm.place);
                 let verdict = guard.check(&msg, (now_s * 1e9) as u64, Some(&reference));
                 assert_eq!(verdict, Verdict::Accept, "tick {tick}");
                 followed = target.placement;

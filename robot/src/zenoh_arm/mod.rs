@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foresight_kinematics::{franka_hand, Fr3};
-use foresight_planner::Action;
+use foresight_planner::{Action, Pose};
 use franka_node::{monotonic_ns, Phase};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ use crate::gripper::{closedness, GripperConfig};
 use crate::intent::{Intended, Intent};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, Pump, TimedState};
 use crate::motion::{Look, Motion, Next};
-use crate::placement::{self, angle_rad, distance_m};
+use crate::se3::{angle_rad, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
 use crate::sight::Sight;
@@ -341,7 +341,7 @@ impl Arm for ZenohArm {
             Err(refusal) => {
                 tracing::warn!("action refused by the envelope: {refusal}");
                 let held = self.intent.held(&state.placement);
-                let measured = placement::pose(&state.placement, closedness(width_m));
+                let measured = Pose::from_isometry(&state.placement, closedness(width_m));
                 return Ok(Execution::refused(*action, refusal, held, measured));
             }
         };
@@ -369,7 +369,7 @@ impl Arm for ZenohArm {
             changed: admitted.changed,
             refusal: None,
             commanded_pose: commanded,
-            reached_pose: placement::pose(&state.placement, closedness(width_m)),
+            reached_pose: Pose::from_isometry(&state.placement, closedness(width_m)),
             error_m: distance_m(&admitted.placement, &state.placement),
             settled,
             blocked,

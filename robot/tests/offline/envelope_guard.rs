@@ -5,7 +5,7 @@ use crate::common::{envelope, workspace};
 use foresight_kinematics::{Fr3, IkOptions, READY};
 use foresight_planner::{Action, Pose};
 use foresight_robot::envelope::Admitted;
-use foresight_robot::placement::{self, angle_rad, distance_m};
+use foresight_robot::se3::{self, angle_rad, distance_m};
 use foresight_robot::streamer::STREAM_HZ;
 use foresight_robot::{Budget, Envelope, Streamer};
 use franka_node::{Guard, GuardOptions, Kind, TargetMsg, Verdict};
@@ -101,7 +101,7 @@ fn ten_thousand_sequences_pass_the_real_guard() {
             euler_rad: [std::f64::consts::PI, 0.0, rng.random_range(-0.6..=0.6)],
             gripper: 0.0,
         };
-        let at = placement::isometry(&start);
+        let at = start.isometry();
         let Ok(joints) = arm_model.solve_ik(&at, &READY, &IkOptions::default()) else {
             continue;
         };
@@ -132,7 +132,7 @@ fn play(
     seen: &mut Extremes,
 ) {
     let mut guard =
-        Guard::new(GuardOptions::default(), placement::to_wire(&at)).expect("a usable pose");
+        Guard::new(GuardOptions::default(), se3::to_wire(&at)).expect("a usable pose");
     guard.set_holder(CLIENT, 0);
     let mut streamer = Streamer::new(*budget, at);
     let mut arm = LaggingArm { now: at, seen: at };
@@ -141,7 +141,7 @@ fn play(
         let action = random_action(rng, kinds, step);
         // A planner that changes its mind in the middle of a motion, too.
         let ticks = if rng.random_bool(0.3) { 12 } else { 90 };
-        let from = placement::pose(&arm.seen, 0.0);
+        let from = Pose::from_isometry(&arm.seen, 0.0);
         match envelope.admit(&from, &joints, &action) {
             Ok(Admitted {
                 placement,
@@ -165,7 +165,7 @@ fn play(
             if target.anchor {
                 msg = msg.with_anchor();
             }
-            let reference = placement::to_wire(&arm.seen);
+            let reference = se3::to_wire(&arm.seen);
             let verdict = guard.check(&msg, now_ns, Some(&reference));
             assert_eq!(verdict, Verdict::Accept, "{kinds:?} {action:?}");
             check_target(&target.placement, envelope);

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use foresight_planner::{Action, ActionSequences, Energy, EnergyError, Slack};
+use foresight_planner::{ActionSequences, Energy, EnergyError, Slack};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::{nuisance, Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
@@ -147,9 +147,7 @@ impl TrueEnergy<'_> {
         let mut arm =
             VirtualArm::with_simulator(from.clone(), *envelope, *config).map_err(|e| failed(&e))?;
         for step in 0..sequences.horizon() {
-            let action = sequences.action(sample, step);
-            let action = std::array::from_fn(|i| f64::from(action[i]));
-            arm.execute(&Action::from_array(action))
+            arm.execute(&sequences.action_at(sample, step))
                 .map_err(|e| failed(&e))?;
         }
         let seen = arm.observe().map_err(|e| failed(&e))?;

@@ -1,7 +1,7 @@
 //! An imagination that is told the goal poses: what the schedule, the limits and the physics
 //! allow when nothing is lost in images. An upper bound to hold a world model against.
 
-use foresight_planner::{Action, ActionSequences, Energy, EnergyError, Pose};
+use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
 
 /// A position off by this much weighs as much as a gripper off by all its stroke, m.
 const POSITION_SCALE_M: f64 = 0.05;
@@ -45,9 +45,7 @@ impl Energy for PoseEnergy {
         let energy = |sample| {
             let mut pose = self.from;
             for step in 0..sequences.horizon() {
-                let action = sequences.action(sample, step);
-                let action = std::array::from_fn(|i| f64::from(action[i]));
-                pose = pose.apply(&Action::from_array(action));
+                pose = pose.apply(&sequences.action_at(sample, step));
             }
             self.to.distance(&pose)
         };

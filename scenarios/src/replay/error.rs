@@ -17,16 +17,9 @@ pub struct PoseError {
 impl PoseError {
     /// The difference of two poses.
     pub fn between(a: &Pose, b: &Pose) -> Self {
-        let squares = (0..3).map(|i| (a.position_m[i] - b.position_m[i]).powi(2));
-        // The same angles must give 0, not the square root of a rounding error.
-        let rotation_deg = if a.euler_rad == b.euler_rad {
-            0.0
-        } else {
-            a.rotation().angle_to(&b.rotation()).to_degrees()
-        };
         PoseError {
-            position_mm: 1000.0 * squares.sum::<f64>().sqrt(),
-            rotation_deg,
+            position_mm: 1000.0 * a.distance_m(b),
+            rotation_deg: a.angle_rad(b).to_degrees(),
             gripper: (a.gripper - b.gripper).abs(),
         }
     }

@@ -2,9 +2,6 @@
 
 use foresight_planner::{Action, Pose};
 use foresight_robot::{Arm, ArmError, EnvelopeConfig, Execution};
-use nalgebra::Rotation3;
-
-use foresight_planner::euler;
 
 /// An arm this near its last command stands there, m: the next action counts from the command,
 /// so that small tracking errors don't add up (the envelope counts the same way).
@@ -43,7 +40,7 @@ impl Follower {
         for left in (1..=pieces).rev() {
             let mut whole = self.from(&at).action_to(target);
             whole.gripper = target.gripper - at.gripper;
-            let execution = arm.execute(&part(&whole, f64::from(left)))?;
+            let execution = arm.execute(&whole.part(1.0 / f64::from(left)))?;
             at = execution.reached_pose;
             let refused = execution.refusal.is_some();
             self.last = Some(execution.clone());
@@ -68,28 +65,13 @@ impl Follower {
 
     fn pieces(&self, action: &Action) -> u32 {
         let t = action.translation_m;
-        let length = t.iter().map(|v| v * v).sum::<f64>().sqrt();
         let axis = t.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let angle = euler::to_rotation(action.rotation_rad).angle();
-        let needed = (length / self.limits.max_translation_m)
+        let needed = (action.length_m() / self.limits.max_translation_m)
             .max(axis / self.limits.max_translation_axis_m)
-            .max(angle / self.limits.max_rotation_rad)
+            .max(action.angle_rad() / self.limits.max_rotation_rad)
             / USE;
         // Finite by construction of poses and limits; a cast saturates anyway.
         (needed.ceil() as u32).clamp(1, MOST_PIECES)
-    }
-}
-
-/// One of `pieces` equal parts of an action; the gripper goes all the way at once.
-fn part(action: &Action, pieces: f64) -> Action {
-    let rotation = euler::to_rotation(action.rotation_rad);
-    let rotation = rotation.axis().map_or(Rotation3::identity(), |axis| {
-        Rotation3::from_axis_angle(&axis, rotation.angle() / pieces)
-    });
-    Action {
-        translation_m: action.translation_m.map(|v| v / pieces),
-        rotation_rad: euler::from_rotation(&rotation),
-        gripper: action.gripper,
     }
 }
 
@@ -103,7 +85,7 @@ mod tests {
         let to = Pose::from_array([0.6, -0.2, 0.1, 3.1, -0.3, 0.5, 0.5]);
         let mut at = from;
         for left in (1..=5).rev() {
-            at = at.apply(&part(&at.action_to(&to), f64::from(left)));
+            at = at.apply(&at.action_to(&to).part(1.0 / f64::from(left)));
         }
         for (a, b) in at.to_array().into_iter().zip(to.to_array()) {
             assert!((a - b).abs() < 1e-9, "{at:?}");

@@ -8,7 +8,7 @@ use foresight_kinematics::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
 use foresight_planner::{euler, Pose};
 use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
-use nalgebra::{Rotation3, Vector3};
+use nalgebra::Vector3;
 
 use super::lerobot;
 use super::stage::{Beginning, Stage};
@@ -291,10 +291,10 @@ fn stage(
 pub(super) fn tcp_of_flange(flange: &Pose) -> Pose {
     let rotation = flange.rotation();
     let along = rotation * Vector3::z() * FLANGE_TO_TCP_M;
-    let turned = rotation * Rotation3::from_axis_angle(&Vector3::z_axis(), HAND_YAW_RAD);
+    let turned = rotation * euler::to_matrix([0.0, 0.0, HAND_YAW_RAD]);
     Pose {
         position_m: std::array::from_fn(|i| flange.position_m[i] + along[i]),
-        euler_rad: euler::from_rotation(&turned),
+        euler_rad: euler::from_matrix(&turned),
         gripper: flange.gripper,
     }
 }

@@ -2,7 +2,6 @@
 
 use foresight_kinematics::Fr3;
 use foresight_planner::Pose;
-use foresight_robot::placement;
 use foresight_sim::parts::{self, Part};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
@@ -60,7 +59,7 @@ impl ArmShown {
 
 /// The hand's pose, whatever the arm's joints are.
 pub fn place_hand(name: &str, pose: &Pose, sink: &mut dyn Sink) -> Result<(), TimelineError> {
-    sink.placed(name, &placement::isometry(pose))
+    sink.placed(name, &pose.isometry())
 }
 
 /// The object of a scene.
