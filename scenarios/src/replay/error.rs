@@ -53,3 +53,24 @@ impl Tolerance {
             && error.gripper <= self.gripper
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_equal_orientations_are_within_any_tolerance() {
+        for i in 0..2000 {
+            let i = f64::from(i);
+            let recorded = [3.1 + 4e-5 * i, 0.02 * i.sin(), -1.5 + 1.5e-3 * i];
+            let pose = |euler_rad| Pose {
+                position_m: [0.5, 0.0, 0.2],
+                euler_rad,
+                gripper: 0.0,
+            };
+            let replayed = recorded.map(|v| v + 1e-12);
+            let error = PoseError::between(&pose(recorded), &pose(replayed));
+            assert!(error.rotation_deg < 1e-9, "{recorded:?}: {error:?}");
+        }
+    }
+}
