@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_robot::{MirrorCamera, SimServer};
+use foresight_robot::{SimServer, TwinCamera};
 use foresight_scenarios::env::server_config;
 use foresight_scenarios::{EpisodeSpec, RunError};
 
@@ -68,7 +68,7 @@ pub fn run(args: SimArgs) -> Result<()> {
     let interrupted = interruption();
     if let Some(node) = args.follow {
         config.connect = vec![node];
-        let camera = MirrorCamera::start(scene, &config).map_err(RunError::from)?;
+        let camera = TwinCamera::start(scene, &config).map_err(RunError::from)?;
         println!(
             "camera franka/cam/{} at {}, looking at the arm franka/{} of {}",
             config.camera,

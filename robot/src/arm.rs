@@ -1,6 +1,6 @@
-//! What a planner sees of an arm: look, act, think, stop.
+//! What a planner sees of an arm: observe, execute, stay alive while deciding, stop.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use foresight_planner::{Action, Pose};
 
@@ -33,10 +33,10 @@ pub trait Arm {
     /// states stale.
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError>;
 
-    /// Says that the planner thinks: the hold target is kept alive for at most `deadline` from
-    /// now. After that this side falls silent and the node's own watchdog holds, then stops the
-    /// arm. A virtual arm has nothing to keep alive, its clock stands still.
-    fn thinking(&mut self, deadline: Duration);
+    /// Keeps the hold target alive until `deadline`, for the time a decision takes. After that this
+    /// side falls silent and the node's own watchdog holds, then stops the arm. A virtual arm has
+    /// nothing to keep alive, its clock stands still.
+    fn keep_alive_until(&mut self, deadline: Instant);
 
     /// Stops the arm where it is. The next [`Arm::execute`] starts it again.
     ///

@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 use crate::arm::ArmError;
 use crate::gripper::STROKE_M;
 use crate::link::{self, link_error, Lease};
-use crate::sight::grasped;
+use crate::frame_sync::grasped;
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
 

@@ -5,21 +5,21 @@
 //! simulator in this process ([`VirtualArm`]). [`SimServer`] is that simulator behind
 //! franka-node's own keys, state machine, watchdogs and guard.
 
+mod action_gate;
 pub mod arm;
 pub mod certificates;
 pub mod doctor;
 mod driver;
 pub mod envelope;
 pub mod frame;
+mod frame_sync;
 pub mod gripper;
-mod intent;
 pub mod link;
 mod motion;
 pub mod se3;
 pub mod sequence;
 mod server;
 pub mod settle;
-mod sight;
 pub mod streamer;
 mod viewer;
 mod virtual_arm;
@@ -32,7 +32,7 @@ pub use frame::{Frame, FrameError};
 pub use franka_node::GRIPPER_GRASPED;
 pub use gripper::{GripperConfig, GripperPolicy};
 pub use link::{LinkConfig, TlsConfig};
-pub use server::{Fault, MirrorCamera, SimServer, SimServerConfig};
+pub use server::{InjectedFault, TwinCamera, SimServer, SimServerConfig};
 pub use settle::{Settle, SettleConfig};
 pub use streamer::{Budget, Streamer};
 pub use viewer::Viewer;

@@ -15,7 +15,7 @@ use crate::settle::{retreat, Settle, SettleConfig, SettleSample, MAX_RETREATS};
 const MOTION_TIMEOUT_S: f64 = 12.0;
 
 /// What is seen of the arm at one moment.
-pub(crate) struct Look<'a> {
+pub(crate) struct MotionSample<'a> {
     /// The arm's clock, s.
     pub time_s: f64,
     /// Where it is measured.
@@ -32,8 +32,8 @@ pub(crate) struct Look<'a> {
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Next {
-    /// Look again.
+pub(crate) enum MotionStep {
+    /// MotionSample again.
     Wait,
     /// Lead the setpoint there instead, then look again.
     Lead(Isometry3<f64>),
@@ -75,7 +75,7 @@ impl Motion {
     }
 
     /// Takes one look.
-    pub fn next(&mut self, look: &Look<'_>) -> Next {
+    pub fn next(&mut self, look: &MotionSample<'_>) -> MotionStep {
         let started_s = *self.started_s.get_or_insert(look.time_s);
         if look.blocked {
             self.goal = *look.measured;
@@ -94,7 +94,7 @@ impl Motion {
             commanded: arrived && look.gripper_done,
         };
         if self.settle.update(&sample) {
-            return Next::Over {
+            return MotionStep::Over {
                 settled: true,
                 blocked: self.blocked,
             };
@@ -102,7 +102,7 @@ impl Motion {
         let quiet_s = self.arrived_s.map_or(0.0, |at| look.time_s - at);
         if quiet_s > self.patience_s || look.time_s - started_s > MOTION_TIMEOUT_S {
             if self.retreats == MAX_RETREATS {
-                return Next::Over {
+                return MotionStep::Over {
                     settled: false,
                     blocked: self.blocked,
                 };
@@ -112,12 +112,12 @@ impl Motion {
             (self.started_s, self.arrived_s) = (Some(look.time_s), None);
             self.settle = Settle::new(self.config);
             self.goal = retreat(look.measured);
-            return Next::Lead(self.goal);
+            return MotionStep::Lead(self.goal);
         }
         if look.blocked {
-            return Next::Lead(self.goal);
+            return MotionStep::Lead(self.goal);
         }
-        Next::Wait
+        MotionStep::Wait
     }
 }
 
@@ -125,8 +125,8 @@ impl Motion {
 mod tests {
     use super::*;
 
-    fn look(time_s: f64, measured: &Isometry3<f64>) -> Look<'_> {
-        Look {
+    fn look(time_s: f64, measured: &Isometry3<f64>) -> MotionSample<'_> {
+        MotionSample {
             time_s,
             measured,
             joint_speed_rad_s: 0.0,
@@ -144,7 +144,7 @@ mod tests {
             let next = motion.next(&look(f64::from(i) * 0.01, &goal));
             matches!(
                 next,
-                Next::Over {
+                MotionStep::Over {
                     settled: true,
                     blocked: false
                 }
@@ -160,13 +160,13 @@ mod tests {
             Isometry3::translation(0.5, 0.0, 0.23),
         );
         let mut motion = Motion::new(goal, SettleConfig::default(), 2.0);
-        let next = motion.next(&Look {
+        let next = motion.next(&MotionSample {
             blocked: true,
             ..look(0.0, &here)
         });
-        assert_eq!(next, Next::Lead(here));
+        assert_eq!(next, MotionStep::Lead(here));
         let over = (1..20).find_map(|i| match motion.next(&look(f64::from(i) * 0.01, &here)) {
-            Next::Over { settled, blocked } => Some((settled, blocked)),
+            MotionStep::Over { settled, blocked } => Some((settled, blocked)),
             _ => None,
         });
         assert_eq!(over, Some((true, true)));
@@ -178,20 +178,20 @@ mod tests {
         let mut motion = Motion::new(goal, SettleConfig::default(), 0.5);
         let (mut leads, mut ended) = (0, None);
         for i in 0..4000 {
-            let trembling = Look {
+            let trembling = MotionSample {
                 joint_speed_rad_s: 0.5,
                 ..look(f64::from(i) * 0.01, &goal)
             };
             match motion.next(&trembling) {
-                Next::Lead(to) => {
+                MotionStep::Lead(to) => {
                     leads += 1;
                     assert!(to.translation.z > goal.translation.z);
                 }
-                Next::Over { settled, blocked } => {
+                MotionStep::Over { settled, blocked } => {
                     ended = Some((i, settled, blocked));
                     break;
                 }
-                Next::Wait => {}
+                MotionStep::Wait => {}
             }
         }
         assert_eq!(leads, MAX_RETREATS);

@@ -2,7 +2,7 @@
 //!
 //! A node accepts a target only near the previous one and near the measured arm. The setpoint
 //! therefore travels along a straight line to the goal under a speed and an acceleration limit
-//! (trapezoid), waits whenever it would run further ahead of the arm than the leash allows, and
+//! (trapezoid), waits whenever it would run further ahead of the arm than the tracking-error bound allows, and
 //! is pulled back when something holds the arm. At the goal it keeps repeating the goal: the
 //! hold target.
 
@@ -15,12 +15,12 @@ use crate::se3::{self, angle_rad, distance_m};
 pub const STREAM_HZ: f64 = 50.0;
 /// How far a target may lead the measured arm, m. The guard's limit is 0.05; the rest is for
 /// the age of the measurement (0.2 m/s for 40 ms is 8 mm).
-pub const LEASH_M: f64 = 0.035;
+pub const TRACKING_ERROR_M: f64 = 0.035;
 /// The same for the orientation, rad; the guard's limit is 0.26.
-pub const LEASH_RAD: f64 = 0.18;
+pub const TRACKING_ERROR_RAD: f64 = 0.18;
 /// Longest time one target may advance over, s: a late tick never makes a long step.
 const MAX_TICK_S: f64 = 0.04;
-/// An arm that keeps the setpoint waiting at the end of the leash for this long is blocked, s.
+/// An arm that keeps the setpoint waiting at that bound for this long is blocked, s.
 const BLOCKED_S: f64 = 0.4;
 /// A step from the previous target beyond this, m, is sent as an anchored target.
 const ANCHOR_STEP_M: f64 = 0.04;
@@ -147,14 +147,14 @@ impl Streamer {
         });
         self.last_s = Some(now_s);
         let previous = self.setpoint;
-        if leashed(&self.setpoint, measured) {
+        if within_tracking_error(&self.setpoint, measured) {
             self.advance(elapsed_s, measured);
         } else {
             self.pull_back(measured);
         }
         // A tenth of a slow tick: an arm that creeps along is not blocked.
-        let still = distance_m(&previous, &self.setpoint) < 0.1 * LEASH_M * elapsed_s
-            && angle_rad(&previous, &self.setpoint) < 0.1 * LEASH_RAD * elapsed_s;
+        let still = distance_m(&previous, &self.setpoint) < 0.1 * TRACKING_ERROR_M * elapsed_s
+            && angle_rad(&previous, &self.setpoint) < 0.1 * TRACKING_ERROR_RAD * elapsed_s;
         self.waiting_s = if still && !self.arrived() {
             self.waiting_s + elapsed_s
         } else {
@@ -170,7 +170,7 @@ impl Streamer {
         }
     }
 
-    /// One tick along the path, not beyond the leash.
+    /// One tick along the path, not beyond the tracking-error bound.
     fn advance(&mut self, elapsed_s: f64, measured: &Isometry3<f64>) {
         if self.path.rate <= 0.0 || self.path.progress >= 1.0 {
             if let Some(goal) = self.next_goal.take() {
@@ -193,11 +193,11 @@ impl Streamer {
             step = left;
         }
         // Wait for the arm rather than run ahead of it: the longest part of the step that stays
-        // on the leash.
+        // within the bound.
         for part in [1.0, 0.5, 0.25, 0.0] {
             let progress = self.path.progress + part * step;
             let there = self.path.at(progress);
-            if part == 0.0 || leashed(&there, measured) {
+            if part == 0.0 || within_tracking_error(&there, measured) {
                 if part < 1.0 && elapsed_s > 0.0 {
                     self.path.rate = part * step / elapsed_s;
                 }
@@ -208,21 +208,21 @@ impl Streamer {
         }
     }
 
-    /// The arm is not where it was led: the setpoint returns to the end of the leash, and the
+    /// The arm is not where it was led: the setpoint returns to the bound, and the
     /// way to the goal starts anew from there.
     fn pull_back(&mut self, measured: &Isometry3<f64>) {
         let goal = self.goal();
         let lead = self.setpoint.translation.vector - measured.translation.vector;
-        let position = if lead.norm() > LEASH_M {
-            measured.translation.vector + lead * (0.95 * LEASH_M / lead.norm())
+        let position = if lead.norm() > TRACKING_ERROR_M {
+            measured.translation.vector + lead * (0.95 * TRACKING_ERROR_M / lead.norm())
         } else {
             self.setpoint.translation.vector
         };
         let angle = angle_rad(measured, &self.setpoint);
-        let rotation = if angle > LEASH_RAD {
+        let rotation = if angle > TRACKING_ERROR_RAD {
             measured
                 .rotation
-                .try_slerp(&self.setpoint.rotation, 0.95 * LEASH_RAD / angle, 1e-9)
+                .try_slerp(&self.setpoint.rotation, 0.95 * TRACKING_ERROR_RAD / angle, 1e-9)
                 .unwrap_or(measured.rotation)
         } else {
             self.setpoint.rotation
@@ -298,9 +298,9 @@ fn braking_rate(left: f64, acceleration: f64, elapsed_s: f64) -> f64 {
     tick * ticks
 }
 
-/// Whether a target at `place` would be within the leash of the measured arm.
-fn leashed(place: &Isometry3<f64>, measured: &Isometry3<f64>) -> bool {
-    distance_m(place, measured) <= LEASH_M && angle_rad(place, measured) <= LEASH_RAD
+/// Whether a target at `place` would be within the tracking-error bound of the measured arm.
+fn within_tracking_error(place: &Isometry3<f64>, measured: &Isometry3<f64>) -> bool {
+    distance_m(place, measured) <= TRACKING_ERROR_M && angle_rad(place, measured) <= TRACKING_ERROR_RAD
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use zenoh::Session;
 use crate::arm::{ArmError, Observation};
 use crate::envelope::{Admitted, EnvelopeConfig, Refusal};
 use crate::link::{self, Monitor, TimedState};
-use crate::sight::Sight;
+use crate::frame_sync::FrameStateSync;
 use crate::zenoh_arm::{envelope_for, ZenohArmConfig};
 
 /// How long an arm may take to stand still for a look.
@@ -22,7 +22,7 @@ const STILL_RAD_S: f64 = 0.02;
 /// A client that only looks, and may stop.
 pub struct Viewer {
     session: Session,
-    sight: Sight,
+    sync: FrameStateSync,
     client_id: u32,
 }
 
@@ -33,7 +33,7 @@ impl Viewer {
     /// [`ArmError`] when the link can't be opened or no state arrives.
     pub fn connect(config: &ZenohArmConfig) -> Result<Self, ArmError> {
         let viewer = Viewer::open(config)?;
-        viewer.sight.first_state()?;
+        viewer.sync.first_state()?;
         Ok(viewer)
     }
 
@@ -45,7 +45,7 @@ impl Viewer {
         let session = link::open(&config.link)?;
         let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
         Ok(Viewer {
-            sight: Sight {
+            sync: FrameStateSync {
                 monitor: Arc::new(monitor),
                 arm: config.arm.clone(),
                 camera: config.camera.clone(),
@@ -58,7 +58,7 @@ impl Viewer {
 
     /// What the node and the camera publish.
     pub fn monitor(&self) -> &Monitor {
-        &self.sight.monitor
+        &self.sync.monitor
     }
 
     /// The zenoh session.
@@ -71,7 +71,7 @@ impl Viewer {
     /// # Errors
     /// [`ArmError::StaleState`] when none arrived lately.
     pub fn state(&self) -> Result<TimedState, ArmError> {
-        self.sight.state()
+        self.sync.state()
     }
 
     /// Waits until the arm stands still, then returns a frame captured after that and the pose
@@ -82,26 +82,26 @@ impl Viewer {
     /// [`ArmError`] when the arm keeps moving or no frame arrives.
     pub fn look(&self) -> Result<Observation, ArmError> {
         let deadline = Instant::now() + REST_TIMEOUT;
-        let mut last = self.sight.state()?;
+        let mut last = self.sync.state()?;
         loop {
-            let state = self.sight.state()?;
+            let state = self.sync.state()?;
             let fresh = state.msg.robot_time_ms.get() > last.msg.robot_time_ms.get();
             if fresh {
                 let (now, then) = (state.joints_rad(), last.joints_rad());
                 let moved = now.iter().zip(&then).map(|(a, b)| (a - b).abs());
                 if moved.fold(0.0, f64::max) < STILL_RAD && state.joint_speed_rad_s() < STILL_RAD_S
                 {
-                    return self.sight.observe(&state, true);
+                    return self.sync.observe(&state, true);
                 }
                 last = state;
             }
             if Instant::now() > deadline {
                 return Err(ArmError::NotAtRest {
-                    arm: self.sight.arm.clone(),
+                    arm: self.sync.arm.clone(),
                 });
             }
             let newest = state.node_ns();
-            self.sight
+            self.sync
                 .monitor
                 .next_state(newest, Duration::from_millis(200));
         }
@@ -117,7 +117,7 @@ impl Viewer {
         start: &Pose,
         action: &Action,
     ) -> Result<Result<Admitted, Refusal>, ArmError> {
-        let state = self.sight.state()?;
+        let state = self.sync.state()?;
         let envelope = envelope_for(&state, limits)?;
         Ok(envelope.admit(start, &state.joints_rad(), action))
     }
@@ -129,7 +129,7 @@ impl Viewer {
     pub fn stop_gripper(&self) -> Result<(), ArmError> {
         link::command(
             &self.session,
-            &self.sight.arm,
+            &self.sync.arm,
             "gripper_stop",
             self.client_id,
         )
@@ -140,7 +140,7 @@ impl Viewer {
     /// # Errors
     /// [`ArmError`] when the node can't be reached or the robot stays in its error.
     pub fn recover(&self) -> Result<(), ArmError> {
-        link::command(&self.session, &self.sight.arm, "recover", self.client_id)
+        link::command(&self.session, &self.sync.arm, "recover", self.client_id)
     }
 
     /// Stops the arm: no lease is needed, whoever drives it.
@@ -148,6 +148,6 @@ impl Viewer {
     /// # Errors
     /// [`ArmError`] when the node can't be reached or its stop fails.
     pub fn stop(&self) -> Result<(), ArmError> {
-        link::stop(&self.session, &self.sight.arm, self.client_id)
+        link::stop(&self.session, &self.sync.arm, self.client_id)
     }
 }

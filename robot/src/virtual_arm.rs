@@ -5,7 +5,7 @@
 //! the 50 Hz stream, and a real `franka_node` guard with its default limits that judges every
 //! target. Only zenoh and the wall clock are missing.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use foresight_planner::{Action, Pose};
 use foresight_sim::{Scene, Simulator};
@@ -18,8 +18,8 @@ use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
 use crate::gripper::{closedness, GripperCommand, GripperConfig};
-use crate::intent::Intent;
-use crate::motion::{Look, Motion, Next};
+use crate::action_gate::ActionGate;
+use crate::motion::{MotionSample, Motion, MotionStep};
 use crate::se3::{self, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
@@ -66,7 +66,7 @@ impl Default for VirtualArmConfig {
 pub struct VirtualArm {
     config: VirtualArmConfig,
     simulator: Simulator,
-    intent: Intent,
+    gate: ActionGate,
     streamer: Streamer,
     guard: Guard,
     sequence: Sequence,
@@ -108,7 +108,7 @@ impl VirtualArm {
         Ok(VirtualArm {
             streamer: Streamer::new(Budget::from(&envelope), tcp),
             guard: new_guard(&tcp, simulator.time_s())?,
-            intent: Intent::new(Envelope::new(envelope)?, config.gripper, width_m),
+            gate: ActionGate::new(Envelope::new(envelope)?, config.gripper, width_m),
             config,
             last_moving_s: simulator.time_s(),
             simulator,
@@ -218,7 +218,7 @@ impl VirtualArm {
             self.advance();
             let time_s = self.simulator.time_s();
             let arm = self.simulator.arm();
-            let next = motion.next(&Look {
+            let next = motion.next(&MotionSample {
                 time_s,
                 measured: &arm.tcp,
                 joint_speed_rad_s: arm.dq.iter().fold(0.0, |m, v| v.abs().max(m)),
@@ -227,9 +227,9 @@ impl VirtualArm {
                 gripper_done: self.gripper_done(gripper.is_some(), time_s - started_s),
             });
             match next {
-                Next::Wait => {}
-                Next::Lead(goal) => self.streamer.set_goal(goal),
-                Next::Over { settled, blocked } => return (settled, blocked),
+                MotionStep::Wait => {}
+                MotionStep::Lead(goal) => self.streamer.set_goal(goal),
+                MotionStep::Over { settled, blocked } => return (settled, blocked),
             }
         }
     }
@@ -273,17 +273,17 @@ impl Arm for VirtualArm {
         self.start_if_stopped()?;
         let arm = self.simulator.arm();
         let width_m = self.simulator.gripper().width_m;
-        let intended = match self.intent.judge(&arm.tcp, &arm.q, width_m, action) {
-            Ok(intended) => intended,
+        let command = match self.gate.judge(&arm.tcp, &arm.q, width_m, action) {
+            Ok(command) => command,
             Err(refusal) => {
-                let held = self.intent.held(&arm.tcp);
+                let held = self.gate.held(&arm.tcp);
                 let measured = Pose::from_isometry(&arm.tcp, closedness(width_m));
                 return Ok(Execution::refused(*action, refusal, held, measured));
             }
         };
         let (refused, targets) = (self.refused, self.targets);
         let started_s = self.simulator.time_s();
-        match intended.gripper {
+        match command.gripper {
             Some(command) if command.kind == GripperKind::Grasp => {
                 self.simulator
                     .gripper_grasp(command.width_m, command.force_n);
@@ -291,19 +291,19 @@ impl Arm for VirtualArm {
             Some(command) => self.simulator.gripper_move(command.width_m),
             None => {}
         }
-        let goal = intended.admitted.placement;
+        let goal = command.admitted.placement;
         self.streamer.set_goal(goal);
         self.last_moving_s = started_s;
-        let (settled, blocked) = self.settle(goal, intended.gripper);
+        let (settled, blocked) = self.settle(goal, command.gripper);
         self.settled = settled;
         let (arm, now_s) = (self.simulator.arm(), self.simulator.time_s());
         let width_m = self.simulator.gripper().width_m;
         Ok(Execution {
             requested: *action,
-            sent: intended.admitted.sent,
-            changed: intended.admitted.changed,
+            sent: command.admitted.sent,
+            changed: command.admitted.changed,
             refusal: None,
-            commanded_pose: intended.commanded,
+            commanded_pose: command.commanded,
             reached_pose: Pose::from_isometry(&arm.tcp, closedness(width_m)),
             error_m: distance_m(&goal, &arm.tcp),
             settled,
@@ -315,7 +315,7 @@ impl Arm for VirtualArm {
         })
     }
 
-    fn thinking(&mut self, _deadline: Duration) {}
+    fn keep_alive_until(&mut self, _deadline: Instant) {}
 
     fn stop(&mut self) -> Result<(), ArmError> {
         self.simulator.hold();
@@ -329,7 +329,7 @@ impl Arm for VirtualArm {
                 break;
             }
         }
-        self.intent.forget();
+        self.gate.forget();
         (self.stopped, self.settled) = (true, false);
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{action, envelope, scene};
 use foresight_robot::link::{self, Monitor};
 use foresight_robot::{
-    Arm, ArmError, Fault, LinkConfig, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig,
+    Arm, ArmError, InjectedFault, LinkConfig, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig,
 };
 use franka_node::{Phase, FLAG_HOLDING};
 use proxy::Proxy;
@@ -48,7 +48,7 @@ fn connect(link: &LinkConfig) -> Result<ZenohArm, ArmError> {
 fn to_and_fro(arm: &mut ZenohArm) -> ArmError {
     for step in 0..1000 {
         let dz = if step % 2 == 0 { 0.075 } else { -0.075 };
-        arm.thinking(Duration::from_secs(2));
+        arm.keep_alive_until(Instant::now() + Duration::from_secs(2));
         if let Err(error) = arm.execute(&action(0.0, 0.0, dz, 0.0)) {
             return error;
         }
@@ -241,7 +241,7 @@ fn dead_planners() {
     let mut arm = connect(&bench.server.link()).expect("connected");
     arm.observe().expect("a look");
     let deadline = Duration::from_millis(600);
-    arm.thinking(deadline);
+    arm.keep_alive_until(Instant::now() + deadline);
     std::thread::sleep(deadline);
     let seen = bench.after(|| {});
     assert!(seen.path_m < 1e-3, "{seen:?}");
@@ -296,16 +296,16 @@ fn broken_links() {
 }
 
 fn the_robots_side() {
-    let cases: [(&str, Fault); 2] = [
-        ("robot clock frozen", Fault::FrozenClock),
-        ("reflex of the robot", Fault::Reflex),
+    let cases: [(&str, InjectedFault); 2] = [
+        ("robot clock frozen", InjectedFault::FrozenClock),
+        ("reflex of the robot", InjectedFault::Reflex),
     ];
     for (name, fault) in cases {
         let bench = Bench::new();
         let link = bench.server.link();
         let (seen, error) = in_motion(&bench, &link, || bench.server.inject(fault));
         match fault {
-            Fault::FrozenClock => {
+            InjectedFault::FrozenClock => {
                 assert!(matches!(error, ArmError::FrozenClock { .. }), "{error}");
             }
             _ => assert!(matches!(error, ArmError::Faulted { .. }), "{error}"),
@@ -338,14 +338,14 @@ fn the_robots_side() {
 /// Faults of the camera: they are met while the arm rests, and it goes on resting.
 fn nothing_moves() {
     let cases = [
-        ("camera dead", Fault::DeadCamera),
+        ("camera dead", InjectedFault::DeadCamera),
         (
             "camera clock 0.2 s ahead",
-            Fault::CameraSkew { ns: 200_000_000 },
+            InjectedFault::CameraSkew { ns: 200_000_000 },
         ),
         (
             "camera clock 20 s behind",
-            Fault::CameraSkew {
+            InjectedFault::CameraSkew {
                 ns: -20_000_000_000,
             },
         ),
@@ -364,7 +364,7 @@ fn nothing_moves() {
         let seen = bench.after(|| drop(arm));
         assert!(seen.path_m < 1e-3, "{name}: {seen:?}");
         match fault {
-            Fault::DeadCamera => assert!(matches!(error, ArmError::StaleCamera { .. }), "{error}"),
+            InjectedFault::DeadCamera => assert!(matches!(error, ArmError::StaleCamera { .. }), "{error}"),
             _ => assert!(matches!(error, ArmError::ClockSkew { .. }), "{error}"),
         }
         row(name, &seen, &format!("after {read_s:.1} s: {error}"));

@@ -1,7 +1,7 @@
 //! Where an episode takes place: an arm, and the truth about its surroundings when there is one.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foresight_planner::control_loop::Plant;
 use foresight_planner::{Action, Pose, Room};
@@ -112,7 +112,7 @@ impl Env {
             Env::Virtual(arm) => arm.rest(seconds)?,
             Env::Served { arm, .. } | Env::Real(arm) => {
                 let time = Duration::from_secs_f64(seconds);
-                arm.thinking(time + Duration::from_millis(500));
+                arm.keep_alive_until(Instant::now() + time + Duration::from_millis(500));
                 std::thread::sleep(time);
             }
         }
@@ -265,7 +265,7 @@ impl Plant for EnvPlant<'_> {
     }
 
     fn thinking(&mut self) {
-        self.env.arm().thinking(self.deadline);
+        self.env.arm().keep_alive_until(Instant::now() + self.deadline);
     }
 
     fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {

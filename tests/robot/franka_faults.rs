@@ -3,7 +3,7 @@
 //! on our own simulator, whose every quantity is known.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::lab::{franka_sim, limits, Lab, Watch};
 use crate::proxy::Proxy;
@@ -45,7 +45,7 @@ fn lift(dz: f64) -> Action {
 fn to_and_fro(arm: &mut ZenohArm) -> ArmError {
     for step in 0..1000 {
         let dz = if step % 2 == 0 { -0.075 } else { 0.075 };
-        arm.thinking(Duration::from_secs(2));
+        arm.keep_alive_until(Instant::now() + Duration::from_secs(2));
         if let Err(error) = arm.execute(&lift(dz)) {
             return error;
         }
@@ -167,7 +167,7 @@ fn planners(lab: &Lab, watch: &Watch) {
     let mut arm = connect(lab.arm());
     arm.execute(&lift(0.0)).expect("held");
     let deadline = Duration::from_millis(600);
-    arm.thinking(deadline);
+    arm.keep_alive_until(Instant::now() + deadline);
     std::thread::sleep(deadline);
     let late = row(lab, watch, "planner over its deadline", || {});
     println!("{late} a warning; its next action starts the arm again |");

@@ -9,7 +9,7 @@ use super::Check;
 use crate::envelope::EnvelopeConfig;
 use crate::link::TimedState;
 use crate::se3::{angle_rad, distance_m};
-use crate::streamer::{LEASH_M, LEASH_RAD, STREAM_HZ};
+use crate::streamer::{TRACKING_ERROR_M, TRACKING_ERROR_RAD, STREAM_HZ};
 use crate::zenoh_arm::ZenohArmConfig;
 
 /// The Franka Hand's end effector within this is what models are trained with, m and rad.
@@ -159,8 +159,8 @@ pub(super) fn against_node(
     let step_m = envelope.speed_m_s * 2.0 / STREAM_HZ;
     over("step between targets", step_m, arm.max_step, "m");
     if arm.max_lead > 0.0 {
-        over("lead of targets", LEASH_M, arm.max_lead, "m");
-        over("turn of targets", LEASH_RAD, arm.max_lead_rotation, "rad");
+        over("lead of targets", TRACKING_ERROR_M, arm.max_lead, "m");
+        over("turn of targets", TRACKING_ERROR_RAD, arm.max_lead_rotation, "rad");
     }
     over(
         "robot.franka.session_reach_m",

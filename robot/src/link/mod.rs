@@ -3,13 +3,13 @@
 
 mod commands;
 mod monitor;
-mod pump;
+mod publisher;
 mod session;
 mod threads;
 
 pub use commands::{command, request, stop, Lease};
 pub use monitor::{Monitor, RawFrame, TimedState, FROZEN};
-pub use pump::{Pump, Silence};
+pub(crate) use publisher::SetpointPublisher;
 pub use session::{open, LinkConfig, TlsConfig};
 pub use threads::{arrange_threads, ONE_THREAD};
 pub use zenoh_runtime::ZENOH_RUNTIME_ENV;

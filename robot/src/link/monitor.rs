@@ -94,7 +94,7 @@ pub struct RawFrame {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Received {
     states: VecDeque<TimedState>,
     gripper: Option<(GripperStateMsg, Instant)>,
     frames: VecDeque<RawFrame>,
@@ -107,7 +107,7 @@ struct Seen {
 
 /// Subscribes to an arm's states, its gripper's and a camera's frames.
 pub struct Monitor {
-    shared: Arc<(Mutex<Seen>, Condvar)>,
+    shared: Arc<(Mutex<Received>, Condvar)>,
     _subscribers: Vec<Subscriber<()>>,
 }
 
@@ -118,8 +118,8 @@ impl Monitor {
     /// # Errors
     /// [`ArmError::Link`] when a subscription is refused.
     pub fn subscribe(session: &Session, arm: &str, camera: Option<&str>) -> Result<Self, ArmError> {
-        let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
-        let declare = |key: String, take: fn(&mut Seen, &[u8]) -> bool| {
+        let shared = Arc::new((Mutex::new(Received::default()), Condvar::new()));
+        let declare = |key: String, take: fn(&mut Received, &[u8]) -> bool| {
             let shared = Arc::clone(&shared);
             session
                 .declare_subscriber(key.clone())
@@ -209,7 +209,7 @@ impl Monitor {
         lock(&self.shared.0).frames.back().map(|f| f.captured_ns)
     }
 
-    fn wait<T>(&self, timeout: Duration, ready: impl Fn(&Seen) -> Option<T>) -> Option<T> {
+    fn wait<T>(&self, timeout: Duration, ready: impl Fn(&Received) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + timeout;
         let mut seen = lock(&self.shared.0);
         loop {
@@ -231,7 +231,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take_state(seen: &mut Seen, bytes: &[u8]) -> bool {
+fn take_state(seen: &mut Received, bytes: &[u8]) -> bool {
     let Ok(msg) = StateMsg::read_from_bytes(bytes) else {
         return false;
     };
@@ -270,7 +270,7 @@ fn take_state(seen: &mut Seen, bytes: &[u8]) -> bool {
     true
 }
 
-fn take_gripper(seen: &mut Seen, bytes: &[u8]) -> bool {
+fn take_gripper(seen: &mut Received, bytes: &[u8]) -> bool {
     match GripperStateMsg::try_from(bytes) {
         Ok(msg) if msg.width.get().is_finite() => {
             seen.gripper = Some((msg, Instant::now()));
@@ -280,7 +280,7 @@ fn take_gripper(seen: &mut Seen, bytes: &[u8]) -> bool {
     }
 }
 
-fn take_frame(seen: &mut Seen, bytes: &[u8]) -> bool {
+fn take_frame(seen: &mut Received, bytes: &[u8]) -> bool {
     let Ok((header, _)) = franka_cam::decode(bytes) else {
         return false;
     };

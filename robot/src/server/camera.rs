@@ -10,13 +10,13 @@ use franka_cam::{
 };
 use image::codecs::jpeg::JpegEncoder;
 
-use super::clock::World;
+use super::clock::SharedSimulator;
 use super::SimServerConfig;
 use crate::arm::ArmError;
 
 /// Draws and encodes one frame after the other at a fixed rate.
 pub(super) struct SimCamera {
-    world: Arc<World>,
+    world: Arc<SharedSimulator>,
     info: SourceInfo,
     quality: u8,
     jpeg: Vec<u8>,
@@ -26,7 +26,7 @@ pub(super) struct SimCamera {
 
 impl SimCamera {
     /// What franka-cam opens the camera with.
-    pub fn factory(world: Arc<World>, config: &SimServerConfig) -> SourceFactory {
+    pub fn factory(world: Arc<SharedSimulator>, config: &SimServerConfig) -> SourceFactory {
         let info = SourceInfo {
             device: "simulator".into(),
             format: Format::Mjpeg,

@@ -28,7 +28,7 @@ pub(super) struct Inner {
     /// Time lost because the machine was too slow, s.
     pub lost_s: f64,
     /// Where the arm stood when the running session began, and how far it may stray, m and rad.
-    pub bounds: Option<Bounds>,
+    pub bounds: Option<SessionBounds>,
     /// The robot's clock is stuck at this time, s.
     pub frozen_s: Option<f64>,
     /// How far the camera's stamps are ahead of the host's clock, ns.
@@ -39,7 +39,7 @@ pub(super) struct Inner {
 
 /// How far a session may stray from where it began before the robot's side breaks it off.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct SessionBounds {
     pub start: Isometry3<f64>,
     pub deviation_m: f64,
     pub deviation_rad: f64,
@@ -79,11 +79,11 @@ impl Inner {
 }
 
 /// The simulator, shared by clock, robot, gripper and camera.
-pub(super) struct World(Mutex<Inner>);
+pub(super) struct SharedSimulator(Mutex<Inner>);
 
-impl World {
+impl SharedSimulator {
     pub fn new(simulator: Simulator) -> Self {
-        World(Mutex::new(Inner {
+        SharedSimulator(Mutex::new(Inner {
             simulator,
             running: false,
             before_s: 0.0,
@@ -107,7 +107,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub fn start(world: Arc<World>) -> Result<Self, ArmError> {
+    pub fn start(world: Arc<SharedSimulator>) -> Result<Self, ArmError> {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
             let stop = Arc::clone(&stop);
@@ -132,7 +132,7 @@ impl Drop for Clock {
     }
 }
 
-fn run(world: &World, stop: &AtomicBool) {
+fn run(world: &SharedSimulator, stop: &AtomicBool) {
     let mut last = Instant::now();
     let mut owed_s = 0.0;
     while !stop.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use franka_node::{monotonic_ns, Gripper, GripperState};
 
-use super::clock::World;
+use super::clock::SharedSimulator;
 
 /// How long a homing may take: closing, then opening, at the hand's speed.
 const HOMING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -15,13 +15,13 @@ const GRASP_EPSILON_M: f64 = 0.005;
 
 /// The hand.
 pub(super) struct SimGripper {
-    world: Arc<World>,
+    world: Arc<SharedSimulator>,
     /// The width of the last grasp asked for, m.
     grasp_m: Mutex<f64>,
 }
 
 impl SimGripper {
-    pub fn new(world: Arc<World>) -> Self {
+    pub fn new(world: Arc<SharedSimulator>) -> Self {
         SimGripper {
             world,
             grasp_m: Mutex::new(0.0),

@@ -7,8 +7,8 @@
 mod camera;
 mod clock;
 mod gripper;
-mod mirror;
 mod robot;
+mod twin_camera;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -23,10 +23,10 @@ use zenoh::{Session, Wait};
 use crate::arm::ArmError;
 use crate::link::{self, link_error, LinkConfig, TlsConfig};
 use camera::SimCamera;
-use clock::World;
+use clock::SharedSimulator;
 use gripper::SimGripper;
-pub use mirror::MirrorCamera;
 use robot::SimRobot;
+pub use twin_camera::TwinCamera;
 
 /// How often another free port is tried when one was taken meanwhile.
 const PORT_ATTEMPTS: u32 = 20;
@@ -82,7 +82,7 @@ impl Default for SimServerConfig {
 
 /// Something that goes wrong at the robot or the camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum InjectedFault {
     /// Nothing: what was injected before is over. A reflex needs a `recover`.
     None,
     /// The robot breaks the session off: the arm brakes and the node goes to Faulted.
@@ -106,7 +106,7 @@ pub struct SimServer {
     arm: Mutex<Option<franka_node::Attached>>,
     arm_config: ArmConfig,
     session: Session,
-    world: Arc<World>,
+    world: Arc<SharedSimulator>,
     clock: Option<clock::Clock>,
     endpoints: Vec<String>,
 }
@@ -122,7 +122,7 @@ impl SimServer {
         let node = node_config(config)?;
         let camera_config = camera::config(config)?;
         let (session, endpoints) = listen(config)?;
-        let world = Arc::new(World::new(simulator));
+        let world = Arc::new(SharedSimulator::new(simulator));
         let clock = clock::Clock::start(Arc::clone(&world))?;
 
         let serving = |e: zenoh::Error| link_error("serving the simulator", e);
@@ -191,14 +191,14 @@ impl SimServer {
     }
 
     /// Lets something go wrong, or go right again: for tests of what happens then.
-    pub fn inject(&self, fault: Fault) {
+    pub fn inject(&self, fault: InjectedFault) {
         let mut inner = self.world.lock();
         match fault {
-            Fault::Reflex => inner.break_off(),
-            Fault::FrozenClock => inner.frozen_s = Some(inner.robot_time_s()),
-            Fault::CameraSkew { ns } => inner.camera_skew_ns = ns,
-            Fault::DeadCamera => inner.camera_dead = true,
-            Fault::None => {
+            InjectedFault::Reflex => inner.break_off(),
+            InjectedFault::FrozenClock => inner.frozen_s = Some(inner.robot_time_s()),
+            InjectedFault::CameraSkew { ns } => inner.camera_skew_ns = ns,
+            InjectedFault::DeadCamera => inner.camera_dead = true,
+            InjectedFault::None => {
                 inner.frozen_s = None;
                 inner.camera_skew_ns = 0;
                 inner.camera_dead = false;
@@ -260,7 +260,7 @@ impl Drop for SimServer {
 fn attach(
     session: &Session,
     config: ArmConfig,
-    world: &Arc<World>,
+    world: &Arc<SharedSimulator>,
 ) -> Result<franka_node::Attached, ArmError> {
     let names = [config.name.clone()];
     let gripper = Box::new(SimGripper::new(Arc::clone(world)));
@@ -272,7 +272,7 @@ fn attach(
 /// Serves the simulated camera as franka-cam does.
 fn serve_camera(
     session: &Session,
-    world: &Arc<World>,
+    world: &Arc<SharedSimulator>,
     config: &SimServerConfig,
     camera: franka_cam::CameraConfig,
 ) -> Result<(franka_cam::Camera, franka_cam::StatusPublisher), ArmError> {

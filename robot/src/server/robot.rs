@@ -12,7 +12,7 @@ use franka_node::franka::{
 };
 use franka_node::{Control, RobotSide};
 
-use super::clock::{Bounds, Inner, World};
+use super::clock::{SessionBounds, Inner, SharedSimulator};
 use crate::se3;
 
 /// How long a stop may take to come to rest; franka-node's own bound is 5 s.
@@ -21,10 +21,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const REST_M_S: f64 = 1e-4;
 
 /// The robot's side.
-pub(super) struct SimRobot(Arc<World>);
+pub(super) struct SimRobot(Arc<SharedSimulator>);
 
 impl SimRobot {
-    pub fn new(world: Arc<World>) -> Self {
+    pub fn new(world: Arc<SharedSimulator>) -> Self {
         SimRobot(world)
     }
 
@@ -44,7 +44,7 @@ impl SimRobot {
         inner.running = true;
         inner.simulator.hold();
         let start = inner.simulator.arm().tcp;
-        inner.bounds = stray.map(|(deviation_m, deviation_rad)| Bounds {
+        inner.bounds = stray.map(|(deviation_m, deviation_rad)| SessionBounds {
             start,
             deviation_m,
             deviation_rad,
@@ -92,7 +92,7 @@ impl RobotSide for SimRobot {
 
 /// A running session, Cartesian or joints.
 struct SimControl {
-    world: Arc<World>,
+    world: Arc<SharedSimulator>,
     joints: bool,
 }
 

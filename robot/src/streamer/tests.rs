@@ -142,7 +142,7 @@ fn a_pushed_arm_pulls_the_target_along() {
         let reference = se3::to_wire(&measured);
         let now_ns = u64::from(tick) * 20_000_000;
         refused += u32::from(guard.check(&msg, now_ns, Some(&reference)) != Verdict::Accept);
-        assert!(distance_m(&target.placement, &measured) <= LEASH_M + 1e-9);
+        assert!(distance_m(&target.placement, &measured) <= TRACKING_ERROR_M + 1e-9);
     }
     assert_eq!(refused, 0);
     assert!(

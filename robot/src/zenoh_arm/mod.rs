@@ -1,6 +1,6 @@
 //! An arm behind franka-node and a camera behind franka-cam, in wall time.
 
-mod grip;
+mod gripper_command;
 mod session;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,18 +19,18 @@ use zenoh::{Session, Wait};
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
 use crate::gripper::{closedness, GripperConfig};
-use crate::intent::{Intended, Intent};
-use crate::link::{self, link_error, Lease, LinkConfig, Monitor, Pump, TimedState};
-use crate::motion::{Look, Motion, Next};
+use crate::action_gate::{GatedCommand, ActionGate};
+use crate::link::{self, link_error, Lease, LinkConfig, Monitor, SetpointPublisher, TimedState};
+use crate::motion::{MotionSample, Motion, MotionStep};
 use crate::se3::{angle_rad, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
-use crate::sight::Sight;
+use crate::frame_sync::FrameStateSync;
 use crate::streamer::{Budget, Streamer};
-use grip::Grip;
+use gripper_command::GripperCommandState;
 use session::wait_held;
 
-/// How long the target is kept alive between two calls, beyond what [`Arm::thinking`] grants.
+/// How long the target is kept alive between two calls, beyond what [`Arm::keep_alive_until`] grants.
 const BETWEEN_CALLS: Duration = Duration::from_millis(1000);
 /// A measured end effector this near the Franka Hand's is the Franka Hand's, m and rad.
 const SAME_TOOL: f64 = 1e-3;
@@ -107,12 +107,12 @@ pub struct ZenohArm {
     config: ZenohArmConfig,
     client_id: u32,
     session: Session,
-    sight: Sight,
-    pump: Pump,
+    sync: FrameStateSync,
+    publisher: SetpointPublisher,
     lease: Option<Lease>,
     gripper_target: Publisher<'static>,
     gripper_sequence: Sequence,
-    intent: Intent,
+    gate: ActionGate,
     /// Refusals of sessions of ours that are over.
     refused_before: u64,
     /// Whether the node's count of refusals is about a session of ours.
@@ -137,23 +137,23 @@ impl ZenohArm {
         envelope.validate()?;
         let session = link::open(&config.link)?;
         let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
-        let sight = Sight {
+        let sync = FrameStateSync {
             monitor: Arc::new(monitor),
             arm: config.arm.clone(),
             camera: config.camera.clone(),
             frame_timeout: config.frame_timeout(),
         };
         let client_id = config.client_id();
-        let state = sight.first_state()?;
+        let state = sync.first_state()?;
         let envelope = envelope_for(&state, envelope)?;
         let lease = Lease::acquire(&session, &config.arm, client_id)?;
-        wait_held(&sight.monitor, client_id, state.node_ns());
+        wait_held(&sync.monitor, client_id, state.node_ns());
         let streamer = Streamer::new(budget, state.placement);
-        let pump = Pump::start(
+        let publisher = SetpointPublisher::start(
             &session,
             &config.arm,
             client_id,
-            Arc::clone(&sight.monitor),
+            Arc::clone(&sync.monitor),
             streamer,
         )?;
         let key = format!("franka/{}/gripper/target", config.arm);
@@ -162,14 +162,14 @@ impl ZenohArm {
             .express(true)
             .wait()
             .map_err(|e| link_error(format!("publishing on {key}"), e))?;
-        let width_m = sight.gripper().0;
+        let width_m = sync.gripper().0;
         Ok(ZenohArm {
-            intent: Intent::new(envelope, config.gripper, width_m),
+            gate: ActionGate::new(envelope, config.gripper, width_m),
             config,
             client_id,
             session,
-            sight,
-            pump,
+            sync,
+            publisher,
             lease: Some(lease),
             gripper_target,
             gripper_sequence: Sequence::from_clock(monotonic_ns()),
@@ -188,12 +188,12 @@ impl ZenohArm {
 
     /// What the node and the camera publish.
     pub fn monitor(&self) -> &Monitor {
-        &self.sight.monitor
+        &self.sync.monitor
     }
 
     /// Targets sent since connecting.
     pub fn targets(&self) -> u64 {
-        self.pump.targets()
+        self.publisher.targets()
     }
 
     /// Stops the arm if it runs and gives the lease back; [`Drop`] does the same, silently.
@@ -208,9 +208,9 @@ impl ZenohArm {
         let Some(lease) = self.lease.take() else {
             return Ok(());
         };
-        let active = self.sight.monitor.state().and_then(|s| s.phase()) == Some(Phase::Active);
+        let active = self.sync.monitor.state().and_then(|s| s.phase()) == Some(Phase::Active);
         let stopped = if active { self.stop() } else { Ok(()) };
-        self.pump.disable();
+        self.publisher.disable();
         let released = lease.release();
         stopped.and(released)
     }
@@ -219,7 +219,7 @@ impl ZenohArm {
     fn wait_settled(
         &mut self,
         goal: Isometry3<f64>,
-        mut grip: Option<Grip>,
+        mut grip: Option<GripperCommandState>,
     ) -> Result<Rest, ArmError> {
         let gripper_timeout_s = self.config.gripper.timeout_s;
         let mut motion = Motion::new(goal, self.config.settle, gripper_timeout_s);
@@ -227,28 +227,28 @@ impl ZenohArm {
         loop {
             let state = self.active_state()?;
             if state.node_ns() <= seen_ns {
-                let monitor = &self.sight.monitor;
+                let monitor = &self.sync.monitor;
                 monitor.next_state(seen_ns, Duration::from_millis(200));
                 continue;
             }
             seen_ns = state.node_ns();
-            self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
+            self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
             let gripper_done = match &mut grip {
-                Some(grip) => self.gripped(grip)?,
+                Some(grip) => self.gripper_done(grip)?,
                 None => true,
             };
-            let next = motion.next(&Look {
+            let next = motion.next(&MotionSample {
                 time_s: state.node_ns() as f64 * 1e-9,
                 measured: &state.placement,
                 joint_speed_rad_s: state.joint_speed_rad_s(),
-                arrived: self.pump.arrived(),
-                blocked: self.pump.blocked(),
+                arrived: self.publisher.arrived(),
+                blocked: self.publisher.blocked(),
                 gripper_done,
             });
             match next {
-                Next::Wait => {}
-                Next::Lead(goal) => self.pump.set_goal(goal),
-                Next::Over { settled, blocked } => {
+                MotionStep::Wait => {}
+                MotionStep::Lead(goal) => self.publisher.set_goal(goal),
+                MotionStep::Over { settled, blocked } => {
                     if settled {
                         self.settled = Some(state);
                     } else {
@@ -277,7 +277,7 @@ impl ZenohArm {
             return Ok(state);
         }
         tracing::debug!("the motion leaves this session's reach; beginning another");
-        self.pump.disable();
+        self.publisher.disable();
         link::stop(&self.session, &self.config.arm, self.client_id)?;
         self.restart()
     }
@@ -308,8 +308,8 @@ pub(crate) fn envelope_for(
 impl Arm for ZenohArm {
     fn observe(&mut self) -> Result<Observation, ArmError> {
         let state = self.ensure_active()?;
-        self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
-        let goal = self.pump.goal();
+        self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+        let goal = self.publisher.goal();
         let (state, settled) = match self.settled {
             // Still where it came to rest.
             Some(rest) if distance_m(&rest.placement, &state.placement) < 0.002 => (rest, true),
@@ -318,29 +318,29 @@ impl Arm for ZenohArm {
                 (rest.state, rest.settled)
             }
         };
-        self.pump
-            .vouch_at_least(Instant::now() + self.sight.frame_timeout + BETWEEN_CALLS);
-        self.sight.observe(&state, settled)
+        self.publisher
+            .keep_alive_at_least(Instant::now() + self.sync.frame_timeout + BETWEEN_CALLS);
+        self.sync.observe(&state, settled)
     }
 
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
         let state = self.ensure_active()?;
-        self.pump.vouch_at_least(Instant::now() + BETWEEN_CALLS);
-        let (width_m, _) = self.sight.gripper();
-        let (refused, targets) = (self.refused_targets(), self.pump.targets());
+        self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+        let (width_m, _) = self.sync.gripper();
+        let (refused, targets) = (self.refused_targets(), self.publisher.targets());
         let joints = state.joints_rad();
-        let intended = self
-            .intent
+        let command = self
+            .gate
             .judge(&state.placement, &joints, width_m, action);
-        let Intended {
+        let GatedCommand {
             admitted,
             gripper,
             commanded,
-        } = match intended {
-            Ok(intended) => intended,
+        } = match command {
+            Ok(command) => command,
             Err(refusal) => {
                 tracing::warn!("action refused by the envelope: {refusal}");
-                let held = self.intent.held(&state.placement);
+                let held = self.gate.held(&state.placement);
                 let measured = Pose::from_isometry(&state.placement, closedness(width_m));
                 return Ok(Execution::refused(*action, refusal, held, measured));
             }
@@ -352,17 +352,17 @@ impl Arm for ZenohArm {
         self.settled = None;
         self.session_reaching(state, &admitted.placement)?;
         let gripper = match gripper {
-            Some(command) => Some(self.grip(command)?),
+            Some(command) => Some(self.command_gripper(command)?),
             None => None,
         };
-        self.pump.set_goal(admitted.placement);
+        self.publisher.set_goal(admitted.placement);
         let Rest {
             state,
             settled,
             blocked,
         } = self.wait_settled(admitted.placement, gripper)?;
-        let last_moving = self.pump.last_moving();
-        let (width_m, _) = self.sight.gripper();
+        let last_moving = self.publisher.last_moving();
+        let (width_m, _) = self.sync.gripper();
         Ok(Execution {
             requested: *action,
             sent: admitted.sent,
@@ -374,26 +374,26 @@ impl Arm for ZenohArm {
             settled,
             blocked,
             refused: self.refused_targets().saturating_sub(refused),
-            targets: self.pump.targets() - targets,
+            targets: self.publisher.targets() - targets,
             seconds: started.elapsed().as_secs_f64(),
             settle_seconds: last_moving.elapsed().as_secs_f64(),
         })
     }
 
-    fn thinking(&mut self, deadline: Duration) {
-        self.pump.vouch(Instant::now() + deadline);
+    fn keep_alive_until(&mut self, deadline: Instant) {
+        self.publisher.keep_alive_until(deadline);
     }
 
     fn stop(&mut self) -> Result<(), ArmError> {
-        self.pump.disable();
+        self.publisher.disable();
         self.settled = None;
-        self.intent.forget();
+        self.gate.forget();
         self.may_enable = true;
         link::stop(&self.session, &self.config.arm, self.client_id)
     }
 
     fn refused_targets(&self) -> u64 {
-        let now = self.sight.monitor.state().filter(|_| self.counting);
+        let now = self.sync.monitor.state().filter(|_| self.counting);
         self.refused_before + now.map_or(0, |s| s.msg.refused.get())
     }
 }

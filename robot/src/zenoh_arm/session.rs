@@ -7,12 +7,12 @@ use franka_node::{CmdRequest, Kind, Phase};
 use super::{ZenohArm, BETWEEN_CALLS};
 use crate::arm::{Arm, ArmError};
 use crate::link::{self, Monitor, TimedState};
-use crate::sight::STATE_TIMEOUT;
+use crate::frame_sync::STATE_TIMEOUT;
 
 impl ZenohArm {
     /// A state in which the arm is active and ours, or why not.
     pub(super) fn active_state(&self) -> Result<TimedState, ArmError> {
-        let state = self.sight.state()?;
+        let state = self.sync.state()?;
         let arm = || self.config.arm.clone();
         match state.phase() {
             Some(Phase::Faulted) => return Err(ArmError::Faulted { arm: arm() }),
@@ -44,20 +44,20 @@ impl ZenohArm {
     /// that someone else stopped stays stopped.
     pub(super) fn ensure_active(&mut self) -> Result<TimedState, ArmError> {
         match self.active_state() {
-            Err(ArmError::Stopped { .. }) if self.may_enable || self.pump.lapsed() => self.enable(),
+            Err(ArmError::Stopped { .. }) if self.may_enable || self.publisher.stopped_itself() => self.enable(),
             other => other,
         }
     }
 
     /// Starts a session, forgetting what was commanded before it.
     pub(super) fn enable(&mut self) -> Result<TimedState, ArmError> {
-        self.intent.forget();
+        self.gate.forget();
         self.restart()
     }
 
     /// Starts a session.
     pub(super) fn restart(&mut self) -> Result<TimedState, ArmError> {
-        self.pump.disable();
+        self.publisher.disable();
         self.settled = None;
         self.refused_before = self.refused_targets();
         self.counting = false;
@@ -70,19 +70,19 @@ impl ZenohArm {
         let enabled = Instant::now();
         let deadline = enabled + STATE_TIMEOUT;
         loop {
-            let state = self.sight.state()?;
+            let state = self.sync.state()?;
             if state.received > enabled && state.phase() == Some(Phase::Active) {
                 self.counting = true;
                 let start = state.target().unwrap_or(state.placement);
                 self.session_start = state.placement;
-                self.pump.enable(start, Instant::now() + BETWEEN_CALLS);
+                self.publisher.enable(start, Instant::now() + BETWEEN_CALLS);
                 self.may_enable = false;
                 return Ok(state);
             }
             if Instant::now() > deadline {
                 return self.active_state();
             }
-            let monitor = &self.sight.monitor;
+            let monitor = &self.sync.monitor;
             monitor.next_state(state.node_ns(), STATE_TIMEOUT);
         }
     }

@@ -33,7 +33,7 @@ fn five_actions_a_grasp_and_a_release() {
         action(0.0, 0.0, 0.0, -1.0),
     ];
     for action in &actions {
-        arm.thinking(Duration::from_secs(2));
+        arm.keep_alive_until(Instant::now() + Duration::from_secs(2));
         let execution = arm.execute(action).expect("executed");
         let ended_ns = franka_node::monotonic_ns();
         println!(
@@ -101,7 +101,7 @@ fn a_thinking_planner_keeps_the_arm_until_its_deadline_and_no_longer() {
     let mut arm = connect(&server);
     arm.observe().expect("a look");
     // Longer than the node's own 2 s of patience.
-    arm.thinking(Duration::from_millis(3200));
+    arm.keep_alive_until(Instant::now() + Duration::from_millis(3200));
     std::thread::sleep(Duration::from_millis(2900));
     let phase = |arm: &ZenohArm| arm.monitor().state().and_then(|s| s.phase());
     assert_eq!(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
-use foresight_robot::{Arm, ArmError, Fault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig};
+use foresight_robot::{Arm, ArmError, InjectedFault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig};
 use franka_node::{Kind, Phase, TargetMsg};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -169,7 +169,7 @@ fn a_fault_is_named() {
     let server = serve(4);
     let mut arm = connect(&server).expect("connected");
     arm.observe().expect("a look");
-    server.inject(Fault::Reflex);
+    server.inject(InjectedFault::Reflex);
     wait_until("the fault", Duration::from_secs(2), || {
         arm.monitor().state().and_then(|s| s.phase()) == Some(Phase::Faulted)
     });

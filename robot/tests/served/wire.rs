@@ -1,7 +1,7 @@
 //! What goes over the wire, byte by byte, and what happens to bytes that shouldn't be there.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
@@ -305,7 +305,7 @@ fn while_the_arm_is_active_replayed_targets_are_refused_by_their_sequence_number
     arm.execute(&action(0.0, 0.0, 0.05, 0.0)).expect("executed");
     drop(subscriber);
     let heard = targets.lock().expect("a lock").clone();
-    arm.thinking(Duration::from_secs(10));
+    arm.keep_alive_until(Instant::now() + Duration::from_secs(10));
     let before = server.with_simulator(|s| s.arm().tcp.translation.vector);
     let refused = server.refused();
     for bytes in &heard {

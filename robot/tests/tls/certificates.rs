@@ -1,7 +1,7 @@
 //! Who may connect, and what they may do: mutual TLS and access control by certificate name.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, free_port, scene, wait_until};
 use foresight_robot::certificates::{create, of_role};
@@ -71,7 +71,7 @@ fn a_viewer_watches_and_stops_and_drives_nothing_and_strangers_see_nothing() {
     let mut arm = ZenohArm::connect(planner, envelope()).expect("the planner connects");
     drive(&mut arm, &action(0.02, 0.0, 0.03, 0.0));
     assert!(arm.observe().expect("and sees").settled);
-    arm.thinking(Duration::from_secs(60));
+    arm.keep_alive_until(Instant::now() + Duration::from_secs(60));
 
     // The viewer watches: states and frames.
     let viewer_link = shown(&server, Some(of_role(&made, "viewer")));

@@ -13,14 +13,14 @@ const AT_COMMAND_M: f64 = 0.005;
 const AT_COMMAND_RAD: f64 = 0.03;
 
 /// The envelope, the gripper's policy, and the last command, which the next action counts from.
-pub(crate) struct Intent {
+pub(crate) struct ActionGate {
     envelope: Envelope,
     gripper: GripperPolicy,
     commanded: Option<Isometry3<f64>>,
 }
 
 /// What to do about one action.
-pub(crate) struct Intended {
+pub(crate) struct GatedCommand {
     /// What the envelope let through.
     pub admitted: Admitted,
     /// What to tell the gripper, if anything.
@@ -29,9 +29,9 @@ pub(crate) struct Intended {
     pub commanded: Pose,
 }
 
-impl Intent {
+impl ActionGate {
     pub(crate) fn new(envelope: Envelope, gripper: GripperConfig, width_m: f64) -> Self {
-        Intent {
+        ActionGate {
             envelope,
             gripper: GripperPolicy::new(gripper, width_m),
             commanded: None,
@@ -56,7 +56,7 @@ impl Intent {
         joints_rad: &[f64; 7],
         width_m: f64,
         action: &Action,
-    ) -> Result<Intended, Refusal> {
+    ) -> Result<GatedCommand, Refusal> {
         let start = Pose::from_isometry(&self.start(measured), closedness(width_m));
         let admitted = self.envelope.admit(&start, joints_rad, action)?;
         let gripper = self.gripper.command(admitted.sent.gripper, width_m);
@@ -65,7 +65,7 @@ impl Intent {
             gripper: self.gripper.commanded(),
             ..admitted.goal
         };
-        Ok(Intended {
+        Ok(GatedCommand {
             admitted,
             gripper,
             commanded,

@@ -1,4 +1,5 @@
-//! The thread that sends targets at 50 Hz, from the streamer, while someone vouches for them.
+//! The set-point publisher: a thread that sends the streamer's targets at 50 Hz while someone keeps
+//! them alive.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,17 +18,15 @@ use crate::arm::ArmError;
 use crate::sequence::Sequence;
 use crate::streamer::{Streamer, STREAM_HZ};
 
-/// A state older than this is no base for a target: the pump falls silent and the node holds.
+/// A state older than this is no base for a target: the publisher falls silent and the node holds.
 const FRESH: Duration = Duration::from_millis(300);
 
 /// Why no targets are being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// Targets are being sent.
-    None,
+enum StopReason {
     /// No session is enabled.
     Idle,
-    /// The deadline up to which targets were vouched for has passed.
+    /// The time up to which targets are kept alive has passed.
     Deadline,
     /// The states are too old.
     StaleState,
@@ -39,11 +38,12 @@ struct Core {
     streamer: Streamer,
     sequence: Sequence,
     enabled: bool,
-    vouched_until: Instant,
-    silence: Silence,
-    /// The pump was silent, for its own reasons, when the arm was last seen active: a watchdog's
-    /// stop that follows is our own doing.
-    lapsed: bool,
+    keep_alive_until: Instant,
+    /// Why nothing is being sent; `None` while targets are.
+    stopped: Option<StopReason>,
+    /// The publisher had stopped of itself when the arm was last seen active: a watchdog's stop that
+    /// follows is our own doing.
+    stopped_itself: bool,
     arrived: bool,
     blocked: bool,
     targets: u64,
@@ -51,14 +51,14 @@ struct Core {
 }
 
 /// The streaming thread.
-pub struct Pump {
+pub struct SetpointPublisher {
     core: Arc<Mutex<Core>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Pump {
-    /// Starts the thread; it sends nothing before [`Pump::enable`].
+impl SetpointPublisher {
+    /// Starts the thread; it sends nothing before [`SetpointPublisher::enable`].
     ///
     /// # Errors
     /// [`ArmError::Link`] when the publisher or the thread can't be made.
@@ -81,9 +81,9 @@ impl Pump {
             streamer,
             sequence: Sequence::from_clock(monotonic_ns()),
             enabled: false,
-            vouched_until: now,
-            silence: Silence::Idle,
-            lapsed: false,
+            keep_alive_until: now,
+            stopped: Some(StopReason::Idle),
+            stopped_itself: false,
             arrived: true,
             blocked: false,
             targets: 0,
@@ -97,29 +97,29 @@ impl Pump {
                 .spawn(move || run(&core, &stop, &monitor, &publisher, client_id))
                 .map_err(|e| link_error("starting the target stream", e))?
         };
-        Ok(Pump {
+        Ok(SetpointPublisher {
             core,
             stop,
             thread: Some(thread),
         })
     }
 
-    /// Begins to send: the setpoint rests at `start`, vouched for until `until`.
+    /// Begins to send: the setpoint rests at `start`, kept alive until `until`.
     pub fn enable(&self, start: Isometry3<f64>, until: Instant) {
         let mut core = self.core();
         core.streamer.reset(start);
         core.enabled = true;
-        core.lapsed = false;
+        core.stopped_itself = false;
         core.arrived = true;
         core.blocked = false;
-        core.vouched_until = until;
+        core.keep_alive_until = until;
     }
 
     /// Sends nothing more.
     pub fn disable(&self) {
         let mut core = self.core();
         core.enabled = false;
-        core.silence = Silence::Idle;
+        core.stopped = Some(StopReason::Idle);
     }
 
     /// Leads the setpoint to `goal`.
@@ -136,15 +136,15 @@ impl Pump {
         self.core().streamer.goal()
     }
 
-    /// Vouches for targets until `until`, not a moment longer than a later call allows.
-    pub fn vouch(&self, until: Instant) {
-        self.core().vouched_until = until;
+    /// Keeps targets alive until `until`, no longer, whatever was said before.
+    pub fn keep_alive_until(&self, until: Instant) {
+        self.core().keep_alive_until = until;
     }
 
-    /// Vouches for targets until at least `until`.
-    pub fn vouch_at_least(&self, until: Instant) {
+    /// Keeps targets alive until `until` or longer.
+    pub fn keep_alive_at_least(&self, until: Instant) {
         let mut core = self.core();
-        core.vouched_until = core.vouched_until.max(until);
+        core.keep_alive_until = core.keep_alive_until.max(until);
     }
 
     /// Whether the setpoint stands at the goal.
@@ -167,15 +167,10 @@ impl Pump {
         self.core().targets
     }
 
-    /// Why nothing is being sent now.
-    pub fn silence(&self) -> Silence {
-        self.core().silence
-    }
-
-    /// Whether the pump was silent on its own account when the arm was last active, so that it
-    /// was the node's watchdog that stopped it, not somebody.
-    pub fn lapsed(&self) -> bool {
-        self.core().lapsed
+    /// Whether the publisher had stopped of itself when the arm was last active, so that it was the
+    /// node's watchdog that stopped the arm, not somebody.
+    pub fn stopped_itself(&self) -> bool {
+        self.core().stopped_itself
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -183,7 +178,7 @@ impl Pump {
     }
 }
 
-impl Drop for Pump {
+impl Drop for SetpointPublisher {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -232,26 +227,23 @@ impl Core {
     ) -> Option<TargetMsg> {
         let state = monitor.state();
         let fresh = state.filter(|s| now.saturating_duration_since(s.received) <= FRESH);
-        let silence = match (self.enabled, fresh) {
-            (false, _) => Silence::Idle,
-            (true, None) => Silence::StaleState,
-            (true, Some(state)) if state.frozen() => Silence::FrozenClock,
-            (true, Some(_)) if now > self.vouched_until => Silence::Deadline,
-            (true, Some(_)) => Silence::None,
+        let stopped = match (self.enabled, fresh) {
+            (false, _) => Some(StopReason::Idle),
+            (true, None) => Some(StopReason::StaleState),
+            (true, Some(state)) if state.frozen() => Some(StopReason::FrozenClock),
+            (true, Some(_)) if now > self.keep_alive_until => Some(StopReason::Deadline),
+            (true, Some(_)) => None,
         };
-        let own_doing = !matches!(silence, Silence::None | Silence::Idle);
-        if own_doing && silence != self.silence {
-            tracing::warn!("target stream falls silent ({silence:?}); the node will hold the arm");
+        let own_doing = stopped.filter(|reason| *reason != StopReason::Idle);
+        if let Some(reason) = own_doing.filter(|_| stopped != self.stopped) {
+            tracing::warn!("target stream stops ({reason:?}); the node will hold the arm");
         }
-        self.silence = silence;
+        self.stopped = stopped;
         let active = fresh.filter(|s| s.phase() == Some(Phase::Active));
         if self.enabled && (active.is_some() || fresh.is_none()) {
-            self.lapsed = own_doing;
+            self.stopped_itself = own_doing.is_some();
         }
-        let state = active?;
-        if silence != Silence::None {
-            return None;
-        }
+        let state = active.filter(|_| stopped.is_none())?;
         let target = self.streamer.next(clock_s, &state.placement);
         self.arrived = target.arrived;
         self.blocked = target.blocked;

@@ -10,7 +10,7 @@ use super::ZenohArm;
 use crate::arm::ArmError;
 use crate::gripper::GripperCommand;
 use crate::link::link_error;
-use crate::sight::grasped;
+use crate::frame_sync::grasped;
 
 /// How long the gripper's state may take to show a command.
 const REACTION: Duration = Duration::from_millis(300);
@@ -18,17 +18,17 @@ const REACTION: Duration = Duration::from_millis(300);
 const NOTHING_M: f64 = 0.005;
 
 /// A command on its way.
-pub(super) struct Grip {
+pub(super) struct GripperCommandState {
     command: GripperCommand,
     sent: Instant,
     /// A grasp at the width where the fingers met something was sent after the first.
-    felt: bool,
+    regrasped: bool,
 }
 
 impl ZenohArm {
     /// Sends a command. A hand told to grasp closes until it meets something, whatever the
     /// width, so closing only part of the way is a move.
-    pub(super) fn grip(&mut self, command: GripperCommand) -> Result<Grip, ArmError> {
+    pub(super) fn command_gripper(&mut self, command: GripperCommand) -> Result<GripperCommandState, ArmError> {
         let closing = command.kind == GripperKind::Grasp;
         let sent = if closing && command.width_m > NOTHING_M {
             self.send_gripper(&GripperCommand {
@@ -39,10 +39,10 @@ impl ZenohArm {
         } else {
             self.send_gripper(&command)?
         };
-        Ok(Grip {
+        Ok(GripperCommandState {
             command,
             sent,
-            felt: false,
+            regrasped: false,
         })
     }
 
@@ -52,12 +52,12 @@ impl ZenohArm {
     /// fingers stop within 5 mm of the width asked for. Nobody knows the object's width
     /// beforehand, so closing fingers that stopped on something are told to grasp it at the
     /// width where they stopped.
-    pub(super) fn gripped(&mut self, grip: &mut Grip) -> Result<bool, ArmError> {
+    pub(super) fn gripper_done(&mut self, grip: &mut GripperCommandState) -> Result<bool, ArmError> {
         let elapsed = grip.sent.elapsed();
         if elapsed.as_secs_f64() > self.config.gripper.timeout_s {
             return Ok(true);
         }
-        let Some((state, received)) = self.sight.monitor.gripper() else {
+        let Some((state, received)) = self.sync.monitor.gripper() else {
             return Ok(elapsed > REACTION);
         };
         let shown = (state.commanded.get() - grip.command.width_m).abs() < 1e-4;
@@ -72,16 +72,16 @@ impl ZenohArm {
         let missed = grip.command.kind == GripperKind::Grasp
             && !grasped(&state)
             && width_m > grip.command.width_m + NOTHING_M;
-        if missed && !grip.felt {
+        if missed && !grip.regrasped {
             tracing::debug!("fingers met something at {width_m:.4} m; grasping it there");
             let again = GripperCommand {
                 width_m,
                 ..grip.command
             };
-            *grip = Grip {
+            *grip = GripperCommandState {
                 sent: self.send_gripper(&again)?,
                 command: again,
-                felt: true,
+                regrasped: true,
             };
             return Ok(false);
         }

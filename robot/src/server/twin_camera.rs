@@ -14,13 +14,13 @@ use foresight_sim::{ObjectPose, Scene, Simulator};
 use nalgebra::Isometry3;
 use zenoh::{Session, Wait};
 
-use super::clock::World;
+use super::clock::SharedSimulator;
 use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
 use crate::gripper::STROKE_M;
 use crate::link::{link_error, Monitor};
 use crate::se3;
-use crate::sight::grasped;
+use crate::frame_sync::grasped;
 
 /// How long to wait for a state before looking whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const IN_HAND_M: f64 = 0.04;
 
 /// A served camera; dropping it stops it.
-pub struct MirrorCamera {
+pub struct TwinCamera {
     _status: franka_cam::StatusPublisher,
     camera: Option<franka_cam::Camera>,
     session: Session,
@@ -37,7 +37,7 @@ pub struct MirrorCamera {
     endpoints: Vec<String>,
 }
 
-impl MirrorCamera {
+impl TwinCamera {
     /// Serves a camera on `scene` that follows the arm `config.arm` of the node at
     /// `config.connect`.
     ///
@@ -49,17 +49,17 @@ impl MirrorCamera {
         let camera_config = camera::config(config)?;
         let (session, endpoints) = listen(config)?;
         let monitor = Monitor::subscribe(&session, &config.arm, None)?;
-        let world = Arc::new(World::new(simulator));
+        let world = Arc::new(SharedSimulator::new(simulator));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
             let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
             std::thread::Builder::new()
-                .name("foresight-mirror".into())
+                .name("foresight-twin".into())
                 .spawn(move || follow(&world, &stop, &monitor, &kinematics))
                 .map_err(|e| link_error("following the arm", e))?
         };
         let (camera, status) = serve_camera(&session, &world, config, camera_config)?;
-        Ok(MirrorCamera {
+        Ok(TwinCamera {
             _status: status,
             camera: Some(camera),
             session,
@@ -75,7 +75,7 @@ impl MirrorCamera {
     }
 }
 
-impl Drop for MirrorCamera {
+impl Drop for TwinCamera {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         drop(self.camera.take());
@@ -88,7 +88,7 @@ impl Drop for MirrorCamera {
     }
 }
 
-fn follow(world: &World, stop: &AtomicBool, monitor: &Monitor, kinematics: &Fr3) {
+fn follow(world: &SharedSimulator, stop: &AtomicBool, monitor: &Monitor, kinematics: &Fr3) {
     let mut seen_ns = 0;
     // Where the held object is, seen from the TCP.
     let mut held: Option<Isometry3<f64>> = None;

@@ -25,8 +25,8 @@ const FUTURE_NS: i64 = 50_000_000;
 /// Frame and state clocks further apart than this are not the same clock, ns.
 const CLOCK_SKEW_NS: u64 = 5_000_000_000;
 
-/// The eyes of a client.
-pub(crate) struct Sight {
+/// Pairs camera frames with arm states for a client.
+pub(crate) struct FrameStateSync {
     pub monitor: Arc<Monitor>,
     pub arm: String,
     pub camera: String,
@@ -34,7 +34,7 @@ pub(crate) struct Sight {
     pub frame_timeout: Duration,
 }
 
-impl Sight {
+impl FrameStateSync {
     /// Waits for the first state after connecting.
     pub fn first_state(&self) -> Result<TimedState, ArmError> {
         self.monitor
