@@ -16,6 +16,7 @@ mod eval;
 mod exit;
 mod finetune;
 mod live;
+mod logging;
 mod model;
 mod plan;
 mod pretrain;
@@ -36,7 +37,6 @@ mod worlds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// Plans a Franka arm's motions in the latent space of V-JEPA 2-AC.
 ///
@@ -94,17 +94,9 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
 }
 
-/// What is logged unless RUST_LOG says otherwise. zenoh calls a sample that overtakes its key's
-/// declaration, which happens while connecting, an error.
-const QUIET: &str = "warn,zenoh=error,zenoh::api::session=off";
-
 fn main() -> ExitCode {
     foresight_robot::link::arrange_threads();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    logging::start();
     let done = match Cli::parse().command {
         Command::Run(args) => return exit::with(run::run(args)),
         Command::Doctor(args) => return exit::with(doctor::run(&args)),

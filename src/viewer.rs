@@ -4,7 +4,6 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use anyhow::{bail, Result};
-use foresight_scenarios::controllers::picture;
 use foresight_scenarios::episode::{EpisodeStep, Follow};
 use foresight_scenarios::timeline::tell::{png, verdict, Course, Pictures};
 use foresight_scenarios::timeline::{Sink, TimelineError};
@@ -92,7 +91,7 @@ impl Follow for Viewer {
     fn step(&mut self, step: &EpisodeStep<'_>) {
         let name = self.goal_names.get(step.goal).map_or("", String::as_str);
         let trace = Box::new(StepTrace::new(step, name));
-        let frame = picture(step.observation);
+        let frame = Some(step.observation.frame.image.clone());
         // As above: a viewer that is gone is reported at the end.
         let _ = self.news.send(News::Step(trace, frame));
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use foresight_planner::Pose;
 use image::imageops::{resize, FilterType};
-use image::RgbImage;
 
 use crate::error::DatasetError;
 use crate::index::IndexEntry;
@@ -333,13 +332,10 @@ fn each_frame(
 ) -> Result<(), DatasetError> {
     for some in numbers.chunks(AT_ONCE) {
         let stack = store.frames(episode, view, some)?;
-        for at in 0..stack.len() {
-            if (stack.width(), stack.height()) == (width, height) {
-                put(stack.frame(at))?;
-                continue;
-            }
-            let image = RgbImage::from_raw(stack.width(), stack.height(), stack.frame(at).to_vec());
-            if let Some(image) = image {
+        for image in stack.images() {
+            if image.dimensions() == (width, height) {
+                put(image.as_raw())?;
+            } else {
                 put(resize(&image, width, height, FilterType::Triangle).as_raw())?;
             }
         }

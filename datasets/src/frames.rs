@@ -114,6 +114,14 @@ impl FrameStack {
         &self.data[index * bytes..(index + 1) * bytes]
     }
 
+    /// The frames as pictures.
+    pub fn images(&self) -> impl Iterator<Item = RgbImage> + '_ {
+        (0..self.len()).map(|i| {
+            // A frame has as many bytes as its size says: none of these is the default, empty.
+            RgbImage::from_raw(self.width, self.height, self.frame(i).to_vec()).unwrap_or_default()
+        })
+    }
+
     /// All pixels, `[T, H, W, 3]` u8.
     pub fn data(&self) -> &[u8] {
         &self.data

@@ -4,7 +4,8 @@ use foresight_planner::{Action, Pose};
 use nalgebra::Isometry3;
 
 use crate::envelope::{Admitted, Envelope, Refusal};
-use crate::gripper::{closedness, GripperCommand, GripperConfig, GripperPolicy};
+use foresight_kinematics::hand::closedness;
+use crate::gripper::{GripperCommand, GripperConfig, GripperPolicy};
 use crate::se3::{angle_rad, distance_m};
 
 /// An arm this near its last command stands there as far as the next action is concerned, m.

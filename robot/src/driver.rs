@@ -8,7 +8,7 @@ use zenoh::Wait;
 use zerocopy::IntoBytes;
 
 use crate::arm::ArmError;
-use crate::gripper::STROKE_M;
+use foresight_kinematics::hand::STROKE_M;
 use crate::link::{self, link_error, Lease};
 use crate::frame_sync::grasped;
 use crate::viewer::Viewer;

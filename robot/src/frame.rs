@@ -1,16 +1,13 @@
 //! Camera frames: RGB pixels with the time they were captured, decoded from franka-cam's wire.
 
 use franka_cam::{CameraMsg, Format};
+use image::{Rgb, RgbImage};
 
 /// One camera frame, 8-bit RGB.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// Width, pixels.
-    pub width: u32,
-    /// Height, pixels.
-    pub height: u32,
-    /// `width * height * 3` bytes, row by row, R G B.
-    pub rgb: Vec<u8>,
+    /// The pixels.
+    pub image: RgbImage,
     /// When it was captured: ns on the clock of the arm's states (`CLOCK_MONOTONIC` of the
     /// node's host, or a virtual arm's virtual clock).
     pub captured_ns: u64,
@@ -64,19 +61,16 @@ impl Frame {
             u32::from(header.width.get()),
             u32::from(header.height.get()),
         );
-        let captured_ns = capture_ns(header);
-        let (width, height, rgb) = match header.format() {
+        let image = match header.format() {
             Some(Format::Mjpeg) => jpeg(payload)?,
-            Some(Format::Yuyv) => (width, height, yuyv(payload, width, height)?),
-            Some(Format::Nv12) => (width, height, nv12(payload, width, height)?),
+            Some(Format::Yuyv) => yuyv(payload, width, height)?,
+            Some(Format::Nv12) => nv12(payload, width, height)?,
             Some(other) => return Err(FrameError::Format(other.to_string())),
             None => return Err(FrameError::Format(header.format.to_string())),
         };
         Ok(Frame {
-            width,
-            height,
-            rgb,
-            captured_ns,
+            image,
+            captured_ns: capture_ns(header),
         })
     }
 }
@@ -91,59 +85,50 @@ pub(crate) fn capture_ns(header: &CameraMsg) -> u64 {
     }
 }
 
-fn jpeg(payload: &[u8]) -> Result<(u32, u32, Vec<u8>), FrameError> {
-    let decoded = image::load_from_memory_with_format(payload, image::ImageFormat::Jpeg)
-        .map_err(|e| FrameError::Jpeg(e.to_string()))?
-        .into_rgb8();
-    Ok((decoded.width(), decoded.height(), decoded.into_raw()))
+fn jpeg(payload: &[u8]) -> Result<RgbImage, FrameError> {
+    image::load_from_memory_with_format(payload, image::ImageFormat::Jpeg)
+        .map(image::DynamicImage::into_rgb8)
+        .map_err(|e| FrameError::Jpeg(e.to_string()))
 }
 
 /// Two pixels in four bytes: Y0 U Y1 V.
-fn yuyv(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
+fn yuyv(payload: &[u8], width: u32, height: u32) -> Result<RgbImage, FrameError> {
     let bytes = width as usize * height as usize * 2;
     if width == 0 || height == 0 || !width.is_multiple_of(2) || payload.len() != bytes {
         return Err(FrameError::Size { width, height });
     }
-    let mut rgb = Vec::with_capacity(bytes / 2 * 3);
-    for pair in payload.chunks_exact(4) {
-        rgb.extend(rgb_of(pair[0], pair[1], pair[3]));
-        rgb.extend(rgb_of(pair[2], pair[1], pair[3]));
-    }
-    Ok(rgb)
+    Ok(RgbImage::from_fn(width, height, |x, y| {
+        let at = (y as usize * width as usize + x as usize) * 2;
+        let pair = &payload[at - at % 4..];
+        rgb_of(payload[at], pair[1], pair[3])
+    }))
 }
 
 /// A plane of Y, then U and V interleaved at half resolution.
-fn nv12(payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, FrameError> {
+fn nv12(payload: &[u8], width: u32, height: u32) -> Result<RgbImage, FrameError> {
     let (w, h) = (width as usize, height as usize);
-    if w == 0
-        || h == 0
-        || !w.is_multiple_of(2)
-        || !h.is_multiple_of(2)
-        || payload.len() != w * h * 3 / 2
-    {
+    let odd = !w.is_multiple_of(2) || !h.is_multiple_of(2);
+    if w == 0 || h == 0 || odd || payload.len() != w * h * 3 / 2 {
         return Err(FrameError::Size { width, height });
     }
     let (luma, chroma) = payload.split_at(w * h);
-    let mut rgb = Vec::with_capacity(w * h * 3);
-    for y in 0..h {
-        for x in 0..w {
-            let at = (y / 2) * w + (x / 2) * 2;
-            rgb.extend(rgb_of(luma[y * w + x], chroma[at], chroma[at + 1]));
-        }
-    }
-    Ok(rgb)
+    Ok(RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (x as usize, y as usize);
+        let at = (y / 2) * w + (x / 2) * 2;
+        rgb_of(luma[y * w + x], chroma[at], chroma[at + 1])
+    }))
 }
 
 /// BT.601, limited range, as webcams deliver it.
-fn rgb_of(y: u8, u: u8, v: u8) -> [u8; 3] {
+fn rgb_of(y: u8, u: u8, v: u8) -> Rgb<u8> {
     let y = 1.164_383 * (f32::from(y) - 16.0);
     let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-    [
+    let channels = [
         y + 1.596_027 * v,
         y - 0.391_762 * u - 0.812_968 * v,
         y + 2.017_232 * u,
-    ]
-    .map(|c| c.round().clamp(0.0, 255.0) as u8)
+    ];
+    Rgb(channels.map(|c| c.round().clamp(0.0, 255.0) as u8))
 }
 
 #[cfg(test)]
@@ -166,11 +151,12 @@ mod tests {
     fn yuyv_and_nv12_decode_grey_and_red() {
         let msg = header(Format::Yuyv, 2, 1, TIMESTAMP_MONOTONIC).encode(&[126, 128, 235, 128]);
         let frame = Frame::decode(&msg).expect("yuyv");
-        assert_eq!(frame.rgb, [128, 128, 128, 255, 255, 255]);
         assert_eq!(frame.captured_ns, 70);
+        assert_eq!(frame.image.into_raw(), [128, 128, 128, 255, 255, 255]);
         let msg = header(Format::Nv12, 2, 2, 0).encode(&[81, 81, 81, 81, 90, 240]);
         let frame = Frame::decode(&msg).expect("nv12");
-        assert!(frame.rgb[0] > 250 && frame.rgb[1] < 5 && frame.rgb[2] < 5);
+        let Rgb([r, g, b]) = *frame.image.get_pixel(0, 0);
+        assert!(r > 250 && g < 5 && b < 5);
         assert_eq!(frame.captured_ns, 90, "no monotonic flag: the node's stamp");
     }
 

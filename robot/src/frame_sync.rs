@@ -10,7 +10,7 @@ use nalgebra::Isometry3;
 
 use crate::arm::{ArmError, Observation};
 use crate::frame::Frame;
-use crate::gripper::{closedness, STROKE_M};
+use foresight_kinematics::hand::{closedness, STROKE_M};
 use crate::link::{Monitor, RawFrame, TimedState};
 
 /// How long states may stay away before that is an error.

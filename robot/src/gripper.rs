@@ -1,12 +1,10 @@
 //! Closedness and width: the one place that maps between what a planner says and what the
 //! Franka Hand understands, and decides between a grasp and a move.
 
+use foresight_kinematics::hand::{closedness, width_m};
 use franka_node::GripperKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Stroke of the Franka Hand, m: its width when fully open.
-pub const STROKE_M: f64 = 0.08;
 
 /// How closedness becomes gripper commands.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,16 +26,6 @@ impl Default for GripperConfig {
             timeout_s: 2.5,
         }
     }
-}
-
-/// Width between the fingers, m, of a closedness: 0 is open (0.08 m), 1 is closed (0 m).
-pub fn width_m(closedness: f64) -> f64 {
-    (1.0 - closedness.clamp(0.0, 1.0)) * STROKE_M
-}
-
-/// Closedness of a measured width, m.
-pub fn closedness(width_m: f64) -> f64 {
-    (1.0 - width_m / STROKE_M).clamp(0.0, 1.0)
 }
 
 /// What the gripper measures.
@@ -128,17 +116,7 @@ impl GripperPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn closedness_and_width_are_inverse_and_bounded() {
-        assert_eq!((width_m(0.0), width_m(1.0)), (STROKE_M, 0.0));
-        for c in [0.0, 0.25, 0.5, 1.0] {
-            assert!((closedness(width_m(c)) - c).abs() < 1e-12);
-        }
-        assert_eq!(closedness(0.2), 0.0);
-        assert_eq!(closedness(-0.01), 1.0);
-        assert_eq!(width_m(7.0), 0.0);
-    }
+    use foresight_kinematics::hand::STROKE_M;
 
     #[test]
     fn closing_grasps_and_opening_moves() {

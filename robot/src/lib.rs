@@ -29,6 +29,7 @@ pub use arm::{Arm, ArmError, Execution, Observation};
 pub use driver::Driver;
 pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal, WorkspaceBox};
 pub use frame::{Frame, FrameError};
+pub use foresight_kinematics::hand;
 pub use franka_node::GRIPPER_GRASPED;
 pub use gripper::{GripperConfig, GripperPolicy};
 pub use link::{LinkConfig, TlsConfig};

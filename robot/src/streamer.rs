@@ -53,7 +53,7 @@ impl From<&EnvelopeConfig> for Budget {
 
 /// One target to send.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Target {
+pub struct Setpoint {
     /// Where to.
     pub placement: Isometry3<f64>,
     /// Whether its step must be measured from the arm instead of from the previous target:
@@ -65,7 +65,7 @@ pub struct Target {
     pub blocked: bool,
 }
 
-impl Target {
+impl Setpoint {
     /// The payload of a Cartesian target message.
     pub fn data(&self) -> [f64; 7] {
         se3::to_wire(&self.placement)
@@ -141,7 +141,7 @@ impl Streamer {
     }
 
     /// The next target at `now_s` of a monotonic clock, with the arm measured at `measured`.
-    pub fn next(&mut self, now_s: f64, measured: &Isometry3<f64>) -> Target {
+    pub fn next(&mut self, now_s: f64, measured: &Isometry3<f64>) -> Setpoint {
         let elapsed_s = self.last_s.map_or(1.0 / STREAM_HZ, |last| {
             (now_s - last).clamp(0.0, MAX_TICK_S)
         });
@@ -162,7 +162,7 @@ impl Streamer {
         };
         let anchor = distance_m(&previous, &self.setpoint) > ANCHOR_STEP_M
             || angle_rad(&previous, &self.setpoint) > ANCHOR_STEP_RAD;
-        Target {
+        Setpoint {
             placement: self.setpoint,
             anchor,
             arrived: self.arrived(),

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
-use crate::gripper::{closedness, GripperCommand, GripperConfig};
+use foresight_kinematics::hand::closedness;
+use crate::gripper::{GripperCommand, GripperConfig};
 use crate::action_gate::ActionGate;
 use crate::motion::{MotionSample, Motion, MotionStep};
 use crate::se3::{self, distance_m};
@@ -250,14 +251,11 @@ impl Arm for VirtualArm {
         };
         self.settled = settled;
         let (width, height) = (self.config.frame_width, self.config.frame_height);
-        let picture = self.simulator.render(width, height);
         let gripper = self.simulator.gripper();
         let time_s = self.simulator.time_s();
         Ok(Observation {
             frame: Frame {
-                width: picture.width,
-                height: picture.height,
-                rgb: picture.data,
+                image: self.simulator.render(width, height),
                 captured_ns: to_ns(time_s),
             },
             pose: Pose::from_isometry(&self.simulator.arm().tcp, closedness(gripper.width_m)),

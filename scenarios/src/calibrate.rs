@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::controllers::oracle::{OracleGoal, PoseEnergy};
-use crate::controllers::{picture, ModelSource};
+use crate::controllers::ModelSource;
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
@@ -219,16 +219,11 @@ fn infer(
             ))
         }
         ModelSource::Model { model, .. } => {
-            let missing = || RunError::Imagination("an incomplete camera frame".into());
-            let images = [before, after].map(picture);
-            let [Some(first), Some(second)] = &images else {
-                return Err(missing());
-            };
             let latents = model
-                .encode(&[first, second])
+                .encode(&[&before.frame.image, &after.frame.image])
                 .map_err(|e| failed(e.to_string()))?;
             let [first, second] = &latents[..] else {
-                return Err(missing());
+                return Err(failed("the encoder returned no latent".into()));
             };
             let energy = model.energy(first, &before.pose, second, Default::default());
             solve(search.as_mut(), &energy, &mut noise)

@@ -11,7 +11,7 @@ use foresight_robot::envelope::Admitted;
 use foresight_robot::{Arm, Observation, Refusal, Viewer};
 use serde::Serialize;
 
-use crate::controllers::{picture, ModelSource};
+use crate::controllers::ModelSource;
 use crate::env::{self, Env};
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
@@ -71,14 +71,11 @@ pub fn dry_run(
     let images = instance.goal_images()?;
     let world = source.with_goals(&instance, &images)?;
     let (observation, eyes) = look(&instance)?;
-    if let Some(image) = picture(&observation) {
-        if let Some(folder) = frame.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| RunError::write(folder, e))?;
-        }
-        image
-            .save(&frame)
-            .map_err(|e| RunError::write(&frame, std::io::Error::other(e)))?;
+    if let Some(folder) = frame.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| RunError::write(folder, e))?;
     }
+    let saved = observation.frame.image.save(&frame);
+    saved.map_err(|e| RunError::write(&frame, std::io::Error::other(e)))?;
     let failed = |e: String| RunError::Imagination(e);
     let context = world
         .look(&observation)

@@ -9,7 +9,7 @@ use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
 };
-use foresight_sim::{Simulator, Truth};
+use foresight_sim::{Simulator, GroundTruth};
 use image::RgbImage;
 
 use crate::controllers::ground_truth::Snapshot;
@@ -93,14 +93,13 @@ impl Env {
     }
 
     /// What really happened; `None` for a real arm.
-    pub fn truth(&self) -> Option<Truth> {
+    pub fn truth(&self) -> Option<GroundTruth> {
         self.look(Simulator::truth)
     }
 
     /// A picture for people, smooth and larger than the camera's.
     pub fn view(&self, side_px: u32) -> Option<RgbImage> {
-        let frame = self.look(|simulator| simulator.render_smooth(side_px, side_px, 2))?;
-        RgbImage::from_raw(frame.width, frame.height, frame.data)
+        self.look(|simulator| simulator.render_smooth(side_px, side_px, 2))
     }
 
     /// Lets time pass, so that what moves comes to rest.
@@ -222,7 +221,7 @@ pub struct Executed {
     /// What the arm says.
     pub execution: Execution,
     /// What the simulator knows.
-    pub truth: Option<Truth>,
+    pub truth: Option<GroundTruth>,
     /// A picture for people, when asked for.
     pub view: Option<RgbImage>,
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use foresight_planner::control_loop::{self, MpcError, Step, Watch};
 use foresight_planner::{Pose, SearchMethod};
 use foresight_robot::Observation;
-use foresight_sim::Truth;
+use foresight_sim::GroundTruth;
 
 use crate::controllers::World;
 use crate::env::{Env, EnvPlant, Executed};
@@ -59,7 +59,7 @@ pub struct EpisodeOutcome {
     /// Its distance to the last goal pursued.
     pub last_distance: f32,
     /// The true state at the end.
-    pub truth: Option<Truth>,
+    pub truth: Option<GroundTruth>,
 }
 
 struct Watcher<'a> {
@@ -154,7 +154,7 @@ fn verdict(
     watcher: &Watcher<'_>,
     outcome: &control_loop::Outcome<Observation>,
     goal: Option<Pose>,
-    truth: Option<&Truth>,
+    truth: Option<&GroundTruth>,
     refused: u64,
 ) -> Verdict {
     if outcome.interrupted {

@@ -171,8 +171,7 @@ impl EpisodeSpec {
         let view = |state: &Option<GoalState>| {
             let mut simulator = Simulator::new(self.goal_scene.as_ref()?).ok()?;
             simulator.set_goal_state(state.as_ref()?).ok()?;
-            let frame = simulator.render_smooth(side_px, side_px, 2);
-            RgbImage::from_raw(frame.width, frame.height, frame.data)
+            Some(simulator.render_smooth(side_px, side_px, 2))
         };
         self.goal_states.iter().map(view).collect()
     }
@@ -182,9 +181,7 @@ impl EpisodeSpec {
 fn render(scene: &Scene, state: &GoalState, width: u32, height: u32) -> Result<RgbImage, RunError> {
     let mut simulator = Simulator::new(scene)?;
     simulator.set_goal_state(state)?;
-    let frame = simulator.render(width, height);
-    RgbImage::from_raw(frame.width, frame.height, frame.data)
-        .ok_or_else(|| RunError::Input("the simulator rendered an incomplete picture".into()))
+    Ok(simulator.render(width, height))
 }
 
 /// Where an object is pushed.

@@ -27,7 +27,7 @@ use serde_json::json;
 
 use crate::animation;
 use crate::calendar::UtcTime;
-use crate::controllers::{picture, ModelSource};
+use crate::controllers::ModelSource;
 use crate::episode::{EpisodeOutcome, EpisodeStep};
 use crate::episode_spec::EpisodeSpec;
 use crate::gallery::Gallery;
@@ -154,16 +154,15 @@ impl RunFolder {
             .and_then(|line| writeln!(self.plan, "{line}"))
             .and_then(|()| self.plan.flush());
         written.map_err(|e| RunError::write(&self.path.join("plan.jsonl"), e))?;
-        if let Some(frame) = picture(step.observation) {
-            save(
-                &frame,
-                &self.path.join(format!("frames/{:04}.png", step.number)),
-            )?;
-            let seen = self.view.as_ref().unwrap_or(&frame);
-            self.panels
-                .push(animation::panel(seen, &self.seen_goals[step.goal]));
-            self.frames.push(frame);
-        }
+        let frame = &step.observation.frame.image;
+        save(
+            frame,
+            &self.path.join(format!("frames/{:04}.png", step.number)),
+        )?;
+        let seen = self.view.as_ref().unwrap_or(frame);
+        self.panels
+            .push(animation::panel(seen, &self.seen_goals[step.goal]));
+        self.frames.push(frame.clone());
         let executed = &step.execution.execution;
         let time_s = step.observation.arm_time_s + executed.seconds;
         self.last = Some((executed.reached_pose, time_s));
@@ -185,15 +184,14 @@ impl RunFolder {
         hindsight: Hindsight,
         virtual_time: bool,
     ) -> Result<PathBuf, RunError> {
-        if let Some(frame) = picture(&outcome.last) {
-            let name = format!("frames/{:04}.png", outcome.steps);
-            save(&frame, &self.path.join(name))?;
-            if let Some(goal) = self.seen_goals.last() {
-                let seen = self.view.as_ref().unwrap_or(&frame);
-                self.panels.push(animation::panel(seen, goal));
-            }
-            self.frames.push(frame);
+        let frame = &outcome.last.frame.image;
+        let name = format!("frames/{:04}.png", outcome.steps);
+        save(frame, &self.path.join(name))?;
+        if let Some(goal) = self.seen_goals.last() {
+            let seen = self.view.as_ref().unwrap_or(frame);
+            self.panels.push(animation::panel(seen, goal));
         }
+        self.frames.push(frame.clone());
         self.last = Some((outcome.last.pose, outcome.last.arm_time_s));
         let gif = self.path.join("episode.gif");
         if !self.panels.is_empty() {

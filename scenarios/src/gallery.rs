@@ -74,11 +74,7 @@ impl Gallery {
                 continue;
             };
             episodes += 1;
-            let frames = &episode.frames;
-            let image = |i: usize| {
-                RgbImage::from_raw(frames.width(), frames.height(), frames.frame(i).to_vec())
-            };
-            images.extend((0..frames.len()).filter_map(image));
+            images.extend(episode.frames.images());
         }
         if images.is_empty() {
             return Err(RunError::Input(format!(
@@ -121,8 +117,7 @@ impl Gallery {
                 |simulator, state| {
                     // What the arm can't reach needs no picture.
                     simulator.set_goal_state(state).ok()?;
-                    let frame = simulator.render(camera.width_px, camera.height_px);
-                    RgbImage::from_raw(frame.width, frame.height, frame.data)
+                    Some(simulator.render(camera.width_px, camera.height_px))
                 },
             )
             .flatten()

@@ -1,7 +1,7 @@
 //! Verdicts from the simulator's true state, and what a failure looked like.
 
 use foresight_planner::Pose;
-use foresight_sim::{GoalState, Truth};
+use foresight_sim::{GoalState, GroundTruth};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Success;
@@ -93,7 +93,7 @@ pub struct SuccessDetector {
 
 impl SuccessDetector {
     /// A judge of one episode that begins like this; `goal` is the last sub-goal's state.
-    pub fn new(success: Success, goal: Option<GoalState>, start: Option<&Truth>) -> Self {
+    pub fn new(success: Success, goal: Option<GoalState>, start: Option<&GroundTruth>) -> Self {
         SuccessDetector {
             success,
             goal,
@@ -106,7 +106,7 @@ impl SuccessDetector {
     }
 
     /// After a step: the hand's pose and the true state.
-    pub fn follow(&mut self, hand: &Pose, truth: &Truth) {
+    pub fn follow(&mut self, hand: &Pose, truth: &GroundTruth) {
         self.held |= truth.held;
         self.lifted |= truth.held && truth.lifted;
         if hand.gripper > CLOSED && self.hand_near_when_closed.is_none() {
@@ -119,7 +119,7 @@ impl SuccessDetector {
     }
 
     /// The verdict on where hand and object ended.
-    pub fn verdict(&self, hand: &Pose, truth: &Truth) -> Verdict {
+    pub fn verdict(&self, hand: &Pose, truth: &GroundTruth) -> Verdict {
         match self.success {
             Success::Reach { tolerance_m } => self.reach(hand, tolerance_m, None),
             Success::ReachWithObject { tolerance_m } => self.reach(hand, tolerance_m, Some(truth)),
@@ -129,7 +129,7 @@ impl SuccessDetector {
         }
     }
 
-    fn reach(&self, hand: &Pose, tolerance_m: f64, holding: Option<&Truth>) -> Verdict {
+    fn reach(&self, hand: &Pose, tolerance_m: f64, holding: Option<&GroundTruth>) -> Verdict {
         let Some(goal) = self.goal.as_ref().map(|g| g.arm) else {
             return Verdict::failed(
                 FailureKind::Aborted,
@@ -155,7 +155,7 @@ impl SuccessDetector {
         }
     }
 
-    fn grasp(&self, truth: &Truth, height_m: f64) -> Verdict {
+    fn grasp(&self, truth: &GroundTruth, height_m: f64) -> Verdict {
         let height = format!(
             "object {:.1} cm above the table (at least {:.1})",
             // Contacts let it sink in by a hair, which would read -0.0.
@@ -172,7 +172,7 @@ impl SuccessDetector {
         }
     }
 
-    fn push(&self, truth: &Truth, tolerance_m: f64) -> Verdict {
+    fn push(&self, truth: &GroundTruth, tolerance_m: f64) -> Verdict {
         let Some(goal) = self.goal.as_ref().and_then(|g| g.object) else {
             return Verdict::failed(
                 FailureKind::Aborted,
@@ -203,7 +203,7 @@ impl SuccessDetector {
         }
     }
 
-    fn place(&self, truth: &Truth, tolerance_m: f64) -> Verdict {
+    fn place(&self, truth: &GroundTruth, tolerance_m: f64) -> Verdict {
         let distance = format!(
             "object {:.1} cm from the target (within {:.1})",
             100.0 * truth.target_distance_m,
@@ -249,8 +249,8 @@ impl SuccessDetector {
 mod tests {
     use super::*;
 
-    fn truth() -> Truth {
-        Truth {
+    fn truth() -> GroundTruth {
+        GroundTruth {
             time_s: 0.0,
             object_position_m: [0.5, 0.0, 0.03],
             object_quaternion_xyzw: [0.0, 0.0, 0.0, 1.0],
@@ -274,7 +274,7 @@ mod tests {
     }
 
     /// The failure of an episode with these states, the last one judged.
-    fn failure(success: Success, states: &[(f64, Truth)]) -> Option<FailureKind> {
+    fn failure(success: Success, states: &[(f64, GroundTruth)]) -> Option<FailureKind> {
         let goal = GoalState {
             arm: Pose::from_array([0.5, 0.0, 0.1, 3.1, 0.0, 0.0, 0.0]),
             object: Some(foresight_sim::goals::ObjectPose::upright(
@@ -297,7 +297,7 @@ mod tests {
         verdict.failure
     }
 
-    fn with(change: impl FnOnce(&mut Truth)) -> Truth {
+    fn with(change: impl FnOnce(&mut GroundTruth)) -> GroundTruth {
         let mut truth = truth();
         change(&mut truth);
         truth
@@ -337,7 +337,7 @@ mod tests {
     fn placing_needs_distance_release_rest_and_uprightness() {
         let place = Success::Place { tolerance_m: 0.05 };
         let carried = with(|t| (t.held, t.lifted) = (true, true));
-        let end = |change: fn(&mut Truth)| {
+        let end = |change: fn(&mut GroundTruth)| {
             let last = with(|t| {
                 t.target_distance_m = 0.02;
                 change(t);
@@ -374,7 +374,7 @@ mod tests {
     fn pushing_needs_the_object_where_the_goal_shows_it() {
         let push = Success::Push { tolerance_m: 0.03 };
         let at = |x: f64| with(|t| t.object_position_m[0] = x);
-        let end = |truth: Truth| failure(push, &[(1.0, truth)]);
+        let end = |truth: GroundTruth| failure(push, &[(1.0, truth)]);
         assert_eq!(end(at(0.57)), None);
         assert_eq!(end(at(0.501)), Some(FailureKind::NeverMoved));
         assert_eq!(end(at(0.53)), Some(FailureKind::Misplaced));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use foresight_planner::Iteration;
 use foresight_robot::{Adjustment, Refusal};
-use foresight_sim::Truth;
+use foresight_sim::GroundTruth;
 use serde::{Deserialize, Serialize};
 
 use crate::episode::EpisodeStep;
@@ -62,7 +62,7 @@ pub struct StepTrace {
     /// Where the time went.
     pub seconds: StepSeconds,
     /// The simulator's true state after the action; null on a real arm.
-    pub truth: Option<Truth>,
+    pub truth: Option<GroundTruth>,
 }
 
 /// A decision.

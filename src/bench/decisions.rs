@@ -8,7 +8,6 @@ use foresight_planner::{Constraints, Pose};
 use foresight_predictor::{Latent, WorldModel};
 use foresight_scenarios::{EpisodeSpec, LoadedScenario};
 use foresight_sim::Simulator;
-use image::RgbImage;
 
 /// One decision.
 pub struct Decision {
@@ -43,9 +42,7 @@ pub fn decisions(
                 simulator.set_goal_state(before)?;
             }
             let camera = &loaded.scenario.camera;
-            let frame = simulator.render(camera.width_px, camera.height_px);
-            let seen = RgbImage::from_raw(frame.width, frame.height, frame.data)
-                .ok_or_else(|| anyhow!("the simulator rendered an incomplete picture"))?;
+            let seen = simulator.render(camera.width_px, camera.height_px);
             let images = instance.goal_images()?;
             let mut latents = model.encode(&[&seen, &images[index]])?;
             let (Some(goal), Some(context)) = (latents.pop(), latents.pop()) else {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_robot::Viewer;
-use foresight_scenarios::controllers::picture;
 use foresight_scenarios::RunError;
 use serde_json::json;
 
@@ -62,7 +61,7 @@ pub fn run(args: &GoalArgs) -> Result<()> {
     let (config, loaded) = args.connection.resolve()?;
     let viewer = Viewer::connect(&config).map_err(RunError::from)?;
     let seen = viewer.look().map_err(RunError::from)?;
-    let image = picture(&seen).context("the camera sent an incomplete frame")?;
+    let image = &seen.frame.image;
     fs::create_dir_all(&args.out).with_context(|| format!("creating {}", args.out.display()))?;
     image
         .save(&image_file)
@@ -77,7 +76,7 @@ pub fn run(args: &GoalArgs) -> Result<()> {
         "grasped": seen.grasped,
         "arm": config.arm,
         "camera": config.camera,
-        "frame_px": [seen.frame.width, seen.frame.height],
+        "frame_px": [image.width(), image.height()],
         "frame_captured_ns": seen.frame.captured_ns,
         "pose_age_ms": seen.pose_age_ms,
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use foresight_planner::Pose;
-use foresight_robot::Viewer;
+use foresight_robot::{hand, Viewer};
 use foresight_scenarios::RunError;
 use serde_json::json;
 
@@ -49,9 +49,7 @@ pub fn run(args: &StateArgs) -> Result<()> {
 fn show(viewer: &Viewer, as_json: bool) -> Result<()> {
     let state = viewer.state().map_err(RunError::from)?;
     let gripper = viewer.monitor().gripper();
-    let closedness = gripper.map_or(0.0, |(g, _)| {
-        foresight_robot::gripper::closedness(g.width.get())
-    });
+    let closedness = gripper.map_or(0.0, |(g, _)| hand::closedness(g.width.get()));
     let pose = Pose::from_isometry(&state.placement, closedness);
     let phase = state
         .phase()

@@ -146,8 +146,17 @@ fn what_is_missing_is_named() {
         out.contains("no node reports an arm named 'nobody'"),
         "{out}"
     );
-    let wrong = foresight(&["robot", "state", "--connect", &served.1, "--arm", "nobody"]);
+    // What is logged into a pipe has no colours in it, and no warning of disabled gossip.
+    let arguments = ["robot", "state", "--connect", &served.1, "--arm", "nobody"];
+    let wrong = Command::new(env!("CARGO_BIN_EXE_foresight"))
+        .args(arguments)
+        .env("RUST_LOG", "info")
+        .output()
+        .expect("the program runs");
     assert_eq!(wrong.status.code(), Some(3));
+    let logged = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(logged.contains("zenoh"), "something is logged: {logged}");
+    assert!(!logged.contains('\u{1b}') && !logged.contains("ossip"), "{logged}");
 }
 
 #[test]

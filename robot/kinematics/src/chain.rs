@@ -3,7 +3,8 @@
 use franka::model::{Frame, Model, FR3_URDF};
 use nalgebra::{Isometry3, Matrix3, Rotation3, SMatrix, Translation3, UnitQuaternion, Vector3};
 
-use crate::{joint_limits_rad, FLANGE_TO_TCP_M, HAND_YAW_RAD};
+use crate::hand::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
+use crate::limits::joint_limits_rad;
 
 /// The TCP's Jacobian in base axes: linear rows (m/rad), then angular rows (rad/rad).
 pub type Jacobian = SMatrix<f64, 6, 7>;

@@ -8,6 +8,7 @@
 //! flange, 0.1034 m along its z and yawed by −45°. Joint angles are in rad, lengths in m.
 
 mod chain;
+pub mod hand;
 mod ik;
 mod limits;
 
@@ -25,9 +26,3 @@ pub const READY: [f64; 7] = [
     std::f64::consts::FRAC_PI_2,
     std::f64::consts::FRAC_PI_4,
 ];
-
-/// From the flange to the TCP of the Franka Hand along the flange's z axis, m.
-pub const FLANGE_TO_TCP_M: f64 = 0.1034;
-
-/// The Franka Hand's yaw on the flange, rad.
-pub const HAND_YAW_RAD: f64 = -std::f64::consts::FRAC_PI_4;

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use foresight_kinematics::{Fr3, IkError, IkOptions, FLANGE_TO_TCP_M, READY};
+use foresight_kinematics::hand::FLANGE_TO_TCP_M;
+use foresight_kinematics::{Fr3, IkError, IkOptions, READY};
 use franka::model::{Frame, Model, FR3_URDF};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 

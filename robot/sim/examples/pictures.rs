@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use foresight_sim::{goals, ObjectKind, RgbFrame, SceneDistribution, Simulator};
+use foresight_sim::{goals, ObjectKind, SceneDistribution, Simulator};
 use rayon::prelude::*;
 
 fn main() {
@@ -42,12 +42,7 @@ fn main() {
                 .expect("the goal is reachable");
             let frame = simulator.render_smooth(size, size, factor);
             let (x, y) = (index as i64 % 4, index as i64 / 4);
-            image::imageops::replace(
-                &mut sheet,
-                &picture(frame),
-                x * size as i64,
-                y * size as i64,
-            );
+            image::imageops::replace(&mut sheet, &frame, x * size as i64, y * size as i64);
         }
         let path = folder.join(format!("{seed}.png"));
         sheet.save(&path).expect("the picture can be written");
@@ -73,8 +68,4 @@ fn main() {
         "{size} × {size}: {one:.0} frames/s on one thread, {all:.0} on {}",
         simulators.len()
     );
-}
-
-fn picture(frame: RgbFrame) -> image::RgbImage {
-    image::RgbImage::from_raw(frame.width, frame.height, frame.data).expect("three bytes a pixel")
 }

@@ -7,11 +7,11 @@
 //! What the hand presses onto the table makes it give way upwards, as a compliant arm would: the
 //! motion goes on, the hand stays above it.
 
+use foresight_kinematics::hand::TIP_BELOW_TCP_M;
 use foresight_kinematics::{Fr3, IkOptions, JOINT_VELOCITY_LIMITS_RAD_S};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
-use crate::objects::TIP_BELOW_TCP_M;
 
 /// How fast the simulated arm moves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ const TIP_CLEARANCE_M: f64 = 0.001;
 const TIP_HALF_WIDTH_M: f64 = 0.0105;
 
 #[derive(Debug, Clone, Copy)]
-enum Target {
+enum MotionTarget {
     Cartesian(Isometry3<f64>),
     Joints([f64; 7]),
 }
@@ -102,7 +102,7 @@ pub(crate) struct Arm {
     yielded_m: f64,
     velocity: Vector3<f64>,
     angular_velocity: Vector3<f64>,
-    target: Target,
+    target: MotionTarget,
     options: IkOptions,
 }
 
@@ -118,7 +118,7 @@ impl Arm {
             yielded_m: 0.0,
             velocity: Vector3::zeros(),
             angular_velocity: Vector3::zeros(),
-            target: Target::Cartesian(tcp),
+            target: MotionTarget::Cartesian(tcp),
             options: IkOptions {
                 posture_gain: POSTURE_RATE_PER_S * dt_s,
                 ..IkOptions::default()
@@ -144,18 +144,18 @@ impl Arm {
 
     pub fn set_cartesian(&mut self, target: Isometry3<f64>) {
         let new = match &self.target {
-            Target::Cartesian(old) => {
+            MotionTarget::Cartesian(old) => {
                 (old.translation.vector - target.translation.vector).norm() > 1e-6
                     || old.rotation.angle_to(&target.rotation) > 1e-6
             }
-            Target::Joints(_) => true,
+            MotionTarget::Joints(_) => true,
         };
         if new && self.yielded_m > 0.0 {
             // A new motion starts where the hand is, not where it failed to go.
             self.nominal = self.tcp;
             self.yielded_m = 0.0;
         }
-        self.target = Target::Cartesian(target);
+        self.target = MotionTarget::Cartesian(target);
     }
 
     pub fn set_joints(&mut self, mut q: [f64; 7]) {
@@ -165,7 +165,7 @@ impl Arm {
                 high - self.options.limit_margin_rad,
             );
         }
-        self.target = Target::Joints(q);
+        self.target = MotionTarget::Joints(q);
     }
 
     /// Brakes as hard as the limits allow and stays there.
@@ -177,7 +177,7 @@ impl Arm {
             &self.angular_velocity,
             self.limits.angular_acceleration_rad_s2,
         );
-        self.target = Target::Cartesian(Isometry3::from_parts(
+        self.target = MotionTarget::Cartesian(Isometry3::from_parts(
             Translation3::from(p),
             UnitQuaternion::from_scaled_axis(turn) * self.nominal.rotation,
         ));
@@ -185,8 +185,8 @@ impl Arm {
 
     pub fn state(&self, fr3: &Fr3) -> ArmState {
         let target = match &self.target {
-            Target::Cartesian(pose) => *pose,
-            Target::Joints(q) => fr3.tcp_pose(q),
+            MotionTarget::Cartesian(pose) => *pose,
+            MotionTarget::Joints(q) => fr3.tcp_pose(q),
         };
         let (t, r) = (target.translation, target.rotation.coords);
         ArmState {
@@ -203,10 +203,10 @@ impl Arm {
     /// what it may.
     pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, press: f64, dt_s: f64) {
         match self.target {
-            Target::Cartesian(target) => {
+            MotionTarget::Cartesian(target) => {
                 self.advance_cartesian(fr3, &target, finger_m, press, dt_s);
             }
-            Target::Joints(target) => self.advance_joints(fr3, &target, finger_m, press, dt_s),
+            MotionTarget::Joints(target) => self.advance_joints(fr3, &target, finger_m, press, dt_s),
         }
     }
 

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, Target};
+use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, TargetDisc};
 
 /// `[low, high]`; a value is drawn evenly from between them.
 pub type Range = [f64; 2];
@@ -279,7 +279,7 @@ impl SceneDistribution {
         }
     }
 
-    fn target(&self, draw: &mut Draw, object_m: [f64; 2]) -> Target {
+    fn target(&self, draw: &mut Draw, object_m: [f64; 2]) -> TargetDisc {
         let away = |p: &[f64; 2]| (p[0] - object_m[0]).hypot(p[1] - object_m[1]);
         let mut best = [draw.from(self.target_x_m), draw.from(self.target_y_m)];
         // Ranges too small to keep the distance give the farthest of what was drawn.
@@ -292,7 +292,7 @@ impl SceneDistribution {
                 best = next;
             }
         }
-        Target {
+        TargetDisc {
             position_m: best,
             radius_m: draw.from(self.target_radius_m),
             colour: hsv_to_rgb([draw.from(self.target_hue), 0.75, 0.55]),

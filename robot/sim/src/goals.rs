@@ -8,7 +8,7 @@
 use foresight_planner::Pose;
 use serde::{Deserialize, Serialize};
 
-use crate::gripper::closedness;
+use foresight_kinematics::hand::closedness;
 use crate::scene::{Object, Scene};
 
 /// The hand's height over the object when it hovers, TCP above the object's top, m.

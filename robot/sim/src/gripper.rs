@@ -5,10 +5,9 @@
 //! force allows, so fingers that meet something press with that force and no more, and two
 //! fingers can only be displaced together against twice the spring (the belt of the real hand).
 
+use foresight_kinematics::hand::STROKE_M;
 use serde::{Deserialize, Serialize};
 
-/// Width of the open hand, m.
-pub const MAX_WIDTH_M: f64 = 0.08;
 /// Speed of the width, m/s: each finger moves at half of it.
 pub const WIDTH_SPEED_M_S: f64 = 0.1;
 /// Force of a plain move and of holding still, N.
@@ -21,16 +20,6 @@ pub(crate) const FINGER_STIFFNESS_N_M: f64 = 20_000.0;
 pub(crate) const FINGER_DAMPING_N_S_M: f64 = 120.0;
 /// A finger with its share of the drive, kg.
 pub(crate) const FINGER_MASS_KG: f64 = 0.15;
-
-/// Closedness (0 open to 1 closed) of a width in m.
-pub fn closedness(width_m: f64) -> f64 {
-    (1.0 - width_m / MAX_WIDTH_M).clamp(0.0, 1.0)
-}
-
-/// Width in m of a closedness (0 open to 1 closed).
-pub fn width_m(closedness: f64) -> f64 {
-    ((1.0 - closedness) * MAX_WIDTH_M).clamp(0.0, MAX_WIDTH_M)
-}
 
 /// What the hand reports.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -71,7 +60,7 @@ impl Drive {
     }
 
     pub fn command(&mut self, width_m: f64, force_n: f64, grasping: bool) {
-        self.commanded_m = width_m.clamp(0.0, MAX_WIDTH_M);
+        self.commanded_m = width_m.clamp(0.0, STROKE_M);
         self.force_n = force_n.clamp(1.0, MAX_FORCE_N);
         self.grasping = grasping;
     }

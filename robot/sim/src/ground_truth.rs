@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The object's true state. Lengths in m, the base frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Truth {
+pub struct GroundTruth {
     /// The simulator's clock, s.
     pub time_s: f64,
     /// The middle of the object.
@@ -19,11 +19,11 @@ pub struct Truth {
     pub object_height_m: f64,
     /// Angle between its own z axis and the vertical, rad.
     pub tilt_rad: f64,
-    /// `tilt_rad` is below [`Truth::UPRIGHT_TILT_RAD`].
+    /// `tilt_rad` is below [`GroundTruth::UPRIGHT_TILT_RAD`].
     pub upright: bool,
     /// Both finger pads press on it.
     pub held: bool,
-    /// Its lowest point is more than [`Truth::LIFTED_HEIGHT_M`] above the table.
+    /// Its lowest point is more than [`GroundTruth::LIFTED_HEIGHT_M`] above the table.
     pub lifted: bool,
     /// Hand or fingers touch it anywhere.
     pub touching_gripper: bool,
@@ -37,7 +37,7 @@ pub struct Truth {
     pub hand_distance_m: f64,
 }
 
-impl Truth {
+impl GroundTruth {
     /// Tilt below which an object stands upright, rad (10°).
     pub const UPRIGHT_TILT_RAD: f64 = 0.1745;
     /// Height from which an object counts as lifted, m.

@@ -3,7 +3,7 @@
 //! A [`Scene`] says what stands where (sampled from a [`SceneDistribution`] by seed), a
 //! [`Simulator`] runs it in virtual time, one [`Simulator::step`] of [`Simulator::STEP_S`] after
 //! the other, and [`Simulator::render`] draws what its camera sees. [`goals`] poses the same scene
-//! as it should look later, for goal images; [`Truth`] is what really happened, from the physics
+//! as it should look later, for goal images; [`GroundTruth`] is what really happened, from the physics
 //! alone.
 //!
 //! Frames and units: the robot's base frame, metres, radians, seconds; the table's top is z = 0;
@@ -18,19 +18,18 @@ pub mod gripper;
 pub mod objects;
 pub mod parts;
 pub mod scene;
-pub mod truth;
+pub mod ground_truth;
 
-mod draw;
+mod render;
 mod simulator;
 mod snapshot;
-mod world;
+mod physics;
 
 pub use arm::{ArmLimits, ArmState};
 pub use distribution::SceneDistribution;
-pub use draw::RgbFrame;
 pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
-pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, Target};
+pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, TargetDisc};
 pub use simulator::{SimError, Simulator};
 pub use snapshot::Snapshot;
-pub use truth::Truth;
+pub use ground_truth::GroundTruth;

@@ -1,5 +1,6 @@
 //! The bodies a scene can hold: their shapes for the physics, and how the hand takes them.
 
+use foresight_kinematics::hand::{PAD_HALF_WIDTH_M, PALM_ABOVE_TCP_M};
 use rapier3d::prelude::{ColliderBuilder, Pose as RapierPose, SharedShape, Vector};
 
 use crate::scene::{Object, ObjectKind};
@@ -10,12 +11,6 @@ pub const CUP_WALL_M: f64 = 0.004;
 /// an aligned hand meet flat pieces.
 pub const CUP_SEGMENTS: usize = 16;
 
-/// From the TCP to the fingertips, m.
-pub const TIP_BELOW_TCP_M: f64 = 0.009;
-/// From the TCP up to the palm, m.
-pub const PALM_ABOVE_TCP_M: f64 = 0.045;
-/// Half of a pad's width, m.
-pub const PAD_HALF_WIDTH_M: f64 = 0.0089;
 /// The TCP never grasps lower than this above the table, m.
 const LOWEST_GRASP_M: f64 = 0.015;
 /// Air left between the palm and the object's top, m.

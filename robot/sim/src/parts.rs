@@ -1,6 +1,6 @@
 //! The arm's, the hand's and the object's shapes as triangles, for viewers outside this crate.
 
-use crate::draw::{object_mesh, robot_meshes, Mesh};
+use crate::render::{object_mesh, robot_meshes, Mesh};
 use crate::scene::Object;
 use crate::simulator::SimError;
 
@@ -17,7 +17,7 @@ pub const OBJECT: &str = "object";
 
 /// A rigid part, in its own frame.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct VisualMesh {
     /// Its name.
     pub name: &'static str,
     /// Corners, m.
@@ -32,7 +32,7 @@ pub struct Part {
 ///
 /// # Errors
 /// [`SimError`] when the meshes that are built in can't be read.
-pub fn arm_and_hand() -> Result<Vec<Part>, SimError> {
+pub fn arm_and_hand() -> Result<Vec<VisualMesh>, SimError> {
     let meshes = robot_meshes().map_err(SimError::Meshes)?;
     let links = LINKS.into_iter().zip(&meshes.links);
     let hand = [(HAND, &meshes.hand)];
@@ -42,14 +42,14 @@ pub fn arm_and_hand() -> Result<Vec<Part>, SimError> {
 }
 
 /// An object, its frame in the middle of its extent.
-pub fn object(object: &Object) -> Part {
+pub fn object(object: &Object) -> VisualMesh {
     part(OBJECT, &object_mesh(object))
 }
 
 /// A corner between differently coloured triangles becomes several.
-fn part(name: &'static str, mesh: &Mesh) -> Part {
+fn part(name: &'static str, mesh: &Mesh) -> VisualMesh {
     let mut corners = std::collections::BTreeMap::<(u32, u16), u32>::new();
-    let mut part = Part {
+    let mut part = VisualMesh {
         name,
         points_m: Vec::new(),
         triangles: Vec::new(),

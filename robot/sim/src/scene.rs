@@ -11,7 +11,7 @@ pub struct Scene {
     /// The object to move.
     pub object: Object,
     /// Where it should go: a disc painted on the table.
-    pub target: Target,
+    pub target: TargetDisc,
     /// The table.
     pub table: Table,
     /// The lamp.
@@ -66,7 +66,7 @@ impl Object {
 /// The disc the object should be brought to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Target {
+pub struct TargetDisc {
     /// Its middle on the table, x and y, m.
     pub position_m: [f64; 2],
     /// Its radius, m.

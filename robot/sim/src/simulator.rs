@@ -1,17 +1,19 @@
 //! The simulator: arm, hand, physics and camera on one clock.
 
-use foresight_kinematics::{Fr3, IkError, IkOptions, KinematicsError, FLANGE_TO_TCP_M, READY};
+use foresight_kinematics::hand::{closedness, width_m, FLANGE_TO_TCP_M, STROKE_M};
+use foresight_kinematics::{Fr3, IkError, IkOptions, KinematicsError, READY};
 use foresight_planner::Pose;
+use image::RgbImage;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 
 use crate::arm::{Arm, ArmLimits, ArmState};
-use crate::draw::{self, RgbFrame};
+use crate::render;
 use crate::goals::{GoalState, ObjectPose};
-use crate::gripper::{width_m, Drive, GripperState, MAX_WIDTH_M, MOVE_FORCE_N};
+use crate::gripper::{Drive, GripperState, MOVE_FORCE_N};
 use crate::scene::Scene;
 use crate::snapshot::Snapshot;
-use crate::truth::Truth;
-use crate::world::{Touch, World};
+use crate::ground_truth::GroundTruth;
+use crate::physics::{Touch, Physics};
 
 /// Why a simulator could not be set up or posed.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,8 @@ pub struct Simulator {
     fr3: Fr3,
     arm: Arm,
     drive: Drive,
-    world: World,
-    props: draw::Props,
+    physics: Physics,
+    props: render::Props,
     /// Width and object a step ago: speeds are differences of positions, because the solver's
     /// own velocities still hold the part that only pushes bodies apart.
     before: (f64, Isometry3<f64>),
@@ -83,16 +85,16 @@ impl Simulator {
         let q = solve(&fr3, &scene.start.pose().isometry(), "the start pose")?;
         let width = width_m(scene.start.gripper);
         let arm = Arm::new(&fr3, q, ArmLimits::default(), Self::STEP_S);
-        let world = World::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
-        let before = (width, world.object_pose());
+        let physics = Physics::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
+        let before = (width, physics.object_pose());
         Ok(Simulator {
             scene: scene.clone(),
             before,
             fr3,
             arm,
             drive: Drive::new(width),
-            world,
-            props: draw::Props::new(scene).map_err(SimError::Meshes)?,
+            physics,
+            props: render::Props::new(scene).map_err(SimError::Meshes)?,
             steps: 0,
         })
     }
@@ -114,14 +116,14 @@ impl Simulator {
 
     /// Advances everything by [`Simulator::STEP_S`].
     pub fn step(&mut self) {
-        let [left, right] = self.world.finger_positions_m();
+        let [left, right] = self.physics.finger_positions_m();
         let width = left + right;
-        self.before = (width, self.world.object_pose());
-        let press = self.world.squeeze_m() / SQUEEZE_M;
+        self.before = (width, self.physics.object_pose());
+        let press = self.physics.squeeze_m() / SQUEEZE_M;
         self.arm
             .advance(&self.fr3, width / 2.0, press, Self::STEP_S);
         let finger = self.drive.advance(width, Self::STEP_S);
-        self.world.step(&hand_of(self.arm.tcp()), finger);
+        self.physics.step(&hand_of(self.arm.tcp()), finger);
         self.steps += 1;
     }
 
@@ -175,7 +177,7 @@ impl Simulator {
 
     /// Stops the fingers where they are.
     pub fn gripper_stop(&mut self) {
-        let [left, right] = self.world.finger_positions_m();
+        let [left, right] = self.physics.finger_positions_m();
         self.drive.command(left + right, MOVE_FORCE_N, false);
     }
 
@@ -186,41 +188,40 @@ impl Simulator {
 
     /// The hand's pose and closedness in the planner's vocabulary.
     pub fn pose(&self) -> Pose {
-        let closedness = crate::gripper::closedness(self.gripper().width_m);
-        Pose::from_isometry(self.arm.tcp(), closedness)
+        Pose::from_isometry(self.arm.tcp(), closedness(self.gripper().width_m))
     }
 
     /// What the hand reports.
     pub fn gripper(&self) -> GripperState {
-        let [left, right] = self.world.finger_positions_m();
+        let [left, right] = self.physics.finger_positions_m();
         let speed = (left + right - self.before.0) / Self::STEP_S;
         let moving = speed.abs() > MOVING_FINGERS_M_S;
-        let width_m = (left + right).clamp(0.0, MAX_WIDTH_M);
-        let Touch { pads, .. } = self.world.touch();
+        let width_m = (left + right).clamp(0.0, STROKE_M);
+        let Touch { pads, .. } = self.physics.touch();
         GripperState {
             width_m,
             commanded_m: self.drive.commanded_m,
-            max_width_m: MAX_WIDTH_M,
+            max_width_m: STROKE_M,
             moving,
             grasped: self.drive.grasping && !moving && pads == [true, true],
         }
     }
 
     /// What really happened.
-    pub fn truth(&self) -> Truth {
-        let object = self.world.object_pose();
+    pub fn truth(&self) -> GroundTruth {
+        let object = self.physics.object_pose();
         let before = &self.before.1;
         let speed = (object.translation.vector - before.translation.vector).norm() / Self::STEP_S;
         let turn = object.rotation * before.rotation.inverse();
         let angular_speed = turn.scaled_axis().norm() / Self::STEP_S;
-        let touch = self.world.touch();
+        let touch = self.physics.touch();
         let up = object.rotation * Vector3::z();
         let tilt_rad = up.z.clamp(-1.0, 1.0).acos();
-        let height = self.world.object_lowest_m();
+        let height = self.physics.object_lowest_m();
         let position = object.translation.vector;
         let [x, y] = self.scene.target.position_m;
         let r = object.rotation.coords;
-        Truth {
+        GroundTruth {
             time_s: self.time_s(),
             object_position_m: position.into(),
             object_quaternion_xyzw: [r.x, r.y, r.z, r.w],
@@ -228,25 +229,25 @@ impl Simulator {
             object_angular_speed_rad_s: angular_speed,
             object_height_m: height,
             tilt_rad,
-            upright: tilt_rad < Truth::UPRIGHT_TILT_RAD,
+            upright: tilt_rad < GroundTruth::UPRIGHT_TILT_RAD,
             held: touch.pads == [true, true],
-            lifted: height > Truth::LIFTED_HEIGHT_M,
+            lifted: height > GroundTruth::LIFTED_HEIGHT_M,
             touching_gripper: touch.gripper,
             on_table: touch.table,
-            at_rest: speed < Truth::REST_SPEED_M_S
-                && angular_speed < Truth::REST_ANGULAR_SPEED_RAD_S,
+            at_rest: speed < GroundTruth::REST_SPEED_M_S
+                && angular_speed < GroundTruth::REST_ANGULAR_SPEED_RAD_S,
             target_distance_m: (position.x - x).hypot(position.y - y),
             hand_distance_m: (position - self.arm.tcp().translation.vector).norm(),
         }
     }
 
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
-    pub fn render(&self, width: u32, height: u32) -> RgbFrame {
+    pub fn render(&self, width: u32, height: u32) -> RgbImage {
         self.snapshot().render(width, height)
     }
 
     /// Like [`Simulator::render`] from `factor`² samples a pixel: smooth edges for people.
-    pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbFrame {
+    pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
         self.snapshot().render_smooth(width, height, factor)
     }
 
@@ -256,8 +257,8 @@ impl Simulator {
             scene: self.scene.clone(),
             props: self.props.clone(),
             arm: self.fr3.link_poses(self.arm.q()),
-            fingers: self.world.finger_poses(),
-            object: self.world.object_pose(),
+            fingers: self.physics.finger_poses(),
+            object: self.physics.object_pose(),
         }
     }
 
@@ -267,11 +268,11 @@ impl Simulator {
         if !width_m.is_finite() || q.iter().any(|angle| !angle.is_finite()) {
             return;
         }
-        let width = width_m.clamp(0.0, MAX_WIDTH_M);
+        let width = width_m.clamp(0.0, STROKE_M);
         self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
         self.drive = Drive::new(width);
-        self.world.teleport_hand(&hand_of(self.arm.tcp()), width);
-        self.before = (width, self.world.object_pose());
+        self.physics.teleport_hand(&hand_of(self.arm.tcp()), width);
+        self.before = (width, self.physics.object_pose());
     }
 
     /// Puts the object somewhere, at rest.
@@ -279,8 +280,8 @@ impl Simulator {
     /// # Errors
     /// [`SimError::Invalid`] for numbers that are not a pose.
     pub fn set_object(&mut self, pose: &ObjectPose) -> Result<(), SimError> {
-        self.world.teleport_object(&object_isometry(pose)?);
-        self.before.1 = self.world.object_pose();
+        self.physics.teleport_object(&object_isometry(pose)?);
+        self.before.1 = self.physics.object_pose();
         Ok(())
     }
 
@@ -297,12 +298,12 @@ impl Simulator {
         } else {
             Drive::new(width)
         };
-        self.world.teleport_hand(&hand_of(self.arm.tcp()), width);
+        self.physics.teleport_hand(&hand_of(self.arm.tcp()), width);
         if let Some(object) = &goal.object {
             let pose = object_isometry(object)?;
-            self.world.teleport_object(&pose);
+            self.physics.teleport_object(&pose);
         }
-        self.before = (width, self.world.object_pose());
+        self.before = (width, self.physics.object_pose());
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! A moment of a simulation, as its camera sees it.
 
 use foresight_kinematics::LinkPoses;
+use image::RgbImage;
 use nalgebra::Isometry3;
 
-use crate::draw::{self, RgbFrame};
+use crate::render;
 use crate::scene::Scene;
 
 /// Where everything visible was at one moment. Drawing takes milliseconds; with this the
@@ -11,7 +12,7 @@ use crate::scene::Scene;
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) scene: Scene,
-    pub(crate) props: draw::Props,
+    pub(crate) props: render::Props,
     pub(crate) arm: LinkPoses,
     pub(crate) fingers: [Isometry3<f64>; 2],
     pub(crate) object: Isometry3<f64>,
@@ -19,17 +20,17 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
-    pub fn render(&self, width: u32, height: u32) -> RgbFrame {
-        draw::render(&self.picture(), width, height, 1)
+    pub fn render(&self, width: u32, height: u32) -> RgbImage {
+        render::render(&self.picture(), width, height, 1)
     }
 
     /// Like [`Snapshot::render`] from `factor`² samples a pixel: smooth edges for people.
-    pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbFrame {
-        draw::render(&self.picture(), width, height, factor.clamp(1, 8))
+    pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
+        render::render(&self.picture(), width, height, factor.clamp(1, 8))
     }
 
-    fn picture(&self) -> draw::Picture<'_> {
-        draw::Picture {
+    fn picture(&self) -> render::Picture<'_> {
+        render::Picture {
             scene: &self.scene,
             props: &self.props,
             arm: self.arm,

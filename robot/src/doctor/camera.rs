@@ -36,7 +36,8 @@ pub(super) fn checks(
     };
     let mut checks = vec![match Frame::decode(&frame.bytes) {
         Ok(picture) => {
-            let found = format!("{rate_hz:.1} Hz, {}×{}", picture.width, picture.height);
+            let (width, height) = picture.image.dimensions();
+            let found = format!("{rate_hz:.1} Hz, {width}×{height}");
             if rate_hz < 2.0 {
                 let remedy = "each action waits for a frame; raise fps";
                 Check::warn("camera", found, remedy)

@@ -73,12 +73,7 @@ impl FrameSource for SimCamera {
         let picture = moment.render(width.into(), height.into());
         self.jpeg.clear();
         JpegEncoder::new_with_quality(&mut self.jpeg, self.quality)
-            .encode(
-                &picture.data,
-                picture.width,
-                picture.height,
-                image::ExtendedColorType::Rgb8,
-            )
+            .encode_image(&picture)
             .map_err(io::Error::other)?;
         self.seq = self.seq.wrapping_add(1);
         let flags = TIMESTAMP_MONOTONIC | TIMESTAMP_SOE;

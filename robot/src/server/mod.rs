@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foresight_sim::{Scene, Simulator, Truth};
+use foresight_sim::{Scene, Simulator, GroundTruth};
 use franka_node::{ArmConfig, NodeConfig, StatusPublisher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ impl SimServer {
     }
 
     /// The physics' own account of the scene.
-    pub fn truth(&self) -> Truth {
+    pub fn truth(&self) -> GroundTruth {
         self.world.lock().simulator.truth()
     }
 

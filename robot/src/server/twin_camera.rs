@@ -17,7 +17,7 @@ use zenoh::{Session, Wait};
 use super::clock::SharedSimulator;
 use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
-use crate::gripper::STROKE_M;
+use foresight_kinematics::hand::STROKE_M;
 use crate::link::{link_error, Monitor};
 use crate::se3;
 use crate::frame_sync::grasped;

@@ -18,7 +18,8 @@ use zenoh::{Session, Wait};
 
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
-use crate::gripper::{closedness, GripperConfig};
+use foresight_kinematics::hand::closedness;
+use crate::gripper::GripperConfig;
 use crate::action_gate::{GatedCommand, ActionGate};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, SetpointPublisher, TimedState};
 use crate::motion::{MotionSample, Motion, MotionStep};

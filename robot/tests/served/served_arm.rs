@@ -57,7 +57,7 @@ fn five_actions_a_grasp_and_a_release() {
         );
         // Captured after the arm settled, which was just before `execute` returned.
         assert!(looked.frame.captured_ns + 200_000_000 > ended_ns);
-        assert_eq!((looked.frame.width, looked.frame.height), (128, 128));
+        assert_eq!(looked.frame.image.dimensions(), (128, 128));
         let truth = server.with_simulator(|s| s.pose().position_m);
         for (seen, true_m) in looked.pose.position_m.iter().zip(&truth) {
             assert!((seen - true_m).abs() < 0.001, "{seen} {true_m}");
@@ -82,12 +82,12 @@ fn frames_are_what_the_simulator_draws() {
     let server = serve(2);
     let mut arm = connect(&server);
     let looked = arm.observe().expect("a look");
-    let drawn = server.with_simulator(|s| s.render(128, 128)).data;
+    let drawn = server.with_simulator(|s| s.render(128, 128));
     let difference: u64 = looked
         .frame
-        .rgb
+        .image
         .iter()
-        .zip(&drawn)
+        .zip(drawn.iter())
         .map(|(a, b)| u64::from(a.abs_diff(*b)))
         .sum();
     let mean = difference as f64 / drawn.len() as f64;

@@ -12,7 +12,6 @@ use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
 
-use crate::controllers::picture;
 use crate::episode_spec::EpisodeSpec;
 
 /// The simulator as the arm's last look left it.
@@ -151,8 +150,7 @@ impl TrueEnergy<'_> {
                 .map_err(|e| failed(&e))?;
         }
         let seen = arm.observe().map_err(|e| failed(&e))?;
-        let image = picture(&seen).ok_or_else(|| failed(&"an incomplete camera frame"))?;
-        let latent = self.model.encode(&[&image])?.into_iter().next();
+        let latent = self.model.encode(&[&seen.frame.image])?.into_iter().next();
         latent.ok_or_else(|| failed(&"the encoder returned no latent"))
     }
 }

@@ -261,9 +261,7 @@ impl Imagination<Observation> for World<'_> {
             World::Model { model, .. }
             | World::Dynamics { model, .. }
             | World::Policy { model, .. } => {
-                let image = picture(observation)
-                    .ok_or_else(|| PredictorError::Model("an incomplete camera frame".into()))?;
-                let latent = model.encode(&[&image])?.into_iter().next();
+                let latent = model.encode(&[&observation.frame.image])?.into_iter().next();
                 let missing = || PredictorError::Model("the encoder returned no latent".into());
                 Ok(Seen::Latent(latent.ok_or_else(missing)?))
             }
@@ -385,8 +383,3 @@ impl Imagination<Observation> for World<'_> {
     }
 }
 
-/// The frame of an observation as an image.
-pub fn picture(observation: &Observation) -> Option<RgbImage> {
-    let frame = &observation.frame;
-    RgbImage::from_raw(frame.width, frame.height, frame.rgb.clone())
-}

@@ -11,7 +11,7 @@ use foresight_datasets::{
     Trajectory,
 };
 use foresight_robot::{Arm, ArmError, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
-use foresight_sim::{Scene, SceneDistribution, SimError, Simulator, Truth};
+use foresight_sim::{Scene, SceneDistribution, SimError, Simulator, GroundTruth};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -248,7 +248,7 @@ struct Track {
     trajectory: Trajectory,
     simulator: SimulatorTrack,
     commands: Vec<CommandedStep>,
-    last: Option<Truth>,
+    last: Option<GroundTruth>,
 }
 
 impl Track {
@@ -278,10 +278,10 @@ impl Track {
     fn observe(
         &mut self,
         observation: &Observation,
-        truth: &Truth,
+        truth: &GroundTruth,
         joints_rad: [f64; 7],
     ) -> Result<(), RecordError> {
-        self.frames.push(&observation.frame.rgb)?;
+        self.frames.push(observation.frame.image.as_raw())?;
         self.trajectory.states.push(observation.pose);
         self.trajectory.time_s.push(observation.arm_time_s);
         self.trajectory.joints_rad.push(joints_rad);

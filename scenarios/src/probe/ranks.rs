@@ -5,7 +5,6 @@ use foresight_datasets::Split;
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::{Budget, Latent, WorldModel};
 use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
-use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -177,9 +176,7 @@ fn picture(
 ) -> Result<Latent, RunError> {
     simulator.set_goal_state(state)?;
     let [height, width] = model.config().encoder.img_size;
-    let frame = simulator.render(width as u32, height as u32);
-    let image = RgbImage::from_raw(frame.width, frame.height, frame.data)
-        .ok_or_else(|| RunError::Input("the simulator rendered an incomplete picture".into()))?;
+    let image = simulator.render(width as u32, height as u32);
     let latents = model.encode(&[&image]);
     let latents = latents.map_err(|e| RunError::Imagination(e.to_string()))?;
     let none = || RunError::Imagination("the encoder returned no latent".into());

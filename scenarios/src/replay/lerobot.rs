@@ -5,7 +5,7 @@ use std::path::Path;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::{EpisodeStore, View};
 
-use super::read::{fitting, images, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
+use super::read::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
 use super::tape::{Tape, TapeKind};
 use crate::run::RunError;
 
@@ -46,7 +46,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError>
     }
     let all: Vec<usize> = (0..poses.len().min(track.frames)).collect();
     let frames = match store.frames(options.episode, &view, &all) {
-        Ok(stack) => images(&stack),
+        Ok(stack) => stack.images().collect(),
         Err(error) => {
             notes.push(format!("{error}; only poses are replayed"));
             Vec::new()

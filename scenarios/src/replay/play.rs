@@ -12,7 +12,6 @@ use super::follow::Follower;
 use super::outside::{stretches, Stretch};
 use super::stage::Stage;
 use super::tape::Tape;
-use crate::controllers::picture;
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
@@ -272,11 +271,11 @@ impl Player<'_> {
         watch: Watch<'_>,
     ) -> ControlFlow<()> {
         let recorded: Pose = self.tape.poses[step];
-        let frame = picture(observation);
+        let frame = &observation.frame.image;
         let recorded_frame = self.tape.frames.get(step);
         let same_pose =
             recorded.to_array().map(f64::to_bits) == observation.pose.to_array().map(f64::to_bits);
-        let same_frame = recorded_frame.map(|r| Some(r) == frame.as_ref());
+        let same_frame = recorded_frame.map(|r| r == frame);
         let replayed = ReplayedStep {
             step,
             time_s: self.tape.seconds(step),
@@ -288,12 +287,10 @@ impl Player<'_> {
             recorded_view: recorded_frame.cloned(),
             replayed_view: match recorded_frame {
                 // Beside a small recorded frame belongs the same small frame.
-                Some(recorded)
-                    if frame.as_ref().map(RgbImage::dimensions) == Some(recorded.dimensions()) =>
-                {
-                    frame
+                Some(recorded) if frame.dimensions() == recorded.dimensions() => {
+                    Some(frame.clone())
                 }
-                _ => self.env.view(VIEW_PX).or(frame),
+                _ => self.env.view(VIEW_PX).or_else(|| Some(frame.clone())),
             },
         };
         let flow = watch(&replayed);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use foresight_datasets::lerobot::store::is_lerobot;
 use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
-use foresight_kinematics::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
+use foresight_kinematics::hand::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
 use foresight_planner::{euler, Pose};
 use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
@@ -191,12 +191,6 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
     })
 }
 
-/// A stack's frames as pictures.
-pub(super) fn images(stack: &FrameStack) -> Vec<RgbImage> {
-    let frame = |i| RgbImage::from_raw(stack.width(), stack.height(), stack.frame(i).to_vec());
-    (0..stack.len()).filter_map(frame).collect()
-}
-
 /// One frame a pose, or none with a note.
 pub(super) fn fitting(
     frames: Vec<RgbImage>,
@@ -224,7 +218,7 @@ fn frames(
     let stored = layout::frame_files(path).map_err(input)?;
     if let Some((_, file)) = stored.iter().find(|(name, _)| wanted(name)) {
         let stack = FrameStack::read(file).map_err(input)?;
-        return Ok(images(&stack));
+        return Ok(stack.images().collect());
     }
     let videos = layout::video_files(path).map_err(input)?;
     let Some((_, file)) = videos.iter().find(|(name, _)| wanted(name)) else {

@@ -1,16 +1,12 @@
 //! The arm's parts, and where they are.
 
+use foresight_kinematics::hand::{HAND_TO_FINGERS_M, STROKE_M};
 use foresight_kinematics::Fr3;
 use foresight_planner::Pose;
-use foresight_sim::parts::{self, Part};
+use foresight_sim::parts::{self, VisualMesh};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
 use super::{Sink, TimelineError};
-
-/// From the hand's frame to the fingers' along its z, m.
-const FINGERS_M: f64 = 0.0584;
-/// Width between the fingers when open, m.
-const STROKE_M: f64 = 0.08;
 
 /// An arm to show.
 pub struct ArmShown(Fr3);
@@ -50,7 +46,7 @@ impl ArmShown {
             (parts::FINGERS[1], -half_m, turned),
         ] {
             let in_hand =
-                Isometry3::from_parts(Translation3::new(0.0, side_m, FINGERS_M), rotation);
+                Isometry3::from_parts(Translation3::new(0.0, side_m, HAND_TO_FINGERS_M), rotation);
             sink.placed(name, &(at.hand * in_hand))?;
         }
         Ok(())
@@ -63,6 +59,6 @@ pub fn place_hand(name: &str, pose: &Pose, sink: &mut dyn Sink) -> Result<(), Ti
 }
 
 /// The object of a scene.
-pub fn object(scene: &foresight_sim::Scene) -> Part {
+pub fn object(scene: &foresight_sim::Scene) -> VisualMesh {
     parts::object(&scene.object)
 }

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use foresight_sim::parts::Part;
+use foresight_sim::parts::VisualMesh;
 use nalgebra::Isometry3;
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -89,7 +89,7 @@ impl Sink for McapFile {
         self.now_ns = (time_s.max(0.0) * 1e9) as u64;
     }
 
-    fn part(&mut self, part: &Part) -> Result<(), TimelineError> {
+    fn part(&mut self, part: &VisualMesh) -> Result<(), TimelineError> {
         self.parts.insert(part.name.to_owned());
         let mut entity = SceneEntity::new(self.now(), part.name, part.name);
         entity.triangles.push(Triangles {

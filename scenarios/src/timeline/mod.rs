@@ -18,7 +18,7 @@ pub mod tell;
 
 use std::path::{Path, PathBuf};
 
-use foresight_sim::parts::Part;
+use foresight_sim::parts::VisualMesh;
 use nalgebra::Isometry3;
 
 /// Why a time line could not be written.
@@ -109,7 +109,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// [`TimelineError::Write`], here and below, when the file can't be written.
-    fn part(&mut self, part: &Part) -> Result<(), TimelineError>;
+    fn part(&mut self, part: &VisualMesh) -> Result<(), TimelineError>;
 
     /// Where something is, in the base frame.
     ///

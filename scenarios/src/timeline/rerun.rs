@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use foresight_sim::parts::Part;
+use foresight_sim::parts::VisualMesh;
 use nalgebra::Isometry3;
 use re_sdk::{AsComponents, RecordingStream, RecordingStreamBuilder, RecordingStreamError};
 use re_sdk_types::archetypes::{
@@ -138,7 +138,7 @@ impl Sink for Recording {
         self.stream.set_time_sequence("step", i64::from(step));
     }
 
-    fn part(&mut self, part: &Part) -> Result<(), TimelineError> {
+    fn part(&mut self, part: &VisualMesh) -> Result<(), TimelineError> {
         self.parts.insert(part.name.to_owned());
         let mesh = Mesh3D::new(part.points_m.iter().copied())
             .with_triangle_indices(part.triangles.iter().copied())

@@ -2,34 +2,34 @@
 
 use nalgebra::Vector3;
 
-use super::camera::View;
+use super::camera::PinholeCamera;
 use super::raster::Canvas;
 use crate::scene::Scene;
-use crate::world::TABLE_EXTENT_M;
+use crate::physics::TABLE_EXTENT_M;
 
-/// How much a shadow takes of the lamp's light.
+/// How much a shadow takes of the light.
 const SHADOW_DEPTH: f32 = 0.85;
 
-/// The lamp as shading uses it.
+/// The light as shading uses it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lamp {
-    /// Towards the lamp, unit length.
+pub(crate) struct LightSource {
+    /// Towards the light, unit length.
     pub towards: Vector3<f32>,
     pub intensity: f32,
     pub ambient: f32,
 }
 
-impl Lamp {
+impl LightSource {
     pub fn of(scene: &Scene) -> Self {
         let towards = Vector3::from(scene.light.towards).cast::<f32>();
-        Lamp {
+        LightSource {
             towards: towards.try_normalize(1e-9).unwrap_or(Vector3::z()),
             intensity: scene.light.intensity as f32,
             ambient: scene.light.ambient as f32,
         }
     }
 
-    /// Brightness of a surface, given its normal's cosines to the lamp and to straight up.
+    /// Brightness of a surface, given its normal's cosines to the light and to straight up.
     pub fn on(&self, towards_lamp: f32, up: f32) -> f32 {
         self.ambient * (0.75 + 0.25 * up) + self.intensity * towards_lamp.max(0.0)
     }
@@ -41,15 +41,15 @@ impl Lamp {
 
     /// What a shadowed table's brightness is multiplied by.
     pub fn shadow_factor(&self) -> f32 {
-        let lamp = self.intensity * self.towards.z.max(0.0);
-        1.0 - SHADOW_DEPTH * lamp / (lamp + self.ambient).max(1e-6)
+        let light = self.intensity * self.towards.z.max(0.0);
+        1.0 - SHADOW_DEPTH * light / (light + self.ambient).max(1e-6)
     }
 }
 
 /// Fills the canvas with what would be seen of an empty table.
-pub(crate) fn paint(canvas: &mut Canvas, view: &View, scene: &Scene, lamp: &Lamp) {
-    let table = scene.table.colour.map(|c| c as f32 * lamp.on_table());
-    let disc = scene.target.colour.map(|c| c as f32 * lamp.on_table());
+pub(crate) fn paint(canvas: &mut Canvas, camera: &PinholeCamera, scene: &Scene, light: &LightSource) {
+    let table = scene.table.colour.map(|c| c as f32 * light.on_table());
+    let disc = scene.target.colour.map(|c| c as f32 * light.on_table());
     let background = scene.table.background.map(|c| c as f32);
     let centre = scene.target.position_m.map(|c| c as f32);
     let radius = scene.target.radius_m as f32;
@@ -57,21 +57,21 @@ pub(crate) fn paint(canvas: &mut Canvas, view: &View, scene: &Scene, lamp: &Lamp
     for row in 0..canvas.height {
         for column in 0..canvas.width {
             let index = row * canvas.width + column;
-            let ray = view.ray(column, row);
+            let ray = camera.ray(column, row);
             canvas.colour[index] = background;
             if ray.z >= -1e-4 {
                 continue;
             }
             // The ray's camera z is 1, so this is also the depth.
-            let depth = -view.eye.z / ray.z;
-            let (x, y) = (view.eye.x + depth * ray.x, view.eye.y + depth * ray.y);
+            let depth = -camera.eye.z / ray.z;
+            let (x, y) = (camera.eye.x + depth * ray.x, camera.eye.y + depth * ray.y);
             if x < x0 || x > x1 || y < y0 || y > y1 || depth <= 0.0 {
                 continue;
             }
             canvas.table[index] = true;
             canvas.inverse_depth[index] = 1.0 / depth;
             // The disc's edge fades over a pixel's width on the table.
-            let pixel = depth / view.focal;
+            let pixel = depth / camera.focal;
             let outside = (x - centre[0]).hypot(y - centre[1]) - radius;
             let share = (0.5 - outside / pixel).clamp(0.0, 1.0);
             canvas.colour[index] = std::array::from_fn(|i| table[i] + share * (disc[i] - table[i]));
@@ -80,8 +80,8 @@ pub(crate) fn paint(canvas: &mut Canvas, view: &View, scene: &Scene, lamp: &Lamp
 }
 
 /// Darkens the table where the shadow's mask says so, its edge softened by a pixel.
-pub(crate) fn cast_shadows(canvas: &mut Canvas, lamp: &Lamp) {
-    let factor = lamp.shadow_factor();
+pub(crate) fn cast_shadows(canvas: &mut Canvas, light: &LightSource) {
+    let factor = light.shadow_factor();
     let (width, height) = (canvas.width, canvas.height);
     for row in 0..height {
         let rows = row.saturating_sub(1)..(row + 2).min(height);

@@ -9,7 +9,7 @@ pub(crate) const NEAR_M: f32 = 0.05;
 
 /// A pinhole camera with its picture: x right, y down, z into the picture.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct PinholeCamera {
     /// Base axes to camera axes.
     pub rotation: Matrix3<f32>,
     pub eye: Vector3<f32>,
@@ -31,7 +31,7 @@ impl ToCamera {
     }
 }
 
-impl View {
+impl PinholeCamera {
     pub fn new(camera: &Camera, width: usize, height: usize) -> Self {
         let eye = Vector3::from(camera.eye_m);
         let forward = (Vector3::from(camera.look_at_m) - eye).normalize();
@@ -44,7 +44,7 @@ impl View {
         let right = forward.cross(&up).normalize();
         let down = forward.cross(&right);
         let rows = [right.transpose(), down.transpose(), forward.transpose()];
-        View {
+        PinholeCamera {
             rotation: Matrix3::from_rows(&rows).cast(),
             eye: eye.cast(),
             focal: (height as f64 / 2.0 / (camera.fov_rad / 2.0).tan()) as f32,

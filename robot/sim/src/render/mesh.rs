@@ -30,13 +30,13 @@ const SMOOTH_COSINE: f32 = 0.77;
 
 /// Triangles before they have normals: corners by position.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Soup {
+pub(crate) struct TriangleSoup {
     pub vertices: Vec<Vector3<f32>>,
     pub faces: Vec<([u32; 3], u16)>,
     pub colours: Vec<[f32; 3]>,
 }
 
-impl Soup {
+impl TriangleSoup {
     /// Adds a flat polygon, its corners counter-clockwise seen from outside.
     pub fn polygon(&mut self, corners: &[Vector3<f32>], colour: u16) {
         let first = self.vertices.len() as u32;
@@ -50,7 +50,7 @@ impl Soup {
     pub fn from_glb(bytes: &[u8]) -> Result<Self, String> {
         let (json, binary) = chunks(bytes).ok_or("not a glTF 2 binary with one buffer")?;
         let json: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-        let mut soup = Soup::default();
+        let mut soup = TriangleSoup::default();
         for material in json["materials"].as_array().into_iter().flatten() {
             let base = &material["pbrMetallicRoughness"]["baseColorFactor"];
             let channel = |i: usize| base[i].as_f64().unwrap_or(1.0) as f32;
@@ -85,7 +85,7 @@ impl Soup {
     }
 
     /// Merges all vertices in the same cell of a grid, and drops what became flat.
-    pub fn thinned(&self, cell_m: f32) -> Soup {
+    pub fn thinned(&self, cell_m: f32) -> TriangleSoup {
         let mut cells = std::collections::BTreeMap::<[i32; 3], (u32, Vector3<f32>, f32)>::new();
         let mut moved = Vec::with_capacity(self.vertices.len());
         for vertex in &self.vertices {
@@ -110,7 +110,7 @@ impl Soup {
                 faces.push(([a, b, c], *colour));
             }
         }
-        Soup {
+        TriangleSoup {
             vertices,
             faces,
             colours: self.colours.clone(),

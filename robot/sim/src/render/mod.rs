@@ -5,7 +5,7 @@
 //! frame is drawn by one thread; whoever needs many frames draws several at once.
 
 mod camera;
-mod ground;
+mod background;
 mod mesh;
 mod raster;
 mod robot;
@@ -14,26 +14,16 @@ mod shapes;
 use std::sync::Arc;
 
 use foresight_kinematics::LinkPoses;
+use image::{Rgb, RgbImage};
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 
 use crate::scene::Scene;
-use camera::{View, NEAR_M};
-use ground::Lamp;
+use camera::{PinholeCamera, NEAR_M};
+use background::LightSource;
 pub(crate) use mesh::Mesh;
 use raster::{facing, Canvas};
 use robot::RobotMeshes;
 pub(crate) use shapes::object_mesh;
-
-/// A picture: sRGB, 8 bit, row by row from the top left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RgbFrame {
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// `width · height · 3` bytes, red first.
-    pub data: Vec<u8>,
-}
 
 /// The robot's meshes, thinned for small pictures.
 ///
@@ -74,23 +64,23 @@ pub(crate) struct Picture<'a> {
 const COARSE_ROWS: usize = 200;
 
 /// Draws a picture from `factor`² samples a pixel.
-pub(crate) fn render(picture: &Picture<'_>, width: u32, height: u32, factor: u32) -> RgbFrame {
+pub(crate) fn render(picture: &Picture<'_>, width: u32, height: u32, factor: u32) -> RgbImage {
     let samples = [width, height].map(|n| (n * factor) as usize);
     let mut canvas = Canvas::new(samples[0], samples[1]);
-    let view = View::new(&picture.scene.camera, samples[0], samples[1]);
-    let lamp = Lamp::of(picture.scene);
-    ground::paint(&mut canvas, &view, picture.scene, &lamp);
+    let camera = PinholeCamera::new(&picture.scene.camera, samples[0], samples[1]);
+    let light = LightSource::of(picture.scene);
+    background::paint(&mut canvas, &camera, picture.scene, &light);
 
     let levels = picture.props.levels;
     let fine = samples[1] > COARSE_ROWS;
     let mut scratch = Vec::new();
     for (mesh, pose) in parts(picture, if fine { &levels.fine } else { &levels.coarse }) {
-        draw_mesh(&mut canvas, &view, &lamp, mesh, &pose, &mut scratch);
+        draw_mesh(&mut canvas, &camera, &light, mesh, &pose, &mut scratch);
     }
     for (mesh, pose) in parts(picture, &levels.coarse) {
-        draw_shadow(&mut canvas, &view, &lamp, mesh, &pose, &mut scratch);
+        draw_shadow(&mut canvas, &camera, &light, mesh, &pose, &mut scratch);
     }
-    ground::cast_shadows(&mut canvas, &lamp);
+    background::cast_shadows(&mut canvas, &light);
     finish(&canvas, width, height, factor as usize)
 }
 
@@ -109,19 +99,19 @@ fn parts<'a>(
 
 fn draw_mesh(
     canvas: &mut Canvas,
-    view: &View,
-    lamp: &Lamp,
+    camera: &PinholeCamera,
+    light: &LightSource,
     mesh: &Mesh,
     pose: &Isometry3<f64>,
     scratch: &mut Vec<[f32; 3]>,
 ) {
-    let to_camera = view.to_camera(pose);
-    if !view.sees(&to_camera.point(&mesh.centre), mesh.radius) {
+    let to_camera = camera.to_camera(pose);
+    if !camera.sees(&to_camera.point(&mesh.centre), mesh.radius) {
         return;
     }
-    project_all(view, mesh, scratch, |vertex| to_camera.point(vertex));
+    project_all(camera, mesh, scratch, |vertex| to_camera.point(vertex));
     let local = pose.rotation.inverse().cast::<f32>();
-    let (towards, up) = (local * lamp.towards, local * Vector3::z());
+    let (towards, up) = (local * light.towards, local * Vector3::z());
     for triangle in &mesh.triangles {
         let corners = triangle.corners.map(|i| scratch[i as usize]);
         if corners.iter().any(|c| c[2] <= 0.0) || facing(&corners) <= 0.0 {
@@ -129,20 +119,20 @@ fn draw_mesh(
         }
         let light = triangle
             .normals
-            .map(|n| lamp.on(n.dot(&towards), n.dot(&up)));
+            .map(|n| light.on(n.dot(&towards), n.dot(&up)));
         canvas.triangle(&corners, light, &mesh.colours[triangle.colour as usize]);
     }
 }
 
 fn draw_shadow(
     canvas: &mut Canvas,
-    view: &View,
-    lamp: &Lamp,
+    camera: &PinholeCamera,
+    light: &LightSource,
     mesh: &Mesh,
     pose: &Isometry3<f64>,
     scratch: &mut Vec<[f32; 3]>,
 ) {
-    let light = lamp.towards;
+    let light = light.towards;
     let rotation = pose
         .rotation
         .to_rotation_matrix()
@@ -152,13 +142,13 @@ fn draw_shadow(
     let on_table = |p: &Vector3<f32>| {
         let world = rotation * p + translation;
         let flat = world - light * (world.z.max(0.0) / light.z.max(1e-3));
-        view.rotation * (flat - view.eye)
+        camera.rotation * (flat - camera.eye)
     };
     let spread = mesh.radius / light.z.max(0.1);
-    if !view.sees(&on_table(&mesh.centre), spread) {
+    if !camera.sees(&on_table(&mesh.centre), spread) {
         return;
     }
-    project_all(view, mesh, scratch, on_table);
+    project_all(camera, mesh, scratch, on_table);
     for triangle in &mesh.triangles {
         let corners = triangle.corners.map(|i| scratch[i as usize]);
         // Of a closed body one side casts the whole shadow: the one that keeps its winding.
@@ -170,7 +160,7 @@ fn draw_shadow(
 
 /// The mesh's vertices in the picture; those behind the camera get a 1/z of 0.
 fn project_all(
-    view: &View,
+    camera: &PinholeCamera,
     mesh: &Mesh,
     scratch: &mut Vec<[f32; 3]>,
     to_camera: impl Fn(&Vector3<f32>) -> Vector3<f32>,
@@ -181,36 +171,28 @@ fn project_all(
         if p.z < NEAR_M {
             [0.0; 3]
         } else {
-            view.project(&p)
+            camera.project(&p)
         }
     }));
 }
 
 /// Averages the samples and encodes them as sRGB.
-fn finish(canvas: &Canvas, width: u32, height: u32, factor: usize) -> RgbFrame {
-    let (columns, rows) = (width as usize, height as usize);
+fn finish(canvas: &Canvas, width: u32, height: u32, factor: usize) -> RgbImage {
     let table = srgb_table();
-    let mut data = Vec::with_capacity(columns * rows * 3);
+    let last = table.len() as f32 - 1.0;
     let share = 1.0 / (factor * factor) as f32;
-    for row in 0..rows {
-        for column in 0..columns {
-            let mut sum = [0.0_f32; 3];
-            for y in row * factor..(row + 1) * factor {
-                let start = y * canvas.width + column * factor;
-                for sample in &canvas.colour[start..start + factor] {
-                    // Clipped before averaging, or bright samples would leave jagged edges.
-                    (0..3).for_each(|i| sum[i] += sample[i].min(1.0));
-                }
+    RgbImage::from_fn(width, height, |column, row| {
+        let (column, row) = (column as usize, row as usize);
+        let mut sum = [0.0_f32; 3];
+        for y in row * factor..(row + 1) * factor {
+            let start = y * canvas.width + column * factor;
+            for sample in &canvas.colour[start..start + factor] {
+                // Clipped before averaging, or bright samples would leave jagged edges.
+                (0..3).for_each(|i| sum[i] += sample[i].min(1.0));
             }
-            let last = table.len() as f32 - 1.0;
-            data.extend(sum.map(|c| table[(c * share * last + 0.5) as usize]));
         }
-    }
-    RgbFrame {
-        width,
-        height,
-        data,
-    }
+        Rgb(sum.map(|c| table[(c * share * last + 0.5) as usize]))
+    })
 }
 
 /// Linear light in 4096 steps to 8-bit sRGB.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::mesh::{Mesh, Soup};
+use super::mesh::{Mesh, TriangleSoup};
 
 /// Every part of the robot at one level of detail.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ fn read() -> Result<Levels, String> {
     let links = set
         .links
         .iter()
-        .map(|glb| Soup::from_glb(glb))
+        .map(|glb| TriangleSoup::from_glb(glb))
         .collect::<Result<Vec<_>, _>>()?;
-    let hand = Soup::from_glb(set.hand)?;
-    let mut finger = Soup::from_glb(set.finger)?;
+    let hand = TriangleSoup::from_glb(set.hand)?;
+    let mut finger = TriangleSoup::from_glb(set.finger)?;
     for colour in &mut finger.colours {
         let dark = colour.iter().sum::<f32>() < 1.5;
         *colour = if dark { TIP_COLOUR } else { FINGER_COLOUR };

@@ -2,7 +2,7 @@
 
 use nalgebra::Vector3;
 
-use super::mesh::{Mesh, Soup};
+use super::mesh::{Mesh, TriangleSoup};
 use crate::objects::CUP_WALL_M;
 use crate::scene::{Object, ObjectKind};
 
@@ -21,9 +21,9 @@ pub(crate) fn object_mesh(object: &Object) -> Mesh {
 }
 
 fn box_mesh([x, y, z]: [f32; 3], colour: [f32; 3]) -> Mesh {
-    let mut soup = Soup {
+    let mut soup = TriangleSoup {
         colours: vec![colour],
-        ..Soup::default()
+        ..TriangleSoup::default()
     };
     let v = Vector3::new;
     for s in [1.0, -1.0] {
@@ -60,9 +60,9 @@ fn box_mesh([x, y, z]: [f32; 3], colour: [f32; 3]) -> Mesh {
 }
 
 fn cup_mesh(radius: f32, half_height: f32, colour: [f32; 3]) -> Mesh {
-    let mut soup = Soup {
+    let mut soup = TriangleSoup {
         colours: vec![colour, colour.map(|c| c * INSIDE)],
-        ..Soup::default()
+        ..TriangleSoup::default()
     };
     let wall = CUP_WALL_M as f32;
     let (inner, floor) = (radius - wall, -half_height + wall);

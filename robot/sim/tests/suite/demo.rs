@@ -1,17 +1,17 @@
 //! A scripted pick and place, for tests.
 
 use foresight_planner::Pose;
-use foresight_sim::{goals, Scene, Simulator, Truth};
+use foresight_sim::{goals, Scene, Simulator, GroundTruth};
 
 /// What became of a demonstration.
 // Not every test looks at every part.
 #[allow(dead_code)]
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    pub grasped: Truth,
-    pub lifted: Truth,
-    pub carried: Truth,
-    pub placed: Truth,
+    pub grasped: GroundTruth,
+    pub lifted: GroundTruth,
+    pub carried: GroundTruth,
+    pub placed: GroundTruth,
     pub width_m: f64,
 }
 

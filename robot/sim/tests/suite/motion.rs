@@ -1,8 +1,9 @@
 //! The arm's and the gripper's motion, determinism, goal states and pictures.
 
 use crate::demo;
+use image::RgbImage;
 use foresight_sim::{
-    goals, ArmLimits, ObjectKind, RgbFrame, Scene, SceneDistribution, SimError, Simulator,
+    goals, ArmLimits, ObjectKind, Scene, SceneDistribution, SimError, Simulator,
 };
 
 fn sample(seed: u64) -> Scene {
@@ -199,7 +200,7 @@ fn pictures_show_what_moves() {
     let open = frame(goals::at_object(&scene));
     let closed = frame(goals::grasped(&scene));
     let raised = frame(goals::lifted(&scene, 0.08));
-    assert_eq!(open.data.len(), 64 * 64 * 3);
+    assert_eq!(open.dimensions(), (64, 64));
     // A closing gripper must be seen in the smallest pictures a model gets.
     assert!(changed(&open, &closed) >= 12, "{}", changed(&open, &closed));
     assert!(changed(&closed, &raised) > 200);
@@ -217,10 +218,7 @@ fn pictures_show_what_moves() {
 fn smooth_pictures_average_more_samples() {
     let simulator = Simulator::new(&sample(1)).unwrap();
     let (plain, smooth) = (simulator.render(96, 96), simulator.render_smooth(96, 96, 3));
-    assert_eq!(
-        (smooth.width, smooth.height, smooth.data.len()),
-        (96, 96, 96 * 96 * 3)
-    );
+    assert_eq!(smooth.dimensions(), (96, 96));
     let off = difference(&plain, &smooth);
     assert!(off > 0.05 && off < 6.0, "{off}");
 }
@@ -275,25 +273,20 @@ fn nonsense_is_refused_by_name() {
     assert!(serde_json::from_str::<SceneDistribution>(unknown).is_err());
 }
 
-fn pixels(frame: &RgbFrame) -> impl Iterator<Item = &[u8]> {
-    frame.data.chunks_exact(3)
-}
-
 /// Pixels that differ clearly.
-fn changed(a: &RgbFrame, b: &RgbFrame) -> usize {
-    pixels(a)
-        .zip(pixels(b))
-        .filter(|(p, q)| p.iter().zip(*q).any(|(x, y)| x.abs_diff(*y) > 40))
+fn changed(a: &RgbImage, b: &RgbImage) -> usize {
+    a.pixels()
+        .zip(b.pixels())
+        .filter(|(p, q)| p.0.iter().zip(q.0).any(|(x, y)| x.abs_diff(y) > 40))
         .count()
 }
 
 /// Mean absolute difference of a channel, 0 to 255.
-fn difference(a: &RgbFrame, b: &RgbFrame) -> f64 {
+fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     let sum: f64 = a
-        .data
         .iter()
-        .zip(&b.data)
+        .zip(b.iter())
         .map(|(x, y)| f64::from(x.abs_diff(*y)))
         .sum();
-    sum / a.data.len() as f64
+    sum / a.len() as f64
 }

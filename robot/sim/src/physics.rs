@@ -5,16 +5,15 @@
 //! object is contact and friction. Gravity doesn't pull on the fingers: a real hand's gears
 //! carry them.
 
+use foresight_kinematics::hand::{HAND_TO_FINGERS_M, STROKE_M};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::prelude::*;
 
 use crate::gripper::{
-    FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N, MAX_WIDTH_M,
+    FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N,
 };
 use crate::scene::Object;
 
-/// The finger frames along the hand's z axis, m.
-pub(crate) const FINGER_Z_M: f64 = 0.0584;
 /// Friction of the rubber pads and of the table; each contact takes the mean with the object's.
 const PAD_FRICTION: f32 = 1.2;
 const TABLE_FRICTION: f32 = 0.8;
@@ -41,7 +40,7 @@ const FINGER_PARTS: [([f32; 3], [f32; 3]); 2] = [
     ([0.0105, 0.005, 0.0089], [0.0, 0.0155, 0.045]),
 ];
 
-pub(crate) struct World {
+pub(crate) struct Physics {
     physics: PhysicsWorld,
     hand: RigidBodyHandle,
     fingers: [RigidBodyHandle; 2],
@@ -52,11 +51,11 @@ pub(crate) struct World {
     pads: [ColliderHandle; 2],
 }
 
-impl Clone for World {
+impl Clone for Physics {
     /// Everything that carries over from step to step; rapier's pipelines are only workspace.
     fn clone(&self) -> Self {
         let from = &self.physics;
-        World {
+        Physics {
             physics: PhysicsWorld {
                 gravity: from.gravity,
                 integration_parameters: from.integration_parameters,
@@ -83,7 +82,7 @@ pub(crate) struct Touch {
     pub table: bool,
 }
 
-impl World {
+impl Physics {
     pub fn new(object: &Object, hand: &Isometry3<f64>, width_m: f64, dt_s: f64) -> Self {
         let mut physics = PhysicsWorld::new();
         physics.gravity = Vector::new(0.0, 0.0, -9.81);
@@ -114,7 +113,7 @@ impl World {
                 .collider()
                 .collision_groups(group(OBJECT_GROUP, TABLE_GROUP | HAND_GROUP)),
         );
-        let mut world = World {
+        let mut world = Physics {
             hand: hand_body,
             fingers: [RigidBodyHandle::invalid(); 2],
             joints: [ImpulseJointHandle::invalid(); 2],
@@ -159,11 +158,11 @@ impl World {
         }
         // The joint's x axis is the finger's opening direction.
         let turn = Rotation::from_rotation_z(sign * std::f32::consts::FRAC_PI_2);
-        let seat = Vector::new(0.0, 0.0, FINGER_Z_M as f32);
+        let seat = Vector::new(0.0, 0.0, HAND_TO_FINGERS_M as f32);
         let joint = GenericJointBuilder::new(JointAxesMask::LOCKED_PRISMATIC_AXES)
             .local_frame1(Pose::from_parts(seat, turn))
             .local_frame2(Pose::from_rotation(turn))
-            .limits(JointAxis::LinX, [0.0, MAX_WIDTH_M as f32 / 2.0])
+            .limits(JointAxis::LinX, [0.0, STROKE_M as f32 / 2.0])
             .motor_model(JointAxis::LinX, MotorModel::ForceBased)
             .motor_position(
                 JointAxis::LinX,
@@ -333,7 +332,7 @@ fn group(member: Group, meets: Group) -> InteractionGroups {
 /// The frame of a finger (0 left, along the hand's +y; 1 right) in the base frame. Both have the
 /// hand's orientation.
 pub(crate) fn finger_pose(hand: &Isometry3<f64>, side: usize, position_m: f64) -> Isometry3<f64> {
-    hand * Translation3::new(0.0, [1.0, -1.0][side] * position_m, FINGER_Z_M)
+    hand * Translation3::new(0.0, [1.0, -1.0][side] * position_m, HAND_TO_FINGERS_M)
 }
 
 fn to_rapier(pose: &Isometry3<f64>) -> Pose {

@@ -1,0 +1,45 @@
+//! What is logged, and how: to standard error, coloured only where a terminal shows it.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless RUST_LOG says otherwise. zenoh calls a sample that overtakes its key's
+/// declaration, which happens while connecting, an error.
+const QUIET: &str = "warn,zenoh=error,zenoh::api::session=off";
+/// Links here name their endpoints and never gossip; zenoh warns of that in every session.
+const GOSSIP: &str = "zenoh::net::routing::hat=error";
+
+/// Starts logging.
+pub fn start() {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(directives(std::env::var("RUST_LOG").ok())))
+        .with_ansi(std::io::stderr().is_terminal() && !no_colour)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// The filter's directives for a value of RUST_LOG: its own, and the warning of disabled gossip
+/// only where zenoh's messages are asked for by name.
+fn directives(asked: Option<String>) -> String {
+    match asked.filter(|asked| !asked.is_empty() && EnvFilter::try_new(asked).is_ok()) {
+        None => QUIET.into(),
+        Some(asked) if asked.contains("zenoh") => asked,
+        Some(asked) => format!("{asked},{GOSSIP}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_logged_but_no_warning_of_disabled_gossip() {
+        let of = |asked: &str| directives(Some(asked.into()));
+        assert_eq!(directives(None), QUIET);
+        assert_eq!(of("no such,,=directive="), QUIET);
+        assert_eq!(of("info"), format!("info,{GOSSIP}"));
+        assert_eq!(of("warn,zenoh=debug"), "warn,zenoh=debug");
+    }
+}
