@@ -61,10 +61,7 @@ impl Pose {
 
     /// The transform from the end effector's frame to the base's, m; the gripper is left out.
     pub fn isometry(&self) -> Isometry3<f64> {
-        Isometry3::from_parts(
-            Vector3::from(self.position_m).into(),
-            self.orientation(),
-        )
+        Isometry3::from_parts(Vector3::from(self.position_m).into(), self.orientation())
     }
 
     /// The pose of an end effector whose frame is `transform` in the base frame, m.

@@ -4,9 +4,9 @@ use foresight_planner::{Action, Pose};
 use nalgebra::Isometry3;
 
 use crate::envelope::{Admitted, Envelope, Refusal};
-use foresight_kinematics::hand::closedness;
 use crate::gripper::{GripperCommand, GripperConfig, GripperPolicy};
 use crate::se3::{angle_rad, distance_m};
+use foresight_kinematics::hand::closedness;
 
 /// An arm this near its last command stands there as far as the next action is concerned, m.
 const AT_COMMAND_M: f64 = 0.005;

@@ -8,11 +8,11 @@ use zenoh::Wait;
 use zerocopy::IntoBytes;
 
 use crate::arm::ArmError;
-use foresight_kinematics::hand::STROKE_M;
-use crate::link::{self, link_error, Lease};
 use crate::frame_sync::grasped;
+use crate::link::{self, link_error, Lease};
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
+use foresight_kinematics::hand::STROKE_M;
 
 /// How long the gripper may take.
 const GRIPPER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,8 +10,8 @@ use nalgebra::Isometry3;
 
 use crate::arm::{ArmError, Observation};
 use crate::frame::Frame;
-use foresight_kinematics::hand::{closedness, STROKE_M};
 use crate::link::{Monitor, RawFrame, TimedState};
+use foresight_kinematics::hand::{closedness, STROKE_M};
 
 /// How long states may stay away before that is an error.
 pub(crate) const STATE_TIMEOUT: Duration = Duration::from_millis(1500);

@@ -222,7 +222,11 @@ impl Streamer {
         let rotation = if angle > TRACKING_ERROR_RAD {
             measured
                 .rotation
-                .try_slerp(&self.setpoint.rotation, 0.95 * TRACKING_ERROR_RAD / angle, 1e-9)
+                .try_slerp(
+                    &self.setpoint.rotation,
+                    0.95 * TRACKING_ERROR_RAD / angle,
+                    1e-9,
+                )
                 .unwrap_or(measured.rotation)
         } else {
             self.setpoint.rotation
@@ -300,7 +304,8 @@ fn braking_rate(left: f64, acceleration: f64, elapsed_s: f64) -> f64 {
 
 /// Whether a target at `place` would be within the tracking-error bound of the measured arm.
 fn within_tracking_error(place: &Isometry3<f64>, measured: &Isometry3<f64>) -> bool {
-    distance_m(place, measured) <= TRACKING_ERROR_M && angle_rad(place, measured) <= TRACKING_ERROR_RAD
+    distance_m(place, measured) <= TRACKING_ERROR_M
+        && angle_rad(place, measured) <= TRACKING_ERROR_RAD
 }
 
 #[cfg(test)]

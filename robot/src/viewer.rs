@@ -8,8 +8,8 @@ use zenoh::Session;
 
 use crate::arm::{ArmError, Observation};
 use crate::envelope::{Admitted, EnvelopeConfig, Refusal};
-use crate::link::{self, Monitor, TimedState};
 use crate::frame_sync::FrameStateSync;
+use crate::link::{self, Monitor, TimedState};
 use crate::zenoh_arm::{envelope_for, ZenohArmConfig};
 
 /// How long an arm may take to stand still for a look.

@@ -14,17 +14,17 @@ use nalgebra::Isometry3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::action_gate::ActionGate;
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
-use foresight_kinematics::hand::closedness;
 use crate::gripper::{GripperCommand, GripperConfig};
-use crate::action_gate::ActionGate;
-use crate::motion::{MotionSample, Motion, MotionStep};
+use crate::motion::{Motion, MotionSample, MotionStep};
 use crate::se3::{self, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
 use crate::streamer::{Budget, Streamer, STREAM_HZ};
+use foresight_kinematics::hand::closedness;
 
 /// The lease holder's id in the guard.
 const CLIENT: u32 = 1;

@@ -364,7 +364,9 @@ fn nothing_moves() {
         let seen = bench.after(|| drop(arm));
         assert!(seen.path_m < 1e-3, "{name}: {seen:?}");
         match fault {
-            InjectedFault::DeadCamera => assert!(matches!(error, ArmError::StaleCamera { .. }), "{error}"),
+            InjectedFault::DeadCamera => {
+                assert!(matches!(error, ArmError::StaleCamera { .. }), "{error}")
+            }
             _ => assert!(matches!(error, ArmError::ClockSkew { .. }), "{error}"),
         }
         row(name, &seen, &format!("after {read_s:.1} s: {error}"));

@@ -122,13 +122,15 @@ pub fn calibrate(
             break;
         }
         let action = random_move(&mut rng, &before.pose, loaded, options.reach_m)?;
-        env.arm().keep_alive_until(Instant::now() + loaded.scenario.planner.deadline());
+        env.arm()
+            .keep_alive_until(Instant::now() + loaded.scenario.planner.deadline());
         let execution = env.arm().execute(&action)?;
         if let Some(refusal) = execution.refusal {
             return Err(RunError::Input(format!("a move was refused: {refusal}")));
         }
         let after = env.arm().observe()?;
-        env.arm().keep_alive_until(Instant::now() + loaded.scenario.planner.deadline());
+        env.arm()
+            .keep_alive_until(Instant::now() + loaded.scenario.planner.deadline());
         let noise = SeededNoise::new(options.seed, u64::from(number));
         let inferred_m = infer(loaded, source, &before, &after, noise)?;
         let moved = |i: usize| after.pose.position_m[i] - before.pose.position_m[i];

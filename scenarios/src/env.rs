@@ -9,7 +9,7 @@ use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
 };
-use foresight_sim::{Simulator, GroundTruth};
+use foresight_sim::{GroundTruth, Simulator};
 use image::RgbImage;
 
 use crate::controllers::ground_truth::Snapshot;
@@ -264,7 +264,9 @@ impl Plant for EnvPlant<'_> {
     }
 
     fn thinking(&mut self) {
-        self.env.arm().keep_alive_until(Instant::now() + self.deadline);
+        self.env
+            .arm()
+            .keep_alive_until(Instant::now() + self.deadline);
     }
 
     fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {

@@ -156,7 +156,10 @@ fn what_is_missing_is_named() {
     assert_eq!(wrong.status.code(), Some(3));
     let logged = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(logged.contains("zenoh"), "something is logged: {logged}");
-    assert!(!logged.contains('\u{1b}') && !logged.contains("ossip"), "{logged}");
+    assert!(
+        !logged.contains('\u{1b}') && !logged.contains("ossip"),
+        "{logged}"
+    );
 }
 
 #[test]

@@ -88,7 +88,12 @@ fn half_turns_are_pi_whatever_the_axis() {
 #[test]
 fn parts_of_a_turn_are_turns_of_the_same_axis_and_add_up() {
     let actions = grid().into_iter().map(turn);
-    let halves = [[PI, 0.0, 0.3], [0.0, PI, 0.0], [PI, 0.0, 0.0], [PI, PI, 0.0]];
+    let halves = [
+        [PI, 0.0, 0.3],
+        [0.0, PI, 0.0],
+        [PI, 0.0, 0.0],
+        [PI, PI, 0.0],
+    ];
     for action in actions.chain(halves.map(turn)) {
         let whole = action.angle_rad();
         for pieces in [2_i32, 5] {

@@ -12,7 +12,6 @@ use foresight_kinematics::{Fr3, IkOptions, JOINT_VELOCITY_LIMITS_RAD_S};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
-
 /// How fast the simulated arm moves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -206,7 +205,9 @@ impl Arm {
             MotionTarget::Cartesian(target) => {
                 self.advance_cartesian(fr3, &target, finger_m, press, dt_s);
             }
-            MotionTarget::Joints(target) => self.advance_joints(fr3, &target, finger_m, press, dt_s),
+            MotionTarget::Joints(target) => {
+                self.advance_joints(fr3, &target, finger_m, press, dt_s)
+            }
         }
     }
 

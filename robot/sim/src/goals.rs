@@ -8,8 +8,8 @@
 use foresight_planner::Pose;
 use serde::{Deserialize, Serialize};
 
-use foresight_kinematics::hand::closedness;
 use crate::scene::{Object, Scene};
+use foresight_kinematics::hand::closedness;
 
 /// The hand's height over the object when it hovers, TCP above the object's top, m.
 pub const HOVER_M: f64 = 0.06;

@@ -15,21 +15,21 @@ pub mod arm;
 pub mod distribution;
 pub mod goals;
 pub mod gripper;
+pub mod ground_truth;
 pub mod objects;
 pub mod parts;
 pub mod scene;
-pub mod ground_truth;
 
+mod physics;
 mod render;
 mod simulator;
 mod snapshot;
-mod physics;
 
 pub use arm::{ArmLimits, ArmState};
 pub use distribution::SceneDistribution;
 pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
+pub use ground_truth::GroundTruth;
 pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, TargetDisc};
 pub use simulator::{SimError, Simulator};
 pub use snapshot::Snapshot;
-pub use ground_truth::GroundTruth;

@@ -9,9 +9,7 @@ use foresight_kinematics::hand::{HAND_TO_FINGERS_M, STROKE_M};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::prelude::*;
 
-use crate::gripper::{
-    FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N,
-};
+use crate::gripper::{FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N};
 use crate::scene::Object;
 
 /// Friction of the rubber pads and of the table; each contact takes the mean with the object's.

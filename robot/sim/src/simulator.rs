@@ -7,13 +7,13 @@ use image::RgbImage;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 
 use crate::arm::{Arm, ArmLimits, ArmState};
-use crate::render;
 use crate::goals::{GoalState, ObjectPose};
 use crate::gripper::{Drive, GripperState, MOVE_FORCE_N};
+use crate::ground_truth::GroundTruth;
+use crate::physics::{Physics, Touch};
+use crate::render;
 use crate::scene::Scene;
 use crate::snapshot::Snapshot;
-use crate::ground_truth::GroundTruth;
-use crate::physics::{Touch, Physics};
 
 /// Why a simulator could not be set up or posed.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::Check;
 use crate::envelope::EnvelopeConfig;
 use crate::link::TimedState;
 use crate::se3::{angle_rad, distance_m};
-use crate::streamer::{TRACKING_ERROR_M, TRACKING_ERROR_RAD, STREAM_HZ};
+use crate::streamer::{STREAM_HZ, TRACKING_ERROR_M, TRACKING_ERROR_RAD};
 use crate::zenoh_arm::ZenohArmConfig;
 
 /// The Franka Hand's end effector within this is what models are trained with, m and rad.
@@ -160,7 +160,12 @@ pub(super) fn against_node(
     over("step between targets", step_m, arm.max_step, "m");
     if arm.max_lead > 0.0 {
         over("lead of targets", TRACKING_ERROR_M, arm.max_lead, "m");
-        over("turn of targets", TRACKING_ERROR_RAD, arm.max_lead_rotation, "rad");
+        over(
+            "turn of targets",
+            TRACKING_ERROR_RAD,
+            arm.max_lead_rotation,
+            "rad",
+        );
     }
     over(
         "robot.franka.session_reach_m",

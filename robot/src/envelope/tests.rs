@@ -67,7 +67,10 @@ fn the_turn_sent_is_the_turn_reported_even_of_half_turns() {
                     _ => None,
                 });
                 let wanted = reported.unwrap_or_else(|| asked.angle_rad()) * part.unwrap_or(1.0);
-                assert!((turned - wanted).abs() < 1e-6, "{asked:?}: {turned} {wanted}");
+                assert!(
+                    (turned - wanted).abs() < 1e-6,
+                    "{asked:?}: {turned} {wanted}"
+                );
             }
         }
     }

@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foresight_sim::{Scene, Simulator, GroundTruth};
+use foresight_sim::{GroundTruth, Scene, Simulator};
 use franka_node::{ArmConfig, NodeConfig, StatusPublisher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

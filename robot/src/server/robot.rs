@@ -12,7 +12,7 @@ use franka_node::franka::{
 };
 use franka_node::{Control, RobotSide};
 
-use super::clock::{SessionBounds, Inner, SharedSimulator};
+use super::clock::{Inner, SessionBounds, SharedSimulator};
 use crate::se3;
 
 /// How long a stop may take to come to rest; franka-node's own bound is 5 s.

@@ -17,10 +17,10 @@ use zenoh::{Session, Wait};
 use super::clock::SharedSimulator;
 use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
-use foresight_kinematics::hand::STROKE_M;
+use crate::frame_sync::grasped;
 use crate::link::{link_error, Monitor};
 use crate::se3;
-use crate::frame_sync::grasped;
+use foresight_kinematics::hand::STROKE_M;
 
 /// How long to wait for a state before looking whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);

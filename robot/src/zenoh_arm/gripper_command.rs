@@ -8,9 +8,9 @@ use zerocopy::IntoBytes;
 
 use super::ZenohArm;
 use crate::arm::ArmError;
+use crate::frame_sync::grasped;
 use crate::gripper::GripperCommand;
 use crate::link::link_error;
-use crate::frame_sync::grasped;
 
 /// How long the gripper's state may take to show a command.
 const REACTION: Duration = Duration::from_millis(300);
@@ -28,7 +28,10 @@ pub(super) struct GripperCommandState {
 impl ZenohArm {
     /// Sends a command. A hand told to grasp closes until it meets something, whatever the
     /// width, so closing only part of the way is a move.
-    pub(super) fn command_gripper(&mut self, command: GripperCommand) -> Result<GripperCommandState, ArmError> {
+    pub(super) fn command_gripper(
+        &mut self,
+        command: GripperCommand,
+    ) -> Result<GripperCommandState, ArmError> {
         let closing = command.kind == GripperKind::Grasp;
         let sent = if closing && command.width_m > NOTHING_M {
             self.send_gripper(&GripperCommand {
@@ -52,7 +55,10 @@ impl ZenohArm {
     /// fingers stop within 5 mm of the width asked for. Nobody knows the object's width
     /// beforehand, so closing fingers that stopped on something are told to grasp it at the
     /// width where they stopped.
-    pub(super) fn gripper_done(&mut self, grip: &mut GripperCommandState) -> Result<bool, ArmError> {
+    pub(super) fn gripper_done(
+        &mut self,
+        grip: &mut GripperCommandState,
+    ) -> Result<bool, ArmError> {
         let elapsed = grip.sent.elapsed();
         if elapsed.as_secs_f64() > self.config.gripper.timeout_s {
             return Ok(true);

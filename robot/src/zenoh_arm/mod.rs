@@ -16,18 +16,18 @@ use serde::{Deserialize, Serialize};
 use zenoh::pubsub::Publisher;
 use zenoh::{Session, Wait};
 
+use crate::action_gate::{ActionGate, GatedCommand};
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
-use foresight_kinematics::hand::closedness;
+use crate::frame_sync::FrameStateSync;
 use crate::gripper::GripperConfig;
-use crate::action_gate::{GatedCommand, ActionGate};
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, SetpointPublisher, TimedState};
-use crate::motion::{MotionSample, Motion, MotionStep};
+use crate::motion::{Motion, MotionSample, MotionStep};
 use crate::se3::{angle_rad, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
-use crate::frame_sync::FrameStateSync;
 use crate::streamer::{Budget, Streamer};
+use foresight_kinematics::hand::closedness;
 use gripper_command::GripperCommandState;
 use session::wait_held;
 
@@ -233,7 +233,8 @@ impl ZenohArm {
                 continue;
             }
             seen_ns = state.node_ns();
-            self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+            self.publisher
+                .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
             let gripper_done = match &mut grip {
                 Some(grip) => self.gripper_done(grip)?,
                 None => true,
@@ -309,7 +310,8 @@ pub(crate) fn envelope_for(
 impl Arm for ZenohArm {
     fn observe(&mut self) -> Result<Observation, ArmError> {
         let state = self.ensure_active()?;
-        self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+        self.publisher
+            .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
         let goal = self.publisher.goal();
         let (state, settled) = match self.settled {
             // Still where it came to rest.
@@ -326,13 +328,12 @@ impl Arm for ZenohArm {
 
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
         let state = self.ensure_active()?;
-        self.publisher.keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+        self.publisher
+            .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
         let (width_m, _) = self.sync.gripper();
         let (refused, targets) = (self.refused_targets(), self.publisher.targets());
         let joints = state.joints_rad();
-        let command = self
-            .gate
-            .judge(&state.placement, &joints, width_m, action);
+        let command = self.gate.judge(&state.placement, &joints, width_m, action);
         let GatedCommand {
             admitted,
             gripper,

@@ -6,8 +6,8 @@ use franka_node::{CmdRequest, Kind, Phase};
 
 use super::{ZenohArm, BETWEEN_CALLS};
 use crate::arm::{Arm, ArmError};
-use crate::link::{self, Monitor, TimedState};
 use crate::frame_sync::STATE_TIMEOUT;
+use crate::link::{self, Monitor, TimedState};
 
 impl ZenohArm {
     /// A state in which the arm is active and ours, or why not.
@@ -44,7 +44,9 @@ impl ZenohArm {
     /// that someone else stopped stays stopped.
     pub(super) fn ensure_active(&mut self) -> Result<TimedState, ArmError> {
         match self.active_state() {
-            Err(ArmError::Stopped { .. }) if self.may_enable || self.publisher.stopped_itself() => self.enable(),
+            Err(ArmError::Stopped { .. }) if self.may_enable || self.publisher.stopped_itself() => {
+                self.enable()
+            }
             other => other,
         }
     }

@@ -131,8 +131,7 @@ fn play(
     mut joints: [f64; 7],
     seen: &mut Extremes,
 ) {
-    let mut guard =
-        Guard::new(GuardOptions::default(), se3::to_wire(&at)).expect("a usable pose");
+    let mut guard = Guard::new(GuardOptions::default(), se3::to_wire(&at)).expect("a usable pose");
     guard.set_holder(CLIENT, 0);
     let mut streamer = Streamer::new(*budget, at);
     let mut arm = LaggingArm { now: at, seen: at };

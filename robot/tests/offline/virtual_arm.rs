@@ -135,7 +135,10 @@ fn the_same_actions_give_the_same_bits() {
                 arm.execute(&Action::from_array(a)).expect("executed")
             })
             .collect();
-        (executions, arm.observe().expect("a look").frame.image.into_raw())
+        (
+            executions,
+            arm.observe().expect("a look").frame.image.into_raw(),
+        )
     };
     let (first, second) = (run(), run());
     assert!(first == second, "two runs differ");

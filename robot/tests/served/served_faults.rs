@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, hub, serve, wait_until};
 use foresight_robot::link::{self, Monitor};
-use foresight_robot::{Arm, ArmError, InjectedFault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig};
+use foresight_robot::{
+    Arm, ArmError, InjectedFault, LinkConfig, SimServer, ZenohArm, ZenohArmConfig,
+};
 use franka_node::{Kind, Phase, TargetMsg};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -261,7 +261,10 @@ impl Imagination<Observation> for World<'_> {
             World::Model { model, .. }
             | World::Dynamics { model, .. }
             | World::Policy { model, .. } => {
-                let latent = model.encode(&[&observation.frame.image])?.into_iter().next();
+                let latent = model
+                    .encode(&[&observation.frame.image])?
+                    .into_iter()
+                    .next();
                 let missing = || PredictorError::Model("the encoder returned no latent".into());
                 Ok(Seen::Latent(latent.ok_or_else(missing)?))
             }
@@ -382,4 +385,3 @@ impl Imagination<Observation> for World<'_> {
         }
     }
 }
-

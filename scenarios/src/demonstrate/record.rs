@@ -11,7 +11,7 @@ use foresight_datasets::{
     Trajectory,
 };
 use foresight_robot::{Arm, ArmError, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
-use foresight_sim::{Scene, SceneDistribution, SimError, Simulator, GroundTruth};
+use foresight_sim::{GroundTruth, Scene, SceneDistribution, SimError, Simulator};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;

@@ -4,8 +4,8 @@ use nalgebra::Vector3;
 
 use super::camera::PinholeCamera;
 use super::raster::Canvas;
-use crate::scene::Scene;
 use crate::physics::TABLE_EXTENT_M;
+use crate::scene::Scene;
 
 /// How much a shadow takes of the light.
 const SHADOW_DEPTH: f32 = 0.85;
@@ -47,7 +47,12 @@ impl LightSource {
 }
 
 /// Fills the canvas with what would be seen of an empty table.
-pub(crate) fn paint(canvas: &mut Canvas, camera: &PinholeCamera, scene: &Scene, light: &LightSource) {
+pub(crate) fn paint(
+    canvas: &mut Canvas,
+    camera: &PinholeCamera,
+    scene: &Scene,
+    light: &LightSource,
+) {
     let table = scene.table.colour.map(|c| c as f32 * light.on_table());
     let disc = scene.target.colour.map(|c| c as f32 * light.on_table());
     let background = scene.table.background.map(|c| c as f32);

@@ -4,8 +4,8 @@
 //! smooth shading, then the shadow of every mesh projected along the light onto the table. One
 //! frame is drawn by one thread; whoever needs many frames draws several at once.
 
-mod camera;
 mod background;
+mod camera;
 mod mesh;
 mod raster;
 mod robot;
@@ -18,8 +18,8 @@ use image::{Rgb, RgbImage};
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 
 use crate::scene::Scene;
-use camera::{PinholeCamera, NEAR_M};
 use background::LightSource;
+use camera::{PinholeCamera, NEAR_M};
 pub(crate) use mesh::Mesh;
 use raster::{facing, Canvas};
 use robot::RobotMeshes;

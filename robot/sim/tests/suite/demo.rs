@@ -1,7 +1,7 @@
 //! A scripted pick and place, for tests.
 
 use foresight_planner::Pose;
-use foresight_sim::{goals, Scene, Simulator, GroundTruth};
+use foresight_sim::{goals, GroundTruth, Scene, Simulator};
 
 /// What became of a demonstration.
 // Not every test looks at every part.

@@ -1,10 +1,8 @@
 //! The arm's and the gripper's motion, determinism, goal states and pictures.
 
 use crate::demo;
+use foresight_sim::{goals, ArmLimits, ObjectKind, Scene, SceneDistribution, SimError, Simulator};
 use image::RgbImage;
-use foresight_sim::{
-    goals, ArmLimits, ObjectKind, Scene, SceneDistribution, SimError, Simulator,
-};
 
 fn sample(seed: u64) -> Scene {
     SceneDistribution::default().sample(seed)
