@@ -1,7 +1,7 @@
 //! The bodies a scene can hold: their shapes for the physics, and how the hand takes them.
 
 use foresight_kinematics::hand::{PAD_HALF_WIDTH_M, PALM_ABOVE_TCP_M};
-use rapier3d::prelude::{ColliderBuilder, Pose as RapierPose, SharedShape, Vector};
+use rapier3d::prelude::{CoefficientCombineRule, ColliderBuilder, Pose as RapierPose, SharedShape, Vector};
 
 use crate::scene::{Object, ObjectKind};
 
@@ -11,6 +11,11 @@ pub const CUP_WALL_M: f64 = 0.004;
 /// an aligned hand meet flat pieces.
 pub const CUP_SEGMENTS: usize = 16;
 
+/// How rough surfaces are, the table's, the rubber pads' and the bare metal's of fingers and palm:
+/// see [`Object::friction_on`].
+pub(crate) const TABLE_SURFACE: f32 = 0.8;
+pub(crate) const PAD_SURFACE: f32 = 1.2;
+pub(crate) const METAL_SURFACE: f32 = 0.5;
 /// The TCP never grasps lower than this above the table, m.
 const LOWEST_GRASP_M: f64 = 0.015;
 /// Air left between the palm and the object's top, m.
@@ -47,6 +52,18 @@ impl Object {
         }
     }
 
+    /// Coulomb friction of its contact with a surface. On the table's, [`TABLE_SURFACE`], it is
+    /// [`Object::friction`]; another surface changes it by half of how much rougher or smoother it
+    /// is, and by no more than in proportion where the object is more slippery than the table.
+    pub(crate) fn friction_on(&self, surface: f32) -> f32 {
+        let table = f64::from(TABLE_SURFACE);
+        if self.friction < 0.8 {
+            (self.friction * (f64::from(surface) + table) / (2.0 * table)) as f32
+        } else {
+            (surface + (2.0 * self.friction - 0.8) as f32) / 2.0
+        }
+    }
+
     /// Its shape for the physics, the origin in the middle of its extent.
     pub(crate) fn collider(&self) -> ColliderBuilder {
         let [x, y, z] = self.size_m.map(|s| (s / 2.0) as f32);
@@ -55,7 +72,9 @@ impl Object {
             ObjectKind::Cup => ColliderBuilder::compound(cup_parts(x, z)),
         };
         builder
-            .friction(self.friction as f32)
+            // Each pair's friction is its other half's, see [`Object::friction_on`].
+            .friction(1.0)
+            .friction_combine_rule(CoefficientCombineRule::Multiply)
             .restitution(0.0)
             .density(self.density_kg_m3 as f32)
     }
@@ -88,4 +107,44 @@ fn cup_parts(radius: f32, half_height: f32) -> Vec<(RapierPose, SharedShape)> {
         ));
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::SceneDistribution;
+
+    #[test]
+    fn friction_is_the_objects_on_the_table_and_what_it_was_for_scenes_drawn_before() {
+        let mut object = SceneDistribution::default().sample(1).object;
+        for hundredth in 0..=120 {
+            object.friction = f64::from(hundredth) / 100.0;
+            let on = |surface| f64::from(object.friction_on(surface));
+            assert!((on(TABLE_SURFACE) - object.friction).abs() < 1e-6);
+            let (pads, metal) = (on(PAD_SURFACE), on(METAL_SURFACE));
+            assert!((object.friction..=object.friction + 0.2 + 1e-6).contains(&pads));
+            assert!((0.0..=object.friction).contains(&metal));
+        }
+        // An old scene's value was the half of a mean; every contact keeps its bits.
+        for old in (800_000..=1_200_000).step_by(7).map(|n| f64::from(n) / 1e6) {
+            object.friction = (old + 0.8) / 2.0;
+            for surface in [TABLE_SURFACE, PAD_SURFACE, METAL_SURFACE] {
+                assert_eq!(object.friction_on(surface), (surface + old as f32) / 2.0);
+            }
+        }
+    }
+
+    #[test]
+    fn scenes_from_before_are_read_with_the_friction_they_had() {
+        let object = SceneDistribution::default().sample(1).object;
+        let new = serde_json::to_value(&object).expect("an object");
+        let read = |v: &serde_json::Value| serde_json::from_value::<Object>(v.clone());
+        assert_eq!(read(&new).expect("as written"), object);
+        let mut old = new.clone();
+        let fields = old.as_object_mut().expect("an object");
+        fields.remove("table_friction");
+        assert!(read(&serde_json::Value::Object(fields.clone())).is_err());
+        fields.insert("friction".into(), 1.0.into());
+        assert_eq!(read(&old).expect("an old scene").friction, 0.9);
+    }
 }

@@ -10,11 +10,9 @@ use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::prelude::*;
 
 use crate::gripper::{FINGER_DAMPING_N_S_M, FINGER_MASS_KG, FINGER_STIFFNESS_N_M, MAX_FORCE_N};
+use crate::objects::{METAL_SURFACE, PAD_SURFACE, TABLE_SURFACE};
 use crate::scene::Object;
 
-/// Friction of the rubber pads and of the table; each contact takes the mean with the object's.
-const PAD_FRICTION: f32 = 1.2;
-const TABLE_FRICTION: f32 = 0.8;
 /// The scale of things here, m: rapier's tolerances are multiples of it.
 const LENGTH_UNIT_M: f32 = 0.02;
 /// Substeps of a step, and passes over all contacts in each. Measured on 40 scripted grasps: with
@@ -97,12 +95,12 @@ impl Physics {
         parameters.contact_softness.natural_frequency = CONTACT_FREQUENCY_HZ;
         parameters.static_contact_softness.natural_frequency = CONTACT_FREQUENCY_HZ;
 
-        let table = insert_table(&mut physics);
+        let table = insert_table(&mut physics, object.friction_on(TABLE_SURFACE));
         let (hand_body, _) = physics.insert(
             RigidBodyBuilder::kinematic_position_based().pose(to_rapier(hand)),
             ColliderBuilder::cuboid(0.03, 0.1, 0.033)
                 .translation(Vector::new(0.0, 0.0, 0.033))
-                .friction(0.5)
+                .friction(object.friction_on(METAL_SURFACE))
                 .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
         );
         let (object_body, object_collider) = physics.insert(
@@ -122,12 +120,18 @@ impl Physics {
             physics,
         };
         for side in 0..2 {
-            world.insert_finger(side, hand, width_m / 2.0);
+            world.insert_finger(side, hand, width_m / 2.0, object);
         }
         world
     }
 
-    fn insert_finger(&mut self, side: usize, hand: &Isometry3<f64>, position_m: f64) {
+    fn insert_finger(
+        &mut self,
+        side: usize,
+        hand: &Isometry3<f64>,
+        position_m: f64,
+        object: &Object,
+    ) {
         let sign = [1.0_f32, -1.0][side];
         let body = self.physics.insert_body(
             RigidBodyBuilder::dynamic()
@@ -150,9 +154,9 @@ impl Physics {
                 Some(body),
             )
         };
-        self.pads[side] = part(PAD, PAD_FRICTION);
+        self.pads[side] = part(PAD, object.friction_on(PAD_SURFACE));
         for shape in FINGER_PARTS {
-            part(shape, 0.5);
+            part(shape, object.friction_on(METAL_SURFACE));
         }
         // The joint's x axis is the finger's opening direction.
         let turn = Rotation::from_rotation_z(sign * std::f32::consts::FRAC_PI_2);
@@ -298,11 +302,11 @@ fn place(bodies: &mut RigidBodySet, handle: RigidBodyHandle, pose: &Isometry3<f6
     }
 }
 
-fn insert_table(physics: &mut PhysicsWorld) -> ColliderHandle {
+fn insert_table(physics: &mut PhysicsWorld, friction: f32) -> ColliderHandle {
     let fixed = |half: Vector, middle: Vector| {
         ColliderBuilder::cuboid(half.x, half.y, half.z)
             .translation(middle)
-            .friction(TABLE_FRICTION)
+            .friction(friction)
             .collision_groups(group(TABLE_GROUP, OBJECT_GROUP))
     };
     let [x, y] = TABLE_EXTENT_M;
@@ -352,4 +356,47 @@ fn from_rapier(pose: &Pose) -> Isometry3<f64> {
             f64::from(r.z),
         )),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::SceneDistribution;
+    use crate::scene::ObjectKind;
+
+    const DT_S: f64 = 0.002;
+
+    /// A flat box on the table, the hand far above it.
+    fn with_friction(friction: f64) -> Physics {
+        let mut object = SceneDistribution::default().sample(1).object;
+        object.kind = ObjectKind::Box;
+        object.size_m = [0.06, 0.06, 0.02];
+        object.position_m = [0.2, 0.0];
+        object.friction = friction;
+        let hand = Isometry3::translation(0.2, 0.0, 0.6);
+        let mut physics = Physics::new(&object, &hand, 0.08, DT_S);
+        (0..250).for_each(|_| physics.step(&hand, 0.04));
+        physics
+    }
+
+    fn slide_m(friction: f64, speed_m_s: f32) -> f64 {
+        let hand = Isometry3::translation(0.2, 0.0, 0.6);
+        let mut physics = with_friction(friction);
+        let before = physics.object_pose().translation.x;
+        physics.physics.bodies[physics.object].set_linvel(Vector::new(speed_m_s, 0.0, 0.0), true);
+        (0..1500).for_each(|_| physics.step(&hand, 0.04));
+        physics.object_pose().translation.x - before
+    }
+
+    #[test]
+    fn a_sliding_object_stops_where_coulomb_says() {
+        for (friction, speed_m_s) in [(0.05, 0.4), (0.2, 0.6), (0.8, 1.0), (0.95, 1.0)] {
+            let slid_m = slide_m(friction, speed_m_s);
+            let expected_m = f64::from(speed_m_s).powi(2) / (2.0 * friction * 9.81);
+            assert!(
+                (slid_m / expected_m - 1.0).abs() < 0.08,
+                "{friction}: {slid_m:.4} m instead of {expected_m:.4} m"
+            );
+        }
+    }
 }

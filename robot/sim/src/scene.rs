@@ -34,7 +34,7 @@ pub enum ObjectKind {
 
 /// The object, standing upright on the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "ObjectFile")]
 pub struct Object {
     /// Its kind.
     pub kind: ObjectKind,
@@ -46,10 +46,47 @@ pub struct Object {
     pub yaw_rad: f64,
     /// Linear RGB reflectance, 0 to 1.
     pub colour: [f64; 3],
-    /// Coulomb friction against pads and table (each pair's mean with 1.0).
+    /// Coulomb friction on the table. Written as `table_friction`; a scene written before that has
+    /// `friction` instead, of which the table took the mean with 0.8, and is read accordingly.
+    #[serde(rename = "table_friction")]
     pub friction: f64,
     /// Density of its material, kg/m³.
     pub density_kg_m3: f64,
+}
+
+/// An object as scenes have it, old ones included.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ObjectFile {
+    kind: ObjectKind,
+    size_m: [f64; 3],
+    position_m: [f64; 2],
+    yaw_rad: f64,
+    colour: [f64; 3],
+    table_friction: Option<f64>,
+    friction: Option<f64>,
+    density_kg_m3: f64,
+}
+
+impl TryFrom<ObjectFile> for Object {
+    type Error = &'static str;
+
+    fn try_from(file: ObjectFile) -> Result<Self, Self::Error> {
+        let friction = match (file.table_friction, file.friction) {
+            (Some(friction), None) => friction,
+            (None, Some(old)) => (old + 0.8) / 2.0,
+            _ => return Err("an object has one of `table_friction` and, in old scenes, `friction`"),
+        };
+        Ok(Object {
+            kind: file.kind,
+            size_m: file.size_m,
+            position_m: file.position_m,
+            yaw_rad: file.yaw_rad,
+            colour: file.colour,
+            friction,
+            density_kg_m3: file.density_kg_m3,
+        })
+    }
 }
 
 impl Object {
