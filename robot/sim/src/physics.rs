@@ -104,7 +104,11 @@ impl Physics {
                 .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
         );
         let (object_body, object_collider) = physics.insert(
-            RigidBodyBuilder::dynamic().pose(to_rapier(&object.pose())),
+            // An object put to sleep stands still: rapier would do so to one that creeps at less than
+            // 2 mm/s.
+            RigidBodyBuilder::dynamic()
+                .pose(to_rapier(&object.pose()))
+                .can_sleep(false),
             object
                 .collider()
                 .collision_groups(group(OBJECT_GROUP, TABLE_GROUP | HAND_GROUP)),
@@ -398,5 +402,23 @@ mod tests {
                 "{friction}: {slid_m:.4} m instead of {expected_m:.4} m"
             );
         }
+    }
+    #[test]
+    fn what_creeps_goes_on_creeping_and_what_rests_rests() {
+        let hand = Isometry3::translation(0.2, 0.0, 0.6);
+        let mut creeping = with_friction(0.0);
+        let from = creeping.object_pose();
+        let object = creeping.object;
+        creeping.physics.bodies[object].set_linvel(Vector::new(1e-3, 0.0, 0.0), true);
+        let mut resting = with_friction(0.9);
+        let rest = resting.object_pose();
+        for _ in 0..5000 {
+            creeping.step(&hand, 0.04);
+            resting.step(&hand, 0.04);
+        }
+        let crept_m = creeping.object_pose().translation.x - from.translation.x;
+        assert!((crept_m - 0.01).abs() < 1e-3, "{crept_m}");
+        let off = rest.inverse() * resting.object_pose();
+        assert!(off.translation.vector.norm() < 1e-5 && off.rotation.angle() < 1e-4, "{off}");
     }
 }
