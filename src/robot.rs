@@ -15,11 +15,11 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 pub struct RobotArgs {
     #[command(subcommand)]
-    command: Command,
+    command: RobotCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum RobotCommand {
     /// What the arm reports: phase, lease, pose, joints, gripper.
     State(state::StateArgs),
     /// Move the joints to the ready pose, under a lease.
@@ -42,12 +42,12 @@ enum Command {
 /// When the arm can't be reached or refuses.
 pub fn run(args: RobotArgs) -> Result<()> {
     match args.command {
-        Command::State(args) => state::run(&args),
-        Command::Home(args) => home::run(&args),
-        Command::Stop(args) => stop::run(&args),
-        Command::Recover(args) => recover::run(&args),
-        Command::Gripper(args) => gripper::run(&args),
-        Command::Goal(args) => goal::run(&args),
-        Command::Certificates(args) => certificates::run(&args),
+        RobotCommand::State(args) => state::run(&args),
+        RobotCommand::Home(args) => home::run(&args),
+        RobotCommand::Stop(args) => stop::run(&args),
+        RobotCommand::Recover(args) => recover::run(&args),
+        RobotCommand::Gripper(args) => gripper::run(&args),
+        RobotCommand::Goal(args) => goal::run(&args),
+        RobotCommand::Certificates(args) => certificates::run(&args),
     }
 }

@@ -178,6 +178,3 @@ impl Action {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

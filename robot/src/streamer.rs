@@ -19,9 +19,9 @@ pub const TRACKING_ERROR_M: f64 = 0.035;
 /// The same for the orientation, rad; the guard's limit is 0.26.
 pub const TRACKING_ERROR_RAD: f64 = 0.18;
 /// Longest time one target may advance over, s: a late tick never makes a long step.
-const MAX_TICK_S: f64 = 0.04;
+pub const MAX_TICK_S: f64 = 0.04;
 /// An arm that keeps the setpoint waiting at that bound for this long is blocked, s.
-const BLOCKED_S: f64 = 0.4;
+pub const BLOCKED_S: f64 = 0.4;
 /// A step from the previous target beyond this, m, is sent as an anchored target.
 const ANCHOR_STEP_M: f64 = 0.04;
 /// The same for the orientation, rad.
@@ -307,6 +307,3 @@ fn within_tracking_error(place: &Isometry3<f64>, measured: &Isometry3<f64>) -> b
     distance_m(place, measured) <= TRACKING_ERROR_M
         && angle_rad(place, measured) <= TRACKING_ERROR_RAD
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,11 +15,11 @@ use crate::connection::Connection;
 #[derive(Debug, Args)]
 pub struct GoalArgs {
     #[command(subcommand)]
-    command: Command,
+    command: GoalCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum GoalCommand {
     /// Save what the camera sees now, with the arm at rest, and the arm's pose.
     Capture(CaptureArgs),
 }
@@ -43,7 +43,7 @@ struct CaptureArgs {
 /// # Errors
 /// When no frame arrives, the arm moves, or the folder can't be written to.
 pub fn run(args: &GoalArgs) -> Result<()> {
-    let Command::Capture(args) = &args.command;
+    let GoalCommand::Capture(args) = &args.command;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if args.name.is_empty() || !args.name.chars().all(plain) {
         bail!(

@@ -4,4 +4,5 @@ mod control_loop;
 mod fixtures;
 mod parity_cem;
 mod parity_pose;
+mod pose_geometry;
 mod search;

@@ -248,6 +248,3 @@ fn along(from: &Isometry3<f64>, to: &Isometry3<f64>, fraction: f64) -> Isometry3
         .unwrap_or(from.rotation);
     Isometry3::from_parts(position.into(), rotation)
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,5 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod envelope;
 mod envelope_guard;
+mod streamer;
 mod virtual_arm;

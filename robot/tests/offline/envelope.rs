@@ -1,9 +1,12 @@
+//! What the envelope lets through, changes and refuses.
+
 use foresight_kinematics::{Fr3, IkOptions, READY};
+use foresight_planner::{Action, Pose};
+use foresight_robot::se3::distance_m;
+use foresight_robot::{Adjustment, Envelope, EnvelopeConfig, Refusal, WorkspaceBox};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::*;
-use crate::se3::distance_m;
 
 const DOWN: [f64; 3] = [std::f64::consts::PI, 0.0, 0.0];
 

@@ -1,8 +1,9 @@
+//! Distances, angles and parts of turns where rotations are equal, opposite or in gimbal lock.
+
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
+use foresight_planner::{euler, Action, Pose};
 use nalgebra::{UnitQuaternion, Vector3};
-
-use super::*;
 
 /// Orientations on a grid of exact eighths of a turn: hands pointing down, half turns about every
 /// axis and gimbal lock among them, and a few odd ones.
