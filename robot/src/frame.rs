@@ -46,14 +46,6 @@ impl Frame {
     /// a format other than MJPEG, YUYV or NV12.
     pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
         let (header, payload) = franka_cam::decode(bytes)?;
-        Frame::from_message(&header, payload)
-    }
-
-    /// Decodes the pixels of a message whose header is already read.
-    ///
-    /// # Errors
-    /// As [`Frame::decode`].
-    pub fn from_message(header: &CameraMsg, payload: &[u8]) -> Result<Frame, FrameError> {
         if header.flags.get() & franka_cam::FRAME_ERROR != 0 {
             return Err(FrameError::Corrupt);
         }
@@ -70,7 +62,7 @@ impl Frame {
         };
         Ok(Frame {
             image,
-            captured_ns: capture_ns(header),
+            captured_ns: capture_ns(&header),
         })
     }
 }

@@ -28,17 +28,6 @@ impl Default for GripperConfig {
     }
 }
 
-/// What the gripper measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GripperReading {
-    /// Width between the fingers, m.
-    pub width_m: f64,
-    /// Whether a move or a grasp is under way.
-    pub moving: bool,
-    /// Whether the last grasp holds something.
-    pub grasped: bool,
-}
-
 /// A command to the gripper.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GripperCommand {

@@ -23,6 +23,7 @@ pub mod settle;
 pub mod streamer;
 mod viewer;
 mod virtual_arm;
+mod worker;
 mod zenoh_arm;
 
 pub use arm::{Arm, ArmError, Execution, Observation};

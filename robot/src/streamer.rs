@@ -120,11 +120,6 @@ impl Streamer {
         *self = Streamer::new(self.budget, measured);
     }
 
-    /// Stops the setpoint: brakes on its path and stays there.
-    pub fn halt(&mut self) {
-        self.next_goal = Some(self.braking_point());
-    }
-
     /// The placement the setpoint stands at or travels to.
     pub fn goal(&self) -> Isometry3<f64> {
         self.next_goal.unwrap_or(self.path.to)
@@ -234,13 +229,6 @@ impl Streamer {
         self.setpoint = Isometry3::from_parts(position.into(), rotation);
         self.path = Path::new(self.setpoint, goal);
         self.next_goal = None;
-    }
-
-    /// Where the setpoint comes to rest when it brakes now.
-    fn braking_point(&self) -> Isometry3<f64> {
-        let (_, acceleration) = self.path.limits(&self.budget);
-        let braking = self.path.rate * self.path.rate / (2.0 * acceleration);
-        self.path.at((self.path.progress + braking).min(1.0))
     }
 }
 

@@ -128,12 +128,6 @@ impl VirtualArm {
         &self.simulator
     }
 
-    /// The simulator, to change it. After moving the arm this way, call [`Arm::stop`].
-    pub fn simulator_mut(&mut self) -> &mut Simulator {
-        self.settled = false;
-        &mut self.simulator
-    }
-
     /// Targets sent since the start.
     pub fn targets(&self) -> u64 {
         self.targets

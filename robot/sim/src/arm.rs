@@ -10,11 +10,9 @@
 use foresight_kinematics::hand::TIP_BELOW_TCP_M;
 use foresight_kinematics::{Fr3, IkOptions, JOINT_VELOCITY_LIMITS_RAD_S};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
-use serde::{Deserialize, Serialize};
 
 /// How fast the simulated arm moves.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArmLimits {
     /// Speed of the TCP, m/s.
     pub speed_m_s: f64,
@@ -106,10 +104,10 @@ pub(crate) struct Arm {
 }
 
 impl Arm {
-    pub fn new(fr3: &Fr3, q: [f64; 7], limits: ArmLimits, dt_s: f64) -> Self {
+    pub fn new(fr3: &Fr3, q: [f64; 7], dt_s: f64) -> Self {
         let tcp = fr3.tcp_pose(&q);
         Arm {
-            limits,
+            limits: ArmLimits::default(),
             q,
             dq: [0.0; 7],
             tcp,
@@ -131,14 +129,6 @@ impl Arm {
 
     pub fn tcp(&self) -> &Isometry3<f64> {
         &self.tcp
-    }
-
-    pub fn limits(&self) -> ArmLimits {
-        self.limits
-    }
-
-    pub fn set_limits(&mut self, limits: ArmLimits) {
-        self.limits = limits;
     }
 
     pub fn set_cartesian(&mut self, target: Isometry3<f64>) {

@@ -1,7 +1,9 @@
 //! The bodies a scene can hold: their shapes for the physics, and how the hand takes them.
 
 use foresight_kinematics::hand::{PAD_HALF_WIDTH_M, PALM_ABOVE_TCP_M};
-use rapier3d::prelude::{CoefficientCombineRule, ColliderBuilder, Pose as RapierPose, SharedShape, Vector};
+use rapier3d::prelude::{
+    CoefficientCombineRule, ColliderBuilder, Pose as RapierPose, SharedShape, Vector,
+};
 
 use crate::scene::{Object, ObjectKind};
 

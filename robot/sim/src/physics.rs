@@ -419,6 +419,9 @@ mod tests {
         let crept_m = creeping.object_pose().translation.x - from.translation.x;
         assert!((crept_m - 0.01).abs() < 1e-3, "{crept_m}");
         let off = rest.inverse() * resting.object_pose();
-        assert!(off.translation.vector.norm() < 1e-5 && off.rotation.angle() < 1e-4, "{off}");
+        assert!(
+            off.translation.vector.norm() < 1e-5 && off.rotation.angle() < 1e-4,
+            "{off}"
+        );
     }
 }

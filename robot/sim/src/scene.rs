@@ -75,7 +75,9 @@ impl TryFrom<ObjectFile> for Object {
         let friction = match (file.table_friction, file.friction) {
             (Some(friction), None) => friction,
             (None, Some(old)) => (old + 0.8) / 2.0,
-            _ => return Err("an object has one of `table_friction` and, in old scenes, `friction`"),
+            _ => {
+                return Err("an object has one of `table_friction` and, in old scenes, `friction`")
+            }
         };
         Ok(Object {
             kind: file.kind,

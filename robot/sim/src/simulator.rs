@@ -6,7 +6,7 @@ use foresight_planner::Pose;
 use image::RgbImage;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 
-use crate::arm::{Arm, ArmLimits, ArmState};
+use crate::arm::{Arm, ArmState};
 use crate::goals::{GoalState, ObjectPose};
 use crate::gripper::{Drive, GripperState, MOVE_FORCE_N};
 use crate::ground_truth::GroundTruth;
@@ -84,7 +84,7 @@ impl Simulator {
         let fr3 = Fr3::new()?;
         let q = solve(&fr3, &scene.start.pose().isometry(), "the start pose")?;
         let width = width_m(scene.start.gripper);
-        let arm = Arm::new(&fr3, q, ArmLimits::default(), Self::STEP_S);
+        let arm = Arm::new(&fr3, q, Self::STEP_S);
         let physics = Physics::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
         let before = (width, physics.object_pose());
         Ok(Simulator {
@@ -102,11 +102,6 @@ impl Simulator {
     /// The scene this started from.
     pub fn scene(&self) -> &Scene {
         &self.scene
-    }
-
-    /// Changes how fast the arm moves.
-    pub fn set_arm_limits(&mut self, limits: ArmLimits) {
-        self.arm.set_limits(limits);
     }
 
     /// The virtual clock, s.
@@ -269,7 +264,7 @@ impl Simulator {
             return;
         }
         let width = width_m.clamp(0.0, STROKE_M);
-        self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
+        self.arm = Arm::new(&self.fr3, q, Self::STEP_S);
         self.drive = Drive::new(width);
         self.physics.teleport_hand(&hand_of(self.arm.tcp()), width);
         self.before = (width, self.physics.object_pose());
@@ -292,7 +287,7 @@ impl Simulator {
     pub fn set_goal_state(&mut self, goal: &GoalState) -> Result<(), SimError> {
         let q = solve(&self.fr3, &goal.arm.isometry(), "the goal pose")?;
         let width = width_m(goal.arm.gripper);
-        self.arm = Arm::new(&self.fr3, q, self.arm.limits(), Self::STEP_S);
+        self.arm = Arm::new(&self.fr3, q, Self::STEP_S);
         self.drive = if goal.grasping {
             Drive::pressing(width, DEFAULT_GRASP_FORCE_N)
         } else {

@@ -204,11 +204,6 @@ impl Monitor {
         })
     }
 
-    /// The newest frame's capture time, ns.
-    pub fn newest_frame_ns(&self) -> Option<u64> {
-        lock(&self.shared.0).frames.back().map(|f| f.captured_ns)
-    }
-
     fn wait<T>(&self, timeout: Duration, ready: impl Fn(&Received) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + timeout;
         let mut seen = lock(&self.shared.0);

@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use franka_node::{monotonic_ns, Kind, Phase, TargetMsg};
@@ -17,6 +16,7 @@ use super::{link_error, Monitor};
 use crate::arm::ArmError;
 use crate::sequence::Sequence;
 use crate::streamer::{Streamer, STREAM_HZ};
+use crate::worker::Worker;
 
 /// A state older than this is no base for a target: the publisher falls silent and the node holds.
 const FRESH: Duration = Duration::from_millis(300);
@@ -53,8 +53,7 @@ struct Core {
 /// The streaming thread.
 pub struct SetpointPublisher {
     core: Arc<Mutex<Core>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _worker: Worker,
 }
 
 impl SetpointPublisher {
@@ -89,18 +88,15 @@ impl SetpointPublisher {
             targets: 0,
             last_moving: now,
         }));
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
-            std::thread::Builder::new()
-                .name(format!("foresight-stream-{arm}"))
-                .spawn(move || run(&core, &stop, &monitor, &publisher, client_id))
-                .map_err(|e| link_error("starting the target stream", e))?
-        };
+        let streamed = Arc::clone(&core);
+        let worker = Worker::start(
+            format!("foresight-stream-{arm}"),
+            "starting the target stream",
+            move |stop| run(&streamed, stop, &monitor, &publisher, client_id),
+        )?;
         Ok(SetpointPublisher {
             core,
-            stop,
-            thread: Some(thread),
+            _worker: worker,
         })
     }
 
@@ -175,15 +171,6 @@ impl SetpointPublisher {
 
     fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for SetpointPublisher {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use foresight_sim::Simulator;
 use nalgebra::Isometry3;
 
 use crate::arm::ArmError;
-use crate::link::link_error;
 use crate::se3::{angle_rad, distance_m};
+use crate::worker::Worker;
 
 /// How often the simulator catches up with the wall clock.
 const PERIOD: Duration = Duration::from_millis(4);
@@ -100,36 +99,12 @@ impl SharedSimulator {
     }
 }
 
-/// The thread that steps the simulator; dropping it stops the thread.
-pub(super) struct Clock {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Clock {
-    pub fn start(world: Arc<SharedSimulator>) -> Result<Self, ArmError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let stop = Arc::clone(&stop);
-            std::thread::Builder::new()
-                .name("foresight-sim-clock".into())
-                .spawn(move || run(&world, &stop))
-                .map_err(|e| link_error("starting the simulator's clock", e))?
-        };
-        Ok(Clock {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// Starts the thread that steps the simulator.
+pub(super) fn start(world: Arc<SharedSimulator>) -> Result<Worker, ArmError> {
+    let what = "starting the simulator's clock";
+    Worker::start("foresight-sim-clock".into(), what, move |stop| {
+        run(&world, stop);
+    })
 }
 
 fn run(world: &SharedSimulator, stop: &AtomicBool) {

@@ -22,6 +22,7 @@ use zenoh::{Session, Wait};
 
 use crate::arm::ArmError;
 use crate::link::{self, link_error, LinkConfig, TlsConfig};
+use crate::worker::Worker;
 use camera::SimCamera;
 use clock::SharedSimulator;
 use gripper::SimGripper;
@@ -107,7 +108,7 @@ pub struct SimServer {
     arm_config: ArmConfig,
     session: Session,
     world: Arc<SharedSimulator>,
-    clock: Option<clock::Clock>,
+    clock: Option<Worker>,
     endpoints: Vec<String>,
 }
 
@@ -123,7 +124,7 @@ impl SimServer {
         let camera_config = camera::config(config)?;
         let (session, endpoints) = listen(config)?;
         let world = Arc::new(SharedSimulator::new(simulator));
-        let clock = clock::Clock::start(Arc::clone(&world))?;
+        let clock = clock::start(Arc::clone(&world))?;
 
         let serving = |e: zenoh::Error| link_error("serving the simulator", e);
         let arm_config = node.arms[0].clone();
@@ -168,7 +169,7 @@ impl SimServer {
         look(&self.world.lock().simulator)
     }
 
-    /// Changes the simulator's arm limits or poses; it stands still meanwhile.
+    /// Changes the simulator's poses; it stands still meanwhile.
     pub fn with_simulator_mut<T>(&self, change: impl FnOnce(&mut Simulator) -> T) -> T {
         change(&mut self.world.lock().simulator)
     }

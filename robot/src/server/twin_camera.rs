@@ -6,7 +6,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use foresight_kinematics::Fr3;
@@ -18,8 +17,9 @@ use super::clock::SharedSimulator;
 use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
 use crate::frame_sync::grasped;
-use crate::link::{link_error, Monitor};
+use crate::link::Monitor;
 use crate::se3;
+use crate::worker::Worker;
 use foresight_kinematics::hand::STROKE_M;
 
 /// How long to wait for a state before looking whether to go on.
@@ -32,8 +32,7 @@ pub struct TwinCamera {
     _status: franka_cam::StatusPublisher,
     camera: Option<franka_cam::Camera>,
     session: Session,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    worker: Option<Worker>,
     endpoints: Vec<String>,
 }
 
@@ -50,21 +49,16 @@ impl TwinCamera {
         let (session, endpoints) = listen(config)?;
         let monitor = Monitor::subscribe(&session, &config.arm, None)?;
         let world = Arc::new(SharedSimulator::new(simulator));
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
-            std::thread::Builder::new()
-                .name("foresight-twin".into())
-                .spawn(move || follow(&world, &stop, &monitor, &kinematics))
-                .map_err(|e| link_error("following the arm", e))?
-        };
+        let followed = Arc::clone(&world);
+        let worker = Worker::start("foresight-twin".into(), "following the arm", move |stop| {
+            follow(&followed, stop, &monitor, &kinematics);
+        })?;
         let (camera, status) = serve_camera(&session, &world, config, camera_config)?;
         Ok(TwinCamera {
             _status: status,
             camera: Some(camera),
             session,
-            stop,
-            thread: Some(thread),
+            worker: Some(worker),
             endpoints,
         })
     }
@@ -77,11 +71,8 @@ impl TwinCamera {
 
 impl Drop for TwinCamera {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
         drop(self.camera.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        drop(self.worker.take());
         if let Err(e) = self.session.close().wait() {
             tracing::debug!("closing the camera's session: {e}");
         }

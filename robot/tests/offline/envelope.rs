@@ -7,7 +7,6 @@ use foresight_robot::{Adjustment, Envelope, EnvelopeConfig, Refusal, WorkspaceBo
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-
 const DOWN: [f64; 3] = [std::f64::consts::PI, 0.0, 0.0];
 
 fn envelope() -> Envelope {

@@ -1,7 +1,9 @@
 //! The set-point's way to its goal: limits, waiting, blocking, pulling back.
 
 use foresight_robot::se3::{self, angle_rad, distance_m};
-use foresight_robot::streamer::{BLOCKED_S, MAX_TICK_S, STREAM_HZ, TRACKING_ERROR_M, TRACKING_ERROR_RAD};
+use foresight_robot::streamer::{
+    BLOCKED_S, MAX_TICK_S, STREAM_HZ, TRACKING_ERROR_M, TRACKING_ERROR_RAD,
+};
 use foresight_robot::{Budget, Streamer};
 use franka_node::{Guard, GuardOptions, Kind, TargetMsg, Verdict};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion};
@@ -156,7 +158,7 @@ fn a_pushed_arm_pulls_the_target_along() {
 }
 
 #[test]
-fn a_late_tick_makes_no_long_step_and_halt_brakes() {
+fn a_late_tick_makes_no_long_step() {
     let start = at(0.4, 0.0, 0.3);
     let mut streamer = Streamer::new(budget(), start);
     streamer.set_goal(at(0.6, 0.0, 0.3));
@@ -169,14 +171,6 @@ fn a_late_tick_makes_no_long_step_and_halt_brakes() {
     now_s += 5.0;
     let after_pause = streamer.next(now_s, &place).placement;
     assert!(distance_m(&place, &after_pause) <= 0.2 * MAX_TICK_S + 1e-9);
-    streamer.halt();
-    let mut last = after_pause;
-    for _ in 0..100 {
-        now_s += TICK_S;
-        last = streamer.next(now_s, &last).placement;
-    }
-    assert!(streamer.next(now_s + TICK_S, &last).arrived);
-    assert!(last.translation.x < 0.5, "halted short of the goal");
 }
 
 #[test]
@@ -184,12 +178,13 @@ fn an_arm_that_meets_something_is_reported_blocked() {
     let start = at(0.4, 0.0, 0.3);
     let mut streamer = Streamer::new(budget(), start);
     streamer.set_goal(at(0.4, 0.0, 0.2));
-    let mut blocked_at_s = None;
+    let (mut blocked_at_s, mut free) = (None, 0.3);
     for tick in 1..100_u32 {
         let now_s = f64::from(tick) * TICK_S;
         // The table holds it after a centimetre.
-        let free = streamer.setpoint.translation.z.max(0.29);
-        if streamer.next(now_s, &at(0.4, 0.0, free)).blocked {
+        let setpoint = streamer.next(now_s, &at(0.4, 0.0, free));
+        free = setpoint.placement.translation.z.max(0.29);
+        if setpoint.blocked {
             blocked_at_s.get_or_insert(now_s);
         }
     }
