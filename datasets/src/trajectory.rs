@@ -79,12 +79,12 @@ pub struct SimulatorTrack {
     /// The scene as JSON.
     pub scene: String,
     /// How it began; `None` in recordings that don't say.
-    pub beginning: Option<Beginning>,
+    pub initial_state: Option<InitialState>,
 }
 
 /// How the simulator was set up before the first state: what an exact replay needs.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Beginning {
+pub struct InitialState {
     /// Hand and gripper it was posed at; `None` when it began as the scene says.
     pub pose: Option<[f64; 7]>,
     /// The object's position in m and quaternion xyzw, when it was posed too.
@@ -310,11 +310,11 @@ fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, S
         target_position_m: [target.values[0], target.values[1]],
         scene_seed,
         scene: text(file, "simulator_state/scene")?,
-        beginning: read_beginning(file)?,
+        initial_state: read_initial_state(file)?,
     }))
 }
 
-fn read_beginning(file: &File) -> Result<Option<Beginning>, String> {
+fn read_initial_state(file: &File) -> Result<Option<InitialState>, String> {
     const FLAGS: &str = "simulator_state/begin_flags";
     const POSE: &str = "simulator_state/begin_pose";
     const OBJECT: &str = "simulator_state/begin_object";
@@ -330,7 +330,7 @@ fn read_beginning(file: &File) -> Result<Option<Beginning>, String> {
         let values = array.rows::<7>().next();
         Ok(values)
     };
-    Ok(Some(Beginning {
+    Ok(Some(InitialState {
         pose: seven(POSE)?,
         object: if flags.values[2] == 0.0 {
             None

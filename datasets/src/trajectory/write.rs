@@ -110,19 +110,19 @@ impl Trajectory {
                 .create_dataset("target_position_m")
                 .with_f64_data(&simulator.target_position_m)
                 .with_shape(&[2]);
-            if let Some(beginning) = &simulator.beginning {
+            if let Some(initial_state) = &simulator.initial_state {
                 let flags = [
-                    f64::from(u8::from(beginning.grasping)),
-                    beginning.settling_s,
-                    f64::from(u8::from(beginning.object.is_some())),
+                    f64::from(u8::from(initial_state.grasping)),
+                    initial_state.settling_s,
+                    f64::from(u8::from(initial_state.object.is_some())),
                 ];
                 group
                     .create_dataset("begin_flags")
                     .with_f64_data(&flags)
                     .with_shape(&[3]);
                 let seven = [
-                    ("begin_pose", beginning.pose),
-                    ("begin_object", beginning.object),
+                    ("begin_pose", initial_state.pose),
+                    ("begin_object", initial_state.object),
                 ];
                 for (name, values) in seven {
                     if let Some(values) = values {
@@ -134,8 +134,8 @@ impl Trajectory {
                 }
                 group
                     .create_dataset("envelope")
-                    .with_u8_data(beginning.envelope.as_bytes())
-                    .with_shape(&[beginning.envelope.len() as u64]);
+                    .with_u8_data(initial_state.envelope.as_bytes())
+                    .with_shape(&[initial_state.envelope.len() as u64]);
             }
             group.set_attr("scene_seed", AttrValue::U64(simulator.scene_seed));
             // A dataset, not an attribute: attributes end at 64 KiB.

@@ -87,7 +87,7 @@ pub fn episode(seed: u64, split: Split, steps: usize) -> Episode {
                 target_position_m: [0.55, -0.1],
                 scene_seed: seed,
                 scene: "{\"object\": \"box\"}".into(),
-                beginning: Some(foresight_datasets::Beginning {
+                initial_state: Some(foresight_datasets::InitialState {
                     pose: Some([0.4, 0.1, 0.2, 3.0, 0.1, -0.2, 1.0 / 3.0]),
                     object: None,
                     grasping: true,

@@ -190,8 +190,8 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
     let style = plan.mix.sample(&mut rng);
     let site = staging::site(&scene, &plan.envelope, &plan.mix);
     let mut simulator = Simulator::new(&scene)?;
-    let mut beginning = staging::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
-    beginning.envelope = serde_json::to_string(&plan.envelope)
+    let mut initial_state = staging::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
+    initial_state.envelope = serde_json::to_string(&plan.envelope)
         .map_err(|e| RecordError::Plan(format!("the limits cannot be written: {e}")))?;
     let config = VirtualArmConfig {
         frame_width: plan.image_px,
@@ -203,7 +203,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
 
     let mut demonstrator = Demonstrator::new(&plan.mix, style.clone(), site, rng);
     let mut track = Track::new(plan.image_px, &scene, seed)?;
-    track.simulator.beginning = Some(beginning);
+    track.simulator.initial_state = Some(initial_state);
     let (mut moving_seconds, mut observing_seconds) = (0.0, 0.0);
     let mut shortened_actions = 0;
     for step in 0..=plan.steps {

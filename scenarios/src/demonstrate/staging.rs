@@ -1,6 +1,6 @@
 //! How an episode is set up: what the script must know of the scene, and starts in contact.
 
-use foresight_datasets::Beginning;
+use foresight_datasets::InitialState;
 use foresight_robot::EnvelopeConfig;
 use foresight_sim::goals::{self, GoalState};
 use foresight_sim::{Scene, SimError, Simulator};
@@ -46,16 +46,16 @@ pub fn place(
     site: &Site,
     start: Start,
     rng: &mut ChaCha8Rng,
-) -> Result<Beginning, SimError> {
+) -> Result<InitialState, SimError> {
     let goal = match start {
-        Start::Scene => return Ok(Beginning::default()),
+        Start::Scene => return Ok(InitialState::default()),
         Start::Wide => wide(scene, site, rng),
         Start::Near => near(scene, site, rng),
         Start::InHand => in_hand(scene, site, rng),
     };
     simulator.set_goal_state(&goal)?;
     simulator.advance(SETTLING_S);
-    Ok(Beginning {
+    Ok(InitialState {
         pose: Some(goal.arm.to_array()),
         object: goal.object.map(|object| {
             let ([x, y, z], [i, j, k, w]) = (object.position_m, object.quaternion_xyzw);

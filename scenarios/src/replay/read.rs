@@ -11,7 +11,7 @@ use image::RgbImage;
 use nalgebra::Vector3;
 
 use super::lerobot;
-use super::stage::{Beginning, Stage};
+use super::stage::{InitialState, Stage};
 use super::tape::{Tape, TapeKind};
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
@@ -250,7 +250,7 @@ fn stage(
 ) -> Result<Option<Stage>, RunError> {
     let scene = serde_json::from_str(&track.scene)
         .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
-    let Some(beginning) = &track.beginning else {
+    let Some(initial_state) = &track.initial_state else {
         notes.push(
             "the recording doesn't say how it began (it is from an older version): its poses are \
              followed"
@@ -258,22 +258,22 @@ fn stage(
         );
         return Ok(None);
     };
-    let safety = serde_json::from_str(&beginning.envelope)
+    let safety = serde_json::from_str(&initial_state.envelope)
         .map_err(|e| RunError::Input(format!("the recording's limits can't be read: {e}")))?;
     let (width_px, height_px) = size.unwrap_or((64, 64));
-    let state = beginning.pose.map(|pose| GoalState {
+    let state = initial_state.pose.map(|pose| GoalState {
         arm: Pose::from_array(pose),
-        object: beginning.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
+        object: initial_state.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
             position_m: [x, y, z],
             quaternion_xyzw: [i, j, k, w],
         }),
-        grasping: beginning.grasping,
+        grasping: initial_state.grasping,
     });
     Ok(Some(Stage {
         scene,
-        beginning: Beginning::Posed {
+        initial_state: InitialState::Posed {
             state,
-            settling_s: beginning.settling_s,
+            settling_s: initial_state.settling_s,
         },
         safety,
         width_px,

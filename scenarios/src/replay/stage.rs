@@ -20,13 +20,13 @@ const REACH: WorkspaceBox = WorkspaceBox {
 /// From where the camera looks at such a tape's poses, m.
 const VIEW_FROM_M: [f64; 3] = [0.85, 0.5, 0.3];
 
-/// A scene with its beginning, its limits and its camera's picture.
+/// A scene with its initial state, its limits and its camera's picture.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// The scene.
     pub scene: Scene,
     /// How it begins.
-    pub beginning: Beginning,
+    pub initial_state: InitialState,
     /// Limits of every motion.
     pub safety: EnvelopeConfig,
     /// Width of the camera's picture, px.
@@ -37,7 +37,7 @@ pub struct Stage {
 
 /// How a scene begins.
 #[derive(Debug, Clone)]
-pub enum Beginning {
+pub enum InitialState {
     /// As a scenario's instance does.
     Instance(Box<EpisodeSpec>),
     /// The scene as it is, or posed and given some time to come to rest.
@@ -55,7 +55,7 @@ impl Stage {
         let scenario = &instance.loaded.scenario;
         Some(Stage {
             scene: instance.scene.clone()?,
-            beginning: Beginning::Instance(Box::new(instance.clone())),
+            initial_state: InitialState::Instance(Box::new(instance.clone())),
             safety: scenario.safety,
             width_px: scenario.camera.width_px,
             height_px: scenario.camera.height_px,
@@ -86,7 +86,7 @@ impl Stage {
             .map_err(RunError::Input)?;
         Ok(Stage {
             scene,
-            beginning: Beginning::Posed {
+            initial_state: InitialState::Posed {
                 state: None,
                 settling_s: 0.0,
             },
@@ -98,7 +98,7 @@ impl Stage {
 
     /// The same with the hand at `pose` from the start, nothing held.
     pub fn starting_at(mut self, pose: &Pose) -> Self {
-        self.beginning = Beginning::Posed {
+        self.initial_state = InitialState::Posed {
             state: Some(GoalState {
                 arm: *pose,
                 object: None,
@@ -155,9 +155,9 @@ impl Stage {
     /// # Errors
     /// [`RunError::Simulator`] when the arm can't take the pose.
     pub fn prepare(&self, simulator: &mut Simulator) -> Result<(), RunError> {
-        match &self.beginning {
-            Beginning::Instance(instance) => instance.prepare(simulator),
-            Beginning::Posed { state, settling_s } => {
+        match &self.initial_state {
+            InitialState::Instance(instance) => instance.prepare(simulator),
+            InitialState::Posed { state, settling_s } => {
                 if let Some(state) = state {
                     simulator.set_goal_state(state)?;
                     simulator.advance(*settling_s);
