@@ -49,5 +49,5 @@ pub use sampling::{ClipShape, Sampling};
 pub use set::{EpisodeSet, EpisodeSpan, LoadOptions, ObjectState, Unusable};
 pub use split::Split;
 pub use store::EpisodeStore;
-pub use trajectory::{InitialState, CommandedStep, SimulatorTrack, Trajectory};
+pub use trajectory::{CommandedStep, InitialState, SimulatorTrack, Trajectory};
 pub use view::View;

@@ -263,10 +263,12 @@ fn stage(
     let (width_px, height_px) = size.unwrap_or((64, 64));
     let state = initial_state.pose.map(|pose| GoalState {
         arm: Pose::from_array(pose),
-        object: initial_state.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
-            position_m: [x, y, z],
-            quaternion_xyzw: [i, j, k, w],
-        }),
+        object: initial_state
+            .object
+            .map(|[x, y, z, i, j, k, w]| ObjectPose {
+                position_m: [x, y, z],
+                quaternion_xyzw: [i, j, k, w],
+            }),
         grasping: initial_state.grasping,
     });
     Ok(Some(Stage {
