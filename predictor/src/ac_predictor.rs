@@ -9,7 +9,7 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{Block, LayerNorm};
 use crate::config::PredictorConfig;
-use crate::rope::{Position, RopeTable};
+use crate::rope::{self, Position, RopeTable};
 
 /// The predictor.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl AcPredictor {
         let condition = self.config.condition_tokens();
         let mut x = x.reshape((b, steps * (condition + n), d))?;
         let table = rope_table(&self.config, 0, steps);
-        let (cos, sin) = table.tensors(x.device())?;
+        let (cos, sin) = rope::tensors(&table, x.device())?;
         let (cos, sin) = (cos.to_dtype(x.dtype())?, sin.to_dtype(x.dtype())?);
         let bias = causal_bias(steps, condition + n, x.dtype(), x.device())?;
         for block in &self.blocks {
@@ -147,7 +147,7 @@ impl AcPredictor {
     /// When the device can't hold them.
     pub fn begin(&self, steps: usize, depth: usize) -> Result<Memory> {
         let table = |step| {
-            let (cos, sin) = rope_table(&self.config, step, 1).tensors(self.device())?;
+            let (cos, sin) = rope::tensors(&rope_table(&self.config, step, 1), self.device())?;
             Ok((cos.to_dtype(self.dtype())?, sin.to_dtype(self.dtype())?))
         };
         Ok(Memory {

@@ -9,8 +9,8 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::rope;
 
-/// Added to the variance in every affine layer normalisation of the models.
-pub const NORM_EPS: f64 = 1e-6;
+
+pub use foresight_kernels::block::NORM_EPS;
 
 /// Layer normalisation with weight and bias.
 #[derive(Debug, Clone)]

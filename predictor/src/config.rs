@@ -2,18 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the head dimensions of each rotated segment pair up with frequencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RopeVariant {
-    /// V-JEPA 2 and 2-AC: frequencies tiled over the segment (element `j` turns by
-    /// `freq[j mod D/2]`) while elements pair as `(2i, 2i + 1)`. Not a rotation, but what the
-    /// released weights were trained with.
-    #[default]
-    Tiled,
-    /// V-JEPA 2.1: frequencies repeated for each pair, a true rotation.
-    Interleaved,
-}
+pub use foresight_kernels::RopeVariant;
 
 /// How pixels become tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

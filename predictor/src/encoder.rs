@@ -7,7 +7,7 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{normalise, Block, LayerNorm};
 use crate::config::{EncoderConfig, Stem};
-use crate::rope::{Position, RopeTable};
+use crate::rope::{self, Position, RopeTable};
 
 /// Added to the variance when latents are normalised (`F.layer_norm`'s default).
 pub const LATENT_EPS: f64 = 1e-5;
@@ -171,7 +171,7 @@ impl Encoder {
 
     fn tables(&self, positions: &[Position], like: &Tensor) -> Result<(Tensor, Tensor)> {
         let table = RopeTable::new(positions, self.config.head_dim(), self.config.rope);
-        let (cos, sin) = table.tensors(like.device())?;
+        let (cos, sin) = rope::tensors(&table, like.device())?;
         Ok((cos.to_dtype(like.dtype())?, sin.to_dtype(like.dtype())?))
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::{Block, LayerNorm};
 use crate::config::{PredictorConfig, RopeVariant};
 use crate::layout::{self, Entry};
-use crate::rope::{Position, RopeTable};
+use crate::rope::{self, Position, RopeTable};
 
 /// Architecture of the mask predictor; field names are the official ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ impl MaskPredictor {
                 })
                 .collect();
             let table = RopeTable::new(&positions, head_dim, self.config.rope);
-            let (cos, sin) = table.tensors(device)?;
+            let (cos, sin) = rope::tensors(&table, device)?;
             cosines.push(cos.to_dtype(dtype)?);
             sines.push(sin.to_dtype(dtype)?);
         }

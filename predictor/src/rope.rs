@@ -1,117 +1,19 @@
-//! Three-axis rotary position embedding, as tables of cosines and sines.
-//!
-//! A head of `D` dimensions is cut into a depth, a height and a width segment of
-//! `2·((D/3)/2)` dimensions each; what is left over is not rotated (`RoPEAttention` in the
-//! official `src/models/utils/modules.py`). Every rotation there has the form
-//! `x·cos + swap(x)·sin` with `swap` turning each pair `(a, b)` into `(-b, a)`, so one pair of
-//! tables `[N, D]` with `cos = 1, sin = 0` on the unrotated dimensions covers all segments,
-//! both variants, and action tokens, which turn only in depth.
+//! Three-axis rotary position embedding as tensor operations; the tables are the kernels'.
 
 use candle_core::{Device, Result, Tensor, D};
 
-use crate::config::RopeVariant;
+pub use foresight_kernels::rope::{Position, RopeTable, RopeVariant};
 
-/// Base of the frequencies, as in the official code.
-const BASE: f32 = 10_000.0;
-
-/// Where a token is: tubelet index, patch row, patch column. `None` leaves that segment
-/// unrotated, as for action and state tokens in space.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Position {
-    /// Time, in tubelets.
-    pub depth: f32,
-    /// Patch row and column; `None` for tokens that are nowhere in the image.
-    pub place: Option<(f32, f32)>,
-}
-
-/// Cosines and sines for `N` tokens, `[N, head_dim]` row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RopeTable {
-    head_dim: usize,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
-}
-
-impl RopeTable {
-    /// The table for tokens at `positions`, for heads of `head_dim` dimensions.
-    pub fn new(positions: &[Position], head_dim: usize, variant: RopeVariant) -> Self {
-        let segment = 2 * ((head_dim / 3) / 2);
-        let half = segment / 2;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| 1.0 / BASE.powf(i as f32 / (segment as f32 / 2.0)))
-            .collect();
-        let mut cos = vec![1.0; positions.len() * head_dim];
-        let mut sin = vec![0.0; positions.len() * head_dim];
-        for (token, position) in positions.iter().enumerate() {
-            let (row, column) = match position.place {
-                Some((row, column)) => (Some(row), Some(column)),
-                None => (None, None),
-            };
-            let axes = [Some(position.depth), row, column];
-            for (axis, coordinate) in axes.into_iter().enumerate() {
-                let Some(coordinate) = coordinate else {
-                    continue;
-                };
-                for j in 0..segment {
-                    let frequency = match variant {
-                        RopeVariant::Tiled => frequencies[j % half],
-                        RopeVariant::Interleaved => frequencies[j / 2],
-                    };
-                    let at = token * head_dim + axis * segment + j;
-                    (sin[at], cos[at]) = (coordinate * frequency).sin_cos();
-                }
-            }
-        }
-        RopeTable { head_dim, cos, sin }
-    }
-
-    /// Positions of `frames × rows × columns` patches in raster order.
-    pub fn grid(frames: usize, rows: usize, columns: usize) -> Vec<Position> {
-        let mut positions = Vec::with_capacity(frames * rows * columns);
-        for depth in 0..frames {
-            for row in 0..rows {
-                for column in 0..columns {
-                    positions.push(Position {
-                        depth: depth as f32,
-                        place: Some((row as f32, column as f32)),
-                    });
-                }
-            }
-        }
-        positions
-    }
-
-    /// Number of tokens, `N`.
-    pub fn tokens(&self) -> usize {
-        self.cos.len() / self.head_dim.max(1)
-    }
-
-    /// Dimensions of a head.
-    pub fn head_dim(&self) -> usize {
-        self.head_dim
-    }
-
-    /// Cosines, `[N, head_dim]`.
-    pub fn cos(&self) -> &[f32] {
-        &self.cos
-    }
-
-    /// Sines, `[N, head_dim]`.
-    pub fn sin(&self) -> &[f32] {
-        &self.sin
-    }
-
-    /// The tables as tensors `[N, head_dim]`.
-    ///
-    /// # Errors
-    /// When the device can't hold them.
-    pub fn tensors(&self, device: &Device) -> Result<(Tensor, Tensor)> {
-        let shape = (self.tokens(), self.head_dim);
-        Ok((
-            Tensor::from_slice(&self.cos, shape, device)?,
-            Tensor::from_slice(&self.sin, shape, device)?,
-        ))
-    }
+/// A table's cosines and sines as tensors `[N, head_dim]`.
+///
+/// # Errors
+/// When the device can't hold them.
+pub fn tensors(table: &RopeTable, device: &Device) -> Result<(Tensor, Tensor)> {
+    let shape = (table.tokens(), table.head_dim());
+    Ok((
+        Tensor::from_slice(table.cos(), shape, device)?,
+        Tensor::from_slice(table.sin(), shape, device)?,
+    ))
 }
 
 /// Rotates queries or keys `x` `[B, heads, N, head_dim]` by tables that broadcast against it.
@@ -129,6 +31,8 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
+    use foresight_kernels::RopeVariant;
+
     use super::*;
 
     #[test]
@@ -138,7 +42,7 @@ mod tests {
             let table = RopeTable::new(&positions, 26, variant);
             let n = positions.len();
             let x = Tensor::randn(0f32, 1.0, (1, 1, n, 26), &Device::Cpu).unwrap();
-            let (cos, sin) = table.tensors(&Device::Cpu).unwrap();
+            let (cos, sin) = tensors(&table, &Device::Cpu).unwrap();
             let y = rotate(&x, &cos, &sin).unwrap();
             let norm = |t: &Tensor| t.sqr().unwrap().sum_keepdim(3).unwrap();
             (norm(&x) - norm(&y))
@@ -152,18 +56,5 @@ mod tests {
         };
         assert!(norms(RopeVariant::Interleaved) < 1e-4);
         assert!(norms(RopeVariant::Tiled) > 1e-2);
-    }
-
-    #[test]
-    fn what_is_left_over_and_what_has_no_place_is_not_rotated() {
-        let token = Position {
-            depth: 3.0,
-            place: None,
-        };
-        let table = RopeTable::new(&[token], 26, RopeVariant::Tiled);
-        // 26 dimensions: segments of 8, 2 left over; only the first 8 turn without a place.
-        assert!(table.sin()[..8].iter().any(|s| *s != 0.0));
-        assert!(table.sin()[8..].iter().all(|s| *s == 0.0));
-        assert!(table.cos()[8..].iter().all(|c| *c == 1.0));
     }
 }

@@ -5,8 +5,7 @@ use gemm::Parallelism;
 use super::attention::{attend, attend_backward, Rows, Visibility};
 use super::elementwise;
 use super::matmul::{linear, linear_backward, Store};
-use crate::block::NORM_EPS;
-use crate::rope::RopeTable;
+use super::rope::RopeTable;
 
 /// Sizes of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +183,10 @@ pub struct Saved {
     hidden: Vec<f32>,
 }
 
-const EPS: f32 = NORM_EPS as f32;
+/// Added to the variance in every affine layer normalisation of the models.
+pub const NORM_EPS: f64 = 1e-6;
+
+pub(crate) const EPS: f32 = NORM_EPS as f32;
 
 fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {

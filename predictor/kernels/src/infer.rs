@@ -12,15 +12,12 @@
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::block::{BlockShape, BlockWeights};
+use super::block::{BlockShape, BlockWeights, EPS};
 use super::elementwise;
 use super::packed::{matmul, matmul_in, matmul_spread, Left, Out, Packed, Rows};
 use super::profile::{Laps, Part};
 use super::tile::{Element, Scope, Unit};
-use crate::block::NORM_EPS;
-use crate::rope::RopeTable;
-
-const EPS: f32 = NORM_EPS as f32;
+use super::rope::RopeTable;
 
 /// A linear layer.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! Matrix products and transformer blocks for the CPU.
 //!
-//! candle's blocks ([`crate::block`]) are the reference these are tested against. They stay in
-//! use wherever speed doesn't matter, on other devices, and under automatic differentiation.
+//! The blocks of `foresight-predictor` on candle are the reference these are tested against. They
+//! stay in use wherever speed doesn't matter, on other devices, and under automatic
+//! differentiation. This crate knows slices of numbers: no tensors, no files.
 //!
 //! For plans, forwards only, in f32 or bf16: [`tile`] multiplies on whatever vector unit there
 //! is, [`packed`] is its safe interface, [`infer`] makes blocks of it, [`ceiling`] and
@@ -20,8 +21,10 @@ pub mod infer;
 pub mod matmul;
 pub mod packed;
 pub mod profile;
+pub mod rope;
 pub mod tile;
 
 pub use block::{BlockGradients, BlockShape, BlockWeights, KeyValueCache, Saved, Workspace};
 pub use gemm::Parallelism;
+pub use rope::{RopeTable, RopeVariant};
 pub use tile::{Precision, Unit};

@@ -35,7 +35,6 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 pub use amx::Tiles;
 use half::bf16;
-use serde::{Deserialize, Serialize};
 
 /// Most rows of a tile. Left operands are readable up to a multiple of this.
 pub const ROWS: usize = 32;
@@ -65,8 +64,12 @@ pub enum Start {
 }
 
 /// In which numbers the networks' matrix products are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Precision {
     /// 32 bits throughout, as the official code by default.
     #[default]
