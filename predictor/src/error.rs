@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::checkpoint::CheckpointError;
-use crate::device::ComputeDevice;
+use crate::compute_device::ComputeDevice;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]

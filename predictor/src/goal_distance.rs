@@ -4,7 +4,7 @@
 //! fills most of the picture then decides, which is the arm: an action that pushes an object to
 //! its place and costs a few centimetres of the hand's makes such an energy rise. Entries can be
 //! weighed instead by how far they were from the goal's where its pursuit began, measured by how
-//! much moving the arm changes them anyway ([`crate::nuisance`]): what moving alone wouldn't
+//! much moving the arm changes them anyway ([`crate::ego_motion`]): what moving alone wouldn't
 //! explain counts most, and that is the object that lies elsewhere. The weights stay while the
 //! goal is pursued. Measured anew once the hand has moved, they would ask for its way back first.
 
@@ -31,7 +31,7 @@ impl GoalWeighting {
 
     /// Entries weighed by `(|context − goal| / change)^power`, at mean weight 1, where `context` is
     /// what was seen when the goal's pursuit began and `change` what moving
-    /// does to the entry then ([`crate::nuisance::mean_change`]) plus a tenth of what it does to the
+    /// does to the entry then ([`crate::ego_motion::latent_sensitivity`]) plus a tenth of what it does to the
     /// mean entry; 0 is [`GoalWeighting::UNIFORM`].
     ///
     /// # Errors

@@ -6,17 +6,17 @@ use foresight_planner::{ActionSequences, Gradients, Pose};
 use crate::ac_predictor::AcPredictor;
 use crate::encoder::normalise_latent;
 use crate::goal_distance::GoalDistance;
-use crate::rollout::Start;
+use crate::rollout::RolloutStart;
 
 /// Energy of every sequence and its derivative by every component of every action, on the
-/// predictor's device, in f32. Derivatives through later states take position and gripper as sums; that a rotation
-/// turns the next state's angles is left out.
+/// predictor's device, in f32. Derivatives through later states take position and gripper as sums;
+/// that a rotation turns the next state's angles is left out.
 ///
 /// # Errors
 /// When candle fails, which is a matter of memory.
 pub fn gradients(
     predictor: &AcPredictor,
-    start: &Start,
+    start: &RolloutStart,
     sequences: &ActionSequences,
     distance: &GoalDistance,
 ) -> Result<Gradients> {

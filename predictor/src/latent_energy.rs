@@ -2,12 +2,12 @@
 
 use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose, Slack};
 
+use crate::ego_motion;
 use crate::error::PredictorError;
 use crate::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use crate::gradient;
-use crate::nuisance;
-use crate::rollout::{Budget, Start};
-use crate::world_model::{Latent, Networks, WorldModel};
+use crate::rollout::{Budget, RolloutStart};
+use crate::world_model::{Latent, WorldModel};
 
 /// [`Energy`] by latent rollout.
 #[derive(Debug, Clone)]
@@ -63,49 +63,38 @@ impl<'a> LatentEnergy<'a> {
         if weighting.is_uniform() {
             return Ok(GoalWeights::uniform());
         }
-        let (context, start) = (&self.context.values, self.start()?);
-        let moves = nuisance::moves(&self.model.config().action_space, slack);
-        let after = match &self.model.networks {
-            Networks::Kernels { predictor, .. } => {
-                let depth = self.model.predictor_config().depth;
-                predictor.roll(&start, &moves, depth, self.budget, <[f32]>::to_vec)
-            }
-            Networks::Device { predictor, .. } => predictor
-                .ends(&start, &moves, self.budget)
-                .map_err(|e| EnergyError(Box::new(e)))?,
-        };
-        let (goal, change) = (self.distance.goal(), nuisance::mean_change(context, &after));
-        Ok(GoalWeights::measure(context, goal, &change, weighting))
+        let context = &self.context.values;
+        let moves = ego_motion::probe_actions(&self.model.config().action_space, slack);
+        let after = self
+            .model
+            .predictor
+            .final_latents(&self.start(), &moves, self.budget)
+            .map_err(energy_error)?;
+        let sensitivity = ego_motion::latent_sensitivity(context, &after);
+        let goal = self.distance.goal();
+        Ok(GoalWeights::measure(context, goal, &sensitivity, weighting))
     }
 
     /// Where rollouts start.
-    fn start(&self) -> Result<Start<'_>, EnergyError> {
-        let needs = self.model.predictor_config().use_extrinsics;
-        if needs != self.extrinsics.is_some() {
-            let what = if needs { "needs" } else { "takes no" };
-            let message = format!("this predictor {what} camera extrinsics");
-            return Err(EnergyError(Box::new(PredictorError::Model(message))));
-        }
-        Ok(Start {
+    fn start(&self) -> RolloutStart<'_> {
+        RolloutStart {
             latent: &self.context.values,
             pose: self.pose,
             extrinsics: self.extrinsics,
-        })
+        }
     }
 
     /// Energies after rolling through the first `depth` blocks.
     fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
-        let start = self.start()?;
-        match &self.model.networks {
-            Networks::Kernels { predictor, .. } => {
-                let energy = |latent: &[f32]| self.distance.of(latent);
-                Ok(predictor.roll(&start, sequences, depth, self.budget, energy))
-            }
-            Networks::Device { predictor, .. } => predictor
-                .energies(&start, sequences, depth, &self.distance, self.budget)
-                .map_err(|e| EnergyError(Box::new(e))),
-        }
+        self.model
+            .predictor
+            .energies(&self.start(), sequences, depth, &self.distance, self.budget)
+            .map_err(energy_error)
     }
+}
+
+fn energy_error(error: PredictorError) -> EnergyError {
+    EnergyError(Box::new(error))
 }
 
 impl Energy for LatentEnergy<'_> {
@@ -121,8 +110,11 @@ impl Energy for LatentEnergy<'_> {
     }
 
     fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {
-        let reference = &self.model.reference;
-        gradient::gradients(reference, &self.start()?, sequences, &self.distance)
-            .map_err(|e| EnergyError(Box::new(e)))
+        let start = self.start();
+        start
+            .check(self.model.predictor_config())
+            .map_err(energy_error)?;
+        gradient::gradients(&self.model.reference, &start, sequences, &self.distance)
+            .map_err(|e| energy_error(e.into()))
     }
 }

@@ -1,18 +1,17 @@
-//! V-JEPA 2 encoder and action-conditioned predictor on candle: inference and checkpoints.
+//! V-JEPA 2 encoder and action-conditioned predictor: networks, checkpoints, image transform,
+//! rollouts.
 //!
-//! Two paths compute the same numbers. [`encoder`] and [`ac_predictor`] are the reference on
-//! candle: differentiable, on any device. [`cpu_encoder`] and [`rollout`] are the fast path on
-//! our CPU [`kernels`], which [`WorldModel`] plans with; [`device_encoder`] and
-//! [`device_rollout`] plan on candle's devices.
+//! [`encoder`] and [`ac_predictor`] are the networks on candle: the reference, differentiable, on
+//! any device. [`WorldModel`] plans through a [`backend`]: our CPU [`kernels`], or candle on a GPU.
 
 pub mod ac_predictor;
+pub mod backend;
 pub mod block;
 pub mod checkpoint;
+mod compute_device;
 pub mod config;
-pub mod cpu_encoder;
 pub mod device;
-pub mod device_encoder;
-pub mod device_rollout;
+pub mod ego_motion;
 pub mod encoder;
 pub mod error;
 pub mod goal_distance;
@@ -21,7 +20,6 @@ pub mod latent_energy;
 pub mod layout;
 pub mod mask_predictor;
 pub mod npz;
-pub mod nuisance;
 pub mod offline;
 pub mod parameters;
 pub mod policy;
@@ -30,11 +28,12 @@ pub mod rope;
 pub mod transform;
 pub mod world_model;
 
+pub use backend::Backend;
+pub use compute_device::ComputeDevice;
 pub use config::{ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem};
-pub use device::ComputeDevice;
 pub use error::PredictorError;
 pub use foresight_kernels as kernels;
-pub use foresight_kernels::{Precision, Unit};
+pub use foresight_kernels::{InstructionSet, Precision};
 pub use latent_energy::LatentEnergy;
 pub use rollout::Budget;
 pub use world_model::{Latent, WorldModel};

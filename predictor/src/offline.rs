@@ -54,8 +54,8 @@ pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> Result<RolledOut, Pr
         let values = action.to_array().map(|v| v as f32);
         sequence.action_mut(0, step).copy_from_slice(&values);
     }
-    let imagined = model.imagine(start, pose, &sequence, 0)?;
-    let predictions: Vec<Latent> = imagined
+    let rollout = model.rollout(start, pose, None, &sequence, 0)?;
+    let predictions: Vec<Latent> = rollout
         .latents
         .into_iter()
         .map(|values| Latent {

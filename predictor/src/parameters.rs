@@ -43,16 +43,11 @@ impl Parameters {
     /// # Errors
     /// When one is missing or of another shape.
     pub fn from_tensors(entries: Vec<Entry>, tensors: &Tensors) -> Result<Self, PredictorError> {
+        check(&entries, tensors)?;
         let mut parameters = Parameters::zeros(entries);
-        for (name, shape) in parameters.entries.clone() {
-            let tensor = tensors.get(&name).ok_or_else(|| {
-                PredictorError::Model(format!("the checkpoint has no tensor {name}"))
-            })?;
-            if tensor.dims() != shape {
-                return Err(PredictorError::Model(format!(
-                    "tensor {name} is {:?} but the architecture needs {shape:?}",
-                    tensor.dims()
-                )));
+        for (name, tensor) in tensors {
+            if !parameters.ranges.contains_key(name) {
+                continue;
             }
             let flat = tensor
                 .to_device(&Device::Cpu)?
@@ -64,7 +59,7 @@ impl Parameters {
                 return Err(PredictorError::Model(format!("{name} is not in memory")));
             };
             let from = &storage.as_slice::<f32>()?[layout.start_offset()..];
-            let to = parameters.slice_mut(&name);
+            let to = parameters.slice_mut(name);
             to.copy_from_slice(&from[..to.len()]);
         }
         Ok(parameters)
@@ -134,6 +129,25 @@ impl Parameters {
             PARAMETER_NAMES.map(|name| self.slice(&format!("{prefix}.{name}"))),
         )
     }
+}
+
+/// Whether `tensors` has all of `entries`, in their shapes.
+///
+/// # Errors
+/// Naming the first that is missing or of another shape.
+pub fn check(entries: &[Entry], tensors: &Tensors) -> Result<(), PredictorError> {
+    for (name, shape) in entries {
+        let tensor = tensors.get(name).ok_or_else(|| {
+            PredictorError::Model(format!("the checkpoint has no tensor {name}"))
+        })?;
+        if tensor.dims() != shape {
+            return Err(PredictorError::Model(format!(
+                "tensor {name} is {:?} but the architecture needs {shape:?}",
+                tensor.dims()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Cuts a gradient buffer that covers one block (`[parameters of the block]`, in order) into its

@@ -1,25 +1,23 @@
 //! A loaded model: images to latents, latents and actions to energies.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use candle_core::DType;
 use foresight_planner::{ActionSequences, Pose};
 use image::RgbImage;
 
 use crate::ac_predictor::AcPredictor;
+use crate::backend::{self, Backend, FrameEncoder, LatentPredictor};
 use crate::checkpoint;
+use crate::compute_device::ComputeDevice;
 use crate::config::{ModelConfig, PredictorConfig};
-use crate::cpu_encoder::PackedEncoder;
-use crate::device::{self, ComputeDevice};
-use crate::device_encoder::DeviceEncoder;
-use crate::device_rollout::DevicePredictor;
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
 use crate::kernels::Precision;
 use crate::latent_energy::LatentEnergy;
 use crate::layout;
-use crate::parameters::{Parameters, Tensors};
-use crate::rollout::{Budget, Imagined, PackedPredictor, Start};
+use crate::parameters::{self, Tensors};
+use crate::rollout::{Budget, Rollout, RolloutStart};
 use crate::transform::ImageTransform;
 
 /// The layer-normalised latent of one frame, `[N, D]`.
@@ -42,27 +40,13 @@ impl Latent {
 #[derive(Debug, Clone)]
 pub struct WorldModel {
     config: ModelConfig,
-    pub(crate) networks: Networks,
+    encoder: Arc<dyn FrameEncoder>,
+    pub(crate) predictor: Arc<dyn LatentPredictor>,
     /// The predictor on candle in f32, for gradients.
     pub(crate) reference: AcPredictor,
     /// Where, and in which numbers.
     computes: String,
     budget: Budget,
-}
-
-/// The networks, ready for where they compute.
-#[derive(Debug, Clone)]
-pub(crate) enum Networks {
-    /// On the CPU kernels.
-    Kernels {
-        encoder: PackedEncoder,
-        predictor: PackedPredictor,
-    },
-    /// On one of candle's devices.
-    Device {
-        encoder: DeviceEncoder,
-        predictor: DevicePredictor,
-    },
 }
 
 impl WorldModel {
@@ -123,42 +107,32 @@ impl WorldModel {
         device: ComputeDevice,
         precision: Precision,
     ) -> Result<Self, PredictorError> {
+        let backend = backend::open(device, precision)?;
+        WorldModel::from_tensors_with(config, encoder, predictor, backend.as_ref())
+    }
+
+    /// As [`WorldModel::from_tensors`], on a backend of one's own.
+    ///
+    /// # Errors
+    /// As there, and when the backend's memory is too small.
+    pub fn from_tensors_with(
+        config: ModelConfig,
+        encoder: &Tensors,
+        predictor: &Tensors,
+        backend: &dyn Backend,
+    ) -> Result<Self, PredictorError> {
         config.validate().map_err(PredictorError::Model)?;
-        let predictor_config = config.predictor.clone().ok_or_else(|| {
+        let predictor_config = config.predictor.as_ref().ok_or_else(|| {
             PredictorError::Model("the configuration describes no predictor".into())
         })?;
-        // Also what finds missing and misshapen tensors, by name.
-        let encoder_parameters =
-            Parameters::from_tensors(layout::encoder(&config.encoder), encoder)?;
-        let predictor_parameters =
-            Parameters::from_tensors(layout::predictor(&predictor_config), predictor)?;
-        let place = device.open()?;
-        let (networks, computes) = match device {
-            ComputeDevice::Cpu => {
-                let packed =
-                    PackedPredictor::new(&predictor_config, &predictor_parameters, precision);
-                let (unit, precision) = packed.unit();
-                let networks = Networks::Kernels {
-                    encoder: PackedEncoder::new(&config.encoder, &encoder_parameters, precision),
-                    predictor: packed,
-                };
-                (networks, format!("{precision} on {unit}"))
-            }
-            ComputeDevice::Cuda(_) | ComputeDevice::CandleCpu => {
-                let dtype = device::dtype(precision);
-                let networks = Networks::Device {
-                    encoder: DeviceEncoder::new(&config.encoder, encoder, &place, dtype)?,
-                    predictor: DevicePredictor::new(&predictor_config, predictor, &place, dtype)?,
-                };
-                (networks, format!("{precision} on {device}"))
-            }
-        };
-        let reference = device::variables(predictor, &place, DType::F32)?;
+        parameters::check(&layout::encoder(&config.encoder), encoder)?;
+        parameters::check(&layout::predictor(predictor_config), predictor)?;
         Ok(WorldModel {
-            reference: AcPredictor::new(&predictor_config, reference)?,
-            networks,
-            computes,
-            budget: device::budget(&place),
+            encoder: backend.encoder(&config.encoder, encoder)?.into(),
+            predictor: backend.predictor(predictor_config, predictor)?.into(),
+            reference: backend.differentiable(predictor_config, predictor)?,
+            computes: format!("{} on {}", backend.precision(), backend.place()),
+            budget: backend.budget(),
             config,
         })
     }
@@ -209,13 +183,10 @@ impl WorldModel {
     /// One latent per frame of already transformed pixels `[B, 3, H, W]` at the model's size.
     ///
     /// # Errors
-    /// When a GPU fails.
+    /// When they are no whole number of frames, or a GPU fails.
     pub fn encode_pixels(&self, pixels: &[f32]) -> Result<Vec<Latent>, PredictorError> {
         let size = self.config.encoder.img_size;
-        let latents = match &self.networks {
-            Networks::Kernels { encoder, .. } => encoder.encode(pixels, size),
-            Networks::Device { encoder, .. } => encoder.encode(pixels, size)?,
-        };
+        let latents = self.encoder.encode(pixels, size)?;
         let [tokens, width] = self.latent_shape();
         let latent = |values: &[f32]| Latent {
             values: values.to_vec(),
@@ -236,25 +207,24 @@ impl WorldModel {
         LatentEnergy::new(self, context, pose, goal, budget)
     }
 
-    /// The latents and poses after each step of sequence `sample`.
+    /// The latents and poses after each step of sequence `sample`; `extrinsics` is the camera pose
+    /// `[6]` for predictors that take one.
     ///
     /// # Errors
-    /// When a GPU fails.
-    pub fn imagine(
+    /// When extrinsics are given or missing against the configuration, or a GPU fails.
+    pub fn rollout(
         &self,
         context: &Latent,
         pose: &Pose,
+        extrinsics: Option<[f32; 6]>,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<Imagined, PredictorError> {
-        let start = Start {
+    ) -> Result<Rollout, PredictorError> {
+        let start = RolloutStart {
             latent: &context.values,
             pose: *pose,
-            extrinsics: None,
+            extrinsics,
         };
-        Ok(match &self.networks {
-            Networks::Kernels { predictor, .. } => predictor.imagine(&start, sequences, sample),
-            Networks::Device { predictor, .. } => predictor.imagine(&start, sequences, sample)?,
-        })
+        self.predictor.rollout(&start, sequences, sample)
     }
 }

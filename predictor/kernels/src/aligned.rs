@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::tile::Element;
+use crate::number::Number;
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
@@ -20,7 +20,7 @@ pub struct Aligned<E> {
     len: usize,
 }
 
-impl<E: Element> Aligned<E> {
+impl<E: Number> Aligned<E> {
     /// No numbers yet.
     pub const fn new() -> Self {
         Aligned {
@@ -50,13 +50,13 @@ impl<E: Element> Aligned<E> {
     }
 }
 
-impl<E: Element> Default for Aligned<E> {
+impl<E: Number> Default for Aligned<E> {
     fn default() -> Self {
         Aligned::new()
     }
 }
 
-impl<E: Element> Clone for Aligned<E> {
+impl<E: Number> Clone for Aligned<E> {
     /// A copy elsewhere in memory has its own distance to the next line.
     fn clone(&self) -> Self {
         let mut copy = Aligned::zeros(self.len);

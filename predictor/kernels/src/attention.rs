@@ -2,8 +2,8 @@
 
 use gemm::Parallelism;
 
-use super::elementwise;
-use super::matmul::{matmul, Store, View};
+use crate::elementwise;
+use crate::matmul::{matmul, Store, MatrixView};
 
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub enum Visibility {
     BlockCausal(usize),
 }
 
-/// Rows of one sample: `rows` of `width` values each `stride` apart.
+/// StridedRows of one sample: `rows` of `width` values each `stride` apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub struct StridedRows<'a> {
     /// Memory that starts at the first row.
     pub data: &'a [f32],
     /// Number of rows.
@@ -30,9 +30,9 @@ pub struct Rows<'a> {
 /// `weights` receives the attention weights `[heads, queries, keys]`.
 #[allow(clippy::too_many_arguments)]
 pub fn attend(
-    q: Rows,
-    k: Rows,
-    v: Rows,
+    q: StridedRows,
+    k: StridedRows,
+    v: StridedRows,
     heads: usize,
     head_dim: usize,
     visibility: Visibility,
@@ -45,9 +45,9 @@ pub fn attend(
         let at = head * head_dim;
         let p = &mut weights[head * q.rows * k.rows..(head + 1) * q.rows * k.rows];
         matmul(
-            (p, View::new(q.rows, k.rows)),
-            (&q.data[at..], View::strided(q.rows, head_dim, q.stride)),
-            (&k.data[at..], View::strided(k.rows, head_dim, k.stride).t()),
+            (p, MatrixView::new(q.rows, k.rows)),
+            (&q.data[at..], MatrixView::strided(q.rows, head_dim, q.stride)),
+            (&k.data[at..], MatrixView::strided(k.rows, head_dim, k.stride).t()),
             1.0,
             Store::Set,
             Parallelism::None,
@@ -60,9 +60,9 @@ pub fn attend(
         }
         elementwise::softmax_rows(p, k.rows, scale);
         matmul(
-            (&mut out[at..], View::strided(q.rows, head_dim, d)),
-            (p, View::new(q.rows, k.rows)),
-            (&v.data[at..], View::strided(v.rows, head_dim, v.stride)),
+            (&mut out[at..], MatrixView::strided(q.rows, head_dim, d)),
+            (p, MatrixView::new(q.rows, k.rows)),
+            (&v.data[at..], MatrixView::strided(v.rows, head_dim, v.stride)),
             1.0,
             Store::Set,
             Parallelism::None,
@@ -85,13 +85,13 @@ pub fn attend_backward(
     let d = heads * head_dim;
     let n = dout.len() / d;
     let scale = (head_dim as f32).powf(-0.5);
-    let wide = View::strided(n, head_dim, 3 * d);
-    let square = View::new(n, n);
+    let wide = MatrixView::strided(n, head_dim, 3 * d);
+    let square = MatrixView::new(n, n);
     let ds = &mut scratch[..n * n];
     for head in 0..heads {
         let at = head * head_dim;
         let p = &weights[head * n * n..(head + 1) * n * n];
-        let dout = (&dout[at..], View::strided(n, head_dim, d));
+        let dout = (&dout[at..], MatrixView::strided(n, head_dim, d));
         let none = Parallelism::None;
         // dV = Pᵀ·dO, dP = dO·Vᵀ
         let dv = (&mut dqkv[2 * d + at..], wide);

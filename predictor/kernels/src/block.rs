@@ -2,10 +2,10 @@
 
 use gemm::Parallelism;
 
-use super::attention::{attend, attend_backward, Rows, Visibility};
-use super::elementwise;
-use super::matmul::{linear, linear_backward, Store};
-use super::rope::RopeTable;
+use crate::attention::{attend, attend_backward, StridedRows, Visibility};
+use crate::elementwise;
+use crate::matmul::{linear, linear_backward, Store};
+use crate::rope::RopeTable;
 
 /// Sizes of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,28 +148,6 @@ impl Workspace {
     }
 }
 
-/// Rotated keys and values of the steps seen so far, for a batch of samples:
-/// `[B, capacity, 2·D]`, keys first.
-#[derive(Debug)]
-pub struct KeyValueCache {
-    rows: Vec<f32>,
-    capacity: usize,
-    filled: usize,
-    dim: usize,
-}
-
-impl KeyValueCache {
-    /// Room for `capacity` tokens of each of `samples`.
-    pub fn new(samples: usize, capacity: usize, dim: usize) -> Self {
-        KeyValueCache {
-            rows: vec![0.0; samples * capacity * 2 * dim],
-            capacity,
-            filled: 0,
-            dim,
-        }
-    }
-}
-
 /// What the backward pass of one block needs.
 #[derive(Debug, Default)]
 pub struct Saved {
@@ -205,106 +183,7 @@ fn rotate_qk(qkv: &mut [f32], d: usize, rope: &RopeTable, turn: fn(&mut [f32], &
     }
 }
 
-/// `x [B·n, D]` through the block in place, `n = rope.tokens()`. With a cache, the keys and
-/// values of these tokens are appended to it and queries see everything in it.
-pub fn forward(
-    shape: BlockShape,
-    w: &BlockWeights,
-    x: &mut [f32],
-    rope: &RopeTable,
-    visibility: Visibility,
-    mut cache: Option<&mut KeyValueCache>,
-    ws: &mut Workspace,
-) {
-    let parallelism = ws.parallelism;
-    let (d, n) = (shape.dim, rope.tokens());
-    let rows = x.len() / d;
-    let samples = rows / n;
-    let normed = resize(&mut ws.normed, rows * d);
-    elementwise::layer_norm(x, w.norm1_weight, w.norm1_bias, EPS, normed);
-    let qkv = resize(&mut ws.qkv, rows * 3 * d);
-    linear(
-        qkv,
-        normed,
-        w.qkv_weight,
-        w.qkv_bias,
-        Store::Set,
-        parallelism,
-    );
-    rotate_qk(qkv, d, rope, elementwise::rotate);
-    let attended = resize(&mut ws.attended, rows * d);
-    let keys = n + cache.as_ref().map_or(0, |c| c.filled);
-    let weights = resize(&mut ws.weights, shape.heads * n * keys);
-    for sample in 0..samples {
-        let qkv = &qkv[sample * n * 3 * d..(sample + 1) * n * 3 * d];
-        let out = &mut attended[sample * n * d..(sample + 1) * n * d];
-        let part = |i: usize| Rows {
-            data: &qkv[i * d..],
-            rows: n,
-            stride: 3 * d,
-        };
-        let (k, v) = match cache.as_deref_mut() {
-            None => (part(1), part(2)),
-            Some(cache) => {
-                let start = sample * cache.capacity * 2 * cache.dim;
-                let stored = &mut cache.rows[start..start + cache.capacity * 2 * d];
-                let new = &mut stored[cache.filled * 2 * d..];
-                for (to, from) in new.chunks_exact_mut(2 * d).zip(qkv.chunks_exact(3 * d)) {
-                    to.copy_from_slice(&from[d..]);
-                }
-                let of = |offset: usize| Rows {
-                    data: &stored[offset..],
-                    rows: keys,
-                    stride: 2 * d,
-                };
-                (of(0), of(d))
-            }
-        };
-        attend(
-            part(0),
-            k,
-            v,
-            shape.heads,
-            shape.head_dim(),
-            visibility,
-            weights,
-            out,
-        );
-    }
-    if let Some(cache) = cache {
-        cache.filled = keys;
-    }
-    linear(
-        x,
-        attended,
-        w.proj_weight,
-        w.proj_bias,
-        Store::Add,
-        parallelism,
-    );
-    elementwise::layer_norm(x, w.norm2_weight, w.norm2_bias, EPS, normed);
-    let hidden = resize(&mut ws.hidden, rows * shape.hidden);
-    linear(
-        hidden,
-        normed,
-        w.fc1_weight,
-        w.fc1_bias,
-        Store::Set,
-        parallelism,
-    );
-    let activated = resize(&mut ws.activated, rows * shape.hidden);
-    elementwise::gelu(hidden, activated);
-    linear(
-        x,
-        activated,
-        w.fc2_weight,
-        w.fc2_bias,
-        Store::Add,
-        parallelism,
-    );
-}
-
-/// As [`forward`] without a cache, keeping what [`backward`] needs.
+/// `x [B·n, D]` through the block in place, `n = rope.tokens()`, keeping what [`backward`] needs.
 pub fn forward_saved(
     shape: BlockShape,
     w: &BlockWeights,
@@ -347,7 +226,7 @@ pub fn forward_saved(
     rotate_qk(&mut saved.qkv, d, rope, elementwise::rotate);
     for sample in 0..samples {
         let qkv = &saved.qkv[sample * n * 3 * d..(sample + 1) * n * 3 * d];
-        let part = |i: usize| Rows {
+        let part = |i: usize| StridedRows {
             data: &qkv[i * d..],
             rows: n,
             stride: 3 * d,

@@ -3,22 +3,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::tile::{burn, Unit};
+use crate::instruction_set::InstructionSet;
+use crate::tile::burn;
 
 /// FLOP/s of `unit` on `threads` threads, measured for about `time`; the best of three, because
 /// a ceiling is what a machine does when nothing disturbs it.
-pub fn measure(unit: Unit, threads: usize, time: Duration) -> f64 {
+pub fn measure(instruction_set: InstructionSet, threads: usize, time: Duration) -> f64 {
     (0..3)
-        .map(|_| once(unit, threads, time / 3))
+        .map(|_| once(instruction_set, threads, time / 3))
         .fold(0.0, f64::max)
 }
 
-fn once(unit: Unit, threads: usize, time: Duration) -> f64 {
+fn once(instruction_set: InstructionSet, threads: usize, time: Duration) -> f64 {
     let started = Instant::now();
     let work = || {
         let mut flops = 0.0;
         while started.elapsed() < time {
-            flops += burn(unit, 20_000);
+            flops += burn(instruction_set, 20_000);
         }
         flops
     };
@@ -38,19 +39,19 @@ mod tests {
 
     #[test]
     fn every_unit_here_has_a_ceiling() {
-        for unit in [
-            Unit::Amx,
-            Unit::Avx512Bf16,
-            Unit::Avx512,
-            Unit::Avx2,
-            Unit::Portable,
+        for instruction_set in [
+            InstructionSet::Amx,
+            InstructionSet::Avx512Bf16,
+            InstructionSet::Avx512,
+            InstructionSet::Avx2,
+            InstructionSet::Portable,
         ] {
-            if !unit.is_available() {
-                println!("skipped: this machine has no {unit}");
+            if !instruction_set.is_available() {
+                println!("skipped: this machine has no {instruction_set}");
                 continue;
             }
-            let rate = measure(unit, 1, Duration::from_millis(30));
-            assert!(rate > 1e8, "{unit}: {rate}");
+            let rate = measure(instruction_set, 1, Duration::from_millis(30));
+            assert!(rate > 1e8, "{instruction_set}: {rate}");
         }
     }
 }

@@ -5,26 +5,34 @@
 //! differentiation. This crate knows slices of numbers: no tensors, no files.
 //!
 //! For plans, forwards only, in f32 or bf16: [`tile`] multiplies on whatever vector unit there
-//! is, [`packed`] is its safe interface, [`infer`] makes blocks of it, [`ceiling`] and
-//! [`profile`] measure. For training, f32: [`matmul`] (the `gemm` crate), [`attention`] and
-//! [`block`] with their backward passes. [`elementwise`] serves both.
+//! is, [`packed`] is its safe interface, [`inference`] makes blocks of it, [`ceiling`] and
+//! [`profile`] measure. For training, f32, over the `gemm` crate: [`attention`]
+//! and [`block`] with their backward passes. [`elementwise`] serves both.
 //!
 //! Results don't depend on the number of threads: work is cut by rows, every row's sums have one
 //! order, and nothing is added up across threads.
 
 pub mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod amx_detection;
+mod approximations;
 pub mod attention;
 pub mod block;
 pub mod ceiling;
 pub mod elementwise;
-pub mod infer;
-pub mod matmul;
+pub mod inference;
+mod instruction_set;
+mod matmul;
+mod number;
 pub mod packed;
+pub mod patches;
 pub mod profile;
 pub mod rope;
 pub mod tile;
 
-pub use block::{BlockGradients, BlockShape, BlockWeights, KeyValueCache, Saved, Workspace};
+pub use block::{BlockGradients, BlockShape, BlockWeights, Saved, Workspace};
 pub use gemm::Parallelism;
+pub use instruction_set::{InstructionSet, Precision};
+pub use number::Number;
 pub use rope::{RopeTable, RopeVariant};
-pub use tile::{Precision, Unit};
+pub use tile::Element;

@@ -4,22 +4,22 @@ use gemm::Parallelism;
 
 /// A strided view of an f32 matrix.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub struct MatrixView {
     rows: usize,
     columns: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl View {
+impl MatrixView {
     /// `rows × columns`, rows contiguous.
     pub fn new(rows: usize, columns: usize) -> Self {
-        View::strided(rows, columns, columns)
+        MatrixView::strided(rows, columns, columns)
     }
 
     /// `rows × columns` with rows `row_stride` apart.
     pub fn strided(rows: usize, columns: usize, row_stride: usize) -> Self {
-        View {
+        MatrixView {
             rows,
             columns,
             row_stride,
@@ -29,7 +29,7 @@ impl View {
 
     /// The transpose of the same memory.
     pub fn t(self) -> Self {
-        View {
+        MatrixView {
             rows: self.columns,
             columns: self.rows,
             row_stride: self.column_stride,
@@ -62,9 +62,9 @@ pub enum Store {
 /// once per product.
 #[allow(clippy::too_many_arguments)]
 pub fn matmul(
-    (dst, dst_view): (&mut [f32], View),
-    (a, a_view): (&[f32], View),
-    (b, b_view): (&[f32], View),
+    (dst, dst_view): (&mut [f32], MatrixView),
+    (a, a_view): (&[f32], MatrixView),
+    (b, b_view): (&[f32], MatrixView),
     scale: f32,
     store: Store,
     parallelism: Parallelism,
@@ -126,9 +126,9 @@ pub fn linear(
         }
     }
     matmul(
-        (dst, View::new(rows, outputs)),
-        (x, View::new(rows, inputs)),
-        (w, View::new(outputs, inputs).t()),
+        (dst, MatrixView::new(rows, outputs)),
+        (x, MatrixView::new(rows, inputs)),
+        (w, MatrixView::new(outputs, inputs).t()),
         1.0,
         Store::Add,
         parallelism,
@@ -154,9 +154,9 @@ pub fn linear_backward(
     let rows = dy.len() / outputs;
     let inputs = w.len() / outputs;
     matmul(
-        (w_grad, View::new(outputs, inputs)),
-        (dy, View::new(rows, outputs).t()),
-        (x, View::new(rows, inputs)),
+        (w_grad, MatrixView::new(outputs, inputs)),
+        (dy, MatrixView::new(rows, outputs).t()),
+        (x, MatrixView::new(rows, inputs)),
         1.0,
         Store::Add,
         parallelism,
@@ -166,9 +166,9 @@ pub fn linear_backward(
     }
     if let Some((dx, store)) = dx {
         matmul(
-            (dx, View::new(rows, inputs)),
-            (dy, View::new(rows, outputs)),
-            (w, View::new(outputs, inputs)),
+            (dx, MatrixView::new(rows, inputs)),
+            (dy, MatrixView::new(rows, outputs)),
+            (w, MatrixView::new(outputs, inputs)),
             1.0,
             store,
             parallelism,

@@ -1,32 +1,33 @@
-//! Matrix products with a packed right operand: the one safe interface to the [`super::tile`]s.
+//! Matrix products with a packed right operand: the one safe interface to the [`crate::tile`]s.
 //!
 //! Weights are packed once, into panels of [`COLUMNS`] outputs in the order a tile reads them.
 //! Activations are rows of [`Rows`], padded so that a tile may read past the last one. What
 //! happens to a product (bias, GELU, adding to a residual stream, rounding) happens tile by tile
-//! while it is in the cache: see [`Out`].
+//! while it is in the cache: see [`Epilogue`].
 
 use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::aligned::{Aligned, LINE};
-use super::elementwise;
-use super::tile::{prefetch, Element, Scope, Start, Tile, Unit, COLUMNS, ROWS};
+use crate::aligned::{Aligned, LINE};
+use crate::elementwise;
+use crate::instruction_set::InstructionSet;
+use crate::tile::{prefetch, Element, InitialSums, Scope, Tile, COLUMNS, ROWS};
 
 /// A right operand `[inner, outputs]`, as panels `[outputs/32, inner/GROUP, 32, GROUP]`.
 #[derive(Debug, Clone)]
-pub struct Packed<E: Element> {
+pub struct PackedMatrix<E: Element> {
     panels: Aligned<E>,
     outputs: usize,
     inner: usize,
     padded: usize,
 }
 
-impl<E: Element> Packed<E> {
+impl<E: Element> PackedMatrix<E> {
     /// All zeros.
     pub fn zeros(outputs: usize, inner: usize) -> Self {
         let padded = inner.next_multiple_of(E::INNER);
-        Packed {
+        PackedMatrix {
             panels: Aligned::zeros(outputs.next_multiple_of(COLUMNS) * padded),
             outputs,
             inner,
@@ -40,7 +41,7 @@ impl<E: Element> Packed<E> {
     /// When `weights` has another length.
     pub fn from_weights(weights: &[f32], outputs: usize, inner: usize) -> Self {
         assert_eq!(weights.len(), outputs * inner, "weights");
-        let mut packed = Packed::zeros(outputs, inner);
+        let mut packed = PackedMatrix::zeros(outputs, inner);
         let (padded, panel) = (packed.padded, packed.padded * COLUMNS);
         let rows = weights.par_chunks(COLUMNS * inner.max(1));
         packed
@@ -166,9 +167,9 @@ impl<E: Element> Rows<E> {
     }
 
     /// Rows `first..first + rows` from column `column` on, as a left operand.
-    pub fn part(&self, first: usize, rows: usize, column: usize) -> Left<'_, E> {
+    pub fn part(&self, first: usize, rows: usize, column: usize) -> LeftOperand<'_, E> {
         let rows = rows.min(self.rows - first);
-        Left {
+        LeftOperand {
             values: &self.values[first * self.stride + column..],
             rows,
             stride: self.stride,
@@ -176,22 +177,22 @@ impl<E: Element> Rows<E> {
     }
 
     /// All rows as a left operand.
-    pub fn all(&self) -> Left<'_, E> {
+    pub fn all(&self) -> LeftOperand<'_, E> {
         self.part(0, self.rows, 0)
     }
 }
 
 /// A left operand: `rows` rows, `stride` apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Left<'a, E> {
+pub struct LeftOperand<'a, E> {
     values: &'a [E],
     rows: usize,
     stride: usize,
 }
 
-impl<'a, E: Element> Left<'a, E> {
+impl<'a, E: Element> LeftOperand<'a, E> {
     fn part(self, first: usize, rows: usize) -> Self {
-        Left {
+        LeftOperand {
             values: &self.values[first * self.stride..],
             rows,
             stride: self.stride,
@@ -201,7 +202,7 @@ impl<'a, E: Element> Left<'a, E> {
 
 /// What becomes of a product `[rows, outputs]`. Destinations have their own stride.
 #[derive(Debug)]
-pub enum Out<'a, E> {
+pub enum Epilogue<'a, E> {
     /// `dst = product + bias`.
     Set(&'a mut [f32], usize, &'a [f32]),
     /// `dst += product + bias`.
@@ -214,7 +215,7 @@ pub enum Out<'a, E> {
     Rounded(&'a mut [E], usize),
 }
 
-impl<'a, E: Element> Out<'a, E> {
+impl<'a, E: Element> Epilogue<'a, E> {
     /// What belongs to the first `rows` rows, and the rest.
     fn split(self, rows: usize) -> (Self, Self) {
         fn cut<T>(dst: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
@@ -222,25 +223,25 @@ impl<'a, E: Element> Out<'a, E> {
             dst.split_at_mut(at)
         }
         match self {
-            Out::Set(dst, stride, bias) => {
+            Epilogue::Set(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Out::Set(a, stride, bias), Out::Set(b, stride, bias))
+                (Epilogue::Set(a, stride, bias), Epilogue::Set(b, stride, bias))
             }
-            Out::Add(dst, stride, bias) => {
+            Epilogue::Add(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Out::Add(a, stride, bias), Out::Add(b, stride, bias))
+                (Epilogue::Add(a, stride, bias), Epilogue::Add(b, stride, bias))
             }
-            Out::Gelu(dst, stride, bias) => {
+            Epilogue::Gelu(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Out::Gelu(a, stride, bias), Out::Gelu(b, stride, bias))
+                (Epilogue::Gelu(a, stride, bias), Epilogue::Gelu(b, stride, bias))
             }
-            Out::Plain(dst, stride) => {
+            Epilogue::Plain(dst, stride) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Out::Plain(a, stride), Out::Plain(b, stride))
+                (Epilogue::Plain(a, stride), Epilogue::Plain(b, stride))
             }
-            Out::Rounded(dst, stride) => {
+            Epilogue::Rounded(dst, stride) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Out::Rounded(a, stride), Out::Rounded(b, stride))
+                (Epilogue::Rounded(a, stride), Epilogue::Rounded(b, stride))
             }
         }
     }
@@ -248,23 +249,23 @@ impl<'a, E: Element> Out<'a, E> {
     /// Takes a tile's first `rows × columns` at row `top`, column `left`.
     fn store(&mut self, tile: &Tile, [rows, columns]: [usize; 2], [top, left]: [usize; 2]) {
         match self {
-            Out::Set(dst, stride, bias) => {
+            Epilogue::Set(dst, stride, bias) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_set(tile, rows, dst, *stride, &bias[left..left + columns]);
             }
-            Out::Add(dst, stride, bias) => {
+            Epilogue::Add(dst, stride, bias) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_add(tile, rows, dst, *stride, &bias[left..left + columns]);
             }
-            Out::Gelu(dst, stride, bias) => {
+            Epilogue::Gelu(dst, stride, bias) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_gelu(tile, rows, dst, *stride, &bias[left..left + columns]);
             }
-            Out::Plain(dst, stride) => {
+            Epilogue::Plain(dst, stride) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_rounded(tile, rows, dst, *stride, columns);
             }
-            Out::Rounded(dst, stride) => {
+            Epilogue::Rounded(dst, stride) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_rounded(tile, rows, dst, *stride, columns);
             }
@@ -287,13 +288,13 @@ thread_local! {
     static TILES: RefCell<Vec<Tile>> = RefCell::new(vec![Tile::zeros(); MOST_TILES]);
 }
 
-/// A matrix product on this thread; see [`Out`] for where it goes.
+/// A matrix product on this thread; see [`Epilogue`] for where it goes.
 ///
 /// # Panics
 /// When the operands don't fit each other or the destination: a bug in the caller, checked once
 /// per product.
-pub fn matmul<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, out: Out<E>) {
-    let scope = Scope::enter(unit);
+pub fn matmul<E: Element>(instruction_set: InstructionSet, left: LeftOperand<E>, right: &PackedMatrix<E>, out: Epilogue<E>) {
+    let scope = Scope::enter(instruction_set);
     matmul_in(&scope, left, right, [right.outputs, right.padded], out);
 }
 
@@ -304,14 +305,14 @@ pub fn matmul<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, out: Out
 /// As there.
 pub fn matmul_in<E: Element>(
     scope: &Scope,
-    left: Left<E>,
-    right: &Packed<E>,
+    left: LeftOperand<E>,
+    right: &PackedMatrix<E>,
     [outputs, inner]: [usize; 2],
-    mut out: Out<E>,
+    mut out: Epilogue<E>,
 ) {
-    let unit = scope.unit();
+    let instruction_set = scope.instruction_set();
     let inner = inner.next_multiple_of(E::INNER);
-    assert!(E::units().contains(&unit) && unit.is_available(), "{unit}");
+    assert!(instruction_set.multiplies(E::PRECISION), "{instruction_set}");
     assert!(
         inner <= right.padded && outputs <= right.outputs,
         "right operand"
@@ -336,7 +337,7 @@ pub fn matmul_in<E: Element>(
                 // At least one round, so that an inner dimension of nothing gives zeros.
                 for from in (0..inner.max(1)).step_by(slice) {
                     let (to, last) = ((from + slice).min(inner), from + slice >= inner);
-                    let start = if from == 0 { Start::Zero } else { Start::Tile };
+                    let start = if from == 0 { InitialSums::Zero } else { InitialSums::Tile };
                     // The slice that comes next, a part with each tile of this one.
                     let next = &right.panels[first * right.padded + to * COLUMNS..];
                     let mut next = next.chunks((slice * COLUMNS).div_ceil(turns));
@@ -351,7 +352,7 @@ pub fn matmul_in<E: Element>(
                         // (asserted). `scope` is the unit's, on this thread.
                         unsafe {
                             E::tile(
-                                unit,
+                                instruction_set,
                                 left.values.as_ptr().add(top * left.stride + from),
                                 left.stride,
                                 rows,
@@ -373,7 +374,7 @@ pub fn matmul_in<E: Element>(
 
 /// As [`matmul`], its rows spread over the cores in pieces whose size doesn't depend on their
 /// number.
-pub fn matmul_spread<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, out: Out<E>) {
+pub fn matmul_parallel<E: Element>(instruction_set: InstructionSet, left: LeftOperand<E>, right: &PackedMatrix<E>, out: Epilogue<E>) {
     const PIECE: usize = 2 * ROWS;
     let mut pieces = Vec::new();
     let mut rest = out;
@@ -385,5 +386,5 @@ pub fn matmul_spread<E: Element>(unit: Unit, left: Left<E>, right: &Packed<E>, o
     }
     pieces
         .into_par_iter()
-        .for_each(|(left, out)| matmul(unit, left, right, out));
+        .for_each(|(left, out)| matmul(instruction_set, left, right, out));
 }

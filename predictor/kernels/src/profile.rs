@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Kinds of work in a transformer block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Stage {
     /// Layer normalisation.
     Norm,
     /// Products with weights, and what is fused into them (bias, GELU, residual).
@@ -15,16 +15,16 @@ pub enum Part {
     Attention,
 }
 
-impl Part {
+impl Stage {
     /// All of them.
-    pub const ALL: [Part; 3] = [Part::Norm, Part::Products, Part::Attention];
+    pub const ALL: [Stage; 3] = [Stage::Norm, Stage::Products, Stage::Attention];
 }
 
 static NANOSECONDS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// Seconds of all threads by [`Part::ALL`] since the last call.
+/// Seconds of all threads by [`Stage::ALL`] since the last call.
 pub fn take() -> [f64; 3] {
-    Part::ALL.map(|part| NANOSECONDS[part as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
+    Stage::ALL.map(|stage| NANOSECONDS[stage as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
 }
 
 /// A stopwatch that splits its time among parts.
@@ -42,10 +42,10 @@ impl Laps {
         }
     }
 
-    /// What went by since the last mark was `part`.
-    pub(super) fn mark(&mut self, part: Part) {
+    /// What went by since the last mark was `stage`.
+    pub(super) fn mark(&mut self, stage: Stage) {
         let now = Instant::now();
-        self.spent[part as usize] += (now - self.last).as_nanos() as u64;
+        self.spent[stage as usize] += (now - self.last).as_nanos() as u64;
         self.last = now;
     }
 }

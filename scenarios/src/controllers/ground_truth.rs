@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use foresight_planner::{ActionSequences, Energy, EnergyError, Slack};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
-use foresight_predictor::{nuisance, Latent, PredictorError, WorldModel};
+use foresight_predictor::{ego_motion, Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
@@ -91,11 +91,11 @@ impl Rehearsal {
         if weighting.is_uniform() {
             return Ok(GoalWeights::uniform());
         }
-        let moves = nuisance::moves(&model.config().action_space, slack);
+        let moves = ego_motion::probe_actions(&model.config().action_space, slack);
         let after = self
             .energy(model, GoalDistance::plain(&goal.values))
             .rehearse(&moves, <[f32]>::to_vec)?;
-        let change = nuisance::mean_change(&context.values, &after);
+        let change = ego_motion::latent_sensitivity(&context.values, &after);
         Ok(GoalWeights::measure(
             &context.values,
             &goal.values,

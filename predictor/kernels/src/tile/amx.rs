@@ -5,59 +5,16 @@
 use std::arch::asm;
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
 use half::bf16;
 
-use super::{Start, Tile, COLUMNS};
+use super::shape::{InitialSums, Tile, COLUMNS};
+use crate::instruction_set::InstructionSet;
 
 /// Rows of a hardware tile, and pairs along its inner dimension.
 const SIDE: usize = 16;
 /// Bytes of a hardware tile's row.
 const ROW_BYTES: usize = 64;
-
-/// Whether the processor has the unit and the operating system lets this process use it.
-pub fn is_available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| has_unit() && request_permission())
-}
-
-fn has_unit() -> bool {
-    use std::arch::x86_64::{__cpuid, __cpuid_count};
-    if __cpuid(0).eax < 7 {
-        return false;
-    }
-    let (bf16, tile) = (1 << 22, 1 << 24);
-    __cpuid_count(7, 0).edx & (bf16 | tile) == bf16 | tile
-}
-
-/// Tile registers are saved on a thread's switch only for processes that asked: they are large.
-#[cfg(target_os = "linux")]
-fn request_permission() -> bool {
-    const SYS_ARCH_PRCTL: i64 = 158;
-    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
-    const XFEATURE_XTILEDATA: i64 = 18;
-    let result: i64;
-    // SAFETY: a system call that takes two numbers, touches no memory of ours, and clobbers
-    // what every system call does.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") SYS_ARCH_PRCTL => result,
-            in("rdi") ARCH_REQ_XCOMP_PERM,
-            in("rsi") XFEATURE_XTILEDATA,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    result == 0
-}
-
-#[cfg(not(target_os = "linux"))]
-fn request_permission() -> bool {
-    false
-}
 
 /// The operand of `ldtilecfg`.
 #[repr(C, align(64))]
@@ -84,7 +41,7 @@ impl Tiles {
     /// # Panics
     /// When the unit is not available.
     pub fn configure() -> Self {
-        assert!(is_available(), "no tile unit");
+        assert!(InstructionSet::Amx.is_available(), "no tile unit");
         if HOLDERS.replace(HOLDERS.get() + 1) == 0 {
             let mut configuration = Configuration {
                 palette: 1,
@@ -126,17 +83,17 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const bf16,
     inner: usize,
-    start: Start,
+    start: InitialSums,
     out: &mut Tile,
 ) {
     let steps = inner / (2 * SIDE);
     if steps == 0 {
-        if start == Start::Zero {
+        if start == InitialSums::Zero {
             out.0.fill(0.0);
         }
         return;
     }
-    let resume = usize::from(start == Start::Tile);
+    let resume = usize::from(start == InitialSums::Tile);
     let a_stride = stride * size_of::<bf16>();
     let b_stride = 2 * COLUMNS * size_of::<bf16>();
     let out_stride = COLUMNS * size_of::<f32>();

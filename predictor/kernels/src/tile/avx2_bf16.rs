@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 use half::bf16;
 
 use super::avx2::{first_sums, keep};
-use super::{Start, Tile, COLUMNS};
+use super::shape::{InitialSums, Tile, COLUMNS};
 
 /// Rows of [`first_sums`].
 const HEIGHT: usize = 4;
@@ -28,7 +28,7 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const bf16,
     inner: usize,
-    start: Start,
+    start: InitialSums,
     out: &mut Tile,
 ) {
     let upper = _mm256_set1_epi32(0xffff_0000_u32 as i32);

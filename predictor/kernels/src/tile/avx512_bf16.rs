@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 use half::bf16;
 
 use super::avx512::{first_sums, keep};
-use super::{Start, Tile, COLUMNS};
+use super::shape::{InitialSums, Tile, COLUMNS};
 
 /// Rows of [`first_sums`].
 const HEIGHT: usize = 8;
@@ -23,7 +23,7 @@ pub unsafe fn tile(
     rows: usize,
     panel: *const bf16,
     inner: usize,
-    start: Start,
+    start: InitialSums,
     out: &mut Tile,
 ) {
     // SAFETY: both are 512 bits without a meaning of their own.

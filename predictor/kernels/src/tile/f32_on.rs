@@ -13,7 +13,7 @@ macro_rules! f32_on {
         burning $burning:literal, $vector:ident, $zero:ident, $set:ident, $load:ident,
         $store:ident, $fma:ident
     ) => {
-        use super::{Start, Tile, COLUMNS};
+        use super::shape::{InitialSums, Tile, COLUMNS};
 
         /// Columns that two vectors cover.
         const WIDTH: usize = 2 * $lanes;
@@ -26,10 +26,10 @@ macro_rules! f32_on {
             out: &Tile,
             top: usize,
             side: usize,
-            start: Start,
+            start: InitialSums,
         ) -> [[$vector; 2]; $rows] {
             let mut sums = [[$zero(); 2]; $rows];
-            if start == Start::Tile {
+            if start == InitialSums::Tile {
                 for (y, sums) in sums.iter_mut().enumerate() {
                     let at = (top + y) * COLUMNS + side;
                     let row = &out.0[at..at + WIDTH];
@@ -69,7 +69,7 @@ macro_rules! f32_on {
             rows: usize,
             panel: *const f32,
             inner: usize,
-            start: Start,
+            start: InitialSums,
             out: &mut Tile,
         ) {
             for top in (0..rows).step_by($rows) {

@@ -1,7 +1,8 @@
 //! Plain loops: four rows by sixteen columns at a time, which compilers turn into whatever
 //! vectors the target has.
 
-use super::{Element, Start, Tile, COLUMNS};
+use super::shape::{InitialSums, Tile, COLUMNS};
+use crate::number::Number;
 
 const HEIGHT: usize = 4;
 const WIDTH: usize = 16;
@@ -10,34 +11,34 @@ const WIDTH: usize = 16;
 ///
 /// # Safety
 /// As there.
-pub unsafe fn tile<E: Element>(
+pub unsafe fn tile<E: Number, const GROUP: usize>(
     a: *const E,
     stride: usize,
     rows: usize,
     panel: *const E,
     inner: usize,
-    start: Start,
+    start: InitialSums,
     out: &mut Tile,
 ) {
     for top in (0..rows).step_by(HEIGHT) {
         for left in (0..COLUMNS).step_by(WIDTH) {
             let mut sums = [[0f32; WIDTH]; HEIGHT];
-            if start == Start::Tile {
+            if start == InitialSums::Tile {
                 for (y, sums) in sums.iter_mut().enumerate() {
                     let at = (top + y) * COLUMNS + left;
                     sums.copy_from_slice(&out.0[at..at + WIDTH]);
                 }
             }
-            for group in 0..inner / E::GROUP {
-                for part in 0..E::GROUP {
+            for group in 0..inner / GROUP {
+                for part in 0..GROUP {
                     for (y, sums) in sums.iter_mut().enumerate() {
                         // SAFETY: top + y < ROWS, the inner index is below `inner` and
                         // left + x < COLUMNS: inside what the caller vouches for.
                         unsafe {
-                            let a = (*a.add((top + y) * stride + group * E::GROUP + part)).widen();
-                            let row = panel.add((group * COLUMNS + left) * E::GROUP + part);
+                            let a = (*a.add((top + y) * stride + group * GROUP + part)).widen();
+                            let row = panel.add((group * COLUMNS + left) * GROUP + part);
                             for (x, sum) in sums.iter_mut().enumerate() {
-                                *sum += a * (*row.add(x * E::GROUP)).widen();
+                                *sum += a * (*row.add(x * GROUP)).widen();
                             }
                         }
                     }

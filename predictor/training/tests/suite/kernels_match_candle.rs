@@ -75,7 +75,7 @@ fn forward_and_gradients_agree() {
             .collect();
         let vb = VarBuilder::from_tensors(tensors, DType::F32, &device);
         let block = Block::new(dim, heads, hidden, vb.pp("blocks.0")).unwrap();
-        let (cos, sin) = tensors(&rope, &device).unwrap();
+        let (cos, sin) = foresight_predictor::rope::tensors(&rope, &device).unwrap();
         let bias = (steps > 0).then(|| {
             let mut bias = vec![0f32; n * n];
             for query in 0..n {

@@ -1,10 +1,11 @@
-//! What moving the arm changes in a latent, whatever becomes of the rest of the scene.
+//! How much a latent changes with the motion of the arm itself, whatever becomes of the scene: its
+//! sensitivity to ego-motion.
 //!
 //! Nearly every entry of a latent changes when the hand moves, some much, some little. An entry
 //! that is far from the goal's although moving hardly changes it tells of something else: of an
-//! object that lies elsewhere. How much moving changes each is measured anew at every decision, by
-//! imagining moves spread evenly over what the model may be asked for. Nothing is drawn at
-//! random, and no labels are needed.
+//! object that lies elsewhere. The sensitivity is measured anew at every decision, by predicting
+//! moves spread evenly over what the model may be asked for. Nothing is drawn at random, and no
+//! labels are needed.
 
 use foresight_planner::{ActionSequences, Slack};
 
@@ -12,14 +13,14 @@ use crate::config::ActionSpace;
 
 /// Moves that are imagined at each decision. The mean change over 64 moves orders pushes as well
 /// as that over 400.
-pub const MOVES: usize = 64;
+pub const PROBES: usize = 64;
 
-/// [`MOVES`] single steps spread evenly over the box of `space`, as far as `slack` lets the hand
+/// [`PROBES`] single steps spread evenly over the box of `space`, as far as `slack` lets the hand
 /// go; the gripper stays.
 ///
 /// The points are Roberts' additive recurrence ("The Unreasonable Effectiveness of Quasirandom
 /// Sequences", 2018): multiples of powers of the real root of `x^(d + 1) = x + 1`.
-pub fn moves(space: &ActionSpace, slack: Option<&Slack>) -> ActionSequences {
+pub fn probe_actions(space: &ActionSpace, slack: Option<&Slack>) -> ActionSequences {
     let (metres, radians) = (space.max_translation_m, space.max_rotation_rad);
     let mut bounds = [metres, metres, metres, radians, radians, radians].map(|b| [-b, b]);
     for (bound, (below, above)) in bounds
@@ -35,8 +36,8 @@ pub fn moves(space: &ActionSpace, slack: Option<&Slack>) -> ActionSequences {
         .filter(|&i| bounds[i][1] > bounds[i][0])
         .collect();
     let root = root(moving.len());
-    let mut moves = ActionSequences::zeros(MOVES, 1);
-    for sample in 0..MOVES {
+    let mut moves = ActionSequences::zeros(PROBES, 1);
+    for sample in 0..PROBES {
         for (axis, &component) in moving.iter().enumerate() {
             let stride = root.powi(-(axis as i32 + 1));
             let share = (0.5 + (sample + 1) as f64 * stride).fract();
@@ -57,7 +58,7 @@ fn root(dimensions: usize) -> f64 {
 
 /// Mean absolute change of every entry of `context` `[N, D]` to the latents `[N, D]` after moves,
 /// in their order; zeros without any.
-pub fn mean_change(context: &[f32], after: &[Vec<f32>]) -> Vec<f32> {
+pub fn latent_sensitivity(context: &[f32], after: &[Vec<f32>]) -> Vec<f32> {
     let mut change = vec![0.0; context.len()];
     for latent in after {
         for ((sum, before), after) in change.iter_mut().zip(context).zip(latent) {
@@ -76,10 +77,10 @@ mod tests {
     #[test]
     fn moves_fill_the_box_evenly_and_leave_the_rest() {
         let space = ActionSpace::default();
-        let moves = moves(&space, None);
+        let moves = probe_actions(&space, None);
         let bound = space.max_translation_m as f32;
         let mut slabs = [[0; 8]; 3];
-        for sample in 0..MOVES {
+        for sample in 0..PROBES {
             let action = moves.action(sample, 0);
             assert!(action[..3].iter().all(|v| v.abs() <= bound), "{action:?}");
             assert_eq!(action[3..], [0.0; 4]);
@@ -100,9 +101,9 @@ mod tests {
             max_rotation_rad: 0.1,
             ..ActionSpace::default()
         };
-        let moves = moves(&space, None);
+        let moves = probe_actions(&space, None);
         let largest = |i: usize| {
-            (0..MOVES)
+            (0..PROBES)
                 .map(|s| moves.action(s, 0)[i].abs())
                 .fold(0.0, f32::max)
         };
@@ -116,8 +117,8 @@ mod tests {
             below_m: [-1.0, -1.0, -0.01],
             above_m: [1.0, 0.0, 1.0],
         };
-        let moves = moves(&ActionSpace::default(), Some(&slack));
-        let along = |i: usize| (0..MOVES).map(move |s| moves.action(s, 0)[i]);
+        let moves = probe_actions(&ActionSpace::default(), Some(&slack));
+        let along = |i: usize| (0..PROBES).map(move |s| moves.action(s, 0)[i]);
         assert!(along.clone()(1).all(|y| y <= 0.0) && along.clone()(2).all(|z| z >= -0.01));
         assert!(along(2).any(|z| z > 0.06));
     }
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn changes_are_averaged_by_entry() {
         let after = [vec![1.0, 2.0], vec![-1.0, 2.0]];
-        assert_eq!(mean_change(&[0.0, 2.0], &after), [1.0, 0.0]);
-        assert_eq!(mean_change(&[0.0, 2.0], &[]), [0.0, 0.0]);
+        assert_eq!(latent_sensitivity(&[0.0, 2.0], &after), [1.0, 0.0]);
+        assert_eq!(latent_sensitivity(&[0.0, 2.0], &[]), [0.0, 0.0]);
     }
 }

@@ -1,0 +1,337 @@
+//! A transformer block of packed weights, forwards only: what plans are made with.
+//!
+//! The steps are those of the official code:
+//!
+//! ```text
+//! x += proj(attention(norm1(x)))        queries and keys turned by RoPE
+//! x += fc2(gelu(fc1(norm2(x))))
+//! ```
+//!
+//! The residual stream `x`, norms and softmax are f32; operands of matrix products are `E`.
+
+use rayon::prelude::*;
+
+use crate::aligned::Aligned;
+use crate::block::{BlockShape, BlockWeights, EPS};
+use crate::elementwise;
+use crate::instruction_set::InstructionSet;
+use crate::packed::{matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows};
+use crate::profile::{Laps, Stage};
+use crate::rope::RopeTable;
+use crate::tile::{Element, Scope};
+
+/// A linear layer, its weights packed.
+#[derive(Debug, Clone)]
+pub struct PackedLinear<E: Element> {
+    weight: PackedMatrix<E>,
+    bias: Vec<f32>,
+}
+
+impl<E: Element> PackedLinear<E> {
+    /// From weights `[outputs, inputs]` and a bias per output.
+    pub fn new(weight: &[f32], bias: &[f32]) -> Self {
+        let inputs = weight.len() / bias.len().max(1);
+        PackedLinear {
+            weight: PackedMatrix::from_weights(weight, bias.len(), inputs),
+            bias: bias.to_vec(),
+        }
+    }
+
+    /// Outputs.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// `dst = x·wᵀ + b`.
+    pub fn set(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut [f32]) {
+        let out = Epilogue::Set(dst, self.bias.len(), &self.bias);
+        execution.product(x, &self.weight, out);
+    }
+
+    /// `dst += x·wᵀ + b`.
+    pub fn add(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut [f32]) {
+        let out = Epilogue::Add(dst, self.bias.len(), &self.bias);
+        execution.product(x, &self.weight, out);
+    }
+
+    /// `dst = gelu(x·wᵀ + b)`.
+    pub fn gelu(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut Rows<E>) {
+        let stride = dst.stride();
+        let out = Epilogue::Gelu(dst.values_mut(), stride, &self.bias);
+        execution.product(x, &self.weight, out);
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.weight.bytes() + size_of_val(&self.bias[..])
+    }
+}
+
+/// Where products are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecutionContext {
+    /// What multiplies.
+    pub instruction_set: InstructionSet,
+    /// Whether one product is shared by the cores: for a few samples of a large model. Many
+    /// samples are cheaper shared out whole.
+    pub parallel: bool,
+}
+
+impl ExecutionContext {
+    fn product<E: Element>(self, left: LeftOperand<E>, right: &PackedMatrix<E>, out: Epilogue<E>) {
+        if self.parallel {
+            matmul_parallel(self.instruction_set, left, right, out);
+        } else {
+            matmul(self.instruction_set, left, right, out);
+        }
+    }
+}
+
+/// A block's weights, packed.
+#[derive(Debug, Clone)]
+pub struct PackedBlock<E: Element> {
+    shape: BlockShape,
+    norm1: [Vec<f32>; 2],
+    qkv: PackedLinear<E>,
+    proj: PackedLinear<E>,
+    norm2: [Vec<f32>; 2],
+    fc1: PackedLinear<E>,
+    fc2: PackedLinear<E>,
+}
+
+/// Rotated keys, and values, of the tokens one sample has seen: one pair of packed operands a
+/// head, keys as outputs and values as inner dimension.
+#[derive(Debug, Clone)]
+pub struct KvCache<E: Element> {
+    heads: Vec<(PackedMatrix<E>, PackedMatrix<E>)>,
+    tokens: usize,
+}
+
+impl<E: Element> KvCache<E> {
+    /// Room for `capacity` tokens.
+    pub fn new(shape: BlockShape, capacity: usize) -> Self {
+        let head = || {
+            (
+                PackedMatrix::zeros(capacity, shape.head_dim()),
+                PackedMatrix::zeros(shape.head_dim(), capacity),
+            )
+        };
+        KvCache {
+            heads: (0..shape.heads).map(|_| head()).collect(),
+            tokens: 0,
+        }
+    }
+
+    /// Forgets everything; the room stays. Rows of the inner dimension beyond what is
+    /// remembered meet weights of exactly zero, so old values there do no harm.
+    pub fn clear(&mut self) {
+        self.tokens = 0;
+    }
+}
+
+/// Buffers of one thread, reused from block to block.
+#[derive(Debug)]
+pub struct InferenceWorkspace<E: Element> {
+    normed: Rows<E>,
+    qkv: Aligned<f32>,
+    queries: Rows<E>,
+    attended: Rows<E>,
+    hidden: Rows<E>,
+    attention: AttentionWorkspace<E>,
+}
+
+/// Buffers of attention, one set a thread.
+#[derive(Debug)]
+struct AttentionWorkspace<E: Element> {
+    logits: Aligned<f32>,
+    weights: Rows<E>,
+}
+
+impl<E: Element> Default for InferenceWorkspace<E> {
+    fn default() -> Self {
+        InferenceWorkspace {
+            normed: Rows::new(),
+            qkv: Aligned::new(),
+            queries: Rows::new(),
+            attended: Rows::new(),
+            hidden: Rows::new(),
+            attention: AttentionWorkspace::new(),
+        }
+    }
+}
+
+impl<E: Element> AttentionWorkspace<E> {
+    fn new() -> Self {
+        AttentionWorkspace {
+            logits: Aligned::new(),
+            weights: Rows::new(),
+        }
+    }
+}
+
+impl<E: Element> PackedBlock<E> {
+    /// Packs a block's weights.
+    pub fn new(shape: BlockShape, w: &BlockWeights) -> Self {
+        PackedBlock {
+            shape,
+            norm1: [w.norm1_weight.to_vec(), w.norm1_bias.to_vec()],
+            qkv: PackedLinear::new(w.qkv_weight, w.qkv_bias),
+            proj: PackedLinear::new(w.proj_weight, w.proj_bias),
+            norm2: [w.norm2_weight.to_vec(), w.norm2_bias.to_vec()],
+            fc1: PackedLinear::new(w.fc1_weight, w.fc1_bias),
+            fc2: PackedLinear::new(w.fc2_weight, w.fc2_bias),
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        let layers = [&self.qkv, &self.proj, &self.fc1, &self.fc2];
+        layers.iter().map(|l| l.bytes()).sum::<usize>() + 16 * self.shape.dim
+    }
+
+    /// `x [B·n, D]` through the block in place, `n = rope.tokens()`, for as many samples as
+    /// there are `caches`: the tokens' keys and values are added to them, and queries see all
+    /// that is remembered.
+    pub fn forward(
+        &self,
+        execution: ExecutionContext,
+        x: &mut [f32],
+        rope: &RopeTable,
+        caches: &mut [KvCache<E>],
+        workspace: &mut InferenceWorkspace<E>,
+    ) {
+        let d = self.shape.dim;
+        let rows = x.len() / d;
+        let mut laps = Laps::start();
+        workspace.normed.reshape(rows, d);
+        norm(&self.norm1, x, &mut workspace.normed);
+        laps.mark(Stage::Norm);
+        workspace.qkv.reserve_zeroed(rows * 3 * d);
+        self.qkv
+            .set(execution, workspace.normed.all(), &mut workspace.qkv[..rows * 3 * d]);
+        laps.mark(Stage::Products);
+        self.attend(execution, rope, caches, workspace);
+        laps.mark(Stage::Attention);
+        self.proj.add(execution, workspace.attended.all(), x);
+        laps.mark(Stage::Products);
+        norm(&self.norm2, x, &mut workspace.normed);
+        laps.mark(Stage::Norm);
+        workspace.hidden.reshape(rows, self.shape.hidden);
+        let (normed, hidden) = (&workspace.normed, &mut workspace.hidden);
+        self.fc1.gelu(execution, normed.all(), hidden);
+        self.fc2.add(execution, workspace.hidden.all(), x);
+        laps.mark(Stage::Products);
+    }
+
+    /// `attended = softmax(q·kᵀ/√head_dim)·v` for every sample and head.
+    fn attend(
+        &self,
+        execution: ExecutionContext,
+        rope: &RopeTable,
+        caches: &mut [KvCache<E>],
+        workspace: &mut InferenceWorkspace<E>,
+    ) {
+        let (shape, n) = (self.shape, rope.tokens());
+        let (d, rows) = (shape.dim, caches.len() * n);
+        let head_stride = shape.head_dim().next_multiple_of(E::INNER);
+        workspace.queries.reshape(rows, shape.heads * head_stride);
+        workspace.attended.reshape(rows, d);
+        let (query_stride, attended_stride) = (workspace.queries.stride(), workspace.attended.stride());
+        let samples = workspace.qkv[..rows * 3 * d]
+            .chunks_exact_mut(n * 3 * d)
+            .zip(
+                workspace
+                    .queries
+                    .values_mut()
+                    .chunks_exact_mut(n * query_stride),
+            )
+            .zip(caches.iter_mut());
+        for ((qkv, queries), cache) in samples {
+            append(shape, rope, qkv, queries, query_stride, cache);
+        }
+        let queries = &workspace.queries;
+        let attended = workspace.attended.values_mut();
+        let samples = attended
+            .chunks_exact_mut(n * attended_stride)
+            .zip(caches.iter())
+            .enumerate();
+        let one = |sample: usize, out: &mut [E], cache: &KvCache<E>, s: &mut AttentionWorkspace<E>| {
+            let scope = Scope::enter(execution.instruction_set);
+            for head in 0..shape.heads {
+                let q = queries.part(sample * n, n, head * head_stride);
+                let out = &mut out[head * shape.head_dim()..];
+                attend_head(&scope, shape, q, n, cache, head, (out, attended_stride), s);
+            }
+        };
+        if execution.parallel {
+            samples.par_bridge().for_each(|(sample, (out, cache))| {
+                one(sample, out, cache, &mut AttentionWorkspace::new())
+            });
+        } else {
+            for (sample, (out, cache)) in samples {
+                one(sample, out, cache, &mut workspace.attention);
+            }
+        }
+    }
+}
+
+/// Turns queries and keys, rounds the queries into `queries [n, heads·head_stride]` and adds
+/// keys and values to `cache`.
+fn append<E: Element>(
+    shape: BlockShape,
+    rope: &RopeTable,
+    qkv: &mut [f32],
+    queries: &mut [E],
+    query_stride: usize,
+    cache: &mut KvCache<E>,
+) {
+    let (d, h) = (shape.dim, shape.head_dim());
+    let head_stride = h.next_multiple_of(E::INNER);
+    let rows = qkv.chunks_exact_mut(3 * d);
+    for (token, (row, queries)) in rows.zip(queries.chunks_exact_mut(query_stride)).enumerate() {
+        let (cos, sin) = (
+            &rope.cos()[token * h..(token + 1) * h],
+            &rope.sin()[token * h..(token + 1) * h],
+        );
+        elementwise::rotate(&mut row[..2 * d], cos, sin);
+        let (q, rest) = row.split_at(d);
+        let (k, v) = rest.split_at(d);
+        elementwise::round_rows(q, h, queries, head_stride);
+        for (head, (keys, values)) in cache.heads.iter_mut().enumerate() {
+            let at = cache.tokens + token;
+            keys.set_output(at, &k[head * h..(head + 1) * h]);
+            values.set_inner(at, &v[head * h..(head + 1) * h]);
+        }
+    }
+    cache.tokens += rope.tokens();
+}
+
+#[allow(clippy::too_many_arguments)]
+fn attend_head<E: Element>(
+    scope: &Scope,
+    shape: BlockShape,
+    queries: LeftOperand<E>,
+    n: usize,
+    cache: &KvCache<E>,
+    head: usize,
+    (out, stride): (&mut [E], usize),
+    workspace: &mut AttentionWorkspace<E>,
+) {
+    let (keys, values) = &cache.heads[head];
+    let (seen, h) = (cache.tokens, shape.head_dim());
+    workspace.weights.reshape(n, seen);
+    let wide = workspace.weights.stride();
+    workspace.logits.reserve_zeroed(n * wide);
+    let logits = Epilogue::Plain(&mut workspace.logits, wide);
+    matmul_in(scope, queries, keys, [seen, h], logits);
+    let scale = (h as f32).powf(-0.5);
+    let weights = workspace.weights.values_mut();
+    elementwise::softmax_rounded(&mut workspace.logits[..n * wide], wide, seen, scale, weights);
+    let weights = workspace.weights.all();
+    matmul_in(scope, weights, values, [h, seen], Epilogue::Rounded(out, stride));
+}
+
+fn norm<E: Element>([weight, bias]: &[Vec<f32>; 2], x: &[f32], y: &mut Rows<E>) {
+    let stride = y.stride();
+    elementwise::layer_norm_rounded(x, weight, bias, EPS, y.values_mut(), stride);
+}
