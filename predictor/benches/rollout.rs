@@ -8,7 +8,9 @@ use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{preset, Part};
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
+use foresight_predictor::backend::{Backend, CpuBackend};
+use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::rollout::{Budget, RolloutStart};
 use foresight_predictor::{layout, Precision};
 
 fn rollouts(criterion: &mut Criterion, architecture: &str, samples: usize, horizons: &[usize]) {
@@ -20,24 +22,35 @@ fn rollouts(criterion: &mut Criterion, architecture: &str, samples: usize, horiz
     let latent: Vec<f32> = (0..config.tokens_per_frame() * config.embed_dim)
         .map(|i| (i as f32 * 0.37).sin())
         .collect();
-    let start = Start {
+    let Ok(weights) = parameters.to_tensors() else {
+        return;
+    };
+    let to_start = GoalDistance::plain(&latent);
+    let start = RolloutStart {
         latent: &latent,
         pose: Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]),
         extrinsics: None,
     };
     for precision in [Precision::F32, Precision::Bf16] {
-        let packed = PackedPredictor::new(&config, &parameters, precision);
-        let (unit, precision) = packed.unit();
+        let backend = CpuBackend::new(precision);
+        let Ok(packed) = backend.predictor(&config, &weights) else {
+            return;
+        };
+        let (place, precision) = (backend.place(), backend.precision());
         for horizon in horizons {
             let sequences = ActionSequences::zeros(samples, *horizon);
             let name = format!(
-                "{architecture}, {samples} samples, horizon {horizon}, {precision} on {unit}"
+                "{architecture}, {samples} samples, horizon {horizon}, {precision} on {place}"
             );
             criterion.bench_function(&name, |bencher| {
                 bencher.iter(|| {
-                    packed.roll(&start, &sequences, config.depth, Budget::default(), |l| {
-                        l[0]
-                    })
+                    packed.energies(
+                        &start,
+                        &sequences,
+                        config.depth,
+                        &to_start,
+                        Budget::default(),
+                    )
                 });
             });
         }

@@ -176,7 +176,7 @@ fn predict(
         *value = component as f32;
     }
     let mut imagined = model
-        .imagine(from, pose, &sequences, 0)
+        .rollout(from, pose, None, &sequences, 0)
         .map_err(|e| RunError::Imagination(e.to_string()))?;
     Ok(Latent {
         values: imagined.latents.pop().unwrap_or_default(),

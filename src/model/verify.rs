@@ -11,7 +11,7 @@ use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::checkpoint::{self, Architecture, Checkpoint, CheckpointError, Part};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::parameters::{Parameters, Tensors};
-use foresight_predictor::{cpu_encoder, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
+use foresight_predictor::{backend, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
 use serde_json::{json, Value};
 
 use super::architecture::ArchitectureArgs;
@@ -144,7 +144,7 @@ fn forward(
             let config = config.encoder;
             let parameters = Parameters::from_tensors(layout::encoder(&config), &encoder)?;
             drop(encoder);
-            let latents = cpu_encoder::encode(&config, &parameters, &pixels, config.img_size);
+            let latents = backend::encode(&config, &parameters, &pixels, config.img_size);
             (latents, None)
         }
     };

@@ -9,8 +9,10 @@ use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
 use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
+use foresight_predictor::backend::{Backend, CpuBackend};
+use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::rollout::{Budget, RolloutStart};
 use foresight_training::encoder_trainer::layout_with_heads;
 use foresight_training::{
     EncoderBatch, EncoderTrainer, Objectives, PredictorBatch, PredictorTrainer,
@@ -47,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     initialise(&mut parameters, Part::AcPredictor, 1);
     println!("predictor: {} parameters", parameters.values().len());
     let latent: Vec<f32> = (0..16 * 128).map(|i| (i as f32 * 0.37).sin()).collect();
-    let start = Start {
+    let weights = parameters.to_tensors()?;
+    let start = RolloutStart {
         latent: &latent,
         pose: Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]),
         extrinsics: None,
@@ -58,17 +61,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (2, Precision::F32),
         (2, Precision::Bf16),
     ] {
-        let packed = PackedPredictor::new(&predictor, &parameters, precision);
+        let backend = CpuBackend::new(precision);
+        let packed = backend.predictor(&predictor, &weights)?;
         let sequences = ActionSequences::zeros(800, horizon);
         for round in 0..3 {
             let clock = Instant::now();
             let budget = Budget::default();
-            let firsts = packed.roll(&start, &sequences, predictor.depth, budget, |l| l[0]);
-            let (unit, precision) = packed.unit();
+            let to_start = GoalDistance::plain(&latent);
+            let energies = packed.energies(&start, &sequences, predictor.depth, &to_start, budget)?;
             println!(
-                "800 samples, horizon {horizon}, {precision} on {unit}, round {round}: {:.1} ms (check {:.3})",
+                "800 samples, horizon {horizon}, {} on {}, round {round}: {:.1} ms (check {:.3})",
+                backend.precision(),
+                backend.place(),
                 clock.elapsed().as_secs_f64() * 1e3,
-                firsts.iter().sum::<f32>(),
+                energies.iter().sum::<f32>(),
             );
         }
     }

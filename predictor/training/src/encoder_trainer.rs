@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
+use foresight_predictor::backend;
+use foresight_predictor::kernels::patches::patch_rows;
 use crate::learner::Learner;
 use crate::leaves::Leaves;
 use crate::norm::normalise;
@@ -15,7 +17,6 @@ use crate::objectives::{
 };
 use crate::trunk::Trunk;
 use foresight_predictor::config::{EncoderConfig, Stem};
-use foresight_predictor::cpu_encoder::{self, patch_rows};
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout::{self, Entry};
@@ -206,7 +207,7 @@ impl EncoderTrainer {
         let seen = embedded.index_select(&visible, 1)?;
         let rope = Arc::new(masked::rope_of(config, &mask.visible));
         let encoded = self.encode(leaves, &seen, &rope)?;
-        let targets = cpu_encoder::encode(config, average, pixels, config.img_size);
+        let targets = backend::encode(config, average, pixels, config.img_size);
         let targets = Tensor::from_vec(targets, embedded.shape(), &Device::Cpu)?;
         let shared = self.learner.shared();
         masked::loss(config, shared, leaves, &mask, &encoded, &targets)

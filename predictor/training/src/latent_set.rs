@@ -6,7 +6,7 @@ use anyhow::{bail, Context, Result};
 use foresight_datasets::{EpisodeSet, LoadOptions, Split};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::transform::normalised_pixels;
-use foresight_predictor::{cpu_encoder, EncoderConfig};
+use foresight_predictor::{backend, EncoderConfig};
 
 /// Frames encoded at a time.
 const FRAMES_AT_ONCE: usize = 512;
@@ -56,7 +56,7 @@ impl LatentSet {
             let to = (from + FRAMES_AT_ONCE).min(set.steps());
             let pixels = normalised_pixels(set.frames_of(from..to), config.img_size);
             let size = config.img_size;
-            latents.extend(cpu_encoder::encode(config, encoder, &pixels, size));
+            latents.extend(backend::encode(config, encoder, &pixels, size));
             from = to;
         }
         Ok(LatentSet {

@@ -105,7 +105,7 @@ fn ahead(
         .copy_from_slice(&set.actions()[step]);
     let pose = Pose::from_array(set.states()[step].map(f64::from));
     let imagined = model
-        .imagine(now, &pose, &action, 0)
+        .rollout(now, &pose, None, &action, 0)
         .map_err(|e| RunError::Imagination(e.to_string()))?;
     Ok(Latent {
         values: imagined.latents.into_iter().next().unwrap_or_default(),

@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::latent_cache::LatentCache;
 use crate::PredictorBatch;
 use anyhow::{anyhow, bail, Context, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use foresight_datasets::{
     ClipSource, ClipWindow, DatasetError, EpisodeClips, FrameStack, Unusable, View,
 };
 use foresight_predictor::checkpoint::{Checkpoint, Part};
-use foresight_predictor::cpu_encoder::PackedEncoder;
-use foresight_predictor::device_encoder::DeviceEncoder;
-use foresight_predictor::parameters::Parameters;
+use foresight_predictor::backend::{self, FrameEncoder};
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{
     layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,
@@ -40,13 +38,7 @@ pub struct LazyEncoder {
     checkpoint: Checkpoint,
     config: EncoderConfig,
     device: ComputeDevice,
-    loaded: OnceLock<Result<Loaded, String>>,
-}
-
-/// An encoder in memory.
-enum Loaded {
-    Kernels(PackedEncoder),
-    Device(DeviceEncoder),
+    loaded: OnceLock<Result<Box<dyn FrameEncoder>, String>>,
 }
 
 impl Encoder {
@@ -63,10 +55,7 @@ impl Encoder {
     /// Transformed frames `[T, 3, H, W]` of `size` `[H, W]` to normalised latents `[T, N, D]`.
     fn encode(&self, pixels: &[f32], size: [usize; 2]) -> Result<Vec<f32>> {
         match self {
-            Encoder::Lazy(lazy) => match lazy.get()? {
-                Loaded::Kernels(encoder) => Ok(encoder.encode(pixels, size)),
-                Loaded::Device(encoder) => Ok(encoder.encode(pixels, size)?),
-            },
+            Encoder::Lazy(lazy) => Ok(lazy.get()?.encode(pixels, size)?),
             Encoder::Of(model) => {
                 let latents = model.encode_pixels(pixels)?.into_iter();
                 Ok(latents.flat_map(|latent| latent.values).collect())
@@ -76,26 +65,20 @@ impl Encoder {
 }
 
 impl LazyEncoder {
-    fn get(&self) -> Result<&Loaded> {
+    fn get(&self) -> Result<&dyn FrameEncoder> {
         let loaded = self
             .loaded
             .get_or_init(|| self.load().map_err(|e| format!("{e:#}")));
-        loaded.as_ref().map_err(|e| anyhow!("the encoder: {e}"))
+        let loaded = loaded.as_ref().map_err(|e| anyhow!("the encoder: {e}"))?;
+        Ok(loaded.as_ref())
     }
 
     /// In f32 everywhere: latents are kept, and shared by runs.
-    fn load(&self) -> Result<Loaded> {
+    fn load(&self) -> Result<Box<dyn FrameEncoder>> {
         let entries = layout::encoder(&self.config);
         let tensors = self.checkpoint.tensors(Part::Encoder, &entries)?;
-        if self.device == ComputeDevice::Cpu {
-            let parameters = Parameters::from_tensors(entries, &tensors)?;
-            drop(tensors);
-            let packed = PackedEncoder::new(&self.config, &parameters, Precision::F32);
-            return Ok(Loaded::Kernels(packed));
-        }
-        let device = self.device.open()?;
-        let encoder = DeviceEncoder::new(&self.config, &tensors, &device, DType::F32)?;
-        Ok(Loaded::Device(encoder))
+        let backend = backend::open(self.device, Precision::F32)?;
+        Ok(backend.encoder(&self.config, &tensors)?)
     }
 }
 

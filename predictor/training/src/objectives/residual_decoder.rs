@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor};
 use super::{linear, proprioception};
 use crate::leaves::Leaves;
 use foresight_predictor::config::EncoderConfig;
-use foresight_predictor::cpu_encoder::patch_rows;
+use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::Entry;
 
 /// Pixels averaged into one of the decoders'.
