@@ -1,5 +1,6 @@
 //! All integration tests of this crate, linked once.
 
+mod backend_conformance;
 mod bad_checkpoints;
 #[path = "../support/loud.rs"]
 mod loud;
@@ -11,10 +12,8 @@ mod parity_checkpoints;
 mod parity_encoder;
 mod parity_energy;
 mod parity_predictor;
-mod parity_rollout;
 mod parity_transforms;
 mod plans;
 #[path = "../support/mod.rs"]
 mod support;
 mod torch_layouts;
-mod units;

@@ -6,10 +6,10 @@ use foresight_planner::{
     solve, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError, Momentum,
     Noise, Pose, SearchMethod, SearchSpace,
 };
-use foresight_predictor::kernels::elementwise::mean_abs_difference;
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{Budget, PackedPredictor, Start};
-use foresight_predictor::{layout, Precision, PredictorConfig};
+use foresight_predictor::backend::{Backend, CpuBackend, LatentPredictor};
+use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::rollout::{Budget, RolloutStart};
+use foresight_predictor::{Precision, PredictorConfig};
 
 const BOUND: f32 = 2e-6;
 
@@ -23,21 +23,19 @@ impl Noise for Recorded {
     }
 }
 
-struct Rolled<'a> {
-    packed: &'a PackedPredictor,
-    start: Start<'a>,
+struct LastLatent<'a> {
+    predictor: &'a dyn LatentPredictor,
+    start: RolloutStart<'a>,
     goal: &'a [f32],
 }
 
-impl Energy for Rolled<'_> {
+impl Energy for LastLatent<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        let budget = Budget::default();
-        let depth = self.packed.config().depth;
-        Ok(self
-            .packed
-            .roll(&self.start, sequences, depth, budget, |latent| {
-                mean_abs_difference(latent, self.goal)
-            }))
+        let (budget, depth) = (Budget::default(), self.predictor.config().depth);
+        let distance = GoalDistance::plain(self.goal);
+        self.predictor
+            .energies(&self.start, sequences, depth, &distance, budget)
+            .map_err(|e| EnergyError(Box::new(e)))
     }
 }
 
@@ -75,13 +73,13 @@ fn parity_cem_with_the_network() {
     for fixture in of_kind("05_cem", "cem") {
         let config: PredictorConfig = fixture.parse("config");
         let weights = fixture.weights("weights");
-        let parameters = Parameters::from_tensors(layout::predictor(&config), &weights).unwrap();
-        let packed = PackedPredictor::new(&config, &parameters, Precision::F32);
+        let backend = CpuBackend::new(Precision::F32);
+        let predictor = backend.predictor(&config, &weights).unwrap();
         let (context, goal) = (fixture.vec("in.context_rep"), fixture.vec("in.goal_rep"));
         let pose = fixture.vec("in.pose");
-        let energy = Rolled {
-            packed: &packed,
-            start: Start {
+        let energy = LastLatent {
+            predictor: predictor.as_ref(),
+            start: RolloutStart {
                 latent: &context,
                 pose: Pose::from_array(std::array::from_fn(|i| f64::from(pose[i]))),
                 extrinsics: None,

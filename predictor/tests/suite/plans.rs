@@ -1,6 +1,5 @@
-//! Whole plans. They are the same for any number of threads; and a model on one of candle's devices,
-//! here the CPU, plans as it does on the kernels: what a GPU computes is what the CPU computes, as
-//! far as this can be told without a GPU.
+//! Whole plans: the same for any number of threads, and the same on the kernels and on candle's
+//! devices, as far as this can be told without a GPU.
 
 use crate::loud::model;
 use foresight_planner::{
@@ -39,49 +38,14 @@ fn furthest(a: &[f32], b: &[f32]) -> f32 {
 const POSE: [f64; 7] = [0.4, 0.1, 0.2, 3.1, 0.0, 0.3, 0.5];
 
 #[test]
-fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
+fn kernels_and_candle_plan_the_same() {
     let kernels = model(ComputeDevice::Cpu, Precision::F32);
     let device = model(ComputeDevice::CandleCpu, Precision::F32);
     assert_eq!(device.computes(), "f32 on candle-cpu");
     let [context, goal] = latents(&kernels);
-    for (on_device, on_kernels) in latents(&device).iter().zip([&context, &goal]) {
-        assert!(furthest(&on_device.values, &on_kernels.values) < 1e-4);
-    }
     let pose = Pose::from_array(POSE);
-    let (kernels, device) = (&kernels, &device);
-    let energy = |model, budget| WorldModel::energy(model, &context, &pose, &goal, budget);
-    let tight = Budget {
-        memory_mib: 1,
-        ..Budget::default()
-    };
     for horizon in [1, 2] {
         let sequences = candidates(12, horizon);
-        let wanted = energy(kernels, Budget::default());
-        let spread = wanted.energies(&sequences).unwrap();
-        let (low, high) = spread.iter().fold((f32::MAX, f32::MIN), |(low, high), e| {
-            (low.min(*e), high.max(*e))
-        });
-        assert!(high - low > 1e-3, "energies hardly differ: {low} to {high}");
-        for budget in [Budget::default(), tight] {
-            let got = energy(device, budget);
-            let apart = |a: Vec<f32>, b: Vec<f32>| furthest(&a, &b);
-            let energies = got.energies(&sequences).unwrap();
-            assert!(apart(energies, wanted.energies(&sequences).unwrap()) < 2e-5);
-            let previews = got.previews(&sequences, 0.5).unwrap();
-            assert!(apart(previews, wanted.previews(&sequences, 0.5).unwrap()) < 2e-5);
-        }
-        let few = sequences.select(&[0, 5, 7]);
-        let [got, wanted] = [device, kernels]
-            .map(|m| energy(m, Budget::default()).gradients(&few).unwrap())
-            .map(|gradients| gradients.values);
-        assert!(furthest(&got, &wanted) < 1e-5);
-        let [got, wanted] =
-            [device, kernels].map(|m| m.imagine(&context, &pose, &sequences, 3).unwrap());
-        assert_eq!(got.poses, wanted.poses);
-        for (got, wanted) in got.latents.iter().zip(&wanted.latents) {
-            assert!(furthest(got, wanted) < 2e-4);
-        }
-        assert_eq!(got.latents.len(), horizon);
         let cem = CemConfig {
             samples: 16,
             iterations: 2,
@@ -89,15 +53,25 @@ fn latents_energies_previews_gradients_and_plans_agree_in_f32() {
             horizon,
             ..CemConfig::paper()
         };
-        let [got, wanted] = [device, kernels].map(|m| {
+        let [got, wanted] = [&device, &kernels].map(|model| {
+            let energy = model.energy(&context, &pose, &goal, Budget::default());
+            let energies = energy.energies(&sequences).unwrap();
+            let previews = energy.previews(&sequences, 0.5).unwrap();
             let mut search = cem.begin(&Constraints::default());
-            let energy = energy(m, Budget::default());
             let mut noise = SeededNoise::new(11, 0);
-            solve(search.as_mut(), &energy, &mut noise).unwrap()
+            let plan = solve(search.as_mut(), &energy, &mut noise).unwrap();
+            (energies, previews, plan)
         });
+        let (low, high) = wanted.0.iter().fold((f32::MAX, f32::MIN), |(low, high), e| {
+            (low.min(*e), high.max(*e))
+        });
+        assert!(high - low > 1e-3, "energies hardly differ: {low} to {high}");
+        assert!(furthest(&got.0, &wanted.0) < 2e-5);
+        assert!(furthest(&got.1, &wanted.1) < 2e-5);
+        assert_ne!(wanted.0, wanted.1, "half the blocks are a preview");
         // Same noise in the same order, same elites: the same plan.
-        assert_eq!(got.evaluations, wanted.evaluations);
-        for (got, wanted) in got.actions.iter().zip(&wanted.actions) {
+        assert_eq!(got.2.evaluations, wanted.2.evaluations);
+        for (got, wanted) in got.2.actions.iter().zip(&wanted.2.actions) {
             for (a, b) in got.to_array().iter().zip(wanted.to_array()) {
                 assert!((a - b).abs() < 1e-5, "{got:?} {wanted:?}");
             }

@@ -1,5 +1,6 @@
 //! A small random world model whose latents hang on its actions.
 
+use foresight_predictor::backend::{self, Backend};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{preset, Part};
 use foresight_predictor::parameters::Parameters;
@@ -7,6 +8,11 @@ use foresight_predictor::{layout, ComputeDevice, Precision, WorldModel};
 
 /// The preset `tiny`, louder than at initialisation so that actions matter.
 pub fn model(device: ComputeDevice, precision: Precision) -> WorldModel {
+    model_with(backend::open(device, precision).unwrap().as_ref())
+}
+
+/// [`model`] on a backend.
+pub fn model_with(backend: &dyn Backend) -> WorldModel {
     let config = preset("tiny").unwrap();
     let tensors = |entries, part| {
         let mut parameters = Parameters::zeros(entries);
@@ -17,5 +23,5 @@ pub fn model(device: ComputeDevice, precision: Precision) -> WorldModel {
     let encoder = tensors(layout::encoder(&config.encoder), Part::Encoder);
     let predictor_layout = layout::predictor(config.predictor.as_ref().unwrap());
     let predictor = tensors(predictor_layout, Part::AcPredictor);
-    WorldModel::from_tensors_on(config, &encoder, &predictor, device, precision).unwrap()
+    WorldModel::from_tensors_with(config, &encoder, &predictor, backend).unwrap()
 }

@@ -4,7 +4,7 @@ use crate::support::{close, of_kind, values, Fixture};
 use candle_core::{Device, Tensor};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{
-    cpu_encoder, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
+    backend, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
 };
 use foresight_training::schedule::CosineSchedule;
 use foresight_training::{
@@ -72,7 +72,7 @@ fn parity_train_latents() {
         let (_, _, _, height, width) = clips.dims5().unwrap();
         // [B, 3, T, H, W] to [B·T, 3, H, W]: every frame is a clip of its own.
         let frames = clips.transpose(1, 2).unwrap().contiguous().unwrap();
-        let h = cpu_encoder::encode(&config, &parameters, &values(&frames), [height, width]);
+        let h = backend::encode(&config, &parameters, &values(&frames), [height, width]);
         close("h", &h, &fixture.vec("out.h"), 5e-5);
     }
 }
