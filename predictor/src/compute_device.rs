@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 /// Where a model computes. Written `cpu`, `cuda`, `cuda:N` or `candle-cpu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub enum ComputeDevice {
     /// The CPU, on our kernels.
     #[default]

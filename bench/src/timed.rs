@@ -6,18 +6,18 @@ use std::time::Instant;
 use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients};
 
 /// Seconds spent in each call of an energy, and its answers.
-pub struct Timed<E> {
-    pub energy: E,
+pub(crate) struct Timed<E> {
+    pub(crate) energy: E,
     /// Seconds in all calls so far.
-    pub seconds: Cell<f64>,
+    pub(crate) seconds: Cell<f64>,
     /// When each call ended, s in energies so far.
-    pub ends: RefCell<Vec<f64>>,
+    pub(crate) ends: RefCell<Vec<f64>>,
     /// Energies of every call.
-    pub answers: RefCell<Vec<Vec<f32>>>,
+    pub(crate) answers: RefCell<Vec<Vec<f32>>>,
 }
 
 impl<E> Timed<E> {
-    pub fn new(energy: E) -> Self {
+    pub(crate) fn new(energy: E) -> Self {
         Timed {
             energy,
             seconds: Cell::new(0.0),
@@ -53,7 +53,7 @@ impl<E: Energy> Energy for Timed<E> {
 }
 
 /// The middle value; the mean of the two middle ones of an even number.
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,

@@ -1,143 +1,138 @@
-//! `foresight bench plan`.
+//! Time, FLOP/s, share of this machine's measured ceiling and memory of whole plans.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{anyhow, Context, Result};
-use clap::Args;
 use foresight_planner::{solve, CemConfig, Constraints, Pose, SearchMethod, SeededNoise};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::kernels::profile;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::{flops, Budget, Start};
+use foresight_predictor::rollout::{flops, Budget, RolloutStart};
 use foresight_predictor::{layout, ComputeDevice, ModelConfig, Precision};
 use serde::Serialize;
 
-use super::predictor::{Predictor, Rolled};
-use super::timed::{median, Timed};
+use crate::bare_predictor::{BarePredictor, PredictorEnergy};
+use crate::timed::{median, Timed};
 
-/// Arguments of `foresight bench plan`.
-#[derive(Debug, Args)]
-pub struct PlanBench {
-    /// Model folder whose architecture is measured. Weights are drawn at random: they don't
-    /// matter for speed.
-    #[arg(long, default_value = "models/tabletop")]
-    model: PathBuf,
+/// How plans are timed.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanOptions {
     /// Plans per line, after one to warm up; the median counts.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Candidates for the full-size architecture.
-    #[arg(long, default_value_t = 8)]
-    full_size_samples: usize,
-    /// Iterations for the full-size architecture.
-    #[arg(long, default_value_t = 1)]
-    full_size_iterations: usize,
-    /// Leave the full-size architecture out: it takes a minute and 3 GiB.
-    #[arg(long)]
-    bundled_only: bool,
-    /// Memory for the rollouts beside the weights, MiB; 512 on the CPU and most of what a GPU has
-    /// free when absent.
-    #[arg(long)]
-    memory_mib: Option<usize>,
-    /// Where the predictor computes: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what
-    /// a GPU would.
-    #[arg(long, default_value_t = ComputeDevice::Cpu)]
-    device: ComputeDevice,
-    /// One array of objects on standard output.
-    #[arg(long)]
-    json: bool,
+    pub rounds: usize,
+    /// Memory for the rollouts beside the weights, MiB; the backend's own when absent.
+    pub memory_mib: Option<usize>,
+    /// Where the predictor computes.
+    pub device: ComputeDevice,
 }
 
 /// One line of the result.
 #[derive(Debug, Serialize)]
-struct Row {
-    model: String,
-    planner: String,
-    samples: usize,
-    iterations: usize,
-    horizon: usize,
-    precision: Precision,
+pub struct PlanTiming {
+    /// The model's name.
+    pub model: String,
+    /// The search's name.
+    pub planner: String,
+    /// Candidates an iteration.
+    pub samples: usize,
+    /// Iterations.
+    pub iterations: usize,
+    /// Steps looked ahead.
+    pub horizon: usize,
+    /// Numbers of the products.
+    pub precision: Precision,
     /// Median wall time of a plan, s.
-    seconds: f64,
+    pub seconds: f64,
     /// Predictor evaluations of a plan.
-    evaluations: usize,
+    pub evaluations: usize,
     /// Achieved rate, GFLOP/s.
-    gflops: f64,
-    /// Measured rate of the unit's own instruction on all threads, or of a GPU's large products,
+    pub gflops: f64,
+    /// Measured rate of the CPU's own instruction on all threads, or of a GPU's large products,
     /// GFLOP/s.
-    ceiling_gflops: f64,
+    pub ceiling_gflops: f64,
     /// `gflops / ceiling_gflops`.
-    share: f64,
+    pub share: f64,
     /// Peak memory of the process, or of the GPU, MiB.
-    peak_mib: Option<f64>,
+    pub peak_mib: Option<f64>,
+    /// Shares of the time, in words.
     #[serde(skip)]
-    parts: String,
+    pub parts: String,
 }
 
-pub fn run(args: &PlanBench) -> Result<()> {
-    let path = args.model.join("config.json");
+/// The architecture of a model folder, whose weights don't matter for speed.
+///
+/// # Errors
+/// When there is no readable `config.json`.
+pub fn architecture(folder: &Path) -> Result<ModelConfig> {
+    let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{}: give a model folder with --model", path.display()))?;
-    let bundled: ModelConfig =
-        serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    let mut rows = Vec::new();
-    let planners = [
-        ("paper", CemConfig::paper()),
-        ("notebook", CemConfig::notebook()),
-        ("fast", CemConfig::fast()),
-    ];
-    measure(args, &bundled, &planners, &mut rows)?;
-    if !args.bundled_only {
-        let full = checkpoint::preset("vitg-ac").ok_or_else(|| anyhow!("no full-size preset"))?;
-        let few = |horizon| CemConfig {
-            samples: args.full_size_samples,
-            iterations: args.full_size_iterations,
-            topk: args.full_size_samples.min(10),
-            horizon,
-            ..CemConfig::paper()
-        };
-        let planners = [("paper", few(1)), ("paper", few(2))];
-        measure(args, &full, &planners, &mut rows)?;
-    }
-    if args.json {
-        println!("{}", serde_json::to_string(&rows)?);
-    }
-    Ok(())
+    serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
-fn measure(
-    args: &PlanBench,
+/// The full-size architecture, and plans of few candidates for it.
+///
+/// # Errors
+/// None that could happen.
+pub fn full_size(
+    samples: usize,
+    iterations: usize,
+) -> Result<(ModelConfig, [(&'static str, CemConfig); 2])> {
+    let model = checkpoint::preset("vitg-ac").ok_or_else(|| anyhow!("no full-size preset"))?;
+    let few = |horizon| CemConfig {
+        samples,
+        iterations,
+        topk: samples.min(10),
+        horizon,
+        ..CemConfig::paper()
+    };
+    Ok((model, [("paper", few(1)), ("paper", few(2))]))
+}
+
+/// Times each of `planners` with random weights of `model`'s architecture, in both precisions;
+/// `note` is told for people what comes up.
+///
+/// # Errors
+/// When the model has no predictor, or the device fails.
+pub fn measure(
     model: &ModelConfig,
     planners: &[(&str, CemConfig)],
-    rows: &mut Vec<Row>,
-) -> Result<()> {
+    options: PlanOptions,
+    note: &mut dyn FnMut(String),
+) -> Result<Vec<PlanTiming>> {
     let config = model
         .predictor
         .as_ref()
-        .ok_or_else(|| anyhow!("{} has no predictor to plan with", args.model.display()))?;
+        .ok_or_else(|| anyhow!("{} has no predictor to plan with", model.name))?;
     let mut parameters = Parameters::zeros(layout::predictor(config));
     initialise(&mut parameters, Part::AcPredictor, 1);
+    let weights = parameters.to_tensors()?;
+    drop(parameters);
+    let mut timings = Vec::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let predictor = Predictor::new(config, &parameters, args.device, precision)?;
+        let predictor = BarePredictor::open(config, &weights, options.device, precision)?;
         predictor.reset_peak();
         if predictor.precision() != precision {
-            eprintln!("this machine is no faster in {precision}: left out");
+            note(format!(
+                "this machine is no faster in {precision}: left out"
+            ));
             continue;
         }
-        let top = predictor.ceiling_gflops()?;
-        eprintln!(
-            "\n{}, {precision} on {}, ceiling {top:.0} GFLOP/s",
+        let ceiling = predictor.ceiling_gflops()?;
+        note(format!(
+            "\n{}, {precision} on {}, ceiling {ceiling:.0} GFLOP/s",
             model.name,
             predictor.computes_on()
-        );
+        ));
         for (name, cem) in planners {
-            let row = time(args, &model.name, name, cem, &predictor, top)?;
-            eprintln!("  {}", line(&row));
-            rows.push(row);
+            let timing = time(options, &model.name, name, cem, &predictor, ceiling)?;
+            note(format!("  {timing}"));
+            timings.push(timing);
         }
     }
-    Ok(())
+    Ok(timings)
 }
 
 fn time(
@@ -146,7 +141,7 @@ fn time(
     planner: &str,
     cem: &CemConfig,
     predictor: &Predictor,
-    ceiling_gflops: f64,
+    pub ceiling_gflops: f64,
 ) -> Result<Row> {
     let config = predictor.config();
     let size = config.tokens_per_frame() * config.embed_dim;
@@ -156,23 +151,23 @@ fn time(
     };
     let (context, goal) = (wave(0.0), wave(1.0));
     let own = predictor.budget();
-    let energy = Rolled {
+    let energy = PredictorEnergy {
         predictor,
-        start: Start {
+        start: RolloutStart {
             latent: &context,
             pose: Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]),
             extrinsics: config.use_extrinsics.then_some([0.0; 6]),
         },
         goal: &goal,
         budget: Budget {
-            memory_mib: args.memory_mib.unwrap_or(own.memory_mib),
+            memory_mib: options.memory_mib.unwrap_or(own.memory_mib),
             ..own
         },
     };
     let energy = Timed::new(energy);
     let (mut seconds, mut evaluations) = (Vec::new(), 0);
     let (mut rolling, mut kinds) = (0.0, [0.0; 3]);
-    for round in 0..=args.rounds.max(1) {
+    for round in 0..=options.rounds.max(1) {
         profile::take();
         let before = energy.seconds.get();
         let started = Instant::now();
@@ -192,7 +187,7 @@ fn time(
     let [norm, products, attention] = kinds.map(|s| percent(s / threads));
     let seconds = median(&mut seconds);
     let gflops = flops(config, cem.horizon) * evaluations as f64 / seconds * 1e-9;
-    Ok(Row {
+    Ok(PlanTiming {
         model: model.into(),
         planner: planner.into(),
         samples: cem.samples,
@@ -205,13 +200,13 @@ fn time(
         ceiling_gflops,
         share: gflops / ceiling_gflops,
         peak_mib: predictor.peak_mib(),
-        parts: match predictor {
-            Predictor::Kernels(_) => format!(
+        parts: match predictor.on_kernels() {
+            true => format!(
                 "rollouts {:.0}% (products {products:.0}%, attention {attention:.0}%, norms {norm:.0}%), search {:.0}%",
                 percent(rolling),
                 percent(total - rolling),
             ),
-            Predictor::Device { .. } => format!(
+            false => format!(
                 "rollouts {:.0}%, search {:.0}%",
                 percent(rolling),
                 percent(total - rolling),
@@ -220,18 +215,21 @@ fn time(
     })
 }
 
-fn line(row: &Row) -> String {
-    let memory = row.peak_mib.map_or("?".into(), |m| format!("{m:.0}"));
-    format!(
+impl fmt::Display for PlanTiming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let memory = self.peak_mib.map_or("?".into(), |m| format!("{m:.0}"));
+    write!(
+            f,
         "{:<9} {:>4} × {:<2} horizon {}  {:>9.4} s  {:>5} evaluations  {:>6.0} GFLOP/s  {:>3.0}% of ceiling  {memory:>5} MiB\n            {}",
-        row.planner,
-        row.samples,
-        row.iterations,
-        row.horizon,
-        row.seconds,
-        row.evaluations,
-        row.gflops,
-        100.0 * row.share,
-        row.parts,
+        self.planner,
+        self.samples,
+        self.iterations,
+        self.horizon,
+        self.seconds,
+        self.evaluations,
+        self.gflops,
+        100.0 * self.share,
+        self.parts,
     )
+}
 }

@@ -1,117 +1,76 @@
-//! `foresight bench precision`: what bf16 changes, against what chance changes.
+//! What bf16 changes in plans, against what chance changes.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{anyhow, Result};
-use clap::Args;
 use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Noise, Pose, SearchMethod, SeededNoise,
 };
+use foresight_predictor::backend::CpuBackend;
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
-use foresight_predictor::kernels::Unit;
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rollout::Start;
-use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig, WorldModel};
+use foresight_predictor::parameters::{Parameters, Tensors};
+use foresight_predictor::rollout::RolloutStart;
+use foresight_predictor::{
+    layout, ComputeDevice, InstructionSet, Precision, PredictorConfig, WorldModel,
+};
 
-use super::decisions::decisions;
-use super::predictor::{Predictor, Rolled};
-use super::timed::median;
-
-/// Arguments of `foresight bench precision`.
-#[derive(Debug, Args)]
-pub struct PrecisionBench {
-    /// Scenario whose scenes are planned for.
-    #[arg(long, default_value = "scenarios/pick_and_place.toml")]
-    scenario: PathBuf,
-    /// Model folder.
-    #[arg(long, default_value = "models/tabletop")]
-    model: PathBuf,
-    /// Decisions.
-    #[arg(long, default_value_t = 30)]
-    scenes: u64,
-    /// Seed of the first scene.
-    #[arg(long, default_value_t = 510_000)]
-    seed: u64,
-    /// Candidates whose energies are compared.
-    #[arg(long, default_value_t = 800)]
-    samples: usize,
-    /// The full-size architecture with random weights and latents instead: slow.
-    #[arg(long)]
-    full_size: bool,
-    /// Candidates and iterations of the full-size plans whose actions are compared.
-    #[arg(long, num_args = 2, value_names = ["SAMPLES", "ITERATIONS"], default_values_t = [32, 3])]
-    full_size_plan: Vec<usize>,
-    /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
-    /// GPU would.
-    #[arg(long, default_value_t = ComputeDevice::Cpu)]
-    device: ComputeDevice,
-}
+use crate::bare_predictor::{BarePredictor, PredictorEnergy};
+use crate::decisions::decisions;
+use crate::timed::median;
 
 /// What one decision showed.
-struct Compared {
-    rank_correlation: f64,
-    overlap: f64,
+#[derive(Debug, Clone, Copy)]
+pub struct PrecisionComparison {
+    /// Spearman's, of the first iteration's energies.
+    pub rank_correlation: f64,
+    /// Share of the ten best that are the same.
+    pub overlap: f64,
     /// Largest difference of an action's component over its bound, between precisions.
-    between_precisions: f64,
+    pub between_precisions: f64,
     /// The same between seeds, in f32.
-    between_seeds: f64,
+    pub between_seeds: f64,
 }
 
-pub fn run(args: &PrecisionBench) -> Result<()> {
-    let compared = if args.full_size {
-        vec![full_size(args)?]
-    } else {
-        bundled(args)?
-    };
-    let of = |f: fn(&Compared) -> f64| -> (f64, f64, f64) {
-        let mut values: Vec<f64> = compared.iter().map(f).collect();
-        let middle = median(&mut values);
-        (values[0], middle, values[values.len() - 1])
-    };
-    let row = |name: &str, (low, middle, high): (f64, f64, f64)| {
-        println!("{name:<58} median {middle:.5}  ({low:.5} to {high:.5})");
-    };
-    println!(
-        "{} decisions, {} candidates each",
-        compared.len(),
-        args.samples
-    );
-    row("rank correlation of energies", of(|c| c.rank_correlation));
-    row("share of the ten best that are the same", of(|c| c.overlap));
-    row(
-        "action, bf16 against f32, same noise (share of the box)",
-        of(|c| c.between_precisions),
-    );
-    row(
-        "action, f32 against f32, another seed (share of the box)",
-        of(|c| c.between_seeds),
-    );
-    Ok(())
+/// The lowest, the middle and the highest value; NaN without any.
+pub fn range(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    let middle = median(&mut values);
+    let at = |end: Option<&f64>| end.copied().unwrap_or(f64::NAN);
+    [at(values.first()), middle, at(values.last())]
 }
 
-fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
-    let loaded = checkpoint::load(&args.model)?;
+/// Compares the decisions of a scenario, planned for with a model folder.
+///
+/// # Errors
+/// When the model or the scenario can't be used, or the device fails.
+pub fn scenario(
+    scenario: &Path,
+    model: &Path,
+    [first_seed, count]: [u64; 2],
+    samples: usize,
+    device: ComputeDevice,
+) -> Result<Vec<PrecisionComparison>> {
+    let loaded = checkpoint::load(model)?;
     let config = loaded.config.predictor.clone();
     let (Some(config), Some(weights)) = (config, &loaded.predictor) else {
-        return Err(anyhow!("{} has no predictor", args.model.display()));
+        return Err(anyhow!("{} has no predictor", model.display()));
     };
-    let parameters = Parameters::from_tensors(layout::predictor(&config), weights)?;
-    let both = both(&config, &parameters, args.device)?;
+    let both = both(&config, weights, device)?;
     // What is seen is the same for both.
     let exact = Precision::F32;
     let eyes =
-        WorldModel::from_tensors_on(loaded.config, &loaded.encoder, weights, args.device, exact)?;
+        WorldModel::from_tensors_on(loaded.config, &loaded.encoder, weights, device, exact)?;
     let cem = CemConfig {
-        samples: args.samples,
+        samples,
         ..CemConfig::paper()
     };
-    decisions(&args.scenario, &eyes, args.seed, args.scenes)?
+    decisions(scenario, &eyes, first_seed, count)?
         .iter()
         .map(|d| {
-            let [exact, rounded] = both.each_ref().map(|predictor| Rolled {
+            let [exact, rounded] = both.each_ref().map(|predictor| PredictorEnergy {
                 predictor,
-                start: Start {
+                start: RolloutStart {
                     latent: &d.context.values,
                     pose: d.pose,
                     extrinsics: None,
@@ -121,7 +80,7 @@ fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
             });
             let (rank_correlation, overlap) =
                 ranks(&cem, &d.constraints, d.seed, &exact, &rounded)?;
-            Ok(Compared {
+            Ok(PrecisionComparison {
                 rank_correlation,
                 overlap,
                 ..plans(&cem, &d.constraints, d.seed, &exact, &rounded)?
@@ -133,41 +92,52 @@ fn bundled(args: &PrecisionBench) -> Result<Vec<Compared>> {
 /// The predictor in f32 and in bf16, whether or not that is what would be planned with here.
 fn both(
     config: &PredictorConfig,
-    parameters: &Parameters,
+    weights: &Tensors,
     device: ComputeDevice,
-) -> Result<[Predictor; 2]> {
+) -> Result<[BarePredictor; 2]> {
     let one = |precision| match device {
         ComputeDevice::Cpu => {
-            let unit = Unit::for_any(precision);
-            Ok(Predictor::on_unit(config, parameters, unit, precision))
+            let set = InstructionSet::for_any(precision);
+            let backend = CpuBackend::on(set, precision);
+            let backend = backend.ok_or_else(|| anyhow!("no {precision} on {set} here"))?;
+            BarePredictor::on_cpu(config, weights, backend)
         }
-        _ => Predictor::new(config, parameters, device, precision),
+        _ => BarePredictor::open(config, weights, device, precision),
     };
     Ok([one(Precision::F32)?, one(Precision::Bf16)?])
 }
 
-fn full_size(args: &PrecisionBench) -> Result<Compared> {
+/// Compares one decision of the full-size architecture with random weights and latents: energies
+/// of `candidates`, and plans of `[samples, iterations]`.
+///
+/// # Errors
+/// When the device fails.
+pub fn full_size(
+    seed: u64,
+    candidates: usize,
+    [samples, iterations]: [usize; 2],
+    device: ComputeDevice,
+) -> Result<PrecisionComparison> {
     let model = checkpoint::preset("vitg-ac").ok_or_else(|| anyhow!("no full-size preset"))?;
     let config = model.predictor.ok_or_else(|| anyhow!("no predictor"))?;
     let mut parameters = Parameters::zeros(layout::predictor(&config));
     initialise(&mut parameters, Part::AcPredictor, 1);
-    let [exact, rounded] = both(&config, &parameters, args.device)?;
+    let weights = parameters.to_tensors()?;
     drop(parameters);
+    let [exact, rounded] = both(&config, &weights, device)?;
+    drop(weights);
     let size = config.tokens_per_frame() * config.embed_dim;
     let mut latents = vec![0.0; 2 * size];
-    SeededNoise::new(args.seed, 0).fill(&mut latents);
-    let energy = |predictor| Rolled {
+    SeededNoise::new(seed, 0).fill(&mut latents);
+    let energy = |predictor| PredictorEnergy {
         predictor,
-        start: Start {
+        start: RolloutStart {
             latent: &latents[..size],
             pose: Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]),
             extrinsics: None,
         },
         goal: &latents[size..],
-        budget: Predictor::budget(predictor),
-    };
-    let [samples, iterations] = args.full_size_plan[..] else {
-        return Err(anyhow!("--full-size-plan takes two numbers"));
+        budget: BarePredictor::budget(predictor),
     };
     let cem = CemConfig {
         samples,
@@ -176,16 +146,16 @@ fn full_size(args: &PrecisionBench) -> Result<Compared> {
         ..CemConfig::paper()
     };
     let first = CemConfig {
-        samples: args.samples,
+        samples: candidates,
         ..CemConfig::paper()
     };
     let free = Constraints::default();
     let (exact, rounded) = (energy(&exact), energy(&rounded));
-    let (rank_correlation, overlap) = ranks(&first, &free, args.seed, &exact, &rounded)?;
-    Ok(Compared {
+    let (rank_correlation, overlap) = ranks(&first, &free, seed, &exact, &rounded)?;
+    Ok(PrecisionComparison {
         rank_correlation,
         overlap,
-        ..plans(&cem, &free, args.seed, &exact, &rounded)?
+        ..plans(&cem, &free, seed, &exact, &rounded)?
     })
 }
 
@@ -215,7 +185,7 @@ fn plans(
     seed: u64,
     exact: &dyn Energy,
     rounded: &dyn Energy,
-) -> Result<Compared> {
+) -> Result<PrecisionComparison> {
     let action = |energy: &dyn Energy, decision| -> Result<[f64; 7]> {
         let mut search = cem.begin(constraints);
         let mut noise = SeededNoise::new(seed, decision);
@@ -231,7 +201,7 @@ fn plans(
         share.fold(0.0, f64::max)
     };
     let first = action(exact, 0)?;
-    Ok(Compared {
+    Ok(PrecisionComparison {
         rank_correlation: f64::NAN,
         overlap: f64::NAN,
         between_precisions: apart(first, action(rounded, 0)?),

@@ -10,16 +10,26 @@ use foresight_scenarios::{EpisodeSpec, LoadedScenario};
 use foresight_sim::Simulator;
 
 /// One decision.
+#[derive(Debug, Clone)]
 pub struct Decision {
+    /// Seed of the scene.
     pub seed: u64,
+    /// The sub-goal's name.
     pub goal_name: String,
+    /// What is seen.
     pub context: Latent,
+    /// What should be seen.
     pub goal: Latent,
+    /// Where the hand is.
     pub pose: Pose,
+    /// What the sub-goal and the workspace allow.
     pub constraints: Constraints,
 }
 
 /// `count` decisions in scenes `first_seed…`, the sub-goals taken in turn.
+///
+/// # Errors
+/// When the scenario can't be used or isn't simulated, or a device fails.
 pub fn decisions(
     scenario: &Path,
     model: &WorldModel,

@@ -1,55 +1,18 @@
-//! `foresight bench search`: the study behind docs/planning.md.
+//! Energy reached against evaluations and seconds: the study behind docs/planning.md.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use clap::Args;
+use anyhow::Result;
 use foresight_planner::{solve, ActionSequences, Energy, SeededNoise};
-use foresight_predictor::{ComputeDevice, Precision, WorldModel};
+use foresight_predictor::WorldModel;
 use foresight_scenarios::planner::{MethodName, PlannerOptions, Preset};
-use serde_json::json;
+use serde_json::{json, Value};
 
-use super::decisions::decisions;
-use super::timed::Timed;
-use crate::worlds::PrecisionOption;
+use crate::decisions::Decision;
+use crate::timed::Timed;
 
-/// Arguments of `foresight bench search`.
-#[derive(Debug, Args)]
-pub struct SearchBench {
-    /// Scenario whose scenes and sub-goals are planned for.
-    #[arg(long, default_value = "scenarios/pick_and_place.toml")]
-    scenario: PathBuf,
-    /// Model folder.
-    #[arg(long, default_value = "models/tabletop")]
-    model: PathBuf,
-    /// Scenes, one decision each, the sub-goals taken in turn.
-    #[arg(long, default_value_t = 36)]
-    scenes: u64,
-    /// Seed of the first scene.
-    #[arg(long, default_value_t = 500_000)]
-    seed: u64,
-    /// Searches per scene and planner.
-    #[arg(long, default_value_t = 3)]
-    repeats: u64,
-    /// Planners: TOML files with the keys of a scenario's `planner` section, instead of the
-    /// built-in list.
-    #[arg(long, value_name = "FILE")]
-    planner: Vec<PathBuf>,
-    /// Numbers the networks' products are taken in; energies reported are always f32.
-    #[arg(long, value_enum, default_value = "bf16")]
-    precision: PrecisionOption,
-    /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
-    /// GPU would.
-    #[arg(long, default_value_t = ComputeDevice::Cpu)]
-    device: ComputeDevice,
-    /// Where the rows go (JSON lines), for bench/plot_search.py.
-    #[arg(long)]
-    out: PathBuf,
-}
-
-/// The planners of the study.
-fn built_in() -> Vec<(String, PlannerOptions)> {
+/// The planners of the study, by name.
+pub fn built_in() -> Vec<(String, PlannerOptions)> {
     let of = |preset| PlannerOptions {
         preset,
         ..PlannerOptions::default()
@@ -86,33 +49,29 @@ fn built_in() -> Vec<(String, PlannerOptions)> {
     planners.map(|(n, p)| (n.to_owned(), p)).into()
 }
 
-pub fn run(args: &SearchBench) -> Result<()> {
-    let exact = WorldModel::load_on(&args.model, args.device, Precision::F32)?;
-    let model = WorldModel::load_on(&args.model, args.device, args.precision.into())?;
-    let planners = if args.planner.is_empty() {
-        built_in()
-    } else {
-        let read = |path: &PathBuf| -> Result<_> {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let options: PlannerOptions =
-                toml::from_str(&text).with_context(|| path.display().to_string())?;
-            let name = path.file_stem().unwrap_or_default();
-            Ok((name.to_string_lossy().into_owned(), options))
-        };
-        args.planner.iter().map(read).collect::<Result<_>>()?
-    };
-    let decisions = decisions(&args.scenario, &exact, args.seed, args.scenes)?;
-    let mut lines = String::new();
-    for decision in &decisions {
+/// Searches `repeats` times with each of `planners` at each of `decisions`, on energies of `model`;
+/// one row each, whose energies are those of `exact`. `done` is told of every decision.
+///
+/// # Errors
+/// When a search or a device fails.
+pub fn study(
+    [exact, model]: [&WorldModel; 2],
+    planners: &[(String, PlannerOptions)],
+    decisions: &[Decision],
+    repeats: u64,
+    done: &mut dyn FnMut(&Decision),
+) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for decision in decisions {
         let (context, goal) = (&decision.context, &decision.goal);
         let energy_of =
             |m| WorldModel::energy(m, context, &decision.pose, goal, WorldModel::budget(m));
-        let exact = energy_of(&exact);
+        let exact = energy_of(exact);
         let still = exact.energies(&ActionSequences::zeros(1, 1))?[0];
-        for (name, options) in &planners {
+        for (name, options) in planners {
             let method = options.method();
-            for repeat in 0..args.repeats {
-                let energy = Timed::new(energy_of(&model));
+            for repeat in 0..repeats {
+                let energy = Timed::new(energy_of(model));
                 let started = Instant::now();
                 let mut search = method.begin(&decision.constraints);
                 let mut noise = SeededNoise::new(decision.seed, repeat);
@@ -136,7 +95,7 @@ pub fn run(args: &SearchBench) -> Result<()> {
                 }
                 let energies = exact.energies(&means)?;
                 let costs: Vec<f64> = plan.iterations.iter().map(|i| i.cost).collect();
-                let row = json!({
+                rows.push(json!({
                     "scene": decision.seed,
                     "goal": decision.goal_name,
                     "planner": name,
@@ -150,12 +109,10 @@ pub fn run(args: &SearchBench) -> Result<()> {
                     "final_energy": energies[last],
                     "final_cost": plan.cost,
                     "action": plan.actions.first().map(|a| a.to_array()),
-                });
-                lines += &format!("{row}\n");
+                }));
             }
         }
-        eprintln!("scene {}, {}", decision.seed, decision.goal_name);
+        done(decision);
     }
-    std::fs::write(&args.out, lines).with_context(|| args.out.display().to_string())?;
-    Ok(())
+    Ok(rows)
 }

@@ -1,49 +1,27 @@
-//! `foresight bench replay`: the official planner's inputs from disk, planned with ours.
+//! The official planner's inputs from disk, planned with ours: our half of
+//! bench/against_official.py.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
 use candle_core::{safetensors, DType, Device, Tensor};
-use clap::Args;
 use foresight_planner::{
     solve, CemConfig, Constraints, Momentum, Noise, Pose, SearchMethod, SearchSpace,
 };
-use foresight_predictor::parameters::{Parameters, Tensors};
-use foresight_predictor::rollout::Start;
-use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig, Unit};
+use foresight_predictor::backend::CpuBackend;
+use foresight_predictor::parameters::Tensors;
+use foresight_predictor::rollout::RolloutStart;
+use foresight_predictor::{ComputeDevice, InstructionSet, Precision, PredictorConfig};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, Value};
 
-use super::memory;
-use super::predictor::{Predictor, Rolled};
-use super::timed::Timed;
-use crate::worlds::PrecisionOption;
-
-/// Arguments of `foresight bench replay`.
-#[derive(Debug, Args)]
-pub struct ReplayBench {
-    /// Folder with case.json (predictor architecture, settings), predictor.safetensors and
-    /// case.safetensors (context, goal, pose, noise), as bench/against_official.py writes it.
-    case: PathBuf,
-    /// Numbers the products are taken in.
-    #[arg(long, value_enum, default_value = "bf16")]
-    precision: PrecisionOption,
-    /// Where the predictor computes: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what
-    /// a GPU would.
-    #[arg(long, default_value_t = ComputeDevice::Cpu)]
-    device: ComputeDevice,
-    /// Unit to multiply with on the CPU instead of the fastest: amx, avx512-bf16, avx512, avx2 or
-    /// portable.
-    #[arg(long, conflicts_with = "device")]
-    unit: Option<Unit>,
-    /// Plans, each timed on its own.
-    #[arg(long, default_value_t = 1)]
-    rounds: usize,
-}
+use crate::bare_predictor::{BarePredictor, PredictorEnergy};
+use crate::memory;
+use crate::timed::Timed;
 
 #[derive(Debug, Deserialize)]
-struct Case {
+struct OfficialCase {
     predictor: PredictorConfig,
     samples: usize,
     iterations: usize,
@@ -53,12 +31,12 @@ struct Case {
     max_step_m: f64,
 }
 
-struct Recorded {
+struct RecordedNoise {
     values: Vec<f32>,
     next: usize,
 }
 
-impl Noise for Recorded {
+impl Noise for RecordedNoise {
     fn fill(&mut self, out: &mut [f32]) {
         let end = (self.next + out.len()).min(self.values.len());
         let rest = &self.values[self.next..end];
@@ -68,24 +46,36 @@ impl Noise for Recorded {
     }
 }
 
-pub fn run(args: &ReplayBench) -> Result<()> {
-    let path = args.case.join("case.json");
+/// Plans `rounds` times, each timed on its own, with the predictor, latents and noise of a folder
+/// with case.json (predictor architecture, settings), predictor.safetensors and case.safetensors
+/// (context, goal, pose, noise); `instruction_set` multiplies instead of the CPU's fastest.
+///
+/// # Errors
+/// When a file can't be used, or the device fails.
+pub fn replay(
+    folder: &Path,
+    device: ComputeDevice,
+    precision: Precision,
+    instruction_set: Option<InstructionSet>,
+    rounds: usize,
+) -> Result<Value> {
+    let path = folder.join("case.json");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let case: Case = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    let weights: Tensors = read(&args.case.join("predictor.safetensors"))?
+    let case: OfficialCase =
+        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let weights: Tensors = read(&folder.join("predictor.safetensors"))?
         .into_iter()
         .collect();
-    let parameters = Parameters::from_tensors(layout::predictor(&case.predictor), &weights)?;
-    let (config, precision) = (&case.predictor, Precision::from(args.precision));
-    let predictor = match args.unit {
-        Some(unit) if !unit.multiplies(precision) => {
-            bail!("this machine has no {precision} on {unit}; leave --unit out")
-        }
-        Some(unit) => Predictor::on_unit(config, &parameters, unit, precision),
-        None => Predictor::new(config, &parameters, args.device, precision)?,
+    let config = &case.predictor;
+    let predictor = match instruction_set {
+        Some(set) => match CpuBackend::on(set, precision) {
+            Some(backend) => BarePredictor::on_cpu(config, &weights, backend)?,
+            None => bail!("this machine has no {precision} on {set}; leave --unit out"),
+        },
+        None => BarePredictor::open(config, &weights, device, precision)?,
     };
-    drop((weights, parameters));
-    let inputs = read(&args.case.join("case.safetensors"))?;
+    drop(weights);
+    let inputs = read(&folder.join("case.safetensors"))?;
     let values = |name: &str| -> Result<Vec<f32>> {
         let tensor = inputs.get(name);
         let tensor = tensor.with_context(|| format!("case.safetensors has no {name}"))?;
@@ -112,9 +102,9 @@ pub fn run(args: &ReplayBench) -> Result<()> {
     if let Err(what) = cem.validate() {
         bail!("case.json: {what}");
     }
-    let energy = Timed::new(Rolled {
+    let energy = Timed::new(PredictorEnergy {
         predictor: &predictor,
-        start: Start {
+        start: RolloutStart {
             latent: &context,
             pose: Pose::from_array(pose.map(f64::from)),
             extrinsics: None,
@@ -123,8 +113,8 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         budget: predictor.budget(),
     });
     let (mut seconds, mut cpu_seconds, mut action) = (Vec::new(), Vec::new(), None);
-    for _ in 0..args.rounds.max(1) {
-        let mut noise = Recorded {
+    for _ in 0..rounds.max(1) {
+        let mut noise = RecordedNoise {
             values: noise.clone(),
             next: 0,
         };
@@ -137,19 +127,15 @@ pub fn run(args: &ReplayBench) -> Result<()> {
         action = plan.actions.first().map(|a| a.to_array());
     }
     let first = energy.answers.borrow().first().cloned();
-    println!(
-        "{}",
-        json!({
-            "seconds": seconds,
-            "cpu_seconds": cpu_seconds,
-            "first_energies": first,
-            "action": action,
-            "precision": predictor.precision(),
-            "unit": predictor.computes_on(),
-            "threads": rayon::current_num_threads(),
-        })
-    );
-    Ok(())
+    Ok(json!({
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "first_energies": first,
+        "action": action,
+        "precision": predictor.precision(),
+        "unit": predictor.computes_on(),
+        "threads": rayon::current_num_threads(),
+    }))
 }
 
 fn read(path: &Path) -> Result<std::collections::HashMap<String, Tensor>> {
