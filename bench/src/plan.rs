@@ -136,13 +136,13 @@ pub fn measure(
 }
 
 fn time(
-    args: &PlanBench,
+    options: PlanOptions,
     model: &str,
     planner: &str,
     cem: &CemConfig,
-    predictor: &Predictor,
-    pub ceiling_gflops: f64,
-) -> Result<Row> {
+    predictor: &BarePredictor,
+    ceiling_gflops: f64,
+) -> Result<PlanTiming> {
     let config = predictor.config();
     let size = config.tokens_per_frame() * config.embed_dim;
     let wave = |phase: f32| -> Vec<f32> {
