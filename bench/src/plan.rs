@@ -217,8 +217,8 @@ fn time(
 
 impl fmt::Display for PlanTiming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let memory = self.peak_mib.map_or("?".into(), |m| format!("{m:.0}"));
-    write!(
+        let memory = self.peak_mib.map_or("?".into(), |m| format!("{m:.0}"));
+        write!(
             f,
         "{:<9} {:>4} × {:<2} horizon {}  {:>9.4} s  {:>5} evaluations  {:>6.0} GFLOP/s  {:>3.0}% of ceiling  {memory:>5} MiB\n            {}",
         self.planner,
@@ -231,5 +231,5 @@ impl fmt::Display for PlanTiming {
         100.0 * self.share,
         self.parts,
     )
-}
+    }
 }

@@ -59,8 +59,7 @@ pub fn scenario(
     let both = both(&config, weights, device)?;
     // What is seen is the same for both.
     let exact = Precision::F32;
-    let eyes =
-        WorldModel::from_tensors_on(loaded.config, &loaded.encoder, weights, device, exact)?;
+    let eyes = WorldModel::from_tensors_on(loaded.config, &loaded.encoder, weights, device, exact)?;
     let cem = CemConfig {
         samples,
         ..CemConfig::paper()

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::backend::{Backend, CpuBackend};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{preset, Part};
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::backend::{Backend, CpuBackend};
 use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, RolloutStart};
 use foresight_predictor::{layout, Precision};
 

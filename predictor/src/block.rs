@@ -9,7 +9,6 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::rope;
 
-
 pub use foresight_kernels::block::NORM_EPS;
 
 /// Layer normalisation with weight and bias.

@@ -137,9 +137,9 @@ impl Parameters {
 /// Naming the first that is missing or of another shape.
 pub fn check(entries: &[Entry], tensors: &Tensors) -> Result<(), PredictorError> {
     for (name, shape) in entries {
-        let tensor = tensors.get(name).ok_or_else(|| {
-            PredictorError::Model(format!("the checkpoint has no tensor {name}"))
-        })?;
+        let tensor = tensors
+            .get(name)
+            .ok_or_else(|| PredictorError::Model(format!("the checkpoint has no tensor {name}")))?;
         if tensor.dims() != shape {
             return Err(PredictorError::Model(format!(
                 "tensor {name} is {:?} but the architecture needs {shape:?}",

@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 
 use crate::elementwise;
-use crate::matmul::{matmul, Store, MatrixView};
+use crate::matmul::{matmul, MatrixView, Store};
 
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +46,14 @@ pub fn attend(
         let p = &mut weights[head * q.rows * k.rows..(head + 1) * q.rows * k.rows];
         matmul(
             (p, MatrixView::new(q.rows, k.rows)),
-            (&q.data[at..], MatrixView::strided(q.rows, head_dim, q.stride)),
-            (&k.data[at..], MatrixView::strided(k.rows, head_dim, k.stride).t()),
+            (
+                &q.data[at..],
+                MatrixView::strided(q.rows, head_dim, q.stride),
+            ),
+            (
+                &k.data[at..],
+                MatrixView::strided(k.rows, head_dim, k.stride).t(),
+            ),
             1.0,
             Store::Set,
             Parallelism::None,
@@ -62,7 +68,10 @@ pub fn attend(
         matmul(
             (&mut out[at..], MatrixView::strided(q.rows, head_dim, d)),
             (p, MatrixView::new(q.rows, k.rows)),
-            (&v.data[at..], MatrixView::strided(v.rows, head_dim, v.stride)),
+            (
+                &v.data[at..],
+                MatrixView::strided(v.rows, head_dim, v.stride),
+            ),
             1.0,
             Store::Set,
             Parallelism::None,

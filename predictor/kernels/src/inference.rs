@@ -15,7 +15,9 @@ use crate::aligned::Aligned;
 use crate::block::{BlockShape, BlockWeights, EPS};
 use crate::elementwise;
 use crate::instruction_set::InstructionSet;
-use crate::packed::{matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows};
+use crate::packed::{
+    matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows,
+};
 use crate::profile::{Laps, Stage};
 use crate::rope::RopeTable;
 use crate::tile::{Element, Scope};
@@ -207,8 +209,11 @@ impl<E: Element> PackedBlock<E> {
         norm(&self.norm1, x, &mut workspace.normed);
         laps.mark(Stage::Norm);
         workspace.qkv.reserve_zeroed(rows * 3 * d);
-        self.qkv
-            .set(execution, workspace.normed.all(), &mut workspace.qkv[..rows * 3 * d]);
+        self.qkv.set(
+            execution,
+            workspace.normed.all(),
+            &mut workspace.qkv[..rows * 3 * d],
+        );
         laps.mark(Stage::Products);
         self.attend(execution, rope, caches, workspace);
         laps.mark(Stage::Attention);
@@ -236,7 +241,8 @@ impl<E: Element> PackedBlock<E> {
         let head_stride = shape.head_dim().next_multiple_of(E::INNER);
         workspace.queries.reshape(rows, shape.heads * head_stride);
         workspace.attended.reshape(rows, d);
-        let (query_stride, attended_stride) = (workspace.queries.stride(), workspace.attended.stride());
+        let (query_stride, attended_stride) =
+            (workspace.queries.stride(), workspace.attended.stride());
         let samples = workspace.qkv[..rows * 3 * d]
             .chunks_exact_mut(n * 3 * d)
             .zip(
@@ -255,14 +261,15 @@ impl<E: Element> PackedBlock<E> {
             .chunks_exact_mut(n * attended_stride)
             .zip(caches.iter())
             .enumerate();
-        let one = |sample: usize, out: &mut [E], cache: &KvCache<E>, s: &mut AttentionWorkspace<E>| {
-            let scope = Scope::enter(execution.instruction_set);
-            for head in 0..shape.heads {
-                let q = queries.part(sample * n, n, head * head_stride);
-                let out = &mut out[head * shape.head_dim()..];
-                attend_head(&scope, shape, q, n, cache, head, (out, attended_stride), s);
-            }
-        };
+        let one =
+            |sample: usize, out: &mut [E], cache: &KvCache<E>, s: &mut AttentionWorkspace<E>| {
+                let scope = Scope::enter(execution.instruction_set);
+                for head in 0..shape.heads {
+                    let q = queries.part(sample * n, n, head * head_stride);
+                    let out = &mut out[head * shape.head_dim()..];
+                    attend_head(&scope, shape, q, n, cache, head, (out, attended_stride), s);
+                }
+            };
         if execution.parallel {
             samples.par_bridge().for_each(|(sample, (out, cache))| {
                 one(sample, out, cache, &mut AttentionWorkspace::new())
@@ -326,9 +333,21 @@ fn attend_head<E: Element>(
     matmul_in(scope, queries, keys, [seen, h], logits);
     let scale = (h as f32).powf(-0.5);
     let weights = workspace.weights.values_mut();
-    elementwise::softmax_rounded(&mut workspace.logits[..n * wide], wide, seen, scale, weights);
+    elementwise::softmax_rounded(
+        &mut workspace.logits[..n * wide],
+        wide,
+        seen,
+        scale,
+        weights,
+    );
     let weights = workspace.weights.all();
-    matmul_in(scope, weights, values, [h, seen], Epilogue::Rounded(out, stride));
+    matmul_in(
+        scope,
+        weights,
+        values,
+        [h, seen],
+        Epilogue::Rounded(out, stride),
+    );
 }
 
 fn norm<E: Element>([weight, bias]: &[Vec<f32>; 2], x: &[f32], y: &mut Rows<E>) {

@@ -104,7 +104,9 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            InstructionSet::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+            }
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -143,7 +145,8 @@ impl InstructionSet {
         }
         // Intel's cores start one `vdpbf16ps` every other cycle and two f32 multiply-adds every
         // cycle: measured, 69 against 143 GFLOP/s. AMD's start two of each.
-        (InstructionSet::Avx512Bf16.is_available() && is_amd()).then_some(InstructionSet::Avx512Bf16)
+        (InstructionSet::Avx512Bf16.is_available() && is_amd())
+            .then_some(InstructionSet::Avx512Bf16)
     }
 }
 

@@ -225,15 +225,24 @@ impl<'a, E: Element> Epilogue<'a, E> {
         match self {
             Epilogue::Set(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Epilogue::Set(a, stride, bias), Epilogue::Set(b, stride, bias))
+                (
+                    Epilogue::Set(a, stride, bias),
+                    Epilogue::Set(b, stride, bias),
+                )
             }
             Epilogue::Add(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Epilogue::Add(a, stride, bias), Epilogue::Add(b, stride, bias))
+                (
+                    Epilogue::Add(a, stride, bias),
+                    Epilogue::Add(b, stride, bias),
+                )
             }
             Epilogue::Gelu(dst, stride, bias) => {
                 let (a, b) = cut(dst, rows * stride);
-                (Epilogue::Gelu(a, stride, bias), Epilogue::Gelu(b, stride, bias))
+                (
+                    Epilogue::Gelu(a, stride, bias),
+                    Epilogue::Gelu(b, stride, bias),
+                )
             }
             Epilogue::Plain(dst, stride) => {
                 let (a, b) = cut(dst, rows * stride);
@@ -293,7 +302,12 @@ thread_local! {
 /// # Panics
 /// When the operands don't fit each other or the destination: a bug in the caller, checked once
 /// per product.
-pub fn matmul<E: Element>(instruction_set: InstructionSet, left: LeftOperand<E>, right: &PackedMatrix<E>, out: Epilogue<E>) {
+pub fn matmul<E: Element>(
+    instruction_set: InstructionSet,
+    left: LeftOperand<E>,
+    right: &PackedMatrix<E>,
+    out: Epilogue<E>,
+) {
     let scope = Scope::enter(instruction_set);
     matmul_in(&scope, left, right, [right.outputs, right.padded], out);
 }
@@ -312,7 +326,10 @@ pub fn matmul_in<E: Element>(
 ) {
     let instruction_set = scope.instruction_set();
     let inner = inner.next_multiple_of(E::INNER);
-    assert!(instruction_set.multiplies(E::PRECISION), "{instruction_set}");
+    assert!(
+        instruction_set.multiplies(E::PRECISION),
+        "{instruction_set}"
+    );
     assert!(
         inner <= right.padded && outputs <= right.outputs,
         "right operand"
@@ -337,7 +354,11 @@ pub fn matmul_in<E: Element>(
                 // At least one round, so that an inner dimension of nothing gives zeros.
                 for from in (0..inner.max(1)).step_by(slice) {
                     let (to, last) = ((from + slice).min(inner), from + slice >= inner);
-                    let start = if from == 0 { InitialSums::Zero } else { InitialSums::Tile };
+                    let start = if from == 0 {
+                        InitialSums::Zero
+                    } else {
+                        InitialSums::Tile
+                    };
                     // The slice that comes next, a part with each tile of this one.
                     let next = &right.panels[first * right.padded + to * COLUMNS..];
                     let mut next = next.chunks((slice * COLUMNS).div_ceil(turns));
@@ -374,7 +395,12 @@ pub fn matmul_in<E: Element>(
 
 /// As [`matmul`], its rows spread over the cores in pieces whose size doesn't depend on their
 /// number.
-pub fn matmul_parallel<E: Element>(instruction_set: InstructionSet, left: LeftOperand<E>, right: &PackedMatrix<E>, out: Epilogue<E>) {
+pub fn matmul_parallel<E: Element>(
+    instruction_set: InstructionSet,
+    left: LeftOperand<E>,
+    right: &PackedMatrix<E>,
+    out: Epilogue<E>,
+) {
     const PIECE: usize = 2 * ROWS;
     let mut pieces = Vec::new();
     let mut rest = out;

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 fn available<E: Element>() -> Vec<InstructionSet> {
     let (here, missing): (Vec<InstructionSet>, Vec<InstructionSet>) =
         InstructionSet::all_for(E::PRECISION)
-        .iter()
-        .partition(|set| set.is_available());
+            .iter()
+            .partition(|set| set.is_available());
     for set in missing {
         println!("skipped: this machine has no {set}");
     }

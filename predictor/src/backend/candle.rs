@@ -187,9 +187,9 @@ impl CandlePredictor {
             let action = actions.narrow(1, step, 1)?.contiguous()?;
             let state = states.narrow(1, step, 1)?.contiguous()?;
             let input = latents.to_dtype(self.dtype)?;
-            let next =
-                self.predictor
-                    .step(&input, &action, &state, camera.as_ref(), &mut cache)?;
+            let next = self
+                .predictor
+                .step(&input, &action, &state, camera.as_ref(), &mut cache)?;
             latents = normalise_latent(&next.to_dtype(DType::F32)?)?;
             after_step(&latents)?;
         }

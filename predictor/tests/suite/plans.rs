@@ -62,9 +62,12 @@ fn kernels_and_candle_plan_the_same() {
             let plan = solve(search.as_mut(), &energy, &mut noise).unwrap();
             (energies, previews, plan)
         });
-        let (low, high) = wanted.0.iter().fold((f32::MAX, f32::MIN), |(low, high), e| {
-            (low.min(*e), high.max(*e))
-        });
+        let (low, high) = wanted
+            .0
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(low, high), e| {
+                (low.min(*e), high.max(*e))
+            });
         assert!(high - low > 1e-3, "energies hardly differ: {low} to {high}");
         assert!(furthest(&got.0, &wanted.0) < 2e-5);
         assert!(furthest(&got.1, &wanted.1) < 2e-5);

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Pose};
+use foresight_predictor::backend::{Backend, CpuBackend};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
-use foresight_predictor::backend::{Backend, CpuBackend};
 use foresight_predictor::goal_distance::GoalDistance;
+use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, RolloutStart};
+use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
 use foresight_training::encoder_trainer::layout_with_heads;
 use foresight_training::{
     EncoderBatch, EncoderTrainer, Objectives, PredictorBatch, PredictorTrainer,
@@ -68,7 +68,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let clock = Instant::now();
             let budget = Budget::default();
             let to_start = GoalDistance::plain(&latent);
-            let energies = packed.energies(&start, &sequences, predictor.depth, &to_start, budget)?;
+            let energies =
+                packed.energies(&start, &sequences, predictor.depth, &to_start, budget)?;
             println!(
                 "800 samples, horizon {horizon}, {} on {}, round {round}: {:.1} ms (check {:.3})",
                 backend.precision(),

@@ -14,10 +14,10 @@ use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::block::normalise;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::device::dtype;
-use foresight_predictor::ComputeDevice;
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::error::PredictorError;
 use foresight_predictor::kernels::Precision;
+use foresight_predictor::ComputeDevice;
 
 /// Where forward and backward passes run when it isn't on our kernels.
 #[derive(Debug, Clone)]

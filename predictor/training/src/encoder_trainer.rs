@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use foresight_predictor::backend;
-use foresight_predictor::kernels::patches::patch_rows;
 use crate::learner::Learner;
 use crate::leaves::Leaves;
 use crate::norm::normalise;
@@ -16,9 +14,11 @@ use crate::objectives::{
     EncoderLosses, Objectives, Total,
 };
 use crate::trunk::Trunk;
+use foresight_predictor::backend;
 use foresight_predictor::config::{EncoderConfig, Stem};
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rope::RopeTable;

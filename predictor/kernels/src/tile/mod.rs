@@ -149,7 +149,9 @@ impl Element for f32 {
                 InstructionSet::Avx512 => avx512::tile(a, stride, rows, panel, inner, start, out),
                 #[cfg(target_arch = "x86_64")]
                 InstructionSet::Avx2 => avx2::tile(a, stride, rows, panel, inner, start, out),
-                _ => portable::tile::<f32, { f32::GROUP }>(a, stride, rows, panel, inner, start, out),
+                _ => {
+                    portable::tile::<f32, { f32::GROUP }>(a, stride, rows, panel, inner, start, out)
+                }
             }
         }
     }
@@ -177,10 +179,14 @@ impl Element for bf16 {
                 #[cfg(target_arch = "x86_64")]
                 InstructionSet::Amx => amx::tile(a, stride, rows, panel, inner, start, out),
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512Bf16 => avx512_bf16::tile(a, stride, rows, panel, inner, start, out),
+                InstructionSet::Avx512Bf16 => {
+                    avx512_bf16::tile(a, stride, rows, panel, inner, start, out)
+                }
                 #[cfg(target_arch = "x86_64")]
                 InstructionSet::Avx2 => avx2_bf16::tile(a, stride, rows, panel, inner, start, out),
-                _ => portable::tile::<bf16, { bf16::GROUP }>(a, stride, rows, panel, inner, start, out),
+                _ => portable::tile::<bf16, { bf16::GROUP }>(
+                    a, stride, rows, panel, inner, start, out,
+                ),
             }
         }
     }

@@ -10,8 +10,8 @@ use candle_core::{Device, Tensor};
 use foresight_datasets::{
     ClipSource, ClipWindow, DatasetError, EpisodeClips, FrameStack, Unusable, View,
 };
-use foresight_predictor::checkpoint::{Checkpoint, Part};
 use foresight_predictor::backend::{self, FrameEncoder};
+use foresight_predictor::checkpoint::{Checkpoint, Part};
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{
     layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,
