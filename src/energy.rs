@@ -210,7 +210,7 @@ fn of_run(run: &std::path::Path, step: usize) -> Result<Task> {
             run.display()
         );
     };
-    let chosen = trace.plan.actions.first().unwrap_or(&trace.action);
+    let chosen = trace.planned_action();
     Ok(Task {
         context,
         goal: goal.clone(),

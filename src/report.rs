@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{bail, Result};
 use clap::Args;
+use foresight_predictor::WorldModel;
 use foresight_scenarios::folder::write_hindsight;
 use foresight_scenarios::gallery::Gallery;
 use foresight_scenarios::hindsight::{look_back, Depth};
 use foresight_scenarios::report::{self, read::RunData};
 use foresight_scenarios::timeline::tell;
-use foresight_scenarios::{LoadedScenario, ModelSource};
+use foresight_scenarios::{LoadedScenario, RunError};
 use image::RgbImage;
 
 use crate::recordings::Recordings;
@@ -43,9 +44,7 @@ pub fn run(args: ReportArgs) -> Result<()> {
             Some(dir) => dir.clone(),
             None => loaded.model_dir()?,
         };
-        let ModelSource::Model { model, .. } = ModelSource::model(&dir)? else {
-            bail!("no model to look back with");
-        };
+        let model = WorldModel::load(&dir).map_err(|e| RunError::model(&dir, e))?;
         let data = RunData::read(&args.run).map_err(anyhow::Error::msg)?;
         let frames: Vec<RgbImage> = data.frames.iter().flatten().cloned().collect();
         if frames.len() < data.frames.len() {

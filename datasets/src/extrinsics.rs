@@ -44,8 +44,7 @@ pub fn read(
     rows().map_err(|reason| DatasetError::corrupt(trajectory, reason))
 }
 
-/// Where a simulated camera was, out of its scene's JSON: the camera's z axis points into the
-/// picture, x to its right, y down, as DROID's calibrations have it. `None` for other text.
+/// Where a simulated camera was, out of its scene's JSON. `None` for other text.
 pub fn of_scene(scene: &str) -> Option<[f64; 6]> {
     #[derive(serde::Deserialize)]
     struct Scene {
@@ -57,7 +56,14 @@ pub fn of_scene(scene: &str) -> Option<[f64; 6]> {
         look_at_m: [f64; 3],
     }
     let camera = serde_json::from_str::<Scene>(scene).ok()?.camera;
-    let [eye, target] = [camera.eye_m, camera.look_at_m].map(Vector3::from);
+    looking_at(camera.eye_m, camera.look_at_m)
+}
+
+/// The pose `[6]` of an upright camera at `eye_m` that looks at `target_m`: its z axis points into
+/// the picture, x to its right, y down, as DROID's calibrations have it. `None` when it looks
+/// straight up or down, or at itself.
+pub fn looking_at(eye_m: [f64; 3], target_m: [f64; 3]) -> Option<[f64; 6]> {
+    let [eye, target] = [eye_m, target_m].map(Vector3::from);
     let forward = (target - eye).try_normalize(1e-9)?;
     let right = forward.cross(&Vector3::z()).try_normalize(1e-9)?;
     let down = forward.cross(&right);

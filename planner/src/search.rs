@@ -136,6 +136,18 @@ impl Plan {
         }
     }
 
+    /// The action to execute; standing still where the plan is empty.
+    pub fn first(&self) -> Action {
+        self.actions.first().copied().unwrap_or_default()
+    }
+
+    /// The plan without its executed first action; its last action, which leads on in the same
+    /// direction, fills the place at the end.
+    pub fn after_first(&self) -> Vec<Action> {
+        let rest = self.actions.iter().skip(1).chain(self.actions.last());
+        rest.copied().collect()
+    }
+
     /// Lowest energy met in the last iteration; `None` for methods that compute none.
     pub fn energy(&self) -> Option<f32> {
         self.iterations.last()?.elite_energies.first().copied()

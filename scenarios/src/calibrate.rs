@@ -9,16 +9,15 @@
 
 use std::time::Instant;
 
-use foresight_planner::search::solve;
-use foresight_planner::{Action, Constraints, Pose, SeededNoise};
+use foresight_planner::{Action, Constraints, Decision, Mpc, Pose};
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_robot::Observation;
 use nalgebra::{DMatrix, Matrix2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::controllers::oracle::{OracleGoal, PoseEnergy};
-use crate::controllers::ModelSource;
+use crate::controllers::{EpisodeController, LatentModel, ModelSource, Oracle, OracleGoal};
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
@@ -107,11 +106,11 @@ pub fn calibrate(
             "calibrate with at least {FEWEST_MOVES} moves of 0.005 to 0.15 m"
         )));
     }
-    let instance = EpisodeSpec::new(loaded, options.seed);
+    let spec = EpisodeSpec::new(loaded, options.seed);
     let mut env = if options.virtual_time {
-        Env::in_virtual_time(&instance)?
+        Env::in_virtual_time(&spec)?
     } else {
-        Env::in_real_time(&instance)?
+        Env::in_real_time(&spec)?
     };
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     rng.set_stream(MOVE_STREAM);
@@ -131,8 +130,7 @@ pub fn calibrate(
         let after = env.arm().observe()?;
         env.arm()
             .keep_alive_until(Instant::now() + loaded.scenario.planner.deadline());
-        let noise = SeededNoise::new(options.seed, u64::from(number));
-        let inferred_m = infer(loaded, source, &before, &after, noise)?;
+        let inferred_m = infer(&spec, source, [&before, &after], number)?;
         let moved = |i: usize| after.pose.position_m[i] - before.pose.position_m[i];
         let seen = Move {
             true_m: [moved(0), moved(1)],
@@ -185,55 +183,49 @@ fn random_move(
     Ok(action)
 }
 
-/// Which translation the planner takes the difference of two observations for, m.
+/// Which translation the planner takes the difference of two observations for, m: the action it
+/// decides on where `before` was seen, with `after` for a goal.
 fn infer(
-    loaded: &LoadedScenario,
+    spec: &EpisodeSpec,
     source: &ModelSource,
-    before: &Observation,
-    after: &Observation,
-    mut noise: SeededNoise,
+    [before, after]: [&Observation; 2],
+    number: u32,
 ) -> Result<[f64; 2], RunError> {
-    let mut options = loaded.scenario.planner.clone();
+    let mut options = spec.loaded.scenario.planner.clone();
     options.dimensions = Some(vec![DimensionName::X, DimensionName::Y]);
     options.horizon = Some(1);
     let method = options.cem();
     method.validate().map_err(RunError::Input)?;
-    let mut search =
-        foresight_planner::SearchMethod::begin(&method, &Constraints::with_gripper(0.0));
-    let failed = |e: String| RunError::Imagination(e);
-    let plan = match source {
+    let mut controller: Box<EpisodeController<'_>> = match source {
         ModelSource::Oracle => {
-            let energy = PoseEnergy {
-                from: before.pose,
-                to: OracleGoal {
-                    pose: Pose {
-                        gripper: before.pose.gripper,
-                        ..after.pose
-                    },
-                    grasping: false,
+            let goal = OracleGoal {
+                pose: Pose {
+                    gripper: before.pose.gripper,
+                    ..after.pose
                 },
+                grasping: false,
             };
-            solve(search.as_mut(), &energy, &mut noise)
+            Box::new(Mpc::new(Oracle::new(vec![goal]), method, spec.seed))
         }
-        ModelSource::Dynamics { .. } | ModelSource::Policy { .. } => {
+        ModelSource::Latent(loaded) => {
+            let goals = loaded.encode(std::slice::from_ref(&after.frame.image))?;
+            let extrinsics = spec.extrinsics_for(&loaded.model)?;
+            let uniform = GoalWeighting::UNIFORM;
+            let cost = LatentModel::new(&loaded.model, goals, uniform, extrinsics);
+            Box::new(Mpc::new(cost, method, spec.seed))
+        }
+        ModelSource::TrueDynamics(_) | ModelSource::Policy { .. } => {
             return Err(RunError::Input(
                 "only a world model infers actions from pictures; use --world model".into(),
             ))
         }
-        ModelSource::Model { model, .. } => {
-            let latents = model
-                .encode(&[&before.frame.image, &after.frame.image])
-                .map_err(|e| failed(e.to_string()))?;
-            let [first, second] = &latents[..] else {
-                return Err(failed("the encoder returned no latent".into()));
-            };
-            let energy = model.energy(first, &before.pose, second, Default::default());
-            solve(search.as_mut(), &energy, &mut noise)
-        }
     };
-    let plan = plan.map_err(|e| failed(e.to_string()))?;
-    let action = plan.actions.first().copied().unwrap_or_default();
-    Ok([action.translation_m[0], action.translation_m[1]])
+    let constraints = Constraints::with_gripper(0.0);
+    let Decision::Act { plan, .. } = controller.decide(before, &constraints, number)? else {
+        return Ok([0.0; 2]);
+    };
+    let [x, y, _] = plan.first().translation_m;
+    Ok([x, y])
 }
 
 /// The least-squares map of some moves; `None` when they don't determine one.

@@ -81,6 +81,15 @@ fn camera(scenario: &Scenario, faults: &mut Vec<Fault>) {
             ));
         }
     }
+    // Written so that NaN is at fault. A calibration in millimetres or degrees is, too.
+    let sane = |at: [f64; 6]| at.iter().all(|v| v.abs() <= 10.0);
+    if let Some(at) = camera.extrinsics.filter(|at| !sane(*at)) {
+        faults.push(Fault::new(
+            "camera.extrinsics",
+            format!("the camera stands at {at:?}"),
+            "give [x, y, z, rx, ry, rz] in m and rad",
+        ));
+    }
 }
 
 fn safety(scenario: &Scenario, faults: &mut Vec<Fault>) {

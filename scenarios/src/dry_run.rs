@@ -1,18 +1,17 @@
-//! Plan and show, move nothing: one look, one decision for each sub-goal, and what the safety
-//! envelope would make of it.
+//! Plan and show, move nothing: one observation, one decision for each sub-goal, and what the
+//! safety envelope would make of it.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use foresight_planner::control_loop::Imagination;
-use foresight_planner::search::solve;
-use foresight_planner::{Action, Pose, SeededNoise};
+use foresight_planner::control_loop::Plant;
+use foresight_planner::{Action, Decision, Pose, SubGoal};
 use foresight_robot::envelope::Admitted;
-use foresight_robot::{Arm, Observation, Refusal, Viewer};
+use foresight_robot::{Observation, Refusal, Viewer};
 use serde::Serialize;
 
-use crate::controllers::ModelSource;
-use crate::env::{self, Env};
+use crate::controllers::{ModelSource, ReadyController};
+use crate::env::{self, Env, EnvPlant, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::run::RunError;
@@ -27,7 +26,9 @@ pub struct DryStep {
     pub distance: f32,
     /// Lowest energy found.
     pub energy: Option<f32>,
-    /// The action decided on, after the scenario's map.
+    /// The action decided on.
+    pub planned_action: [f64; 7],
+    /// The same after the camera's action map: what the arm would be asked for.
     pub action: [f64; 7],
     /// What the envelope would send; `None` when it refuses.
     pub sent: Option<[f64; 7]>,
@@ -50,13 +51,13 @@ pub struct DryRun {
     pub pose: [f64; 7],
     /// How far apart the frame's capture and the nearest state are, ms.
     pub pose_age_ms: f64,
-    /// One decision for each sub-goal, all from the same look.
+    /// One decision for each sub-goal, all from the same observation.
     pub steps: Vec<DryStep>,
     /// The frame that was planned on.
     pub frame: PathBuf,
 }
 
-/// Looks once and plans towards each sub-goal. A real arm is only watched: no lease is taken and
+/// Observes once and plans towards each sub-goal. A real arm is only watched: no lease is taken and
 /// no motion session begun.
 ///
 /// # Errors
@@ -67,37 +68,37 @@ pub fn dry_run(
     seed: u64,
     frame: PathBuf,
 ) -> Result<DryRun, RunError> {
-    let instance = EpisodeSpec::new(loaded, seed);
-    let images = instance.goal_images()?;
-    let world = source.with_goals(&instance, &images)?;
-    let (observation, eyes) = look(&instance)?;
+    let spec = EpisodeSpec::new(loaded, seed);
+    let images = spec.goal_images()?;
+    let ReadyController {
+        mut controller,
+        observed,
+    } = source.controller(&spec, &images)?;
+    let (observation, observer) = observe(&spec, observed)?;
     if let Some(folder) = frame.parent() {
         std::fs::create_dir_all(folder).map_err(|e| RunError::write(folder, e))?;
     }
     let saved = observation.frame.image.save(&frame);
     saved.map_err(|e| RunError::write(&frame, std::io::Error::other(e)))?;
-    let failed = |e: String| RunError::Imagination(e);
-    let context = world
-        .look(&observation)
-        .map_err(|e| failed(e.to_string()))?;
-    let method = loaded.scenario.planner.method();
     let mut steps = Vec::new();
-    for (goal, subgoal) in instance.schedule().iter().enumerate() {
+    for (goal, subgoal) in spec.schedule().into_iter().enumerate() {
         let started = Instant::now();
         let mut constraints = subgoal.gripper.constraints(0, subgoal.steps);
         constraints.slack = Some(loaded.scenario.room().around(&observation.pose));
-        let aim = world
-            .aim(&context, &observation.pose, goal, constraints.slack)
-            .map_err(|e| failed(e.to_string()))?;
-        let energy = world.energy(&context, &observation.pose, &aim);
-        let mut search = method.begin(&constraints);
-        let mut noise = SeededNoise::new(seed, 0);
-        let plan = solve(search.as_mut(), energy.as_ref(), &mut noise)
-            .map_err(|e| failed(e.to_string()))?;
+        // However near it is already: what would be done is to be shown.
+        let subgoal = SubGoal {
+            advance_below: None,
+            ..subgoal
+        };
+        controller.begin_goal(goal, &subgoal);
+        let Decision::Act { distance, plan } = controller.decide(&observation, &constraints, 0)?
+        else {
+            continue;
+        };
         let plan_seconds = started.elapsed().as_secs_f64();
-        let planned = plan.actions.first().copied().unwrap_or_default();
-        let action = env::mapped(&planned, loaded.scenario.robot.action_map_xy.as_ref());
-        let judged = eyes.judge(loaded, &observation.pose, &action)?;
+        let planned = plan.first();
+        let action = loaded.scenario.action_map().apply(&planned);
+        let judged = observer.judge(loaded, &observation.pose, &action)?;
         let (sent, goal_pose, remarks) = match judged {
             Ok(admitted) => (
                 Some(admitted.sent.to_array()),
@@ -108,8 +109,9 @@ pub fn dry_run(
         };
         steps.push(DryStep {
             subgoal: subgoal.name.clone(),
-            distance: world.distance(&context, goal),
+            distance,
             energy: plan.energy(),
+            planned_action: planned.to_array(),
             action: action.to_array(),
             sent,
             goal_pose,
@@ -127,13 +129,13 @@ pub fn dry_run(
     })
 }
 
-/// Who looked.
-enum Eyes {
+/// Who observed.
+enum Observer {
     Viewer(Box<Viewer>),
     Simulated([f64; 7]),
 }
 
-impl Eyes {
+impl Observer {
     fn judge(
         &self,
         loaded: &LoadedScenario,
@@ -142,8 +144,8 @@ impl Eyes {
     ) -> Result<Result<Admitted, Refusal>, RunError> {
         let limits = loaded.scenario.safety;
         Ok(match self {
-            Eyes::Viewer(viewer) => viewer.judge(limits, pose, action)?,
-            Eyes::Simulated(joints_rad) => {
+            Observer::Viewer(viewer) => viewer.judge(limits, pose, action)?,
+            Observer::Simulated(joints_rad) => {
                 let envelope = foresight_robot::Envelope::new(limits)
                     .map_err(foresight_robot::ArmError::from)?;
                 envelope.admit(pose, joints_rad, action)
@@ -152,20 +154,21 @@ impl Eyes {
     }
 }
 
-fn look(instance: &EpisodeSpec) -> Result<(Observation, Eyes), RunError> {
-    match instance.loaded.scenario.robot.kind {
+fn observe(
+    spec: &EpisodeSpec,
+    observed: Option<ObservedSimulator>,
+) -> Result<(Observation, Observer), RunError> {
+    match spec.loaded.scenario.robot.kind {
         RobotKind::Franka => {
-            let viewer = Viewer::connect(&env::franka(&instance.loaded))?;
+            let viewer = Viewer::connect(&env::franka(&spec.loaded))?;
             let observation = viewer.look()?;
-            Ok((observation, Eyes::Viewer(Box::new(viewer))))
+            Ok((observation, Observer::Viewer(Box::new(viewer))))
         }
         RobotKind::Sim => {
-            let Env::Virtual(mut arm) = Env::in_virtual_time(instance)? else {
-                return Err(RunError::Input("no simulator".into()));
-            };
-            let observation = arm.observe()?;
-            let joints_rad = arm.simulator().arm().q;
-            Ok((observation, Eyes::Simulated(joints_rad)))
+            let mut env = Env::in_virtual_time(spec)?;
+            let observation = EnvPlant::new(&mut env, spec, observed, None)?.observe()?;
+            let joints_rad = observation.joints_rad;
+            Ok((observation, Observer::Simulated(joints_rad)))
         }
     }
 }

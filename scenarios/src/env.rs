@@ -1,6 +1,7 @@
-//! Where an episode takes place: an arm, and the truth about its surroundings when there is one.
+//! The environment of an episode: an arm, and the truth about its surroundings when there is one.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use foresight_planner::control_loop::Plant;
@@ -12,7 +13,7 @@ use foresight_robot::{
 use foresight_sim::{GroundTruth, Simulator};
 use image::RgbImage;
 
-use crate::controllers::ground_truth::Snapshot;
+use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
 use crate::run::RunError;
@@ -38,15 +39,11 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up.
-    pub fn in_virtual_time(instance: &EpisodeSpec) -> Result<Self, RunError> {
-        let scenario = &instance.loaded.scenario;
-        let mut simulator = Simulator::new(scene(instance)?)?;
-        instance.prepare(&mut simulator)?;
-        let config = VirtualArmConfig {
-            frame_width: scenario.camera.width_px,
-            frame_height: scenario.camera.height_px,
-            ..VirtualArmConfig::default()
-        };
+    pub fn in_virtual_time(spec: &EpisodeSpec) -> Result<Self, RunError> {
+        let scenario = &spec.loaded.scenario;
+        let mut simulator = Simulator::new(scene(spec)?)?;
+        spec.prepare(&mut simulator)?;
+        let config = virtual_arm_config(spec);
         let arm = VirtualArm::with_simulator(simulator, scenario.safety, config)?;
         Ok(Env::Virtual(Box::new(arm)))
     }
@@ -55,20 +52,20 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up or the arm can't be reached.
-    pub fn in_real_time(instance: &EpisodeSpec) -> Result<Self, RunError> {
-        let scenario = &instance.loaded.scenario;
+    pub fn in_real_time(spec: &EpisodeSpec) -> Result<Self, RunError> {
+        let scenario = &spec.loaded.scenario;
         match scenario.robot.kind {
             RobotKind::Franka => {
-                let mut arm = ZenohArm::connect(franka(&instance.loaded), scenario.safety)?;
+                let mut arm = ZenohArm::connect(franka(&spec.loaded), scenario.safety)?;
                 if let Some(home) = &scenario.robot.home {
                     go_home(&mut arm, home)?;
                 }
                 Ok(Env::Real(Box::new(arm)))
             }
             RobotKind::Sim => {
-                let config = server_config(instance);
-                let server = SimServer::start(scene(instance)?, &config)?;
-                server.with_simulator_mut(|simulator| instance.prepare(simulator))?;
+                let config = server_config(spec);
+                let server = SimServer::start(scene(spec)?, &config)?;
+                server.with_simulator_mut(|simulator| spec.prepare(simulator))?;
                 let client = ZenohArmConfig {
                     arm: config.arm.clone(),
                     camera: config.camera.clone(),
@@ -185,20 +182,19 @@ pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<(), RunError> {
     ))
 }
 
-/// An action after the map of x and y that a calibration found.
-pub fn mapped(action: &Action, map: Option<&[[f64; 2]; 2]>) -> Action {
-    let mut mapped = *action;
-    if let Some([first, second]) = map {
-        let [x, y, _] = action.translation_m;
-        mapped.translation_m[0] = first[0] * x + first[1] * y;
-        mapped.translation_m[1] = second[0] * x + second[1] * y;
+/// A simulated arm in virtual time as an episode wants it.
+pub fn virtual_arm_config(spec: &EpisodeSpec) -> VirtualArmConfig {
+    let camera = spec.loaded.scenario.camera;
+    VirtualArmConfig {
+        frame_width: camera.width_px,
+        frame_height: camera.height_px,
+        ..VirtualArmConfig::default()
     }
-    mapped
 }
 
-/// The simulator's server as an instance wants it, on a free port of this machine.
-pub fn server_config(instance: &EpisodeSpec) -> SimServerConfig {
-    let camera = instance.loaded.scenario.camera;
+/// The simulator's server as an episode wants it, on a free port of this machine.
+pub fn server_config(spec: &EpisodeSpec) -> SimServerConfig {
+    let camera = spec.loaded.scenario.camera;
     SimServerConfig {
         // Checked to be at most 2048.
         frame_width: camera.width_px.min(2048) as u16,
@@ -207,8 +203,8 @@ pub fn server_config(instance: &EpisodeSpec) -> SimServerConfig {
     }
 }
 
-fn scene(instance: &EpisodeSpec) -> Result<&foresight_sim::Scene, RunError> {
-    instance.scene.as_ref().ok_or_else(|| {
+fn scene(spec: &EpisodeSpec) -> Result<&foresight_sim::Scene, RunError> {
+    spec.scene.as_ref().ok_or_else(|| {
         RunError::Input(
             "this scenario drives a real arm; only robot.kind = \"sim\" can be simulated".into(),
         )
@@ -226,20 +222,71 @@ pub struct Executed {
     pub view: Option<RgbImage>,
 }
 
-/// A [`Env`] as the control loop sees it.
+/// The simulator as the arm's last observation left it: written by [`EnvPlant`], read by
+/// controllers that try actions out in copies of it.
+#[derive(Clone, Default)]
+pub struct ObservedSimulator(Arc<Mutex<Option<Simulator>>>);
+
+impl std::fmt::Debug for ObservedSimulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObservedSimulator").finish_non_exhaustive()
+    }
+}
+
+impl ObservedSimulator {
+    /// Keeps a copy.
+    pub fn set(&self, simulator: &Simulator) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(simulator.clone());
+    }
+
+    /// A copy of it; `None` before the first observation.
+    pub fn get(&self) -> Option<Simulator> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}
+
+/// An [`Env`] as the control loop sees it.
 pub struct EnvPlant<'a> {
-    /// The env.
+    /// The environment.
     pub env: &'a mut Env,
     /// How long a decision may take.
     pub deadline: Duration,
-    /// What planned x and y translations are multiplied by.
-    pub action_map_xy: Option<[[f64; 2]; 2]>,
+    /// From planned to executed actions.
+    pub action_map: ActionMap,
     /// Where the hand may go.
-    pub room: Room,
+    pub bounds: Room,
     /// Side of the pictures for people, px.
     pub view_px: Option<u32>,
-    /// Where each look leaves a copy of the simulator, for worlds that rehearse in it.
-    pub snapshot: Option<&'a Snapshot>,
+    /// Where each observation leaves a copy of the simulator, for controllers that ask for it.
+    pub observed: Option<ObservedSimulator>,
+}
+
+impl<'a> EnvPlant<'a> {
+    /// An episode's environment.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] when the controller asks for a simulator that this is not.
+    pub fn new(
+        env: &'a mut Env,
+        spec: &EpisodeSpec,
+        observed: Option<ObservedSimulator>,
+        view_px: Option<u32>,
+    ) -> Result<Self, RunError> {
+        if observed.is_some() && !matches!(env, Env::Virtual(_)) {
+            return Err(RunError::Input(
+                "true dynamics need a simulator in virtual time; add --virtual-time".into(),
+            ));
+        }
+        let scenario = &spec.loaded.scenario;
+        Ok(EnvPlant {
+            env,
+            deadline: scenario.planner.deadline(),
+            action_map: scenario.action_map(),
+            bounds: scenario.room(),
+            view_px,
+            observed,
+        })
+    }
 }
 
 impl Plant for EnvPlant<'_> {
@@ -249,8 +296,8 @@ impl Plant for EnvPlant<'_> {
 
     fn observe(&mut self) -> Result<Observation, ArmError> {
         let observation = self.env.arm().observe()?;
-        if let (Some(snapshot), Env::Virtual(arm)) = (self.snapshot, &*self.env) {
-            snapshot.set(arm.simulator());
+        if let (Some(observed), Env::Virtual(arm)) = (&self.observed, &*self.env) {
+            observed.set(arm.simulator());
         }
         Ok(observation)
     }
@@ -259,19 +306,18 @@ impl Plant for EnvPlant<'_> {
         observation.pose
     }
 
-    fn room(&self) -> Option<Room> {
-        Some(self.room)
+    fn workspace_bounds(&self) -> Option<Room> {
+        Some(self.bounds)
     }
 
-    fn thinking(&mut self) {
-        self.env
-            .arm()
-            .keep_alive_until(Instant::now() + self.deadline);
+    fn keep_alive(&mut self) {
+        let deadline = Instant::now() + self.deadline;
+        self.env.arm().keep_alive_until(deadline);
     }
 
-    fn execute(&mut self, action: &Action) -> Result<Executed, ArmError> {
-        let action = mapped(action, self.action_map_xy.as_ref());
-        let execution = self.env.arm().execute(&action)?;
+    fn execute(&mut self, planned: &Action) -> Result<Executed, ArmError> {
+        let asked = self.action_map.apply(planned);
+        let execution = self.env.arm().execute(&asked)?;
         Ok(Executed {
             truth: self.env.truth(),
             view: self.view_px.and_then(|side| self.env.view(side)),

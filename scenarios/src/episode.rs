@@ -1,13 +1,13 @@
-//! One episode: the control loop over an environment, followed by a judge and whoever else watches.
+//! One episode: the control loop over an environment, followed by a success detector and whoever else watches.
 
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{self, MpcError, Step, Watch};
-use foresight_planner::{Pose, SearchMethod};
+use foresight_planner::control_loop::{self, ControlError, Step, Watch};
+use foresight_planner::Pose;
 use foresight_robot::Observation;
 use foresight_sim::GroundTruth;
 
-use crate::controllers::World;
+use crate::controllers::ReadyController;
 use crate::env::{Env, EnvPlant, Executed};
 use crate::episode_spec::EpisodeSpec;
 use crate::run::RunError;
@@ -63,7 +63,7 @@ pub struct EpisodeOutcome {
 }
 
 struct Watcher<'a> {
-    judge: Option<SuccessDetector>,
+    success: Option<SuccessDetector>,
     follow: &'a mut dyn Follow,
     plan_seconds: f64,
     evaluations: u64,
@@ -73,8 +73,8 @@ impl Watch<Observation, Executed> for Watcher<'_> {
     fn step(&mut self, step: &EpisodeStep<'_>) -> ControlFlow<()> {
         self.plan_seconds += step.plan_seconds;
         self.evaluations += step.plan.evaluations as u64;
-        if let (Some(judge), Some(truth)) = (&mut self.judge, &step.execution.truth) {
-            judge.follow(&step.execution.execution.reached_pose, truth);
+        if let (Some(success), Some(truth)) = (&mut self.success, &step.execution.truth) {
+            success.follow(&step.execution.execution.reached_pose, truth);
         }
         self.follow.step(step);
         ControlFlow::Continue(())
@@ -90,51 +90,36 @@ impl Watch<Observation, Executed> for Watcher<'_> {
 /// # Errors
 /// [`RunError`] when arm or model fail.
 pub fn play(
-    instance: &EpisodeSpec,
+    spec: &EpisodeSpec,
     env: &mut Env,
-    world: &World<'_>,
-    method: &dyn SearchMethod,
+    ready: ReadyController<'_>,
     view_px: Option<u32>,
     follow: &mut dyn Follow,
 ) -> Result<EpisodeOutcome, RunError> {
-    let scenario = &instance.loaded.scenario;
-    let goal = instance.goal_states.last().cloned().flatten();
+    let ReadyController {
+        mut controller,
+        observed,
+    } = ready;
+    let goal = spec.goal_states.last().cloned().flatten();
     let start = env.truth();
-    let judge = scenario
-        .success
-        .map(|success| SuccessDetector::new(success, goal, start.as_ref()));
+    let success = spec.loaded.scenario.success;
     let mut watcher = Watcher {
-        judge,
+        success: success.map(|success| SuccessDetector::new(success, goal, start.as_ref())),
         follow,
         plan_seconds: 0.0,
         evaluations: 0,
     };
-    let mut plant = EnvPlant {
-        env,
-        deadline: scenario.planner.deadline(),
-        action_map_xy: scenario.robot.action_map_xy,
-        room: scenario.room(),
-        view_px,
-        snapshot: world.snapshot(),
-    };
-    let schedule = instance.schedule();
-    let pursued = control_loop::pursue(
-        &mut plant,
-        world,
-        method,
-        &schedule,
-        instance.seed,
-        &mut watcher,
-    );
-    let outcome = pursued.map_err(|error| match error {
-        MpcError::Plant(error) => RunError::Arm(error),
-        MpcError::Model(error) => RunError::Imagination(error.to_string()),
-        MpcError::Plan(error) => RunError::Imagination(error.to_string()),
-    })?;
+    let mut plant = EnvPlant::new(env, spec, observed, view_px)?;
+    let goals = spec.schedule();
+    let outcome = control_loop::run(&mut plant, controller.as_mut(), &goals, &mut watcher)
+        .map_err(|error| match error {
+            ControlError::Plant(error) => RunError::Arm(error),
+            ControlError::Controller(error) => error,
+        })?;
     env.wait(REST_S)?;
     let truth = env.truth();
     let refused_targets = env.arm().refused_targets();
-    let goal = instance.goal_poses().last().copied().flatten();
+    let goal = spec.goal_poses().last().copied().flatten();
     let verdict = verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets);
     Ok(EpisodeOutcome {
         verdict,
@@ -160,7 +145,7 @@ fn verdict(
     if outcome.interrupted {
         return Verdict::failed(FailureKind::Aborted, "interrupted");
     }
-    let (Some(judge), Some(truth)) = (&watcher.judge, truth) else {
+    let (Some(success), Some(truth)) = (&watcher.success, truth) else {
         let hand = goal.map_or_else(String::new, |goal| {
             format!(
                 ", the hand {:.1} cm from where it was captured",
@@ -176,7 +161,7 @@ fn verdict(
             failure: None,
         };
     };
-    let mut verdict = judge.verdict(&outcome.last.pose, truth);
+    let mut verdict = success.verdict(&outcome.last.pose, truth);
     if verdict.success == Some(false) && refused > 0 {
         verdict.failure = Some(FailureKind::Refused);
         verdict.reason += &format!("; the guard refused {refused} targets");

@@ -1,6 +1,8 @@
-//! A scenario with a seed: which scene, which goals.
+//! What makes an episode: a scenario with a seed, which decides the scene and the goals.
 
+use foresight_datasets::extrinsics;
 use foresight_planner::{GripperRule, Pose, SubGoal};
+use foresight_predictor::WorldModel;
 use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
@@ -91,6 +93,37 @@ impl EpisodeSpec {
             .collect()
     }
 
+    /// Where the camera stands, for a model that takes its pose: as the scenario says, or where the
+    /// scene has it. `None` for a model that takes none.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] when the model takes the pose and nothing says it, or the scenario says
+    /// it to a model that takes none.
+    pub fn extrinsics_for(&self, model: &WorldModel) -> Result<Option<[f64; 6]>, RunError> {
+        let stated = self.loaded.scenario.camera.extrinsics;
+        let name = &model.config().name;
+        let predictor = model.config().predictor.as_ref();
+        if !predictor.is_some_and(|p| p.use_extrinsics) {
+            return match stated {
+                None => Ok(None),
+                Some(_) => Err(RunError::Input(format!(
+                    "the model {name} doesn't take the camera's pose; remove extrinsics from [camera]"
+                ))),
+            };
+        }
+        let simulated = || {
+            let camera = &self.scene.as_ref()?.camera;
+            extrinsics::looking_at(camera.eye_m, camera.look_at_m)
+        };
+        stated.or_else(simulated).map(Some).ok_or_else(|| {
+            RunError::Input(format!(
+                "the model {name} plans with the camera's pose; add [camera] with extrinsics = \
+                 [x, y, z, rx, ry, rz] to the scenario: where the camera stands in the robot's \
+                 base frame, m and extrinsic xyz Euler angles in rad"
+            ))
+        })
+    }
+
     /// The sub-goals as the control loop wants them.
     pub fn schedule(&self) -> Vec<SubGoal> {
         let goals = self.loaded.scenario.subgoal.iter();
@@ -104,7 +137,7 @@ impl EpisodeSpec {
             .collect()
     }
 
-    /// Puts a new simulator of this instance's scene where the episode starts.
+    /// Puts a new simulator of this episode's scene where the episode starts.
     ///
     /// # Errors
     /// [`RunError::Simulator`] when the arm can't take the starting pose.

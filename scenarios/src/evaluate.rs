@@ -115,7 +115,7 @@ pub fn evaluate_into(
     let loaded = &varied;
     // A scenario that can't be simulated at all is an error, not a row of failures.
     let first = EpisodeSpec::new(loaded, options.seed);
-    source.with_goals(&first, &first.goal_images()?)?;
+    source.controller(&first, &first.goal_images()?)?;
     Env::in_virtual_time(&first)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
@@ -172,17 +172,9 @@ fn play(
         return played.map(|(outcome, _)| outcome);
     }
     let images = instance.goal_images()?;
-    let world = source.with_goals(&instance, &images)?;
+    let controller = source.controller(&instance, &images)?;
     let mut env = Env::in_virtual_time(&instance)?;
-    let method = loaded.scenario.planner.method();
-    episode::play(
-        &instance,
-        &mut env,
-        &world,
-        method.as_ref(),
-        None,
-        &mut Unwatched,
-    )
+    episode::play(&instance, &mut env, controller, None, &mut Unwatched)
 }
 
 fn summarise(

@@ -27,7 +27,7 @@ use serde_json::json;
 
 use crate::animation;
 use crate::calendar::UtcTime;
-use crate::controllers::ModelSource;
+use crate::controllers::{LoadedModel, ModelSource};
 use crate::episode::{EpisodeOutcome, EpisodeStep};
 use crate::episode_spec::EpisodeSpec;
 use crate::gallery::Gallery;
@@ -267,7 +267,7 @@ impl RunFolder {
         source: &ModelSource,
         how: Hindsight,
     ) -> Result<(), RunError> {
-        let ModelSource::Model { model, .. } = source else {
+        let Some(model) = source.predicting() else {
             return Ok(());
         };
         let full = how == Hindsight::Full && hindsight::is_light(model);
@@ -317,11 +317,9 @@ fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
         let path = instance.loaded.path(path);
         path.canonicalize().unwrap_or(path)
     };
-    scenario.model.dir = match source {
-        ModelSource::Model { dir, .. }
-        | ModelSource::Dynamics { dir, .. }
-        | ModelSource::Policy { dir, .. } => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
-        ModelSource::Oracle => absolute(&scenario.model.dir),
+    scenario.model.dir = match source.eyes() {
+        Some(LoadedModel { dir, .. }) => dir.canonicalize().unwrap_or_else(|_| dir.clone()),
+        None => absolute(&scenario.model.dir),
     };
     if scenario.robot.franka.is_some() {
         scenario.robot.franka = Some(crate::env::franka(&instance.loaded));

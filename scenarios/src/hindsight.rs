@@ -119,7 +119,8 @@ pub fn look_back(
         else {
             break;
         };
-        let (pose, action) = (Pose::from_array(step.pose), Action::from_array(step.action));
+        let pose = Pose::from_array(step.pose);
+        let action = Action::from_array(step.planned_action());
         let predicted = predict(model, before, &pose, &action)?;
         let nearest = depth.gallery.and_then(|g| g.nearest(&predicted));
         // Only planes ask for weights, and measuring those takes rollouts.

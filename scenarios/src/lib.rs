@@ -2,8 +2,9 @@
 //!
 //! A file becomes a [`LoadedScenario`], that and a seed an [`EpisodeSpec`] (scene, goals, limits);
 //! [`run()`] plays it once and leaves a run folder, [`evaluate()`] plays many in virtual time. In
-//! both, [`episode`] connects the planner's control loop with an arm and a [`World`].
+//! both, [`episode`] lets a controller ([`controllers`]) drive an environment ([`env`]).
 
+pub mod action_map;
 pub mod animation;
 pub mod calendar;
 pub mod calibrate;
@@ -35,7 +36,7 @@ pub mod timeline;
 pub mod trace;
 pub mod variation;
 
-pub use controllers::{ModelSource, World};
+pub use controllers::ModelSource;
 pub use episode_spec::EpisodeSpec;
 pub use evaluate::{evaluate, evaluate_into, Evaluation, EvaluationOptions};
 pub use load::LoadedScenario;

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use foresight_planner::PlanError;
 use foresight_predictor::PredictorError;
 use foresight_robot::ArmError;
 use foresight_sim::SimError;
@@ -60,7 +61,27 @@ pub enum RunError {
     },
 }
 
+impl From<PredictorError> for RunError {
+    fn from(error: PredictorError) -> Self {
+        RunError::Imagination(error.to_string())
+    }
+}
+
+impl From<PlanError> for RunError {
+    fn from(error: PlanError) -> Self {
+        RunError::Imagination(error.to_string())
+    }
+}
+
 impl RunError {
+    /// A model that can't be used.
+    pub fn model(dir: &Path, source: PredictorError) -> Self {
+        RunError::Model {
+            dir: dir.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
     /// A failed write.
     pub fn write(path: &Path, source: std::io::Error) -> Self {
         RunError::Write {
@@ -148,7 +169,7 @@ pub fn play_into(
     follow: &mut dyn Follow,
 ) -> Result<(EpisodeOutcome, PathBuf), RunError> {
     let images = instance.goal_images()?;
-    let world = source.with_goals(instance, &images)?;
+    let controller = source.controller(instance, &images)?;
     let mut folder = RunFolder::create(path, instance, source, &images)?;
     let mut env = if virtual_time {
         Env::in_virtual_time(instance)?
@@ -157,20 +178,12 @@ pub fn play_into(
     };
     let view_px = crate::animation::PANEL_PX;
     folder.view(env.view(view_px))?;
-    let method = instance.loaded.scenario.planner.method();
     let mut recorder = Recorder {
         folder,
         follow,
         failed: None,
     };
-    let played = episode::play(
-        instance,
-        &mut env,
-        &world,
-        method.as_ref(),
-        Some(view_px),
-        &mut recorder,
-    );
+    let played = episode::play(instance, &mut env, controller, Some(view_px), &mut recorder);
     // Before the report is written, which takes seconds: the arm is stopped and let go of.
     drop(env);
     let Recorder { folder, failed, .. } = recorder;

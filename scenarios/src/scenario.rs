@@ -8,6 +8,7 @@ use foresight_sim::SceneDistribution;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::action_map::ActionMap;
 use crate::demonstrate::DemonstrationMix;
 use crate::planner::PlannerOptions;
 
@@ -30,7 +31,7 @@ pub struct Scenario {
     /// The arm.
     #[serde(default)]
     pub robot: Robot,
-    /// The simulator's camera picture.
+    /// The camera.
     #[serde(default)]
     pub camera: CameraPicture,
     /// Limits of every motion; the workspace box is required.
@@ -65,6 +66,11 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// From planned actions to those the arm is asked for.
+    pub fn action_map(&self) -> ActionMap {
+        ActionMap::new(self.robot.action_map_xy)
+    }
+
     /// Where plans may lead the hand: as far as the safety envelope lets it go. What an
     /// `action_map_xy` turns has borders in z alone, the others being askew.
     pub fn room(&self) -> Room {
@@ -129,14 +135,18 @@ pub enum RobotKind {
     Franka,
 }
 
-/// The simulator's camera picture. Where the camera stands is part of the scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The camera. Where a simulated one stands is part of the scene.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CameraPicture {
     /// Width, px.
     pub width_px: u32,
     /// Height, px.
     pub height_px: u32,
+    /// Where the camera stands, for models that take its pose: `[x, y, z, rx, ry, rz]` in the
+    /// robot's base frame, m and extrinsic xyz Euler angles in rad, its z axis pointing into the
+    /// picture and its x axis to the right. The simulated camera's own when absent.
+    pub extrinsics: Option<[f64; 6]>,
 }
 
 impl Default for CameraPicture {
@@ -144,6 +154,7 @@ impl Default for CameraPicture {
         CameraPicture {
             width_px: 64,
             height_px: 64,
+            extrinsics: None,
         }
     }
 }

@@ -38,7 +38,11 @@ pub struct StepTrace {
     pub distance: f32,
     /// The decision.
     pub plan: PlanTrace,
-    /// The action decided on.
+    /// The action decided on, before the camera's action map; absent in older runs, where
+    /// [`StepTrace::planned_action`] finds it.
+    #[serde(default)]
+    pub planned_action: Option<[f64; 7]>,
+    /// The action the arm was asked for: the planned one after the camera's action map.
     pub action: [f64; 7],
     /// What the safety envelope made of it.
     pub sent: [f64; 7],
@@ -143,6 +147,7 @@ impl StepTrace {
                 evaluations: step.plan.evaluations,
                 iterations: step.plan.iterations.iter().map(Into::into).collect(),
             },
+            planned_action: Some(step.plan.first().to_array()),
             action: executed.requested.to_array(),
             sent: executed.sent.to_array(),
             adjustments: executed.changed.clone(),
@@ -162,6 +167,12 @@ impl StepTrace {
             },
             truth: step.execution.truth.clone(),
         }
+    }
+
+    /// The action decided on, before the camera's action map.
+    pub fn planned_action(&self) -> [f64; 7] {
+        let first = self.plan.actions.first().copied();
+        self.planned_action.or(first).unwrap_or(self.action)
     }
 }
 

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{pursue, Imagination, Plant, Step, Watch};
+use foresight_planner::control_loop::{self, Outcome, Plant, Step, Watch};
 use foresight_planner::{
-    Action, ActionSequences, CemConfig, Energy, EnergyError, GripperRule, Plan, Pose, Room, Slack,
-    SubGoal,
+    Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
+    EnergyError, GripperRule, Mpc, Plan, PlanError, Pose, Pursuit, Room, Slack, SubGoal,
 };
 
 /// Where it is, and where it may go.
@@ -24,17 +24,17 @@ impl Plant for Point {
     fn pose(&self, observation: &Pose) -> Pose {
         *observation
     }
-    fn room(&self) -> Option<Room> {
+    fn workspace_bounds(&self) -> Option<Room> {
         self.1
     }
-    fn thinking(&mut self) {}
+    fn keep_alive(&mut self) {}
     fn execute(&mut self, action: &Action) -> Result<(), Infallible> {
         self.0 = self.0.apply(action);
         Ok(())
     }
 }
 
-/// Knows the goal poses; imagines exactly. Remembers what it aimed at, and from where.
+/// Knows the goal poses, and where actions lead. Remembers which goals it began, and where.
 struct Oracle(Vec<Pose>, RefCell<Vec<(usize, f64)>>);
 
 impl Oracle {
@@ -63,29 +63,58 @@ impl Energy for Ahead {
     }
 }
 
-impl Imagination<Pose> for Oracle {
-    type Context = Pose;
-    type Aim = Pose;
-    type Error = Infallible;
+impl CostModel for &Oracle {
+    type Observation = Pose;
+    type Encoded = Pose;
+    type GoalContext = Pose;
+    type Error = PlanError;
 
-    fn look(&self, observation: &Pose) -> Result<Pose, Infallible> {
+    fn encode(&self, observation: &Pose) -> Result<Pose, PlanError> {
         Ok(*observation)
     }
-    fn distance(&self, context: &Pose, goal: usize) -> f32 {
-        distance(context, &self.0[goal])
+    fn distance(&self, encoded: &Pose, goal: usize) -> f32 {
+        distance(encoded, &self.0[goal])
     }
-    fn aim(
+    fn begin_goal(
         &self,
-        _: &Pose,
-        pose: &Pose,
         goal: usize,
-        _: Option<Slack>,
-    ) -> Result<Pose, Infallible> {
-        self.1.borrow_mut().push((goal, pose.position_m[0]));
+        encoded: &Pose,
+        _: Option<&Slack>,
+    ) -> Result<Pose, PlanError> {
+        self.1.borrow_mut().push((goal, encoded.position_m[0]));
         Ok(self.0[goal])
     }
-    fn energy<'a>(&'a self, _: &'a Pose, pose: &Pose, aim: &'a Pose) -> Box<dyn Energy + 'a> {
-        Box::new(Ahead(*pose, *aim))
+    fn energy<'a>(&'a self, encoded: &'a Pose, goal: &'a Pose) -> impl Energy + 'a {
+        Ahead(*encoded, *goal)
+    }
+}
+
+/// Goes straight to the goal, 5 cm a step: acts without searching.
+struct Straight(Pose, Pursuit);
+
+impl Controller<Pose> for Straight {
+    type Error = PlanError;
+
+    fn begin_goal(&mut self, goal: usize, subgoal: &SubGoal) {
+        self.1 = Pursuit::of(goal, subgoal);
+    }
+    fn decide(
+        &mut self,
+        observation: &Pose,
+        constraints: &Constraints,
+        _: u32,
+    ) -> Result<Decision, PlanError> {
+        let distance = self.distance(observation)?;
+        if self.1.ends_at(distance) {
+            return Ok(Decision::Advance);
+        }
+        let mut action = observation.action_to(&self.0);
+        action.translation_m = action.translation_m.map(|v| v.clamp(-0.05, 0.05));
+        let plan = Plan::unsearched(action, constraints);
+        Ok(Decision::Act { distance, plan })
+    }
+    fn distance(&mut self, observation: &Pose) -> Result<f32, PlanError> {
+        Ok(distance(observation, &self.0))
     }
 }
 
@@ -119,6 +148,22 @@ fn pose(x: f64, gripper: f64) -> Pose {
     Pose::from_array([x, 0.0, 0.2, 3.1, 0.0, 0.0, gripper])
 }
 
+/// Plays an episode by searching the oracle.
+fn play(point: &mut Point, oracle: &Oracle, goals: &[SubGoal], log: &mut Log) -> Outcome<Pose> {
+    search(point, oracle, CemConfig::paper(), goals, log)
+}
+
+fn search(
+    point: &mut Point,
+    oracle: &Oracle,
+    method: CemConfig,
+    goals: &[SubGoal],
+    log: &mut Log,
+) -> Outcome<Pose> {
+    let mut controller = Mpc::new(oracle, method, 7);
+    control_loop::run(point, &mut controller, goals, log).expect("no errors")
+}
+
 #[test]
 fn works_through_the_sub_goals_and_arrives() {
     let goals = [
@@ -129,15 +174,7 @@ fn works_through_the_sub_goals_and_arrives() {
     let oracle = Oracle::new(vec![pose(0.5, 0.7), pose(0.3, 0.7), pose(0.3, 0.0)]);
     let mut point = Point(pose(0.35, 0.0), None);
     let mut log = Log::default();
-    let outcome = pursue(
-        &mut point,
-        &oracle,
-        &CemConfig::paper(),
-        &goals,
-        7,
-        &mut log,
-    )
-    .expect("no errors");
+    let outcome = play(&mut point, &oracle, &goals, &mut log);
     assert_eq!((outcome.steps, outcome.subgoals_finished), (12, 3));
     assert!(!outcome.interrupted);
     assert!(outcome.last_distance < 0.02, "{}", outcome.last_distance);
@@ -151,15 +188,7 @@ fn works_through_the_sub_goals_and_arrives() {
 
     let mut again = Log::default();
     let mut point = Point(pose(0.35, 0.0), None);
-    pursue(
-        &mut point,
-        &oracle,
-        &CemConfig::paper(),
-        &goals,
-        7,
-        &mut again,
-    )
-    .expect("no errors");
+    play(&mut point, &oracle, &goals, &mut again);
     assert_eq!(
         log.steps, again.steps,
         "the same seed must give the same plans"
@@ -174,15 +203,7 @@ fn advances_early_when_near_enough() {
     let oracle = Oracle::new(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
     let mut log = Log::default();
     let mut point = Point(pose(0.4, 0.0), None);
-    let outcome = pursue(
-        &mut point,
-        &oracle,
-        &CemConfig::paper(),
-        &goals,
-        0,
-        &mut log,
-    )
-    .expect("no errors");
+    let outcome = play(&mut point, &oracle, &goals, &mut log);
     assert_eq!(outcome.subgoals_finished, 2);
     assert!(outcome.steps < 8, "{} steps", outcome.steps);
     assert_eq!(log.steps.iter().filter(|s| s.0 == 1).count(), 3);
@@ -197,15 +218,7 @@ fn a_watch_can_end_the_episode() {
         ..Log::default()
     };
     let mut point = Point(pose(0.4, 0.0), None);
-    let outcome = pursue(
-        &mut point,
-        &oracle,
-        &CemConfig::paper(),
-        &goals,
-        0,
-        &mut log,
-    )
-    .expect("no errors");
+    let outcome = play(&mut point, &oracle, &goals, &mut log);
     assert!(outcome.interrupted);
     assert_eq!((outcome.steps, outcome.subgoals_finished), (3, 0));
 }
@@ -220,7 +233,7 @@ fn hold_first_frees_the_gripper_afterwards() {
 }
 
 #[test]
-fn aim_is_taken_once_a_goal_where_its_pursuit_begins() {
+fn a_goal_is_begun_once_where_its_pursuit_begins() {
     let goals = [
         goal("out", 5, GripperRule::Hold),
         goal("back", 4, GripperRule::Hold),
@@ -228,12 +241,11 @@ fn aim_is_taken_once_a_goal_where_its_pursuit_begins() {
     let oracle = Oracle::new(vec![pose(0.5, 0.0), pose(0.4, 0.0)]);
     let mut point = Point(pose(0.35, 0.0), None);
     let mut log = Log::default();
-    let method = CemConfig::paper();
-    pursue(&mut point, &oracle, &method, &goals, 7, &mut log).expect("no errors");
-    let aims = oracle.1.into_inner();
-    assert_eq!(aims[0], (0, 0.35));
-    assert!(aims.len() == 2 && aims[1].0 == 1, "{aims:?}");
-    assert!((aims[1].1 - 0.5).abs() < 0.02, "{aims:?}");
+    play(&mut point, &oracle, &goals, &mut log);
+    let begun = oracle.1.into_inner();
+    assert_eq!(begun[0], (0, 0.35));
+    assert!(begun.len() == 2 && begun[1].0 == 1, "{begun:?}");
+    assert!((begun[1].1 - 0.5).abs() < 0.02, "{begun:?}");
 }
 
 #[test]
@@ -253,7 +265,7 @@ fn nothing_is_planned_beyond_the_borders() {
         };
         let mut point = Point(pose(0.35, 0.0), Some(room));
         let mut log = Log::default();
-        pursue(&mut point, &oracle, &method, &goals, 7, &mut log).expect("no errors");
+        search(&mut point, &oracle, method, &goals, &mut log);
         let mut at = pose(0.35, 0.0);
         for (_, _, plan) in &log.steps {
             // Whole plans stay inside, not their first actions alone.
@@ -272,4 +284,23 @@ fn nothing_is_planned_beyond_the_borders() {
             "{x} {z}"
         );
     }
+}
+
+#[test]
+fn a_controller_that_searches_nothing_drives_the_same_loop() {
+    let mut first = goal("reach", 10, GripperRule::Hold);
+    first.advance_below = Some(0.01);
+    let goals = [first, goal("close", 1, GripperRule::Close)];
+    let mut controller = Straight(pose(0.5, 0.0), Pursuit::default());
+    let mut point = Point(pose(0.38, 0.0), None);
+    let mut log = Log::default();
+    let outcome =
+        control_loop::run(&mut point, &mut controller, &goals, &mut log).expect("no errors");
+    // Three steps there, the fourth decision finds it reached, one to close.
+    assert_eq!((outcome.steps, outcome.subgoals_finished), (4, 2));
+    assert_eq!(log.steps[2].2.evaluations, 0);
+    assert_eq!(
+        point.0.gripper, 1.0,
+        "what the rule fixes a policy can't change"
+    );
 }

@@ -1,10 +1,20 @@
-//! An imagination that is told the goal poses: what the schedule, the limits and the physics
-//! allow when nothing is lost in images. An upper bound to hold a world model against.
+//! A cost model that is told the goal poses: what the schedule, the limits and the physics allow
+//! when nothing is lost in images. An upper bound to hold a world model against.
 
-use foresight_planner::{ActionSequences, Energy, EnergyError, Pose};
+use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Pose, Slack};
+use foresight_robot::Observation;
+
+use crate::episode_spec::EpisodeSpec;
+use crate::run::RunError;
 
 /// A position off by this much weighs as much as a gripper off by all its stroke, m.
 const POSITION_SCALE_M: f64 = 0.05;
+
+/// Knows the goal poses.
+#[derive(Debug, Clone)]
+pub struct Oracle {
+    goals: Vec<OracleGoal>,
+}
 
 /// A pose to reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +24,59 @@ pub struct OracleGoal {
     /// Whether the hand holds the object there: then closing further than the pose says costs
     /// nothing, because the object stops the fingers.
     pub grasping: bool,
+}
+
+impl Oracle {
+    /// Towards these goals.
+    pub fn new(goals: Vec<OracleGoal>) -> Self {
+        Oracle { goals }
+    }
+
+    /// Towards an episode's goals.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] when a goal's pose is not known.
+    pub fn of(spec: &EpisodeSpec) -> Result<Self, RunError> {
+        let poses = spec.goal_poses().into_iter().zip(&spec.goal_states);
+        let goals = poses.map(|(pose, state)| {
+            pose.map(|pose| OracleGoal {
+                pose,
+                grasping: state.as_ref().is_some_and(|state| state.grasping),
+            })
+        });
+        let goals = goals.collect::<Option<Vec<OracleGoal>>>().ok_or_else(|| {
+            RunError::Input(
+                "the oracle needs the pose of every sub-goal: a simulator state, or an image with its pose".into(),
+            )
+        })?;
+        Ok(Oracle::new(goals))
+    }
+}
+
+impl CostModel for Oracle {
+    type Observation = Observation;
+    type Encoded = Pose;
+    type GoalContext = OracleGoal;
+    type Error = RunError;
+
+    fn encode(&self, observation: &Observation) -> Result<Pose, RunError> {
+        Ok(observation.pose)
+    }
+
+    fn distance(&self, pose: &Pose, goal: usize) -> f32 {
+        self.goals[goal].distance(pose)
+    }
+
+    fn begin_goal(&self, goal: usize, _: &Pose, _: Option<&Slack>) -> Result<OracleGoal, RunError> {
+        Ok(self.goals[goal])
+    }
+
+    fn energy<'a>(&'a self, pose: &'a Pose, goal: &'a OracleGoal) -> impl Energy + 'a {
+        PoseEnergy {
+            from: *pose,
+            to: *goal,
+        }
+    }
 }
 
 impl OracleGoal {
@@ -32,12 +95,9 @@ impl OracleGoal {
 }
 
 /// Energy of action sequences by exact kinematics.
-#[derive(Debug, Clone, Copy)]
-pub struct PoseEnergy {
-    /// Where the hand is.
-    pub from: Pose,
-    /// Where it should be.
-    pub to: OracleGoal,
+struct PoseEnergy {
+    from: Pose,
+    to: OracleGoal,
 }
 
 impl Energy for PoseEnergy {

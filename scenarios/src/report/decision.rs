@@ -220,7 +220,7 @@ fn cloud(step: &StepTrace, hindsight: Option<&StepHindsight>, up: usize) -> Stri
             chart.dot(class, cm(action[0]), cm(action[up]), radius);
         }
     }
-    let chosen = step.plan.actions.first().unwrap_or(&step.action);
+    let chosen = step.planned_action();
     chart.target("", 100.0 * chosen[0], 100.0 * chosen[up]);
     let class = if plane.is_some() { "" } else { "plain" };
     let view = if up == 1 {

@@ -1,0 +1,95 @@
+//! The world model as a cost model: actions cost what the predictor's last latent is away from the
+//! goal's.
+
+use foresight_planner::{CostModel, Energy, Slack};
+use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
+use foresight_predictor::{Latent, LatentEnergy, WorldModel};
+use foresight_robot::Observation;
+
+use super::encode::EncodedObservation;
+use crate::run::RunError;
+
+/// A world model with an episode's goals encoded.
+#[derive(Debug)]
+pub struct LatentModel<'a> {
+    model: &'a WorldModel,
+    /// The latents of the goal images.
+    goals: Vec<Latent>,
+    /// How differences to them are weighed.
+    weighting: GoalWeighting,
+    /// Where the camera stands, for predictors that take it.
+    extrinsics: Option<[f32; 6]>,
+}
+
+/// A goal of [`LatentModel`], with what its latent's entries count while it is pursued.
+#[derive(Debug)]
+pub struct LatentGoal {
+    number: usize,
+    weights: GoalWeights,
+}
+
+impl<'a> LatentModel<'a> {
+    /// Towards `goals`; `extrinsics` is the camera's pose for predictors that take it, see
+    /// [`EpisodeSpec::extrinsics_for`](crate::EpisodeSpec::extrinsics_for).
+    pub fn new(
+        model: &'a WorldModel,
+        goals: Vec<Latent>,
+        weighting: GoalWeighting,
+        extrinsics: Option<[f64; 6]>,
+    ) -> Self {
+        LatentModel {
+            model,
+            goals,
+            weighting,
+            extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
+        }
+    }
+
+    fn energy_to<'b>(&'b self, encoded: &'b EncodedObservation, goal: usize) -> LatentEnergy<'b> {
+        let (latent, pose) = (&encoded.latent, &encoded.pose);
+        let budget = self.model.budget();
+        let energy = self.model.energy(latent, pose, &self.goals[goal], budget);
+        match self.extrinsics {
+            Some(extrinsics) => energy.with_extrinsics(extrinsics),
+            None => energy,
+        }
+    }
+}
+
+impl CostModel for LatentModel<'_> {
+    type Observation = Observation;
+    type Encoded = EncodedObservation;
+    type GoalContext = LatentGoal;
+    type Error = RunError;
+
+    fn encode(&self, observation: &Observation) -> Result<EncodedObservation, RunError> {
+        Ok(EncodedObservation::new(self.model, observation)?)
+    }
+
+    fn distance(&self, encoded: &EncodedObservation, goal: usize) -> f32 {
+        encoded.latent.distance(&self.goals[goal])
+    }
+
+    fn begin_goal(
+        &self,
+        goal: usize,
+        encoded: &EncodedObservation,
+        bounds: Option<&Slack>,
+    ) -> Result<LatentGoal, RunError> {
+        let energy = self.energy_to(encoded, goal);
+        let weights = energy.weights(self.weighting, bounds);
+        Ok(LatentGoal {
+            number: goal,
+            weights: weights.map_err(|e| RunError::Imagination(e.to_string()))?,
+        })
+    }
+
+    fn energy<'a>(
+        &'a self,
+        encoded: &'a EncodedObservation,
+        goal: &'a LatentGoal,
+    ) -> impl Energy + 'a {
+        self.energy_to(encoded, goal.number)
+            .with_weights(&goal.weights)
+    }
+}

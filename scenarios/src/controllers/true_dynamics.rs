@@ -1,0 +1,162 @@
+//! The true dynamics as a cost model: every candidate is tried out in a copy of the simulator and
+//! its picture encoded. Only the encoder is left of the model, so what still fails is the encoder's,
+//! the energy's or the schedule's fault, not the predictor's. Slow: hundreds of simulated motions a
+//! decision.
+
+use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Slack};
+use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
+use foresight_predictor::{ego_motion, Latent, PredictorError, WorldModel};
+use foresight_robot::{Arm, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
+use foresight_sim::Simulator;
+use rayon::prelude::*;
+
+use super::encode::EncodedObservation;
+use crate::action_map::ActionMap;
+use crate::env::{virtual_arm_config, ObservedSimulator};
+use crate::episode_spec::EpisodeSpec;
+use crate::run::RunError;
+
+/// A model's encoder with an episode's goals encoded, and the simulator for a predictor.
+#[derive(Debug)]
+pub struct TrueDynamics<'a> {
+    model: &'a WorldModel,
+    /// The latents of the goal images.
+    goals: Vec<Latent>,
+    /// How differences to them are weighed.
+    weighting: GoalWeighting,
+    observed: ObservedSimulator,
+    // What a copy of the simulator needs to be driven like the original.
+    envelope: EnvelopeConfig,
+    config: VirtualArmConfig,
+    action_map: ActionMap,
+}
+
+/// An observation, and the simulator it was made in.
+pub struct TrueState {
+    seen: EncodedObservation,
+    simulator: Simulator,
+}
+
+/// A goal of [`TrueDynamics`], with what its latent's entries count while it is pursued.
+#[derive(Debug)]
+pub struct TrueGoal {
+    number: usize,
+    weights: GoalWeights,
+}
+
+impl<'a> TrueDynamics<'a> {
+    /// Towards `goals`, in copies of an episode's arm.
+    pub fn new(model: &'a WorldModel, goals: Vec<Latent>, spec: &EpisodeSpec) -> Self {
+        let scenario = &spec.loaded.scenario;
+        TrueDynamics {
+            model,
+            goals,
+            weighting: scenario.planner.weighting(),
+            observed: ObservedSimulator::default(),
+            envelope: scenario.safety,
+            config: virtual_arm_config(spec),
+            action_map: scenario.action_map(),
+        }
+    }
+
+    /// Where the environment has to leave its simulator at every observation.
+    pub fn observed(&self) -> ObservedSimulator {
+        self.observed.clone()
+    }
+
+    /// What `keep` returns of the latent `[N, D]` really seen after each sequence, in sample order.
+    fn rollout<R: Send>(
+        &self,
+        from: &Simulator,
+        sequences: &ActionSequences,
+        keep: impl Fn(&[f32]) -> R + Sync,
+    ) -> Result<Vec<R>, PredictorError> {
+        (0..sequences.samples())
+            .into_par_iter()
+            .map(|sample| {
+                let seen = self.after(from, sequences, sample)?;
+                Ok(keep(&seen.latent.values))
+            })
+            .collect()
+    }
+
+    fn after(
+        &self,
+        from: &Simulator,
+        sequences: &ActionSequences,
+        sample: usize,
+    ) -> Result<EncodedObservation, PredictorError> {
+        let failed = |e: &dyn std::fmt::Display| PredictorError::Model(e.to_string());
+        let mut arm = VirtualArm::with_simulator(from.clone(), self.envelope, self.config)
+            .map_err(|e| failed(&e))?;
+        for step in 0..sequences.horizon() {
+            let asked = self.action_map.apply(&sequences.action_at(sample, step));
+            arm.execute(&asked).map_err(|e| failed(&e))?;
+        }
+        let observation = arm.observe().map_err(|e| failed(&e))?;
+        EncodedObservation::new(self.model, &observation)
+    }
+}
+
+impl CostModel for TrueDynamics<'_> {
+    type Observation = Observation;
+    type Encoded = TrueState;
+    type GoalContext = TrueGoal;
+    type Error = RunError;
+
+    fn encode(&self, observation: &Observation) -> Result<TrueState, RunError> {
+        let needs = || RunError::Input("true dynamics need a simulator in virtual time".into());
+        Ok(TrueState {
+            simulator: self.observed.get().ok_or_else(needs)?,
+            seen: EncodedObservation::new(self.model, observation)?,
+        })
+    }
+
+    fn distance(&self, state: &TrueState, goal: usize) -> f32 {
+        state.seen.latent.distance(&self.goals[goal])
+    }
+
+    fn begin_goal(
+        &self,
+        goal: usize,
+        state: &TrueState,
+        bounds: Option<&Slack>,
+    ) -> Result<TrueGoal, RunError> {
+        let weights = if self.weighting.is_uniform() {
+            GoalWeights::uniform()
+        } else {
+            let moves = ego_motion::probe_actions(&self.model.config().action_space, bounds);
+            let after = self.rollout(&state.simulator, &moves, <[f32]>::to_vec)?;
+            let (seen, goal) = (&state.seen.latent.values, &self.goals[goal].values);
+            let change = ego_motion::latent_sensitivity(seen, &after);
+            GoalWeights::measure(seen, goal, &change, self.weighting)
+        };
+        Ok(TrueGoal {
+            number: goal,
+            weights,
+        })
+    }
+
+    fn energy<'a>(&'a self, state: &'a TrueState, goal: &'a TrueGoal) -> impl Energy + 'a {
+        TrueEnergy {
+            dynamics: self,
+            from: &state.simulator,
+            distance: GoalDistance::weighed(&self.goals[goal.number].values, &goal.weights),
+        }
+    }
+}
+
+/// Distance between the goal and what is really seen after the actions.
+struct TrueEnergy<'a> {
+    dynamics: &'a TrueDynamics<'a>,
+    from: &'a Simulator,
+    distance: GoalDistance<'a>,
+}
+
+impl Energy for TrueEnergy<'_> {
+    fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        self.dynamics
+            .rollout(self.from, sequences, |latent| self.distance.of(latent))
+            .map_err(|e| EnergyError(Box::new(e)))
+    }
+}
