@@ -3,6 +3,7 @@
 mod book;
 mod bundled_model;
 mod energy;
+mod examples;
 mod finetune;
 mod finetune_formats;
 mod gate;
