@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
-use foresight_datasets::index::{self, Depth, Inspection, UnusableEntry};
+use foresight_datasets::index::{self, UnusableEntry};
+use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
-use foresight_datasets::pairing::FRAME_TOLERANCE;
+use foresight_datasets::alignment::FRAME_TOLERANCE;
 use foresight_datasets::{EpisodeStore, Index, IndexEntry};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -131,7 +132,7 @@ fn write_index(
     });
     index.write(&out)?;
     let faults: usize = index.episodes.iter().map(|e| e.faults.len()).sum();
-    let uneven = uneven(&index.episodes);
+    let mismatches = length_mismatches(&index.episodes);
     if json {
         println!(
             "{}",
@@ -140,7 +141,7 @@ fn write_index(
                 "episodes": index.episodes.len(),
                 "unusable": index.unusable,
                 "unusable_cameras": faults,
-                "uneven_cameras": uneven,
+                "uneven_cameras": mismatches,
             })
         );
         return Ok(());
@@ -153,7 +154,7 @@ fn write_index(
             index.unusable.len()
         );
     }
-    for (path, what) in &uneven {
+    for (path, what) in &mismatches {
         println!("{path}: {what}");
     }
     println!("{line}");
@@ -168,8 +169,8 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 /// Cameras of usable episodes that have more or fewer frames than there are states.
-fn uneven(episodes: &[IndexEntry]) -> Vec<(&str, String)> {
-    let of = |e: &IndexEntry| e.uneven().into_iter();
+fn length_mismatches(episodes: &[IndexEntry]) -> Vec<(&str, String)> {
+    let of = |e: &IndexEntry| e.length_mismatches().into_iter();
     let all = episodes.iter().map(|e| (e.path.as_str(), of(e)));
     all.flat_map(|(path, all)| all.map(move |what| (path, what)))
         .collect()
@@ -201,7 +202,7 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
         .iter()
         .flat_map(|e| e.faults.iter().map(|fault| (e.path.as_str(), fault)))
         .collect();
-    let uneven = uneven(&episodes);
+    let mismatches = length_mismatches(&episodes);
     if json {
         println!(
             "{}",
@@ -209,7 +210,7 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
                 "episodes": episodes.len(),
                 "unusable": unusable,
                 "unusable_cameras": faults,
-                "uneven_cameras": uneven,
+                "uneven_cameras": mismatches,
             })
         );
     } else {
@@ -219,7 +220,7 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
         for (path, fault) in &faults {
             println!("{path}: a camera can't be used: {fault}");
         }
-        for (path, what) in &uneven {
+        for (path, what) in &mismatches {
             println!("{path}: {what}");
         }
         println!("{} episodes are usable", episodes.len());

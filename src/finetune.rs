@@ -1,25 +1,18 @@
 //! `foresight finetune`: the predictor of a model on DROID or on one's own episodes.
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::PathBuf;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use clap::Args;
-use foresight_datasets::EpisodeStore;
-use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
 use foresight_predictor::ComputeDevice;
+use foresight_training::base::Base;
 use foresight_training::estimate::peak_memory;
-use foresight_training::log;
-use foresight_training::run::{Outcome, Parts, RunOptions, Task};
-use foresight_training::PredictorTrainer;
+use foresight_training::predictor_run::{Files, Finished, PredictorRun};
+use foresight_training::run::Outcome;
+use foresight_training::settings::{self, Settings};
+use foresight_training::{memory, processes, TrainingDevice};
 
 use crate::training::train;
-use foresight_training::finetune::base::Base;
-use foresight_training::finetune::card::{self, Summary};
-use foresight_training::finetune::origin::{Inputs, Origin};
-use foresight_training::finetune::settings::{self, Settings};
-use foresight_training::finetune::task::{Finetuning, Share};
-use foresight_training::finetune::{episodes, memory, processes, report};
 
 /// Arguments of `foresight finetune`.
 #[derive(Debug, Args)]
@@ -94,103 +87,56 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     let workers = processes::join()?;
     let settings = args.settings()?;
     settings.check(workers.size())?;
-    let base = Base::open(model)?;
+    let base = Base::open(model, &settings)?;
+    let device = settings.compute.open()?;
     if args.estimate || args.rehearse {
-        return foresee(&args, &settings, &base, workers.size());
+        return foresee(&args, &settings, &base, device.as_ref(), workers.size());
     }
     let (Some(data), Some(out)) = (&args.data, &args.out) else {
         bail!("--data and --out are needed");
     };
-    // What is wrong with the inputs is said first: the estimate takes its time.
-    let episodes = episodes::open(data, args.validation.as_deref(), &settings.data)?;
-    let origin = Origin {
-        program_version: env!("CARGO_PKG_VERSION").into(),
-        inputs: Inputs {
-            model: model.clone(),
-            model_sha256: checkpoint::sha256(&model.join(WEIGHTS_FILE))?,
-            data: data.clone(),
-            episodes: episodes.training.episodes().len(),
-            validation: episodes.held_out_by.clone(),
-            validation_episodes: episodes.held_out.episodes().len(),
-        },
-        settings: settings.clone(),
+    let files = Files {
+        model: model.clone(),
+        data: data.clone(),
+        validation: args.validation.clone(),
+        out: out.clone(),
+        cache: args.cache.clone(),
+        resume: args.resume,
     };
+    // What is wrong with the inputs is said first: the estimate takes its time.
+    let mut run = PredictorRun::prepare(base, settings, files, device.as_ref(), &workers)?;
     let leads = workers.rank() == 0;
-    if leads {
-        origin.enter(out, args.resume)?;
-    }
-    let cache_root = args.cache.clone().unwrap_or_else(|| out.join("latents"));
-    let (training, held_out) = base.clips(&settings, episodes, data, &cache_root)?;
-    let left_out = report::left_out(&[&training, &held_out]);
-    let uneven = report::uneven(&[&training, &held_out]);
-    let (learner, trained) = base.learner(&settings)?;
-    let device = settings.compute.open()?;
-    let shape = base.step_shape(&settings, workers.size(), trained[0], device.as_ref());
     if leads && !args.json {
-        eprintln!("{}", memory::estimate(&shape, &settings, workers.size())?);
+        eprintln!("{}", run.estimate(device.as_ref())?);
     }
-    let readers = rayon::ThreadPoolBuilder::new()
-        .num_threads(settings.data.workers.max(1))
-        .build()
-        .context("starting the threads that read")?;
-    let mut task = Finetuning::new(
-        PredictorTrainer::with_learner(base.predictor.clone(), learner, settings.loss)
-            .on(device.clone()),
-        training,
-        held_out,
-        settings.run.validation_clips,
-        Share {
-            batch_size: settings.optimisation.batch_size,
-            rank: workers.rank(),
-            size: workers.size(),
-            micro_batch: shape.clips,
-        },
-        readers,
-    );
-    let mut options = RunOptions::new(out);
-    options.resume = args.resume;
-    options.log_every = settings.run.log_every;
-    options.validate_every = settings.run.validate_every;
-    options.checkpoint_every = settings.run.checkpoint_every;
-    options.validate_first = true;
-    options.workers = Rc::clone(&workers);
-    let outcome = train(&mut task, &settings.optimisation, &options)?;
+    let (task, settings, options) = run.parts();
+    let outcome = train(task, &settings.optimisation, options)?;
     if !leads {
         return Ok(());
     }
-    let folder = out.join("model");
-    let after = task.validate()?;
-    let clips_left_out = task.skipped();
-    let trainer = task.into_trainer();
-    let summary = Summary {
-        config: &base.config(&settings),
-        origin: &origin,
-        before: log::validation_at(out, 0),
-        after: named(&after),
-        steps: outcome.steps,
-        workers: workers.size(),
-        trained,
-        left_out: [left_out, clips_left_out],
-        uneven,
-        base_card: std::fs::read_to_string(model.join(card::FILE)).ok(),
-    };
-    base.save(&trainer, &summary, settings.output.dtype, &folder)?;
-    say(&args, &outcome, &summary, &folder)
+    let finished = run.finish(&outcome)?;
+    say(&args, &outcome, &finished);
+    Ok(())
 }
 
 /// Says what a run would take, and with --rehearse takes a step of it.
-fn foresee(args: &FinetuneArgs, settings: &Settings, base: &Base, workers: usize) -> Result<()> {
+fn foresee(
+    args: &FinetuneArgs,
+    settings: &Settings,
+    base: &Base,
+    device: Option<&TrainingDevice>,
+    workers: usize,
+) -> Result<()> {
     let [trained, _] = base.counts(settings)?;
-    let device = settings.compute.open()?;
-    let shape = base.step_shape(settings, workers, trained, device.as_ref());
+    let shape = base.step_shape(settings, workers, trained, device);
     let estimated = memory::estimate(&shape, settings, workers)?;
     if !args.json {
         eprintln!("{estimated}");
     }
     let rehearsed = match args.rehearse {
         true => {
-            let (learner, _) = base.learner(settings)?;
-            Some(memory::rehearse(&shape, settings, learner, &estimated)?)
+            let (state, _) = base.state(settings)?;
+            Some(memory::rehearse(&shape, settings, state, &estimated)?)
         }
         false => None,
     };
@@ -203,12 +149,8 @@ fn foresee(args: &FinetuneArgs, settings: &Settings, base: &Base, workers: usize
     Ok(())
 }
 
-fn named(parts: &Parts) -> Vec<(String, f64)> {
-    let owned = |(name, value): &(&str, f64)| ((*name).to_owned(), *value);
-    parts.iter().map(owned).collect()
-}
-
-fn say(args: &FinetuneArgs, outcome: &Outcome, summary: &Summary, folder: &Path) -> Result<()> {
+fn say(args: &FinetuneArgs, outcome: &Outcome, finished: &Finished) {
+    let folder = &finished.folder;
     if args.json {
         let object = |parts: &[(String, f64)]| -> serde_json::Map<String, serde_json::Value> {
             parts
@@ -220,7 +162,7 @@ fn say(args: &FinetuneArgs, outcome: &Outcome, summary: &Summary, folder: &Path)
             "{}",
             serde_json::json!({
                 "model": folder, "steps": outcome.steps, "interrupted": outcome.interrupted,
-                "before": object(&summary.before), "after": object(&summary.after),
+                "before": object(&finished.before), "after": object(&finished.after),
                 "peak_memory_bytes": peak_memory(),
             })
         );
@@ -228,12 +170,11 @@ fn say(args: &FinetuneArgs, outcome: &Outcome, summary: &Summary, folder: &Path)
         println!(
             "predictor after {} steps, held-out L1 one step ahead {:.4} (persistence {:.4}): {}",
             outcome.steps,
-            summary.after("teacher_forced"),
-            summary.after("persistence"),
+            finished.after("teacher_forced"),
+            finished.after("persistence"),
             folder.display()
         );
     }
-    Ok(())
 }
 
 impl FinetuneArgs {

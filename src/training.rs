@@ -1,27 +1,30 @@
-//! What `pretrain` and `train` share on the command line: recipe files, progress, Ctrl-C.
+//! What training commands share: arguments, progress, Ctrl-C.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use foresight_training::recipe::Optimisation;
 use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, Task};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::de::DeserializeOwned;
 
 /// Options of every training run.
 #[derive(Debug, Args)]
 pub struct TrainingArgs {
     /// Recipe (TOML).
     pub recipe: PathBuf,
-    /// Recorded episodes to train on: a dataset's root or index.
+    /// Episodes to train on: recordings of ours, a DROID-raw root, an index (from `foresight dataset
+    /// index`), a list of episode folders, or a LeRobot v3 folder.
     #[arg(long)]
     pub data: PathBuf,
-    /// Recorded episodes to validate on.
+    /// Episodes to validate on; a part of --data when absent.
     #[arg(long)]
-    pub validation: PathBuf,
+    pub validation: Option<PathBuf>,
+    /// One value of the recipe, over the file's; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Folder of this run: state, log and the resulting model in `model/`.
     #[arg(long)]
     pub out: PathBuf,
@@ -34,16 +37,6 @@ pub struct TrainingArgs {
     /// One JSON object on standard output at the end.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Reads a TOML recipe.
-///
-/// # Errors
-/// Naming file and line of what is wrong.
-pub fn read_recipe<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading the recipe {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in the recipe {}", path.display()))
 }
 
 impl TrainingArgs {

@@ -1,220 +1,113 @@
-//! Training windows: consecutive steps of one episode, drawn in a seeded order.
+//! Clips: what a trainer asks for and what it gets.
 
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::error::DatasetError;
-use crate::set::EpisodeSet;
+use crate::alignment::FRAME_TOLERANCE;
+use crate::frames::FrameStack;
+use crate::sampling::ClipShape;
+use crate::store::OnBadEpisode;
+use crate::view::View;
 
-/// A window of consecutive steps, copied out of an [`EpisodeSet`].
+/// States a second of recordings that don't say when their states were taken: DROID's.
+pub const ASSUMED_RATE_HZ: f64 = 15.0;
+
+/// A training clip.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Clip {
-    /// `[T, H, W, 3]` u8.
-    pub frames: Vec<u8>,
-    /// Measured poses, `[T, 7]`.
-    pub states: Vec<[f32; 7]>,
-    /// Realised actions between them, `[T - 1, 7]`.
-    pub actions: Vec<[f32; 7]>,
-    /// How much the window counts, 1 by default.
-    pub weight: f32,
+pub struct TrainingClip {
+    /// `[T, H, W, 3]` u8, as decoded; cropping and resizing is the trainer's.
+    pub frames: FrameStack,
+    /// Where it comes from, and its numbers.
+    pub window: ClipWindow,
 }
 
-/// Where a window lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Index of the episode in its set.
+/// Where a clip lies, and its numbers: everything but the pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipWindow {
+    /// The episode's index in its sampler.
     pub episode: usize,
-    /// First step, in the set's arrays.
-    pub start: usize,
+    /// The episode's name in its dataset.
+    pub path: String,
+    /// The camera.
+    pub view: View,
+    /// Numbers of the frames in the episode, `[T]`; the first is where the clip starts.
+    pub frame_numbers: Vec<usize>,
+    /// Measured poses, `[T / tubelet, 7]`: x y z m, extrinsic xyz Euler rad, closedness; in the
+    /// robot's base frame, or in the camera's where so configured.
+    pub states: Vec<[f64; 7]>,
+    /// Differences of consecutive states by the official formula, `[T / tubelet - 1, 7]`.
+    pub actions: Vec<[f64; 7]>,
+    /// The camera's pose in the base frame at each state, `[T / tubelet, 6]`: x y z m, extrinsic
+    /// xyz Euler rad; `None` when not recorded.
+    pub extrinsics: Option<Vec<[f64; 6]>>,
 }
 
-/// How often windows are drawn, relative to a plain one.
-#[derive(Debug, Clone, PartialEq)]
-pub enum WindowWeights {
-    /// Every window once an epoch.
-    Uniform,
-    /// Windows in which the gripper moves by more than 0.1 count `factor` times. Needs no
-    /// labels: every robot knows its gripper.
-    GripperEvents {
-        /// Weight of such a window.
-        factor: f32,
+/// Which clip a draw is. Draws are numbered from 0; what a draw is depends on the seed and its
+/// number alone.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by", deny_unknown_fields)]
+pub enum Draws {
+    /// Every episode once an epoch in a shuffled order; camera and start at random. Long and
+    /// short episodes count alike, as in the official loader.
+    #[default]
+    Episode,
+    /// Every clip there is once an epoch in a shuffled order; or, where some count more, as many
+    /// with replacement. Long episodes count more than short ones.
+    Clip {
+        /// How often clips in which the gripper moves by more than 0.1 are drawn, relative to
+        /// others. Needs no labels: every robot knows its gripper. 1: all alike.
+        gripper_events: f32,
+        /// Clips a step: what is left of an epoch when it doesn't fill a step is not drawn.
+        batch: usize,
     },
-    /// By the simulator's truth: object labels.
-    SimulatorState {
-        /// Weight when the object moves by more than 5 mm.
-        object_motion: f32,
-        /// Weight when the object is grasped or released.
-        grasp_event: f32,
+    /// Any clip, each draw by itself.
+    Any {
+        /// Draws that share a generator.
+        batch: usize,
     },
-    /// One weight a step (`[N]`), e.g. from a model's residual; a window has its steps' maximum.
-    PerStep(Vec<f32>),
+    /// Any clip's first frame and a later one of its episode, as a goal. The clip's frames and
+    /// states are those two, its action is the one taken at the first.
+    Goal {
+        /// Draws that share a generator.
+        batch: usize,
+        /// Steps to the goal, at most; at least 1.
+        farthest: usize,
+    },
 }
 
-/// Gripper movement that counts as an event, closedness.
-const GRIPPER_EVENT: f32 = 0.1;
-/// Object movement that counts as moved, m.
-const OBJECT_MOVED_M: f32 = 0.005;
-
-/// Draws windows of `T` consecutive steps.
-#[derive(Debug, Clone)]
-pub struct ClipSampler {
-    windows: Vec<Window>,
-    /// Running sum of the weights; empty when all are equal.
-    cumulative: Vec<f64>,
-    weights: Vec<f32>,
-    length: usize,
-    seed: u64,
+/// How clips are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClipOptions {
+    /// Frames, rate and sampling.
+    pub shape: ClipShape,
+    /// Which clip a draw is.
+    pub draws: Draws,
+    /// Cameras; each draw takes one of them at random. The left exterior one by default.
+    pub views: Vec<View>,
+    /// Express states in the camera's frame instead of the robot's base
+    /// (`camera_frame` of the official loader). Needs recorded extrinsics.
+    pub transform_frame: bool,
+    /// What to do with episodes that can't give such clips.
+    pub on_bad_episode: OnBadEpisode,
+    /// States a second of recordings without timestamps.
+    pub assumed_rate_hz: f64,
+    /// Frames a video may have more or fewer than there are states; see [`crate::alignment`].
+    pub frame_tolerance: usize,
+    /// Decides every draw.
+    pub seed: u64,
 }
 
-impl ClipSampler {
-    /// A sampler of windows of `length` steps.
-    ///
-    /// # Errors
-    /// [`DatasetError::Mismatch`] when no episode is long enough, or weights are not one a step
-    /// or not finite and non-negative with a positive sum.
-    pub fn new(
-        set: &EpisodeSet,
-        length: usize,
-        weights: &WindowWeights,
-        seed: u64,
-    ) -> Result<Self, DatasetError> {
-        let windows: Vec<Window> = set
-            .episodes()
-            .iter()
-            .enumerate()
-            .flat_map(|(episode, span)| {
-                let ends = (span.steps.end + 1).saturating_sub(length.max(1));
-                (span.steps.start..ends).map(move |start| Window { episode, start })
-            })
-            .collect();
-        if windows.is_empty() || length == 0 {
-            let longest = set.episodes().iter().map(|e| e.steps.len()).max();
-            return Err(DatasetError::Mismatch(format!(
-                "no episode has {length} steps for a clip; the longest has {}",
-                longest.unwrap_or(0)
-            )));
+impl Default for ClipOptions {
+    fn default() -> Self {
+        ClipOptions {
+            shape: ClipShape::default(),
+            draws: Draws::default(),
+            views: vec![View::default()],
+            transform_frame: false,
+            on_bad_episode: OnBadEpisode::Refuse,
+            assumed_rate_hz: ASSUMED_RATE_HZ,
+            frame_tolerance: FRAME_TOLERANCE,
+            seed: 239,
         }
-        if let WindowWeights::PerStep(values) = weights {
-            if values.len() != set.steps() || values.iter().any(|w| !w.is_finite() || *w < 0.0) {
-                return Err(DatasetError::Mismatch(format!(
-                    "window weights must be one finite number ≥ 0 for each of {} steps",
-                    set.steps()
-                )));
-            }
-        }
-        let window_weights: Vec<f32> = windows
-            .iter()
-            .map(|w| window_weight(set, w.start, length, weights))
-            .collect();
-        let mut sum = 0.0;
-        let cumulative: Vec<f64> = match weights {
-            WindowWeights::Uniform => Vec::new(),
-            _ => window_weights
-                .iter()
-                .map(|w| {
-                    sum += f64::from(*w);
-                    sum
-                })
-                .collect(),
-        };
-        if !cumulative.is_empty() && sum <= 0.0 {
-            return Err(DatasetError::Mismatch(
-                "all window weights are zero".to_owned(),
-            ));
-        }
-        Ok(ClipSampler {
-            windows,
-            cumulative,
-            weights: window_weights,
-            length,
-            seed,
-        })
-    }
-
-    /// Number of different windows, and of windows in an epoch.
-    pub fn len(&self) -> usize {
-        self.windows.len()
-    }
-
-    /// Whether there is no window; never true of a sampler that was made.
-    pub fn is_empty(&self) -> bool {
-        self.windows.is_empty()
-    }
-
-    /// Steps of a window, `T`.
-    pub fn length(&self) -> usize {
-        self.length
-    }
-
-    /// The windows of one epoch, in order: a permutation of all when weights are uniform, else
-    /// as many draws with replacement. A pure function of seed and epoch.
-    pub fn epoch(&self, epoch: u64) -> Vec<Window> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(epoch);
-        if self.cumulative.is_empty() {
-            let mut windows = self.windows.clone();
-            windows.shuffle(&mut rng);
-            return windows;
-        }
-        let total = self.cumulative.last().copied().unwrap_or(0.0);
-        (0..self.windows.len())
-            .map(|_| {
-                let at = rng.random_range(0.0..total);
-                self.windows[self.cumulative.partition_point(|sum| *sum <= at)]
-            })
-            .collect()
-    }
-
-    /// Copies a window's contents.
-    pub fn clip(&self, set: &EpisodeSet, window: Window) -> Clip {
-        let steps = window.start..window.start + self.length;
-        let index = self
-            .windows
-            .binary_search_by_key(&window.start, |w| w.start);
-        Clip {
-            frames: set.frames_of(steps.clone()).to_vec(),
-            states: set.states()[steps.clone()].to_vec(),
-            actions: set.actions()[steps.start..steps.end - 1].to_vec(),
-            weight: index.map_or(1.0, |i| self.weights[i]),
-        }
-    }
-}
-
-fn window_weight(set: &EpisodeSet, start: usize, length: usize, weights: &WindowWeights) -> f32 {
-    let steps = start..start + length;
-    match weights {
-        WindowWeights::Uniform => 1.0,
-        WindowWeights::GripperEvents { factor } => {
-            let moves = set.actions()[start..start + length - 1]
-                .iter()
-                .any(|action| action[6].abs() > GRIPPER_EVENT);
-            if moves {
-                *factor
-            } else {
-                1.0
-            }
-        }
-        WindowWeights::SimulatorState {
-            object_motion,
-            grasp_event,
-        } => {
-            let objects = &set.objects()[steps];
-            let changed = objects.windows(2).any(|pair| pair[0].held != pair[1].held);
-            let moved = objects.windows(2).any(|pair| {
-                let (a, b) = (pair[0].position_m, pair[1].position_m);
-                let squared: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-                squared.sqrt() > OBJECT_MOVED_M
-            });
-            let mut weight = 1.0_f32;
-            if moved {
-                weight = weight.max(*object_motion);
-            }
-            if changed {
-                weight = weight.max(*grasp_event);
-            }
-            weight
-        }
-        WindowWeights::PerStep(values) => values[steps].iter().copied().fold(0.0, f32::max),
     }
 }

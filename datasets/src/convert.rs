@@ -7,13 +7,13 @@ use foresight_planner::Pose;
 use image::imageops::{resize, FilterType};
 
 use crate::error::DatasetError;
-use crate::index::IndexEntry;
+use crate::entry::IndexEntry;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
 use crate::sampling;
-use crate::set::Unusable;
+use crate::store::OnBadEpisode;
 use crate::split::Split;
-use crate::store::{EpisodeStore, Track};
+use crate::store::{EpisodeStore, Proprioception};
 use crate::video::VideoCodec;
 use crate::view::{Role, View};
 
@@ -40,7 +40,7 @@ pub struct ConvertOptions {
     /// How videos are compressed.
     pub codec: VideoCodec,
     /// What to do with episodes that can't be converted.
-    pub unusable: Unusable,
+    pub on_bad_episode: OnBadEpisode,
     /// At most this many episodes.
     pub limit: Option<usize>,
 }
@@ -76,14 +76,14 @@ pub fn to_lerobot(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-    mut done: impl FnMut(usize, usize),
+    done: impl FnMut(usize, usize),
 ) -> Result<Converted, DatasetError> {
     let first = first_episode(store, out)?;
     let views = views(first, options)?;
     let rate = if first.rate_hz > 0.0 {
         first.rate_hz
     } else {
-        crate::clip_source::ASSUMED_RATE_HZ
+        crate::clips::ASSUMED_RATE_HZ
     };
     let fps = options.fps.unwrap_or(rate.round().max(1.0) as u32);
     let mut cameras = Vec::new();
@@ -97,26 +97,21 @@ pub fn to_lerobot(
     let robot = store.extras(0)?.metadata.and_then(ours);
     let robot = robot.unwrap_or_else(|| "Franka".to_owned());
     let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
-    let mut converted = begin(store, options.unusable)?;
-    let chosen = options.chosen(store);
-    for (number, &episode) in chosen.iter().enumerate() {
-        match rows(store, episode, &views, fps) {
-            Ok((rows, numbers)) => {
-                writer.push(&rows, |camera, put| {
-                    let at = cameras.iter().position(|(name, _)| name == camera);
-                    let (view, size) = match at {
-                        Some(at) => (&views[at], cameras[at].1),
-                        None => return Ok(()),
-                    };
-                    each_frame(store, episode, view, &numbers, size, put)
-                })?;
-                converted.episodes += 1;
-                converted.frames += numbers.len();
-            }
-            Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
-        }
-        done(number + 1, chosen.len());
-    }
+    let converted = each_episode(store, options, done, |episode| {
+        let (rows, numbers) = match rows(store, episode, &views, fps) {
+            Ok(made) => made,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        writer.push(&rows, |camera, put| {
+            let at = cameras.iter().position(|(name, _)| name == camera);
+            let (view, size) = match at {
+                Some(at) => (&views[at], cameras[at].1),
+                None => return Ok(()),
+            };
+            each_frame(store, episode, view, &numbers, size, put)
+        })?;
+        Ok(Ok(numbers.len()))
+    })?;
     writer.finish()?;
     Ok(converted)
 }
@@ -132,22 +127,12 @@ pub fn to_droid(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-    mut done: impl FnMut(usize, usize),
+    done: impl FnMut(usize, usize),
 ) -> Result<Converted, DatasetError> {
     let views = views(first_episode(store, out)?, options)?;
-    let mut converted = begin(store, options.unusable)?;
-    let chosen = options.chosen(store);
-    for (number, &episode) in chosen.iter().enumerate() {
-        match droid_episode(store, episode, &views, out, options) {
-            Ok(frames) => {
-                converted.episodes += 1;
-                converted.frames += frames;
-            }
-            Err(fault) => leave_out(&mut converted, store, episode, fault, options.unusable)?,
-        }
-        done(number + 1, chosen.len());
-    }
-    Ok(converted)
+    each_episode(store, options, done, |episode| {
+        Ok(droid_episode(store, episode, &views, out, options))
+    })
 }
 
 fn first_episode<'a>(
@@ -164,33 +149,43 @@ fn first_episode<'a>(
     })
 }
 
-fn begin(store: &dyn EpisodeStore, unusable: Unusable) -> Result<Converted, DatasetError> {
-    if let (Unusable::Refuse, Some((path, reason))) = (unusable, store.unusable().first()) {
+/// Converts the chosen episodes with `one`, which gives an episode's frames, or inside its result
+/// why that episode can't be converted. A missing program is no episode's fault.
+fn each_episode(
+    store: &dyn EpisodeStore,
+    options: &ConvertOptions,
+    mut done: impl FnMut(usize, usize),
+    mut one: impl FnMut(usize) -> Result<Result<usize, DatasetError>, DatasetError>,
+) -> Result<Converted, DatasetError> {
+    let refuse = options.on_bad_episode == OnBadEpisode::Refuse;
+    if let (true, Some((path, reason))) = (refuse, store.unusable().first()) {
         return Err(DatasetError::Episode {
             path: path.into(),
             reason: reason.clone(),
         });
     }
-    Ok(Converted {
+    let mut converted = Converted {
         skipped: store.unusable().to_vec(),
         ..Converted::default()
-    })
-}
-
-/// Notes an episode that can't be converted, or fails; a missing program is no episode's fault.
-fn leave_out(
-    converted: &mut Converted,
-    store: &dyn EpisodeStore,
-    episode: usize,
-    fault: DatasetError,
-    unusable: Unusable,
-) -> Result<(), DatasetError> {
-    if unusable == Unusable::Refuse || matches!(fault, DatasetError::Decoder(_)) {
-        return Err(fault);
+    };
+    let chosen = options.chosen(store);
+    for (number, &episode) in chosen.iter().enumerate() {
+        match one(episode)? {
+            Ok(frames) => {
+                converted.episodes += 1;
+                converted.frames += frames;
+            }
+            Err(fault) if refuse || matches!(fault, DatasetError::Decoder(_)) => {
+                return Err(fault)
+            }
+            Err(fault) => {
+                let path = store.episodes()[episode].path.clone();
+                converted.skipped.push((path, fault.to_string()));
+            }
+        }
+        done(number + 1, chosen.len());
     }
-    let path = store.episodes()[episode].path.clone();
-    converted.skipped.push((path, fault.to_string()));
-    Ok(())
+    Ok(converted)
 }
 
 /// The cameras asked for, or all the first episode has: by role where they have one.
@@ -251,9 +246,9 @@ fn rows(
 ) -> Result<(EpisodeRows, Vec<usize>), DatasetError> {
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
-    let mut tracks: Vec<(String, Track)> = Vec::new();
+    let mut tracks: Vec<(String, Proprioception)> = Vec::new();
     for view in views {
-        tracks.push((lerobot_name(view), store.track(episode, view)?));
+        tracks.push((lerobot_name(view), store.proprioception(episode, view)?));
     }
     let mut trajectory = extras.trajectory;
     trajectory.time_s = entry.times(trajectory.time_s);

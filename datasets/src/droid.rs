@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::error::DatasetError;
 use crate::extrinsics;
 use crate::frames::FrameStack;
-use crate::index::{CameraEntry, Index, IndexEntry, Storage};
+use crate::entry::{CameraEntry, IndexEntry, Storage};
+use crate::index::Index;
 use crate::layout;
 use crate::metadata::Metadata;
-use crate::store::{EpisodeStore, Extras, Track};
+use crate::store::{EpisodeStore, EpisodeExtras, Proprioception};
 use crate::trajectory::{self, Trajectory};
 use crate::video;
 use crate::view::View;
@@ -58,7 +59,7 @@ impl EpisodeStore for DroidStore {
         &self.unusable
     }
 
-    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
         let camera = self.camera(episode, view)?;
         let file = self.folder(episode).join(layout::TRAJECTORY);
         let trajectory = Trajectory::read(&file)?;
@@ -71,7 +72,7 @@ impl EpisodeStore for DroidStore {
         let extrinsics = recorded.or_else(simulated);
         let entry = &self.episodes[episode];
         let rate_hz = entry.rate_hz;
-        Ok(Track {
+        Ok(Proprioception {
             states: trajectory.states,
             time_s: entry.times(trajectory.time_s),
             extrinsics,
@@ -117,9 +118,9 @@ impl EpisodeStore for DroidStore {
         FrameStack::of_images(&images, view.half)
     }
 
-    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
         let file = self.folder(episode).join(layout::TRAJECTORY);
-        Ok(Extras {
+        Ok(EpisodeExtras {
             trajectory: Trajectory::read(&file)?,
             commanded: trajectory::read_commanded(&file)?.unwrap_or_default(),
             metadata: Some(Metadata::read(&layout::metadata_file(

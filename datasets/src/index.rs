@@ -1,18 +1,15 @@
 //! The list of a dataset's episodes, with every unusable one and its reason.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::entry::IndexEntry;
 use crate::error::DatasetError;
-use crate::inspect::inspect;
+use crate::inspect::{inspect, Inspection};
 use crate::layout;
-use crate::pairing::FRAME_TOLERANCE;
-use crate::split::Split;
-use crate::view::{Role, View};
 
 /// Name of the index inside a dataset's root.
 pub const FILE_NAME: &str = "index.json";
@@ -26,120 +23,8 @@ pub struct Index {
     pub version: u32,
     /// Usable episodes, in path order.
     pub episodes: Vec<IndexEntry>,
-    /// Unusable episodes, in path order.
+    /// OnBadEpisode episodes, in path order.
     pub unusable: Vec<UnusableEntry>,
-}
-
-/// One usable episode.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IndexEntry {
-    /// Folder below the root, with forward slashes; absolute when it was listed so.
-    pub path: String,
-    /// Number of states, `T`.
-    pub length: usize,
-    /// Seconds from first to last state; 0 when times were not recorded.
-    pub duration_s: f64,
-    /// States per second, measured; 0 when times were not recorded.
-    pub rate_hz: f64,
-    /// Whether each state is the end of a step of `1 / rate_hz`, however long the arm took to
-    /// come to rest: true of recordings of ours, whose rate is the nominal one.
-    #[serde(default)]
-    pub stepwise: bool,
-    /// Whether the task was achieved.
-    pub success: bool,
-    /// What was attempted.
-    pub task: String,
-    /// The demonstrator's behaviour; empty when unknown.
-    pub behaviour: String,
-    /// What the episode may be used for, when recorded by us.
-    pub split: Option<Split>,
-    /// Scene seed, when recorded by us.
-    pub seed: Option<u64>,
-    /// Its cameras.
-    pub cameras: Vec<CameraEntry>,
-    /// Which camera is `left`, `right` and `wrist`.
-    pub roles: BTreeMap<String, String>,
-    /// Cameras that can't be used, with reasons; the episode can without them.
-    pub faults: Vec<String>,
-}
-
-/// One camera of an episode.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CameraEntry {
-    /// Name or serial number.
-    pub name: String,
-    /// How its pictures are stored.
-    pub storage: Storage,
-    /// Width, px.
-    pub width: u32,
-    /// Height, px.
-    pub height: u32,
-    /// Number of frames.
-    pub frames: usize,
-    /// Frames a second by the video file's header, which need not be true; 0 for stored frames.
-    pub fps: f64,
-    /// Whether there is a plain picture of it.
-    pub plain: bool,
-    /// Whether there is a side-by-side stereo video of it.
-    pub stereo: bool,
-}
-
-impl IndexEntry {
-    /// When the states count as taken, s: as recorded, or at the nominal rate of steps.
-    pub fn times(&self, recorded: Vec<f64>) -> Vec<f64> {
-        if !self.stepwise || self.rate_hz <= 0.0 {
-            return recorded;
-        }
-        (0..self.length).map(|i| i as f64 / self.rate_hz).collect()
-    }
-
-    /// The camera a view means.
-    ///
-    /// # Errors
-    /// Saying which cameras there are instead.
-    pub fn camera(&self, view: &View) -> Result<&CameraEntry, String> {
-        let name = match &view.role {
-            Role::Named(name) => Some(name),
-            role => self.roles.get(role.key().unwrap_or_default()),
-        };
-        let names: Vec<&str> = self.cameras.iter().map(|c| c.name.as_str()).collect();
-        let camera = name.and_then(|name| self.cameras.iter().find(|c| c.name == *name));
-        let Some(camera) = camera else {
-            let which = match name {
-                Some(name) if view.role.key().is_some() => format!(" ({name} by its metadata)"),
-                _ => String::new(),
-            };
-            let faults: String = self.faults.iter().map(|f| format!("; {f}")).collect();
-            return Err(format!(
-                "it has no usable camera {view}{which}; it has {}{faults}",
-                names.join(", ")
-            ));
-        };
-        match view.half {
-            None if !camera.plain => Err(format!(
-                "camera {} has only a stereo video; choose {view}:stereo-left or \
-                 {view}:stereo-right",
-                camera.name
-            )),
-            Some(_) if !camera.stereo => Err(format!(
-                "camera {} has no stereo video {}{}.mp4",
-                camera.name,
-                camera.name,
-                layout::STEREO_SUFFIX
-            )),
-            _ => Ok(camera),
-        }
-    }
-}
-
-/// How a camera's pictures are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Storage {
-    /// Losslessly, [`crate::frames`].
-    Frames,
-    /// As DROID's MP4.
-    Video,
 }
 
 /// One unusable episode.
@@ -149,33 +34,6 @@ pub struct UnusableEntry {
     pub path: String,
     /// Why.
     pub reason: String,
-}
-
-/// How closely to look at each episode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// Metadata, trajectory, and the headers and sizes of frame files and videos.
-    Quick,
-    /// Every byte of what training reads: videos are decoded completely.
-    Full,
-}
-
-/// How an index is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inspection {
-    /// How closely to look.
-    pub depth: Depth,
-    /// Frames a video may have more or fewer than there are states; see [`crate::pairing`].
-    pub frame_tolerance: usize,
-}
-
-impl From<Depth> for Inspection {
-    fn from(depth: Depth) -> Self {
-        Inspection {
-            depth,
-            frame_tolerance: FRAME_TOLERANCE,
-        }
-    }
 }
 
 impl Index {

@@ -5,13 +5,40 @@ use std::path::Path;
 
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::index::{CameraEntry, Depth, IndexEntry, Inspection, Storage};
+use crate::alignment::{self, FRAME_TOLERANCE};
+use crate::entry::{CameraEntry, IndexEntry, Storage};
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::mp4_header::VideoHeader;
-use crate::pairing;
 use crate::trajectory::Trajectory;
 use crate::video;
+
+/// How closely to look at each episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Metadata, trajectory, and the headers and sizes of frame files and videos.
+    Quick,
+    /// Every byte of what training reads: videos are decoded completely.
+    Full,
+}
+
+/// How an index is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspection {
+    /// How closely to look.
+    pub depth: Depth,
+    /// Frames a video may have more or fewer than there are states; see [`crate::alignment`].
+    pub frame_tolerance: usize,
+}
+
+impl From<Depth> for Inspection {
+    fn from(depth: Depth) -> Self {
+        Inspection {
+            depth,
+            frame_tolerance: FRAME_TOLERANCE,
+        }
+    }
+}
 
 /// Makes an episode's entry; `path` is how the index names it.
 ///
@@ -178,7 +205,7 @@ fn same_length(
     states: usize,
     tolerance: usize,
 ) -> Result<(), DatasetError> {
-    pairing::check(frames, states, tolerance).map_err(|reason| {
+    alignment::check(frames, states, tolerance).map_err(|reason| {
         let reason = format!(
             "{} and camera {camera} disagree: {reason}",
             layout::TRAJECTORY

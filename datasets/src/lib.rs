@@ -1,53 +1,58 @@
-//! Episodes on disk: recorder, DROID-raw layout, index, clip sampling.
+//! Episodes on disk: recorder, stores of several formats, index, clips.
 //!
-//! A dataset is a folder of episodes in DROID's raw layout,
-//! `LAB/{success|failure}/DATE/<episode>/{metadata_*.json, trajectory.h5, recordings/…}`.
-//! [`recorder`] writes such episodes, [`episode`] reads one, [`index`] lists and checks all of
-//! them, [`set`] holds a whole dataset in memory and [`clips`] draws training windows from it.
+//! [`open`] gives an [`EpisodeStore`], whatever a dataset's format: DROID's raw layout,
+//! `LAB/{success|failure}/DATE/<episode>/{metadata_*.json, trajectory.h5, recordings/…}`, as
+//! [`recorder`] writes it too, or LeRobot's. Episodes are read one by one, so a dataset may be
+//! larger than memory; a [`Subset`] is a store with some of another's. [`ClipSampler`] is the one
+//! way from episodes to training clips. [`index`] lists and checks all episodes, [`convert`] makes
+//! one format of another.
 //!
-//! Datasets larger than memory are read episode by episode through [`store`]; [`clip_source`]
-//! draws clips from them by number.
 //! Which seeds may be recorded for what is decided in one place, [`split`].
 
+pub mod alignment;
 mod arrays;
-pub mod clip_source;
 pub mod clips;
 pub mod convert;
+mod draws;
 pub mod droid;
+pub mod entry;
 pub mod episode;
-pub mod episode_clips;
 pub mod error;
 pub mod extrinsics;
 pub mod frames;
 pub mod index;
-mod inspect;
+pub mod inspect;
 pub mod layout;
 pub mod lerobot;
 pub mod metadata;
 pub mod mp4_header;
-pub mod pairing;
+mod open;
 mod ppm;
 pub mod recorder;
+pub mod sampler;
 pub mod sampling;
-pub mod set;
 pub mod split;
 pub mod statistics;
 pub mod store;
+mod subset;
 pub mod trajectory;
 pub mod video;
 pub mod view;
 
-pub use clip_source::{ClipOptions, ClipSource, ClipWindow, EpisodeClips, TrainingClip};
-pub use clips::{Clip, ClipSampler, Window, WindowWeights};
+pub use clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
+pub use entry::IndexEntry;
 pub use episode::Episode;
 pub use error::DatasetError;
 pub use frames::FrameStack;
-pub use index::{Index, IndexEntry, Inspection};
+pub use index::Index;
+pub use inspect::Inspection;
 pub use metadata::Metadata;
+pub use open::{open, open_tolerant};
 pub use recorder::Recorder;
+pub use sampler::ClipSampler;
 pub use sampling::{ClipShape, Sampling};
-pub use set::{EpisodeSet, EpisodeSpan, LoadOptions, ObjectState, Unusable};
 pub use split::Split;
-pub use store::EpisodeStore;
+pub use store::{EpisodeStore, OnBadEpisode};
+pub use subset::Subset;
 pub use trajectory::{CommandedStep, InitialState, SimulatorTrack, Trajectory};
 pub use view::View;

@@ -19,6 +19,9 @@ pub enum Sampling {
     RealTime,
     /// By frame numbers at the video file's own rate, as `app/vjepa_droid/droid.py` does.
     Legacy,
+    /// One after the other, whatever their times: for recordings whose every state is the end of
+    /// a step.
+    Consecutive,
 }
 
 /// The shape of a clip.
@@ -60,11 +63,8 @@ impl ClipShape {
                 self.tubelet, self.frames
             ));
         }
-        if self.frames / self.tubelet < 2 {
-            return Err(format!(
-                "a clip of {} frames has no action; frames / tubelet must be at least 2",
-                self.frames
-            ));
+        if self.frames == 0 {
+            return Err("a clip has at least 1 frame".to_owned());
         }
         if !(self.fps.is_finite() && self.fps > 0.0) {
             return Err(format!("fps = {} must be a number above 0", self.fps));
@@ -155,6 +155,11 @@ pub fn legacy_starts(frames: usize, video_fps: f64, shape: &ClipShape) -> Range<
     0..frames.saturating_sub(span)
 }
 
+/// Every frame a clip of consecutive ones can start at in a recording of `frames`.
+pub fn consecutive_starts(frames: usize, shape: &ClipShape) -> Range<usize> {
+    0..(frames + 1).saturating_sub(shape.frames)
+}
+
 /// Frame numbers of the clip that starts at frame `start`, by frame numbers.
 pub fn legacy(start: usize, video_fps: f64, shape: &ClipShape) -> Vec<usize> {
     let step = legacy_step(video_fps, shape);
@@ -228,7 +233,7 @@ mod tests {
         let good = ClipShape::default();
         assert!(good.check().is_ok());
         for bad in [
-            ClipShape { frames: 1, ..good },
+            ClipShape { frames: 0, ..good },
             ClipShape { tubelet: 3, ..good },
             ClipShape { tubelet: 0, ..good },
             ClipShape { fps: 0.0, ..good },

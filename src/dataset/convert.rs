@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
-use foresight_datasets::set::Unusable;
+use foresight_datasets::OnBadEpisode;
 use foresight_datasets::video::{self, VideoCodec};
-use foresight_datasets::{store, View};
+use foresight_datasets::View;
 
 /// Arguments of `foresight dataset convert`.
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
         bail!("--fps must be at least 1");
     }
     video::available()?;
-    let store = store::open(&args.from)?;
+    let store = foresight_datasets::open(&args.from)?;
     let options = ConvertOptions {
         views: args.views.clone(),
         fps: args.fps,
@@ -90,9 +90,9 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
             Codec::Av1 => VideoCodec::Av1,
             Codec::Mpeg4 => VideoCodec::Mpeg4,
         },
-        unusable: match args.skip_unusable {
-            true => Unusable::Skip,
-            false => Unusable::Refuse,
+        on_bad_episode: match args.skip_unusable {
+            true => OnBadEpisode::Skip,
+            false => OnBadEpisode::Refuse,
         },
         limit: args.limit,
     };

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_datasets::statistics::Statistics;
-use foresight_datasets::store;
 
 /// Arguments of `foresight dataset info`.
 #[derive(Debug, Args)]
@@ -28,7 +27,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     if args.fps.is_some_and(|fps| !(fps.is_finite() && fps > 0.0)) {
         bail!("--fps must be a number above 0");
     }
-    let store = store::open(&args.root)?;
+    let store = foresight_datasets::open(&args.root)?;
     let statistics = Statistics::of(store.as_ref(), args.fps)?;
     if args.json {
         println!("{}", serde_json::to_string(&statistics)?);

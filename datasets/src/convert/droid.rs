@@ -28,7 +28,7 @@ pub(super) fn droid_episode(
     let length = extras.trajectory.len();
     let rate = match entry.rate_hz > 0.0 {
         true => entry.rate_hz,
-        false => crate::clip_source::ASSUMED_RATE_HZ,
+        false => crate::clips::ASSUMED_RATE_HZ,
     };
     let fps = (rate * 1000.0).round() / 1000.0;
 
@@ -64,7 +64,7 @@ pub(super) fn droid_episode(
             None => camera.name.clone(),
             Some(_) => lerobot_name(view),
         };
-        let track = store.track(episode, view)?;
+        let track = store.proprioception(episode, view)?;
         let numbers: Vec<usize> = (0..length.min(track.frames)).collect();
         if let Some(poses) = track.extrinsics {
             cameras.insert(format!("{camera}_left"), poses);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::columns::Columns;
 use crate::error::DatasetError;
-use crate::index::CameraEntry;
+use crate::entry::CameraEntry;
 
 /// A row of `meta/episodes`.
 pub(super) struct Row {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::DatasetError;
-use crate::index::CameraEntry;
+use crate::entry::CameraEntry;
 
 /// Where `info.json` lies below a dataset's root.
 pub const INFO: &str = "meta/info.json";
@@ -195,7 +195,7 @@ impl Info {
                     key.clone(),
                     CameraEntry {
                         name: name.to_owned(),
-                        storage: crate::index::Storage::Video,
+                        storage: crate::entry::Storage::Video,
                         width: width as u32,
                         height: height as u32,
                         frames: 0,

@@ -13,10 +13,10 @@ use super::features::{self, Info, PoseColumns};
 use super::splits;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::index::{CameraEntry, IndexEntry};
+use crate::entry::{CameraEntry, IndexEntry};
 use crate::mp4_header::VideoHeader;
-use crate::pairing::{self, FRAME_TOLERANCE};
-use crate::store::{EpisodeStore, Extras, Track};
+use crate::alignment::{self, FRAME_TOLERANCE};
+use crate::store::{EpisodeStore, EpisodeExtras, Proprioception};
 use crate::trajectory::Trajectory;
 use crate::video;
 use crate::view::View;
@@ -204,7 +204,7 @@ impl LeRobotStore {
                 }
             };
             let (first, frames) = stretch.frames(row.length, header.frames, self.info.fps);
-            match pairing::check(frames, row.length, self.frame_tolerance) {
+            match alignment::check(frames, row.length, self.frame_tolerance) {
                 Ok(()) => {
                     videos.insert(camera.name.clone(), (path, first));
                     entries.push(CameraEntry {
@@ -281,7 +281,7 @@ impl EpisodeStore for LeRobotStore {
         &self.unusable
     }
 
-    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
         let camera = self.camera(episode, view)?;
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
@@ -291,7 +291,7 @@ impl EpisodeStore for LeRobotStore {
             false => "timestamp",
         };
         let extrinsics = format!("{}{}", features::EXTRINSICS, camera.name);
-        Ok(Track {
+        Ok(Proprioception {
             states: self.poses(&columns, place)?,
             time_s: columns.numbers(time, 1, rows.clone())?,
             extrinsics: match columns.has(&extrinsics) {
@@ -326,7 +326,7 @@ impl EpisodeStore for LeRobotStore {
         FrameStack::of_images(&images, None)
     }
 
-    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
         let rows = || place.rows.clone();
@@ -336,7 +336,7 @@ impl EpisodeStore for LeRobotStore {
             true => features::TIME,
             false => "timestamp",
         };
-        Ok(Extras {
+        Ok(EpisodeExtras {
             trajectory: Trajectory {
                 states: self.poses(&columns, place)?,
                 time_s: columns.numbers(time, 1, rows())?,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::lerobot::store::LeRobotStore;
-use foresight_datasets::set::Unusable;
+use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
     store, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore, FrameStack,
     Recorder, Sampling, Split, View,
@@ -47,7 +47,7 @@ fn check(found: &dyn EpisodeStore, tolerance: f64) {
     // In path order: failures (odd seeds) before successes.
     for (at, seed) in [1, 3, 0, 2, 4].into_iter().enumerate() {
         let view = View::default();
-        let track = found.track(at, &view).expect("a track");
+        let track = found.proprioception(at, &view).expect("a track");
         assert_eq!(track.states.len(), STEPS);
         let source = recorded(TRAIN + seed);
         for (state, expected) in track.states.iter().zip(&source.trajectory.states) {
@@ -202,7 +202,7 @@ fn what_can_t_be_converted_is_refused_or_listed() {
         .expect_err("refused");
     assert!(error.to_string().contains("trajectory.h5"), "{error}");
     let options = ConvertOptions {
-        unusable: Unusable::Skip,
+        unusable: OnBadEpisode::Skip,
         fps: Some(2),
         size: Some((96, 80)),
         ..ConvertOptions::default()

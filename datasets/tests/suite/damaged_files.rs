@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::support::episode;
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
-use foresight_datasets::index::Depth;
+use foresight_datasets::inspect::Depth;
 use foresight_datasets::lerobot::columns::Columns;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::mp4_header::VideoHeader;

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::episode;
-use foresight_datasets::index::{Depth, Storage};
-use foresight_datasets::set::{LoadOptions, Unusable};
+use foresight_datasets::entry::Storage;
+use foresight_datasets::inspect::Depth;
+use foresight_datasets::set::{LoadOptions, OnBadEpisode};
 use foresight_datasets::{
     ClipSampler, Episode, EpisodeSet, Index, Recorder, Split, Trajectory, WindowWeights,
 };
+use crate::support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 
@@ -141,7 +142,7 @@ fn unusable_episodes_are_listed_with_reasons() {
 
     assert!(EpisodeSet::load(root.path(), &LoadOptions::default()).is_err());
     let options = LoadOptions {
-        unusable: Unusable::Skip,
+        unusable: OnBadEpisode::Skip,
         split: Some(Split::Train),
         ..LoadOptions::default()
     };

@@ -1,14 +1,14 @@
 //! All integration tests of this crate, linked once.
 
-mod clip_source;
 mod conversion;
 mod damaged_files;
 mod episodes;
+mod length_mismatches;
 mod mutate;
 mod own_robot;
 mod parity_droid;
 #[path = "../../../tests/support/require.rs"]
 mod require;
+mod sampler;
 mod support;
-mod uneven_videos;
 mod videos;

@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for round in 0..3 {
         let clock = Instant::now();
         trainer.compute_gradients(&batch)?;
-        trainer.learner_mut().update(1e-4, 0.04, Some(1.0))?;
+        trainer.state_mut().update(1e-4, 0.04, Some(1.0))?;
         println!(
             "predictor step, 64 clips of 3 frames, round {round}: {:.0} ms",
             clock.elapsed().as_secs_f64() * 1e3
@@ -115,7 +115,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for round in 0..3 {
         let clock = Instant::now();
         trainer.compute_gradients(&batch)?;
-        trainer.learner_mut().update(1e-4, 0.04, Some(1.0))?;
+        trainer.state_mut().update(1e-4, 0.04, Some(1.0))?;
         println!(
             "encoder step, 128 frames, round {round}: {:.0} ms",
             clock.elapsed().as_secs_f64() * 1e3

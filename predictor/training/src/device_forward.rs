@@ -1,15 +1,12 @@
 //! The same training step on one of candle's devices: how a GPU learns.
 //!
-//! Weights, gradients and moments stay with the learner in main memory, so that freezing,
+//! Weights, gradients and moments stay with the state in main memory, so that freezing,
 //! clipping, accumulation, checkpoints and several processes work as they do on the CPU. A
 //! step's variables go up in f32 and are rounded to bf16 on the graph where that is asked for, as
 //! autocast does; their gradients come down in f32.
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::forward::PredictorInputs;
-use crate::leaves::Leaves;
-use crate::predictor_trainer::PredictorBatch;
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::block::normalise;
 use foresight_predictor::config::PredictorConfig;
@@ -18,6 +15,9 @@ use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::error::PredictorError;
 use foresight_predictor::kernels::Precision;
 use foresight_predictor::ComputeDevice;
+use crate::forward::PredictorInputs;
+use crate::head_variables::HeadVariables;
+use crate::predictor_trainer::PredictorBatch;
 
 /// Where forward and backward passes run when it isn't on our kernels.
 #[derive(Debug, Clone)]
@@ -38,16 +38,30 @@ impl TrainingDevice {
         device: ComputeDevice,
         precision: Precision,
     ) -> std::result::Result<Option<Self>, PredictorError> {
+        TrainingDevice::check(device, precision)?;
+        if device == ComputeDevice::Cpu {
+            return Ok(None);
+        }
+        Ok(Some(TrainingDevice {
+            device: device.open()?,
+            dtype: dtype(precision),
+        }))
+    }
+
+    /// Whether there is training on such a device in such numbers; opens nothing.
+    ///
+    /// # Errors
+    /// When our kernels are asked for bf16.
+    pub fn check(
+        device: ComputeDevice,
+        precision: Precision,
+    ) -> std::result::Result<(), PredictorError> {
         match (device, precision) {
-            (ComputeDevice::Cpu, Precision::F32) => Ok(None),
             (ComputeDevice::Cpu, Precision::Bf16) => Err(PredictorError::Device {
                 device,
                 what: "training takes bf16 on GPUs only; use precision = \"f32\"".into(),
             }),
-            _ => Ok(Some(TrainingDevice {
-                device: device.open()?,
-                dtype: dtype(precision),
-            })),
+            _ => Ok(()),
         }
     }
 
@@ -74,13 +88,13 @@ pub(crate) struct DeviceForward {
 }
 
 impl DeviceForward {
-    /// Over `leaves`, which hold every parameter.
+    /// Over `heads`, which hold every parameter.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(config: &PredictorConfig, leaves: &Leaves, place: &TrainingDevice) -> Result<Self> {
+    pub fn new(config: &PredictorConfig, heads: &HeadVariables, place: &TrainingDevice) -> Result<Self> {
         Ok(DeviceForward {
-            predictor: AcPredictor::new(config, leaves.variables(place)?)?,
+            predictor: AcPredictor::new(config, heads.variables(place)?)?,
             dtype: place.dtype,
         })
     }

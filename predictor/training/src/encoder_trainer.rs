@@ -5,15 +5,6 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::learner::Learner;
-use crate::leaves::Leaves;
-use crate::norm::normalise;
-use crate::objectives::masked::{self, Mask};
-use crate::objectives::{
-    self, isotropy, next_latent, object, outside_blocks, proprioception, residual_decoder,
-    EncoderLosses, Objectives, Total,
-};
-use crate::trunk::Trunk;
 use foresight_predictor::backend;
 use foresight_predictor::config::{EncoderConfig, Stem};
 use foresight_predictor::encoder::LATENT_EPS;
@@ -22,14 +13,22 @@ use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rope::RopeTable;
-use foresight_predictor::transform::normalised_pixels;
+use crate::train_state::TrainState;
+use crate::head_variables::HeadVariables;
+use crate::norm::normalise;
+use crate::objectives::masked::{self, Mask};
+use crate::objectives::{
+    self, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
+    EncoderLosses, Objectives, Total,
+};
+use crate::trunk::Trunk;
 
 /// A batch of frames; of pairs when [`Objectives::need_pairs`], the second halves of all pairs
 /// after the first halves.
 #[derive(Debug, Clone, Default)]
 pub struct EncoderBatch {
-    /// RGB at the encoder's size, `[B, H, W, 3]`.
-    pub frames: Vec<u8>,
+    /// Normalised pixels at the encoder's size, `[B, 3, H, W]`.
+    pub pixels: Vec<f32>,
     /// Poses, `[B, 7]`.
     pub states: Vec<[f32; 7]>,
     /// Actions between the frames of each pair, `[B/2, 7]`; empty for single frames.
@@ -45,7 +44,7 @@ pub struct EncoderBatch {
 pub struct EncoderTrainer {
     config: EncoderConfig,
     objectives: Objectives,
-    learner: Learner,
+    state: TrainState,
     rope: Arc<RopeTable>,
 }
 
@@ -69,26 +68,26 @@ impl EncoderTrainer {
         let [height, width] = config.img_size;
         let p = config.patch_size;
         let grid = RopeTable::grid(1, height / p, width / p);
-        let mut learner = Learner::new(parameters);
+        let mut state = TrainState::new(parameters);
         if objectives.masked > 0.0 {
-            learner = learner.with_average(objectives.ema_momentum)?;
+            state = state.with_average(objectives.ema_momentum)?;
         }
         Ok(EncoderTrainer {
             rope: Arc::new(RopeTable::new(&grid, config.head_dim(), config.rope)),
-            learner,
+            state,
             config,
             objectives,
         })
     }
 
     /// Parameters, gradients and optimiser.
-    pub fn learner(&self) -> &Learner {
-        &self.learner
+    pub fn state(&self) -> &TrainState {
+        &self.state
     }
 
     /// Parameters, gradients and optimiser, to update or restore them.
-    pub fn learner_mut(&mut self) -> &mut Learner {
-        &mut self.learner
+    pub fn state_mut(&mut self) -> &mut TrainState {
+        &mut self.state
     }
 
     /// Losses of a batch; its gradients replace those of the last call.
@@ -96,9 +95,9 @@ impl EncoderTrainer {
     /// # Errors
     /// When the batch doesn't fit the encoder.
     pub fn compute_gradients(&mut self, batch: &EncoderBatch) -> Result<EncoderLosses> {
-        self.learner.clear()?;
-        let (loss, losses, leaves) = self.losses(batch)?;
-        self.learner.collect(&leaves, &loss.backward()?)?;
+        self.state.clear()?;
+        let (loss, losses, heads) = self.losses(batch)?;
+        self.state.collect(&heads, &loss.backward()?)?;
         Ok(losses)
     }
 
@@ -110,13 +109,13 @@ impl EncoderTrainer {
         Ok(self.losses(batch)?.1)
     }
 
-    fn losses(&self, batch: &EncoderBatch) -> Result<(Tensor, EncoderLosses, Leaves)> {
+    fn losses(&self, batch: &EncoderBatch) -> Result<(Tensor, EncoderLosses, HeadVariables)> {
         let (config, objectives) = (&self.config, &self.objectives);
         self.check(batch)?;
-        let leaves = self.learner.leaves(outside_blocks)?;
-        let pixels = normalised_pixels(&batch.frames, config.img_size);
-        let embedded = self.embed(&leaves, &pixels, batch.states.len())?;
-        let latents = self.encode(&leaves, &embedded, &self.rope)?;
+        let heads = self.state.heads(outside_blocks)?;
+        let pixels = &batch.pixels;
+        let embedded = self.embed(&heads, pixels, batch.states.len())?;
+        let latents = self.encode(&heads, &embedded, &self.rope)?;
         let pooled = latents.mean(1)?;
         let mut losses = EncoderLosses::default();
         let deviation = latents.flatten_from(1)?.var(0)?.sqrt()?.mean_all()?;
@@ -126,16 +125,16 @@ impl EncoderTrainer {
         let mut total = Total(zero);
         let pose = proprioception::targets(&batch.states)?;
         if objectives.proprioception > 0.0 {
-            let loss = proprioception::loss(&leaves, &pooled, &pose)?;
+            let loss = proprioception::loss(&heads, &pooled, &pose)?;
             losses.proprioception = total.add(&loss, objectives.proprioception)?;
         }
         if objectives.object > 0.0 {
-            let loss = object::loss(&leaves, &pooled, &batch.objects)?;
+            let loss = object::loss(&heads, &pooled, &batch.objects)?;
             losses.object = total.add(&loss, objectives.object)?;
         }
         if objectives.residual_decoder > 0.0 {
             let (pose_only, loss) =
-                residual_decoder::losses(config, &leaves, &latents, &pixels, &pose)?;
+                residual_decoder::losses(config, &heads, &latents, pixels, &pose)?;
             losses.pose_decoder = total.add(&pose_only, 1.0)?;
             losses.residual_decoder = total.add(&loss, objectives.residual_decoder)?;
         }
@@ -147,8 +146,8 @@ impl EncoderTrainer {
             let [now, next] = halves(&latents)?;
             let loss = next_latent::loss(
                 config,
-                self.learner.shared(),
-                &leaves,
+                self.state.shared(),
+                &heads,
                 [&now, &next],
                 &batch.states[..pairs],
                 &batch.actions,
@@ -157,26 +156,26 @@ impl EncoderTrainer {
         }
         if objectives.inverse_dynamics > 0.0 {
             let [now, next] = halves(&pooled)?;
-            let loss = next_latent::inverse_loss(&leaves, [&now, &next], &batch.actions)?;
+            let loss = next_latent::inverse_loss(&heads, [&now, &next], &batch.actions)?;
             losses.inverse_dynamics = total.add(&loss, objectives.inverse_dynamics)?;
         }
-        if objectives.isotropy > 0.0 {
-            let loss = isotropy::statistic(&latents.flatten_to(1)?, batch.seed)?;
-            losses.isotropy = total.add(&loss, objectives.isotropy)?;
+        if objectives.sigreg > 0.0 {
+            let loss = sigreg::statistic(&latents.flatten_to(1)?, batch.seed)?;
+            losses.sigreg = total.add(&loss, objectives.sigreg)?;
         }
         if objectives.masked > 0.0 {
-            let loss = self.masked(&leaves, &embedded, &pixels, batch.seed)?;
+            let loss = self.masked(&heads, &embedded, pixels, batch.seed)?;
             losses.masked = total.add(&loss, objectives.masked)?;
         }
         losses.total = f64::from(total.0.to_scalar::<f32>()?);
-        Ok((total.0, losses, leaves))
+        Ok((total.0, losses, heads))
     }
 
     fn check(&self, batch: &EncoderBatch) -> Result<()> {
         let b = batch.states.len();
         let [height, width] = self.config.img_size;
-        if b == 0 || batch.frames.len() != b * height * width * 3 {
-            candle_core::bail!("{b} states need {b} frames of {height}×{width} RGB");
+        if b == 0 || batch.pixels.len() != b * height * width * 3 {
+            candle_core::bail!("{b} states need {b} frames of {height}×{width} px");
         }
         if self.objectives.object > 0.0 && batch.objects.len() != b {
             candle_core::bail!("the object signal needs simulator labels for every frame");
@@ -192,13 +191,13 @@ impl EncoderTrainer {
 
     fn masked(
         &self,
-        leaves: &Leaves,
+        heads: &HeadVariables,
         embedded: &Tensor,
         pixels: &[f32],
         seed: u64,
     ) -> Result<Tensor> {
         let config = &self.config;
-        let Some(average) = self.learner.average() else {
+        let Some(average) = self.state.average() else {
             candle_core::bail!("masked prediction needs a moving average of the encoder");
         };
         let p = config.patch_size;
@@ -206,26 +205,26 @@ impl EncoderTrainer {
         let visible = Tensor::from_slice(&mask.visible, mask.visible.len(), &Device::Cpu)?;
         let seen = embedded.index_select(&visible, 1)?;
         let rope = Arc::new(masked::rope_of(config, &mask.visible));
-        let encoded = self.encode(leaves, &seen, &rope)?;
+        let encoded = self.encode(heads, &seen, &rope)?;
         let targets = backend::encode(config, average, pixels, config.img_size);
         let targets = Tensor::from_vec(targets, embedded.shape(), &Device::Cpu)?;
-        let shared = self.learner.shared();
-        masked::loss(config, shared, leaves, &mask, &encoded, &targets)
+        let shared = self.state.shared();
+        masked::loss(config, shared, heads, &mask, &encoded, &targets)
     }
 
     /// Embedded tokens `[B, V, D]` through the blocks to normalised latents.
-    fn encode(&self, leaves: &Leaves, tokens: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
+    fn encode(&self, heads: &HeadVariables, tokens: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
         let trunk = Trunk {
             shape: layout::encoder_block(&self.config),
             depth: self.config.depth,
             prefix: "blocks".into(),
         };
-        let x = trunk.forward(self.learner.shared(), tokens, rope, Visibility::All)?;
-        normalise(&leaves.layer_norm("norm", &x)?, LATENT_EPS)
+        let x = trunk.forward(self.state.shared(), tokens, rope, Visibility::All)?;
+        normalise(&heads.layer_norm("norm", &x)?, LATENT_EPS)
     }
 
     /// Patch embedding of normalised pixels `[B, 3, H, W]`: `[B, N, D]`.
-    fn embed(&self, leaves: &Leaves, pixels: &[f32], b: usize) -> Result<Tensor> {
+    fn embed(&self, heads: &HeadVariables, pixels: &[f32], b: usize) -> Result<Tensor> {
         let config = &self.config;
         let (p, t, d) = (config.patch_size, config.tubelet_size, config.embed_dim);
         let n = config.tokens_per_frame();
@@ -238,20 +237,20 @@ impl EncoderTrainer {
         };
         let x = match config.stem {
             Stem::Conv3d => {
-                let weight = leaves.get("patch_embed.proj.weight")?.flatten_from(1)?;
+                let weight = heads.get("patch_embed.proj.weight")?.flatten_from(1)?;
                 rows(p)?
                     .matmul(&weight.t()?)?
-                    .broadcast_add(leaves.get("patch_embed.proj.bias")?)?
+                    .broadcast_add(heads.get("patch_embed.proj.bias")?)?
             }
             Stem::TwoLevel => {
                 let columns = config.img_size[1] / p;
-                let small = leaves.linear("patch_embed.small", &rows(p / 2)?)?;
+                let small = heads.linear("patch_embed.small", &rows(p / 2)?)?;
                 let merged = small
                     .gelu_erf()?
                     .reshape(&[b * n / columns, 2, columns, 2, d / 2][..])?
                     .permute((0, 2, 1, 3, 4))?
                     .reshape((b * n, 2 * d))?;
-                leaves.linear("patch_embed.merge", &merged)?
+                heads.linear("patch_embed.merge", &merged)?
             }
         };
         x.reshape((b, n, d))

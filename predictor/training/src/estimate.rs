@@ -5,15 +5,15 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
-use crate::device_forward::TrainingDevice;
-use crate::learner::Learner;
-use crate::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
-use crate::trunk::MAX_SHARDS;
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::layout;
 use foresight_predictor::parameters::Parameters;
+use crate::device_forward::TrainingDevice;
+use crate::train_state::TrainState;
+use crate::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
+use crate::trunk::MAX_SHARDS;
 
 /// Bytes of the parts of a training step's memory at its peak, the encoder's left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -164,10 +164,10 @@ impl StepShape<'_> {
         };
         let mut parameters = Parameters::zeros(layout::predictor(&config));
         initialise(&mut parameters, Part::AcPredictor, 0);
-        let learner = Learner::new(parameters).with_recomputation(self.recompute);
+        let state = TrainState::new(parameters).with_recomputation(self.recompute);
         let batch = self.batch()?;
         let mut trainer =
-            PredictorTrainer::with_learner(config, learner, *self.loss).on(self.device.cloned());
+            PredictorTrainer::with_state(config, state, *self.loss).on(self.device.cloned());
         // The first pass also pays for memory that later ones find mapped.
         let mut fastest = f64::INFINITY;
         for _ in 0..2 {

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use crate::leaves::Leaves;
-use crate::norm::normalise;
-use crate::trunk::{Shared, Trunk};
 use foresight_predictor::ac_predictor::rope_table;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
+use crate::head_variables::HeadVariables;
+use crate::norm::normalise;
+use crate::trunk::{Shared, Trunk};
 
-/// A predictor whose parameters lie in a learner's store under `prefix`.
+/// A predictor whose parameters lie in a state's store under `prefix`.
 pub struct PredictorForward<'a> {
     /// Architecture.
     pub config: &'a PredictorConfig,
     /// The store.
     pub shared: &'a Shared,
     /// Variables of everything outside the blocks.
-    pub leaves: &'a Leaves,
+    pub heads: &'a HeadVariables,
     /// Put before every official parameter name; empty for a predictor of its own.
     pub prefix: &'a str,
 }
@@ -44,14 +44,14 @@ impl PredictorForward<'_> {
     /// # Errors
     /// When shapes don't agree, or camera poses are missing.
     pub fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
-        let (config, leaves) = (self.config, self.leaves);
+        let (config, heads) = (self.config, self.heads);
         let name = |suffix: &str| format!("{}{suffix}", self.prefix);
         let (n, d) = (config.tokens_per_frame(), config.predictor_embed_dim);
         let condition = config.condition_tokens();
         let b = inputs.latents.dim(0)?;
         let token = |encoder: &str, input: &Tensor| {
             let input = input.narrow(1, 0, steps)?.contiguous()?;
-            leaves.linear(&name(encoder), &input)?.unsqueeze(2)
+            heads.linear(&name(encoder), &input)?.unsqueeze(2)
         };
         let mut parts = vec![
             token("action_encoder", inputs.actions)?,
@@ -62,7 +62,7 @@ impl PredictorForward<'_> {
             (None, true) => candle_core::bail!("this predictor needs camera extrinsics"),
             (_, false) => {}
         }
-        let embedded = leaves.linear(&name("predictor_embed"), &inputs.latents.contiguous()?)?;
+        let embedded = heads.linear(&name("predictor_embed"), &inputs.latents.contiguous()?)?;
         parts.push(embedded.reshape((b, steps, n, d))?);
         let x = Tensor::cat(&parts, 2)?.reshape((b, steps * (condition + n), d))?;
         let trunk = Trunk {
@@ -77,9 +77,9 @@ impl PredictorForward<'_> {
             .reshape((b, steps, condition + n, d))?
             .narrow(2, condition, n)?
             .reshape((b, steps * n, d))?;
-        let normed = leaves.layer_norm(&name("predictor_norm"), &patches)?;
+        let normed = heads.layer_norm(&name("predictor_norm"), &patches)?;
         normalise(
-            &leaves.linear(&name("predictor_proj"), &normed)?,
+            &heads.linear(&name("predictor_proj"), &normed)?,
             LATENT_EPS,
         )
     }

@@ -19,7 +19,7 @@ use foresight_predictor::checkpoint::safetensors_file::{self, Metadata, Planned}
 use foresight_predictor::checkpoint::{CheckpointError, Entry};
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::error::PredictorError;
-use foresight_predictor::transform::ImageTransform;
+use crate::frame_transform::FrameTransform;
 
 /// Version of the files; part of the folder's name.
 const VERSION: u32 = 1;
@@ -83,10 +83,10 @@ impl LatentCache {
         root: &Path,
         encoder: &EncoderConfig,
         encoder_sha256: &str,
-        transform: &ImageTransform,
+        transform: &FrameTransform,
         storage: Storage,
     ) -> Result<Self, PredictorError> {
-        let key = format!("{VERSION} {encoder:?} {encoder_sha256} {transform:?} {storage:?}");
+        let key = format!("{VERSION} {encoder:?} {encoder_sha256} {} {storage:?}", transform.key());
         let folder = root.join(&hexadecimal(&Sha256::digest(key))[..16]);
         std::fs::create_dir_all(&folder).map_err(|source| PredictorError::Io {
             path: folder.clone(),
@@ -224,7 +224,7 @@ mod tests {
 
     fn open(root: &Path, sha: &str, storage: Storage) -> LatentCache {
         let encoder = preset("tiny").unwrap().encoder;
-        let transform = ImageTransform::new(encoder.img_size);
+        let transform = FrameTransform::AsRecorded(encoder.img_size);
         LatentCache::open(root, &encoder, sha, &transform, storage).unwrap()
     }
 

@@ -1,40 +1,65 @@
-//! Training: losses, gradients, AdamW with the official groups, schedules.
+//! From a dataset to a model folder: losses, gradients, optimiser, resume, and four ways in.
 //!
-//! The transformer blocks run on our kernels as one differentiable operation
-//! ([`trunk::Trunk`]); everything around them (embeddings, heads, losses) is ordinary candle and
-//! its automatic differentiation. All parameters and gradients of a network live in one flat
-//! buffer, which makes the optimiser a single pass and a checkpoint a copy. A predictor can also learn
-//! through candle alone, on a GPU ([`device_forward`]).
+//! - [`predictor_run`]: an action-conditioned predictor behind a frozen encoder, fine-tuned or from
+//!   random weights. [`settings`] say how.
+//! - [`pretrain`]: an encoder from recorded frames.
+//! - [`clone_policy`]: a policy that imitates demonstrations.
+//!
+//! All of them are a [`run::Task`] of one loop, [`run::run`], which steps, validates, logs and
+//! resumes. What a step learns from comes from `foresight_datasets::ClipSampler` by the step's
+//! number, through a [`feed`] that reads ahead: as pixels, or as latents of the frozen encoder
+//! ([`latent_clips`]).
+//!
+//! The transformer blocks run on our kernels as one differentiable operation ([`trunk::Trunk`]);
+//! everything around them (embeddings, heads, losses) is ordinary candle and its automatic
+//! differentiation. All parameters and gradients of a network live in one flat buffer, which makes
+//! the optimiser a single pass and a checkpoint a copy. A predictor can also learn through candle
+//! alone, on a GPU ([`device_forward`]).
 
 pub mod adamw;
+mod ahead;
+pub mod base;
+pub mod card;
+pub mod clone_policy;
 pub mod device_forward;
 pub mod encoder_trainer;
+pub mod episodes;
 pub mod estimate;
-pub mod finetune;
-pub mod forward;
+pub mod feed;
+mod forward;
+pub mod frame_transform;
+pub mod freeze;
+pub mod frozen_encoder;
+pub mod head_variables;
 pub mod init;
 pub mod latent_cache;
-pub mod latent_set;
-pub mod learner;
-pub mod leaves;
+pub mod latent_clips;
+mod latent_source;
 pub mod log;
-pub mod norm;
+pub mod memory;
+mod norm;
 pub mod objectives;
+pub mod origin;
 pub mod policy_trainer;
+pub mod predictor_run;
+pub mod predictor_task;
 pub mod predictor_trainer;
+pub mod pretrain;
+pub mod processes;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
+pub mod settings;
 pub mod state;
 pub mod tensorboard;
-pub mod trainable;
+pub mod train_state;
 pub mod trunk;
 pub mod workers;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use device_forward::TrainingDevice;
 pub use encoder_trainer::{EncoderBatch, EncoderTrainer};
-pub use learner::Learner;
 pub use objectives::{EncoderLosses, Objectives};
 pub use predictor_trainer::{Losses, PredictorBatch, PredictorLossOptions, PredictorTrainer};
 pub use schedule::WsdSchedule;
+pub use train_state::TrainState;

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
-use crate::learner::Learner;
-use crate::leaves::Leaves;
-use crate::norm::normalise;
-use crate::objectives::outside_blocks;
-use crate::trunk::Trunk;
+use foresight_predictor::parameters::Parameters;
 use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
-use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig, PolicyLayers, ANSWERS, STEP_SCALE_M};
 use foresight_predictor::rope::RopeTable;
+use crate::norm::normalise;
+use crate::trunk::Trunk;
+use crate::train_state::TrainState;
+use crate::head_variables::HeadVariables;
+use crate::objectives::outside_blocks;
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
@@ -44,7 +44,7 @@ pub struct PolicyLosses {
 #[derive(Debug)]
 pub struct PolicyTrainer {
     config: PolicyConfig,
-    learner: Learner,
+    state: TrainState,
 }
 
 impl PolicyTrainer {
@@ -52,18 +52,18 @@ impl PolicyTrainer {
     pub fn new(config: PolicyConfig, parameters: Parameters) -> Self {
         PolicyTrainer {
             config,
-            learner: Learner::new(parameters),
+            state: TrainState::new(parameters),
         }
     }
 
     /// Parameters, gradients and optimiser.
-    pub fn learner(&self) -> &Learner {
-        &self.learner
+    pub fn state(&self) -> &TrainState {
+        &self.state
     }
 
     /// Parameters, gradients and optimiser, to update or restore them.
-    pub fn learner_mut(&mut self) -> &mut Learner {
-        &mut self.learner
+    pub fn state_mut(&mut self) -> &mut TrainState {
+        &mut self.state
     }
 
     /// Losses of a batch; its gradients replace those of the last call.
@@ -71,9 +71,9 @@ impl PolicyTrainer {
     /// # Errors
     /// When shapes don't agree.
     pub fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
-        self.learner.clear()?;
-        let (loss, losses, leaves) = self.losses(batch)?;
-        self.learner.collect(&leaves, &loss.backward()?)?;
+        self.state.clear()?;
+        let (loss, losses, heads) = self.losses(batch)?;
+        self.state.collect(&heads, &loss.backward()?)?;
         Ok(losses)
     }
 
@@ -85,13 +85,13 @@ impl PolicyTrainer {
         Ok(self.losses(batch)?.1)
     }
 
-    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, Leaves)> {
-        let leaves = self.learner.leaves(outside_blocks)?;
+    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, HeadVariables)> {
+        let heads = self.state.heads(outside_blocks)?;
         let latents = [&batch.now, &batch.goal];
         let layers = TrainedLayers {
             config: &self.config,
-            learner: &self.learner,
-            leaves: &leaves,
+            state: &self.state,
+            heads: &heads,
         };
         let told = policy::answers(&self.config, &layers, latents, &batch.states)?;
         let taken: Vec<f32> = batch
@@ -110,20 +110,20 @@ impl PolicyTrainer {
             total: f64::from(loss.to_scalar::<f32>()?),
             gripper: f64::from(gripper.to_scalar::<f32>()?),
         };
-        Ok((loss, losses, leaves))
+        Ok((loss, losses, heads))
     }
 }
 
 /// The network on a step's graph.
 struct TrainedLayers<'a> {
     config: &'a PolicyConfig,
-    learner: &'a Learner,
-    leaves: &'a Leaves,
+    state: &'a TrainState,
+    heads: &'a HeadVariables,
 }
 
 impl PolicyLayers for TrainedLayers<'_> {
     fn parameter(&self, name: &str) -> Result<Tensor> {
-        self.leaves.get(name).cloned()
+        self.heads.get(name).cloned()
     }
 
     fn normalise(&self, x: &Tensor) -> Result<Tensor> {
@@ -136,6 +136,6 @@ impl PolicyLayers for TrainedLayers<'_> {
             depth: self.config.network.depth,
             prefix: "blocks".into(),
         };
-        trunk.forward(self.learner.shared(), x, rope, Visibility::All)
+        trunk.forward(self.state.shared(), x, rope, Visibility::All)
     }
 }

@@ -5,12 +5,12 @@
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::device_forward::{DeviceForward, TrainingDevice};
-use crate::forward::{PredictorForward, PredictorInputs};
-use crate::learner::Learner;
-use crate::leaves::Leaves;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::parameters::Parameters;
+use crate::device_forward::{DeviceForward, TrainingDevice};
+use crate::forward::{PredictorForward, PredictorInputs};
+use crate::train_state::TrainState;
+use crate::head_variables::HeadVariables;
 
 /// What the loss is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ pub struct Predictions {
 pub struct PredictorTrainer {
     config: PredictorConfig,
     options: PredictorLossOptions,
-    learner: Learner,
+    state: TrainState,
     /// Absent: our kernels on the CPU.
     device: Option<TrainingDevice>,
 }
@@ -86,25 +86,25 @@ impl PredictorTrainer {
         parameters: Parameters,
         options: PredictorLossOptions,
     ) -> Self {
-        Self::with_learner(config, Learner::new(parameters), options)
+        Self::with_state(config, TrainState::new(parameters), options)
     }
 
-    /// Trains what `learner` holds, laid out as [`foresight_predictor::layout::predictor`].
-    pub fn with_learner(
+    /// Trains what `state` holds, laid out as [`foresight_predictor::layout::predictor`].
+    pub fn with_state(
         config: PredictorConfig,
-        learner: Learner,
+        state: TrainState,
         options: PredictorLossOptions,
     ) -> Self {
         PredictorTrainer {
             config,
             options,
-            learner,
+            state,
             device: None,
         }
     }
 
     /// With forward and backward passes through candle on `device` instead of our kernels.
-    /// Nothing is computed twice there: [`Learner::with_recomputation`] changes nothing.
+    /// Nothing is computed twice there: [`TrainState::with_recomputation`] changes nothing.
     #[must_use]
     pub fn on(mut self, device: Option<TrainingDevice>) -> Self {
         self.device = device;
@@ -112,13 +112,13 @@ impl PredictorTrainer {
     }
 
     /// Parameters, gradients and optimiser.
-    pub fn learner(&self) -> &Learner {
-        &self.learner
+    pub fn state(&self) -> &TrainState {
+        &self.state
     }
 
     /// Parameters, gradients and optimiser, to update or restore them.
-    pub fn learner_mut(&mut self) -> &mut Learner {
-        &mut self.learner
+    pub fn state_mut(&mut self) -> &mut TrainState {
+        &mut self.state
     }
 
     /// Losses of a batch without touching anything.
@@ -127,8 +127,8 @@ impl PredictorTrainer {
     /// When shapes don't agree.
     pub fn evaluate(&self, batch: &PredictorBatch) -> Result<Losses> {
         let batch = &self.place(batch)?;
-        let leaves = self.leaves()?;
-        let predictions = self.predict(&leaves, batch)?;
+        let heads = self.heads()?;
+        let predictions = self.predict(&heads, batch)?;
         Ok(self.losses(&predictions, batch)?.1)
     }
 
@@ -137,7 +137,7 @@ impl PredictorTrainer {
     /// # Errors
     /// When shapes don't agree.
     pub fn compute_gradients(&mut self, batch: &PredictorBatch) -> Result<(Losses, Predictions)> {
-        self.learner.clear()?;
+        self.state.clear()?;
         self.accumulate_gradients(batch, 1.0)
     }
 
@@ -152,11 +152,11 @@ impl PredictorTrainer {
         share: f64,
     ) -> Result<(Losses, Predictions)> {
         let batch = &self.place(batch)?;
-        let leaves = self.leaves()?;
-        let predictions = self.predict(&leaves, batch)?;
+        let heads = self.heads()?;
+        let predictions = self.predict(&heads, batch)?;
         let (loss, losses) = self.losses(&predictions, batch)?;
         let loss = if share == 1.0 { loss } else { (loss * share)? };
-        self.learner.collect(&leaves, &loss.backward()?)?;
+        self.state.collect(&heads, &loss.backward()?)?;
         Ok((losses, predictions))
     }
 
@@ -168,12 +168,12 @@ impl PredictorTrainer {
         }
     }
 
-    fn leaves(&self) -> Result<Leaves> {
+    fn heads(&self) -> Result<HeadVariables> {
         match &self.device {
-            Some(place) => self.learner.leaves_on(&place.device),
+            Some(place) => self.state.heads_on(&place.device),
             None => self
-                .learner
-                .leaves(|name| !name.starts_with("predictor_blocks.")),
+                .state
+                .heads(|name| !name.starts_with("predictor_blocks.")),
         }
     }
 
@@ -209,7 +209,7 @@ impl PredictorTrainer {
         }
     }
 
-    fn predict(&self, leaves: &Leaves, batch: &PredictorBatch) -> Result<Predictions> {
+    fn predict(&self, heads: &HeadVariables, batch: &PredictorBatch) -> Result<Predictions> {
         let n = self.config.tokens_per_frame();
         let steps = batch.states.dim(1)?;
         if steps < 2 || batch.latents.dim(1)? != steps * n {
@@ -225,7 +225,7 @@ impl PredictorTrainer {
                 steps - 1
             );
         }
-        let forward = self.forward(leaves)?;
+        let forward = self.forward(heads)?;
         let step = |latents: &Tensor, steps| {
             let inputs = PredictorInputs {
                 latents,
@@ -253,16 +253,16 @@ impl PredictorTrainer {
         })
     }
 
-    fn forward<'a>(&'a self, leaves: &'a Leaves) -> Result<Forward<'a>> {
+    fn forward<'a>(&'a self, heads: &'a HeadVariables) -> Result<Forward<'a>> {
         Ok(match &self.device {
             Some(place) => {
-                let forward = DeviceForward::new(&self.config, leaves, place)?;
+                let forward = DeviceForward::new(&self.config, heads, place)?;
                 Forward::Device(Box::new(forward))
             }
             None => Forward::Kernels(PredictorForward {
                 config: &self.config,
-                shared: self.learner.shared(),
-                leaves,
+                shared: self.state.shared(),
+                heads,
                 prefix: "",
             }),
         })

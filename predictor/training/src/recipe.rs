@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::CosineSchedule;
-use crate::{Objectives, PredictorLossOptions, WsdSchedule};
-use foresight_predictor::config::{ActionSpace, EncoderConfig};
+use crate::settings::{Crop, Data};
+use crate::{Objectives, WsdSchedule};
+use foresight_predictor::config::EncoderConfig;
 
 /// How the weights are moved; the same for both networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,15 +53,20 @@ pub struct PretrainRecipe {
     pub encoder: EncoderConfig,
     /// Training signals and their weights.
     pub objectives: Objectives,
+    /// Which frames of which recordings; `frames` follows from the objectives.
+    pub data: Data,
+    /// As in [`Settings::crop`](crate::settings::Settings::crop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     /// Optimiser.
     pub optimisation: Optimisation,
 }
 
-/// Size of a predictor; everything else follows from the encoder.
+/// Size of a policy; everything else follows from the encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PredictorSize {
-    /// Width inside the predictor.
+pub struct PolicySize {
+    /// Width inside the policy.
     pub predictor_embed_dim: usize,
     /// Number of blocks.
     pub depth: usize,
@@ -68,53 +74,25 @@ pub struct PredictorSize {
     pub num_heads: usize,
 }
 
-/// `foresight train`: an action-conditioned predictor on a frozen encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainRecipe {
-    /// Architecture.
-    pub predictor: PredictorSize,
-    /// Frames of a clip, `T`, at least 2.
-    pub clip_frames: usize,
-    /// Loss.
-    #[serde(default)]
-    pub loss: PredictorLossOptions,
-    /// Euler angles, rad, whose branch the recorded poses are brought to; see
-    /// [`PredictorConfig::euler_around_rad`](foresight_predictor::config::PredictorConfig::euler_around_rad).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub euler_around_rad: Option<[f64; 3]>,
-    /// Whether input and output projections start as the identity, so that training starts from
-    /// predicting no change. Needs equal inner and outer width.
-    #[serde(default)]
-    pub start_at_persistence: bool,
-    /// How often clips in which the gripper opens or closes are drawn, relative to others.
-    #[serde(default = "one")]
-    pub gripper_event_factor: f32,
-    /// What the recorded actions were, for the planner's bounds.
-    #[serde(default)]
-    pub action_space: ActionSpace,
-    /// Optimiser.
-    pub optimisation: Optimisation,
-}
-
 /// `foresight clone`: a behaviour-cloning policy on a frozen encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloneRecipe {
     /// Architecture.
-    pub policy: PredictorSize,
+    pub policy: PolicySize,
     /// The goal of a moment is a frame at most so many steps later.
     pub farthest_goal_steps: usize,
     /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
     #[serde(default)]
     pub behaviours: Vec<String>,
-    /// As in [`TrainRecipe::euler_around_rad`].
+    /// Which frames of which recordings; `frames` is 2.
+    pub data: Data,
+    /// As in [`Settings::crop`](crate::settings::Settings::crop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    /// As in [`NewPredictor::euler_around_rad`](crate::settings::NewPredictor::euler_around_rad).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub euler_around_rad: Option<[f64; 3]>,
     /// Optimiser.
     pub optimisation: Optimisation,
-}
-
-fn one() -> f32 {
-    1.0
 }

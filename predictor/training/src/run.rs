@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::learner::Learner;
+use foresight_predictor::error::PredictorError;
+use crate::train_state::TrainState;
 use crate::log::Log;
 pub use crate::log::{Parts, Progress};
 use crate::recipe::Optimisation;
 use crate::state::{self, Position};
 use crate::workers::{Alone, Workers};
-use foresight_predictor::error::PredictorError;
 
 /// Name of the file with the best weights so far in a run's folder.
 pub const BEST_FILE: &str = "best.safetensors";
@@ -20,7 +20,7 @@ pub const BEST_FILE: &str = "best.safetensors";
 /// its number, so that a resumed run goes on as if it had never stopped.
 pub trait Task {
     /// The network.
-    fn learner(&mut self) -> &mut Learner;
+    fn state(&mut self) -> &mut TrainState;
     /// Gradients of step `step`, counted from 0; returns the loss parts.
     ///
     /// # Errors
@@ -83,8 +83,8 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// Trains `task` to the end of its schedule, or until `stop` is raised. Leaves the best weights
-/// in the learner of `task` when it ends by itself (in worker 0, where there are several).
+/// Trains `task` to the end of its schedule, or until `stop` is raised. HeadVariables the best weights
+/// in the state of `task` when it ends by itself (in worker 0, where there are several).
 ///
 /// # Errors
 /// When the disk refuses, a loss is not finite, or a tensor operation fails.
@@ -106,7 +106,7 @@ pub fn run(
         best: f64::INFINITY,
     };
     if options.resume && state_file.exists() {
-        at = state::restore(&state_file, task.learner())?;
+        at = state::restore(&state_file, task.state())?;
     }
     let leads = options.workers.rank() == 0;
     let mut running = Running {
@@ -161,7 +161,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         }
         let decay = self.optimisation.weight_decay_at(self.at.step);
         let clip = self.optimisation.clip_norm;
-        let gradient_norm = task.learner().update(rate, decay, clip)?;
+        let gradient_norm = task.state().update(rate, decay, clip)?;
         self.at.step += 1;
         if self.log.is_none() {
             return Ok(());
@@ -177,7 +177,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         // After the log: what it says beyond the last checkpoint is dropped and said again, what
         // it doesn't say up to there would be lost.
         if self.due(self.options.checkpoint_every) {
-            state::save(&self.state_file, task.learner(), self.at)?;
+            state::save(&self.state_file, task.state(), self.at)?;
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         if workers.size() == 1 {
             return Ok(parts);
         }
-        workers.average(&mut task.learner().gradients()?)?;
+        workers.average(&mut task.state().gradients()?)?;
         let mut values: Vec<f64> = parts.iter().map(|(_, v)| *v).collect();
         workers.average_parts(&mut values)?;
         let names = parts.iter().map(|(name, _)| *name);
@@ -206,7 +206,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         let score = parts.first().map_or(f64::INFINITY, |(_, v)| *v);
         if score < self.at.best {
             self.at.best = score;
-            state::save_parameters(&self.best_file, task.learner(), self.at)?;
+            state::save_parameters(&self.best_file, task.state(), self.at)?;
         }
         Ok(parts)
     }
@@ -255,9 +255,9 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         let interrupted = self.at.step < self.optimisation.schedule.total_steps;
         if self.log.is_some() {
             if interrupted {
-                state::save(&self.state_file, task.learner(), self.at)?;
+                state::save(&self.state_file, task.state(), self.at)?;
             } else if self.best_file.exists() && self.at.best.is_finite() {
-                let kept = state::restore_parameters(&self.best_file, task.learner())?;
+                let kept = state::restore_parameters(&self.best_file, task.state())?;
                 self.at.best = self.at.best.min(kept.best);
             }
         }

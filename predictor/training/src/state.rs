@@ -6,10 +6,10 @@ use std::path::Path;
 
 use candle_core::DType;
 
-use crate::learner::Learner;
 use foresight_predictor::checkpoint::safetensors_file::{self, Metadata, Planned};
 use foresight_predictor::checkpoint::{CheckpointError, Entry};
 use foresight_predictor::error::PredictorError;
+use crate::train_state::TrainState;
 
 /// Name of the state file in a training run's folder.
 pub const STATE_FILE: &str = "state.safetensors";
@@ -23,16 +23,16 @@ pub struct Position {
     pub best: f64,
 }
 
-/// Writes `learner` and where its run is. The file appears whole or not at all, and survives a
+/// Writes `state` and where its run is. The file appears whole or not at all, and survives a
 /// power cut; no copy of the values is made.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn save(path: &Path, learner: &Learner, at: Position) -> Result<(), PredictorError> {
-    let (first, second, _) = learner.optimiser().moments();
+pub fn save(path: &Path, state: &TrainState, at: Position) -> Result<(), PredictorError> {
+    let (first, second, _) = state.optimiser().moments();
     write(
         path,
-        learner,
+        state,
         at,
         &[("first_moment", first), ("second_moment", second)],
     )
@@ -42,21 +42,21 @@ pub fn save(path: &Path, learner: &Learner, at: Position) -> Result<(), Predicto
 ///
 /// # Errors
 /// As there.
-pub fn save_parameters(path: &Path, learner: &Learner, at: Position) -> Result<(), PredictorError> {
-    write(path, learner, at, &[])
+pub fn save_parameters(path: &Path, state: &TrainState, at: Position) -> Result<(), PredictorError> {
+    write(path, state, at, &[])
 }
 
 fn write(
     path: &Path,
-    learner: &Learner,
+    state: &TrainState,
     at: Position,
     moments: &[(&'static str, &[f32])],
 ) -> Result<(), PredictorError> {
-    let parameters = learner.parameters()?;
-    let (_, _, updates) = learner.optimiser().moments();
+    let parameters = state.parameters()?;
+    let (_, _, updates) = state.optimiser().moments();
     let mut buffers = BTreeMap::from([("parameters", parameters.values())]);
     buffers.extend(moments.iter().copied());
-    if let Some(average) = learner.average() {
+    if let Some(average) = state.average() {
         buffers.insert("average", average.values());
     }
     let plan: Vec<Planned> = buffers
@@ -80,14 +80,14 @@ fn write(
     Ok(())
 }
 
-/// Restores `learner` from a state file; returns where the run was.
+/// Restores `state` from a state file; returns where the run was.
 ///
 /// # Errors
-/// When the file is damaged or of another model. The learner is then no longer usable.
-pub fn restore(path: &Path, learner: &mut Learner) -> Result<Position, PredictorError> {
+/// When the file is damaged or of another model. The state is then no longer usable.
+pub fn restore(path: &Path, state: &mut TrainState) -> Result<Position, PredictorError> {
     let file = StateFile::open(path)?;
-    let position = restore_parameters(path, learner)?;
-    let (first, second, updates) = learner.optimiser_mut().moments_mut();
+    let position = restore_parameters(path, state)?;
+    let (first, second, updates) = state.optimiser_mut().moments_mut();
     file.read("first_moment", first)?;
     file.read("second_moment", second)?;
     *updates = file.number("updates")?;
@@ -98,18 +98,18 @@ pub fn restore(path: &Path, learner: &mut Learner) -> Result<Position, Predictor
 ///
 /// # Errors
 /// As [`restore`].
-pub fn restore_parameters(path: &Path, learner: &mut Learner) -> Result<Position, PredictorError> {
+pub fn restore_parameters(path: &Path, state: &mut TrainState) -> Result<Position, PredictorError> {
     let file = StateFile::open(path)?;
     let position = file.position()?;
     {
-        let shared = learner.shared().clone();
+        let shared = state.shared().clone();
         let mut current = shared
             .parameters
             .write()
             .map_err(|_| PredictorError::Model("parameters were lost with a thread".into()))?;
         file.read("parameters", current.values_mut())?;
     }
-    if let Some(average) = learner.average_mut() {
+    if let Some(average) = state.average_mut() {
         file.read("average", average.values_mut())?;
     }
     Ok(position)

@@ -62,7 +62,7 @@ impl EventFile {
         self.record(&event.0)
     }
 
-    /// One write, so that a process that dies leaves whole records.
+    /// One write, so that a process that dies heads whole records.
     fn record(&mut self, data: &[u8]) -> io::Result<()> {
         let length = (data.len() as u64).to_le_bytes();
         let mut record = length.to_vec();

@@ -103,7 +103,7 @@ struct TrunkOp {
     saved: Mutex<Vec<Vec<Kept>>>,
 }
 
-/// What one block leaves for the backward pass.
+/// What one block heads for the backward pass.
 enum Kept {
     /// All that it computed.
     Everything(Saved),

@@ -12,12 +12,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::linear;
-use crate::leaves::Leaves;
-use crate::trunk::{Shared, Trunk};
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::rope::{Position, RopeTable};
+use crate::head_variables::HeadVariables;
+use crate::trunk::{Shared, Trunk};
 
 /// Where the throw-away predictor's parameters lie.
 const PREFIX: &str = "head.masked.";
@@ -105,15 +105,15 @@ impl Mask {
 pub fn loss(
     config: &EncoderConfig,
     shared: &Shared,
-    leaves: &Leaves,
+    heads: &HeadVariables,
     mask: &Mask,
     encoded: &Tensor,
     targets: &Tensor,
 ) -> Result<Tensor> {
     let (b, visible, d) = encoded.dims3()?;
     let masked = mask.masked.len();
-    let seen = leaves.linear("head.masked.embed", encoded)?;
-    let unseen = leaves
+    let seen = heads.linear("head.masked.embed", encoded)?;
+    let unseen = heads
         .get("head.masked.token")?
         .reshape((1, 1, d))?
         .broadcast_as((b, masked, d))?;
@@ -127,9 +127,9 @@ pub fn loss(
     let rope = Arc::new(rope_of(config, &order));
     let x = trunk.forward(shared, &x, &rope, Visibility::All)?;
     let x = x.narrow(1, visible, masked)?.contiguous()?;
-    let predicted = leaves.linear(
+    let predicted = heads.linear(
         "head.masked.proj",
-        &leaves.layer_norm("head.masked.norm", &x)?,
+        &heads.layer_norm("head.masked.norm", &x)?,
     )?;
     let wanted = Tensor::from_slice(&mask.masked, masked, &Device::Cpu)?;
     (predicted - targets.index_select(&wanted, 1)?)?

@@ -5,7 +5,7 @@
 //! takes decides what a model card may claim: pixels alone, what every robot knows about itself,
 //! or labels only a simulator has.
 
-pub mod isotropy;
+pub mod sigreg;
 pub mod masked;
 pub mod next_latent;
 pub mod object;
@@ -30,10 +30,11 @@ pub struct Objectives {
     /// Patches from tokens, where the robot's pose alone doesn't explain them. Pixels only.
     pub residual_decoder: f64,
     /// The next frame's latent from this one's and the action, both by the encoder in training
-    /// (no stop-gradient): needs [`Objectives::isotropy`] against collapse.
+    /// (no stop-gradient): needs [`Objectives::sigreg`] against collapse.
     pub next_latent: f64,
     /// Latents distributed like an isotropic Gaussian along random directions (SIGReg).
-    pub isotropy: f64,
+    #[serde(alias = "isotropy")]
+    pub sigreg: f64,
     /// The action between two frames from their mean tokens.
     pub inverse_dynamics: f64,
     /// V-JEPA's masked latent prediction against a moving average of the encoder.
@@ -50,7 +51,7 @@ impl Default for Objectives {
             proprioception: 0.0,
             residual_decoder: 0.0,
             next_latent: 0.0,
-            isotropy: 0.0,
+            sigreg: 0.0,
             inverse_dynamics: 0.0,
             masked: 0.0,
             ema_momentum: 0.996,
@@ -74,7 +75,7 @@ impl Objectives {
             ("proprioception", self.proprioception),
             ("residual_decoder", self.residual_decoder),
             ("next_latent", self.next_latent),
-            ("isotropy", self.isotropy),
+            ("sigreg", self.sigreg),
             ("inverse_dynamics", self.inverse_dynamics),
             ("masked", self.masked),
             ("object", self.object),
@@ -107,8 +108,8 @@ pub struct EncoderLosses {
     pub pose_decoder: f64,
     /// Mean absolute error of the next frame's normalised latent.
     pub next_latent: f64,
-    /// The statistic of [`isotropy`].
-    pub isotropy: f64,
+    /// The statistic of [`sigreg`].
+    pub sigreg: f64,
     /// Mean squared error of the action, in units of its bounds.
     pub inverse_dynamics: f64,
     /// Mean absolute error of masked tokens.

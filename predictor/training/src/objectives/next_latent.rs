@@ -1,14 +1,14 @@
 //! The next frame's latent from this one's and the action, and the action from both.
 //!
 //! Joint-embedding prediction without target network or stop-gradient, as LeJEPA and LeWorldModel
-//! train it; [`super::isotropy`] keeps it from collapsing. Of the robot's state only position and
+//! train it; [`super::sigreg`] keeps it from collapsing. Of the robot's state only position and
 //! closedness are shown.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::linear;
 use crate::forward::{PredictorForward, PredictorInputs};
-use crate::leaves::Leaves;
+use crate::head_variables::HeadVariables;
 use crate::trunk::Shared;
 use foresight_predictor::config::{EncoderConfig, PredictorConfig};
 use foresight_predictor::layout::{self, Entry};
@@ -65,7 +65,7 @@ pub fn inverse_layout(config: &EncoderConfig) -> Vec<Entry> {
 pub fn loss(
     config: &EncoderConfig,
     shared: &Shared,
-    leaves: &Leaves,
+    heads: &HeadVariables,
     [now, next]: [&Tensor; 2],
     states: &[[f32; 7]],
     actions: &[[f32; 7]],
@@ -80,7 +80,7 @@ pub fn loss(
     let forward = PredictorForward {
         config: &predictor(config),
         shared,
-        leaves,
+        heads,
         prefix: PREFIX,
     };
     let inputs = PredictorInputs {
@@ -97,7 +97,7 @@ pub fn loss(
 /// # Errors
 /// When shapes don't agree.
 pub fn inverse_loss(
-    leaves: &Leaves,
+    heads: &HeadVariables,
     [now, next]: [&Tensor; 2],
     actions: &[[f32; 7]],
 ) -> Result<Tensor> {
@@ -110,7 +110,7 @@ pub fn inverse_loss(
         .collect();
     let targets = Tensor::from_vec(targets, (actions.len(), ACTION), &Device::Cpu)?;
     let both = Tensor::cat(&[now, next], 1)?;
-    let hidden = leaves.linear("head.inverse.fc1", &both)?.relu()?;
-    let told = leaves.linear("head.inverse.fc2", &hidden.contiguous()?)?;
+    let hidden = heads.linear("head.inverse.fc1", &both)?.relu()?;
+    let told = heads.linear("head.inverse.fc2", &hidden.contiguous()?)?;
     (told - targets)?.sqr()?.mean_all()
 }

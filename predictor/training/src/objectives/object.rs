@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::POSITION_SCALE_M;
-use crate::leaves::Leaves;
+use crate::head_variables::HeadVariables;
 
 /// Object x, y, z, its position relative to the end effector, target x, y, and whether it is
 /// held.
@@ -13,7 +13,7 @@ pub const SIZE: usize = 9;
 ///
 /// # Errors
 /// When shapes don't agree.
-pub fn loss(leaves: &Leaves, pooled: &Tensor, objects: &[[f32; SIZE]]) -> Result<Tensor> {
+pub fn loss(heads: &HeadVariables, pooled: &Tensor, objects: &[[f32; SIZE]]) -> Result<Tensor> {
     let labels: Vec<f32> = objects
         .iter()
         .flat_map(|o| {
@@ -23,6 +23,6 @@ pub fn loss(leaves: &Leaves, pooled: &Tensor, objects: &[[f32; SIZE]]) -> Result
         })
         .collect();
     let labels = Tensor::from_vec(labels, (objects.len(), SIZE), &Device::Cpu)?;
-    let predicted = leaves.linear("head.object", pooled)?;
+    let predicted = heads.linear("head.object", pooled)?;
     (predicted - labels)?.sqr()?.mean_all()
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::POSITION_SCALE_M;
-use crate::leaves::Leaves;
+use crate::head_variables::HeadVariables;
 
 /// x, y, z, closedness.
 pub const SIZE: usize = 4;
@@ -27,7 +27,7 @@ pub fn targets(states: &[[f32; 7]]) -> Result<Tensor> {
 ///
 /// # Errors
 /// When shapes don't agree.
-pub fn loss(leaves: &Leaves, pooled: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let predicted = leaves.linear("head.proprioception", pooled)?;
+pub fn loss(heads: &HeadVariables, pooled: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let predicted = heads.linear("head.proprioception", pooled)?;
     (predicted - targets)?.sqr()?.mean_all()
 }

@@ -4,10 +4,10 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::{linear, proprioception};
-use crate::leaves::Leaves;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::Entry;
+use crate::head_variables::HeadVariables;
 
 /// Pixels averaged into one of the decoders'.
 const POOL: usize = 2;
@@ -45,24 +45,24 @@ fn decoded(config: &EncoderConfig) -> usize {
 /// When shapes don't agree.
 pub fn losses(
     config: &EncoderConfig,
-    leaves: &Leaves,
+    heads: &HeadVariables,
     latents: &Tensor,
     pixels: &[f32],
     pose: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
     let patches = targets(config, pixels, latents.dim(0)?)?;
-    let drawn = leaves
+    let drawn = heads
         .linear("head.pose_decoder.fc1", pose)?
         .relu()?
         .contiguous()?;
-    let drawn = leaves
+    let drawn = heads
         .linear("head.pose_decoder.fc2", &drawn)?
         .reshape(patches.shape())?;
     let residual = (drawn - &patches)?.sqr()?;
     let weights = residual.detach();
     let mean = f64::from(weights.mean_all()?.to_scalar::<f32>()?).max(1e-6);
     let weights = (weights / mean)?.clamp(0f32, WEIGHT_LIMIT)?;
-    let predicted = leaves.linear("head.patch", latents)?;
+    let predicted = heads.linear("head.patch", latents)?;
     let loss = ((predicted - &patches)?.sqr()? * weights)?.mean_all()?;
     Ok((residual.mean_all()?, loss))
 }

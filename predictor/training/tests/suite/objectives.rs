@@ -70,9 +70,9 @@ fn all() -> Vec<(&'static str, Objectives)> {
         ),
         ("next_latent", next_latent),
         (
-            "isotropy",
+            "sigreg",
             Objectives {
-                isotropy: 1.0,
+                sigreg: 1.0,
                 ..off
             },
         ),
@@ -89,7 +89,7 @@ fn all() -> Vec<(&'static str, Objectives)> {
             "several",
             Objectives {
                 proprioception: 0.5,
-                isotropy: 0.3,
+                sigreg: 0.3,
                 inverse_dynamics: 0.2,
                 ..next_latent
             },
@@ -103,7 +103,7 @@ fn gradients_agree_with_finite_differences() {
         let mut trainer = trainer(objectives);
         let batch = batch(1);
         trainer.compute_gradients(&batch).unwrap();
-        let gradients = trainer.learner().gradients().unwrap().clone();
+        let gradients = trainer.state().gradients().unwrap().clone();
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let direction: Vec<f32> = gradients
             .iter()
@@ -122,7 +122,7 @@ fn gradients_agree_with_finite_differences() {
             .sum();
         assert!(expected.abs() > 1e-4, "{name}: no gradient");
         let loss = |step: f32| {
-            let shared = trainer.learner().shared().clone();
+            let shared = trainer.state().shared().clone();
             let before = shared.parameters.read().unwrap().values().to_vec();
             {
                 let mut parameters = shared.parameters.write().unwrap();
@@ -153,7 +153,7 @@ fn every_objective_falls_when_it_is_trained() {
         let first = trainer.evaluate(&batch).unwrap().total;
         for _ in 0..40 {
             trainer.compute_gradients(&batch).unwrap();
-            trainer.learner_mut().update(3e-3, 0.0, Some(1.0)).unwrap();
+            trainer.state_mut().update(3e-3, 0.0, Some(1.0)).unwrap();
         }
         let last = trainer.evaluate(&batch).unwrap().total;
         assert!(last < 0.8 * first, "{name}: {first} to {last}");
@@ -169,30 +169,30 @@ fn the_moving_average_follows_slowly_and_survives_a_restart() {
         ..Objectives::default()
     };
     let mut trained = trainer(objectives);
-    let start = trained.learner().parameters().unwrap().values().to_vec();
+    let start = trained.state().parameters().unwrap().values().to_vec();
     let step = |trainer: &mut EncoderTrainer, seed: u64| {
         trainer.compute_gradients(&batch(seed)).unwrap();
-        trainer.learner_mut().update(1e-2, 0.0, None).unwrap();
+        trainer.state_mut().update(1e-2, 0.0, None).unwrap();
     };
     step(&mut trained, 1);
-    let now = trained.learner().parameters().unwrap().values().to_vec();
-    let average = trained.learner().average().unwrap().values().to_vec();
+    let now = trained.state().parameters().unwrap().values().to_vec();
+    let average = trained.state().average().unwrap().values().to_vec();
     for ((start, now), average) in start.iter().zip(&now).zip(&average) {
         assert!((average - (0.9 * start + 0.1 * now)).abs() < 1e-6);
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.safetensors");
     let position = state::Position { step: 1, best: 0.5 };
-    state::save(&file, trained.learner(), position).unwrap();
+    state::save(&file, trained.state(), position).unwrap();
     let mut resumed = trainer(objectives);
-    let restored = state::restore(&file, resumed.learner_mut()).unwrap();
+    let restored = state::restore(&file, resumed.state_mut()).unwrap();
     assert_eq!(restored, position);
     for trainer in [&mut trained, &mut resumed] {
         step(trainer, 2);
     }
     let values = |t: &EncoderTrainer| {
-        let parameters = t.learner().parameters().unwrap().values().to_vec();
-        (parameters, t.learner().average().unwrap().values().to_vec())
+        let parameters = t.state().parameters().unwrap().values().to_vec();
+        (parameters, t.state().average().unwrap().values().to_vec())
     };
     assert_eq!(values(&trained), values(&resumed));
 }

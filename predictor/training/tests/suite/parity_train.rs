@@ -8,7 +8,7 @@ use foresight_predictor::{
 };
 use foresight_training::schedule::CosineSchedule;
 use foresight_training::{
-    Learner, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainingDevice, WsdSchedule,
+    TrainState, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainingDevice, WsdSchedule,
 };
 use serde_json::Value;
 
@@ -92,8 +92,8 @@ fn parity_train_losses_and_gradients() {
             &fixture.vec("out.z_ar"),
             5e-5,
         );
-        let parameters = main.learner().parameters().unwrap();
-        let gradients = main.learner().gradients().unwrap();
+        let parameters = main.state().parameters().unwrap();
+        let gradients = main.state().gradients().unwrap();
         for (name, _) in parameters.entries() {
             let got = &gradients[parameters.range(name)];
             close(name, got, &fixture.vec(&format!("out.grad.{name}")), 1e-6);
@@ -109,8 +109,8 @@ fn parity_train_losses_and_gradients() {
                 &fixture.vec(&format!("out.{name}.losses")),
                 5e-6,
             );
-            let parameters = trainer.learner().parameters().unwrap();
-            let gradients = trainer.learner().gradients().unwrap();
+            let parameters = trainer.state().parameters().unwrap();
+            let gradients = trainer.state().gradients().unwrap();
             let norms = fixture.vec(&format!("out.{name}.grad_norms"));
             let order: Vec<String> = fixture.parse("grad_norm_order");
             for (parameter, expected) in order.iter().zip(norms) {
@@ -147,15 +147,15 @@ fn parity_train_adamw_steps() {
             );
             trainer.compute_gradients(&batch(&fixture)).unwrap();
             if step == 1 {
-                first_gradients = trainer.learner().gradients().unwrap().clone();
+                first_gradients = trainer.state().gradients().unwrap().clone();
             }
-            trainer.learner_mut().update(rate, decay, None).unwrap();
+            trainer.state_mut().update(rate, decay, None).unwrap();
             let bound = match step {
                 1 => 1e-6,
                 3 => 1e-5,
                 _ => continue,
             };
-            let parameters = trainer.learner().parameters().unwrap();
+            let parameters = trainer.state().parameters().unwrap();
             for (name, _) in parameters.entries() {
                 let expected = fixture.vec(&format!("out.p{step}.{name}"));
                 let range = parameters.range(name);
@@ -207,7 +207,7 @@ fn parity_train_schedules() {
 }
 
 fn gradients_of(trainer: &PredictorTrainer) -> Vec<f32> {
-    trainer.learner().gradients().unwrap().clone()
+    trainer.state().gradients().unwrap().clone()
 }
 
 /// What saves memory changes no bit: blocks computed again, a batch taken in parts.
@@ -220,15 +220,15 @@ fn parity_train_recomputation_and_accumulation() {
         let expected = gradients_of(&plain);
 
         let config: PredictorConfig = fixture.parse("predictor_config");
-        let parameters = plain.learner().parameters().unwrap().clone();
-        let learner = Learner::new(parameters).with_recomputation(true);
+        let parameters = plain.state().parameters().unwrap().clone();
+        let state = TrainState::new(parameters).with_recomputation(true);
         let options = options(&fixture.json["main"]);
-        let mut frugal = PredictorTrainer::with_learner(config, learner, options);
+        let mut frugal = PredictorTrainer::with_state(config, state, options);
         assert_eq!(frugal.compute_gradients(&whole).unwrap().0, losses);
         assert_eq!(gradients_of(&frugal), expected);
 
         let clips = whole.states.dim(0).unwrap();
-        frugal.learner().clear().unwrap();
+        frugal.state().clear().unwrap();
         for i in 0..clips {
             let one = |t: &Tensor| t.narrow(0, i, 1).unwrap();
             let part = PredictorBatch {
@@ -257,8 +257,8 @@ fn parity_train_through_candle() {
         let z_ar = values(&predictions.rollout);
         close("z_ar", &z_ar, &fixture.vec("out.z_ar"), 5e-5);
         assert_eq!(main.evaluate(&batch(&fixture)).unwrap(), losses);
-        let parameters = main.learner().parameters().unwrap();
-        let gradients = main.learner().gradients().unwrap();
+        let parameters = main.state().parameters().unwrap();
+        let gradients = main.state().gradients().unwrap();
         for (name, _) in parameters.entries() {
             let got = &gradients[parameters.range(name)];
             close(name, got, &fixture.vec(&format!("out.grad.{name}")), 1e-6);
@@ -272,16 +272,16 @@ fn rounded_gradients_point_the_same_way() {
     let fixture = of_kind("08_train", "train").remove(0);
     let mut exact = trainer(&fixture, &fixture.json["main"]);
     let (losses, _) = exact.compute_gradients(&batch(&fixture)).unwrap();
-    let parameters = exact.learner().parameters().unwrap().clone();
+    let parameters = exact.state().parameters().unwrap().clone();
     let names = parameters.entries().iter().map(|(name, _)| name.clone());
     let frozen = names.filter(|name| name.starts_with("predictor_blocks.0."));
-    let learner = Learner::new(parameters.clone())
+    let state = TrainState::new(parameters.clone())
         .with_frozen(frozen.collect())
         .unwrap();
     let place = TrainingDevice::open(ComputeDevice::CandleCpu, Precision::Bf16).unwrap();
     let config: PredictorConfig = fixture.parse("predictor_config");
     let options = options(&fixture.json["main"]);
-    let mut rounded = PredictorTrainer::with_learner(config, learner, options).on(place);
+    let mut rounded = PredictorTrainer::with_state(config, state, options).on(place);
     let (near, _) = rounded.compute_gradients(&batch(&fixture)).unwrap();
     assert_ne!(near, losses);
     assert!(
@@ -328,18 +328,18 @@ fn frozen_parameters_stay_and_the_others_learn_as_ever() {
         &|name| name.starts_with("predictor_embed.") || name.starts_with("predictor_proj."),
     ];
     for (case, trained) in cases.into_iter().enumerate() {
-        let parameters = plain.learner().parameters().unwrap().clone();
+        let parameters = plain.state().parameters().unwrap().clone();
         let entries = parameters.entries().to_vec();
         let names = entries.iter().map(|(name, _)| name.clone());
-        let learner = Learner::new(parameters.clone())
+        let state = TrainState::new(parameters.clone())
             .with_frozen(names.filter(|name| !trained(name)).collect())
             .unwrap();
         let options = options(&fixture.json["main"]);
-        let mut some = PredictorTrainer::with_learner(config.clone(), learner, options);
+        let mut some = PredictorTrainer::with_state(config.clone(), state, options);
         some.compute_gradients(&batch(&fixture)).unwrap();
         let gradients = gradients_of(&some);
-        some.learner_mut().update(1e-3, 0.04, None).unwrap();
-        let after = some.learner().parameters().unwrap();
+        some.state_mut().update(1e-3, 0.04, None).unwrap();
+        let after = some.state().parameters().unwrap();
         for (name, _) in &entries {
             let range = parameters.range(name);
             if trained(name) {
@@ -354,7 +354,7 @@ fn frozen_parameters_stay_and_the_others_learn_as_ever() {
                 assert_eq!(after.slice(name), parameters.slice(name), "{case} {name}");
             }
         }
-        let (first, _, _) = some.learner().optimiser().moments();
+        let (first, _, _) = some.state().optimiser().moments();
         let sizes = entries.iter().filter(|(name, _)| trained(name));
         let moved: usize = sizes
             .map(|(_, shape)| shape.iter().product::<usize>())
@@ -384,7 +384,7 @@ fn gradients_do_not_depend_on_the_number_of_threads() {
         pool.install(|| {
             let mut trainer = trainer(&fixture, &fixture.json["main"]);
             trainer.compute_gradients(&batch).unwrap();
-            let gradients = trainer.learner().gradients().unwrap();
+            let gradients = trainer.state().gradients().unwrap();
             gradients.clone()
         })
     };

@@ -10,7 +10,7 @@ use foresight_predictor::layout;
 /// Parts of an action-conditioned predictor to be trained; the rest stays as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Trainable {
+pub struct FreezeConfig {
     /// So many of the last blocks; all of them when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_blocks: Option<usize>,
@@ -20,10 +20,10 @@ pub struct Trainable {
     pub condition_encoders: bool,
 }
 
-impl Default for Trainable {
+impl Default for FreezeConfig {
     /// Everything, as in the official recipe.
     fn default() -> Self {
-        Trainable {
+        FreezeConfig {
             last_blocks: None,
             projections: true,
             condition_encoders: true,
@@ -31,7 +31,7 @@ impl Default for Trainable {
     }
 }
 
-impl Trainable {
+impl FreezeConfig {
     /// Names of the parameters that stay as they are.
     ///
     /// # Errors
@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn parts_are_what_they_are_called() {
         let config = preset("tiny").unwrap().predictor.unwrap();
-        assert!(Trainable::default().frozen(&config).unwrap().is_empty());
-        let last = Trainable {
+        assert!(FreezeConfig::default().frozen(&config).unwrap().is_empty());
+        let last = FreezeConfig {
             last_blocks: Some(1),
             projections: false,
             condition_encoders: true,
@@ -96,15 +96,15 @@ mod tests {
         assert!(frozen.contains("predictor_norm.bias"));
         assert!(!frozen.contains("predictor_blocks.3.mlp.fc1.weight"));
         assert!(!frozen.contains("action_encoder.weight"));
-        let nothing = Trainable {
+        let nothing = FreezeConfig {
             last_blocks: Some(0),
             projections: false,
             condition_encoders: false,
         };
         assert!(nothing.frozen(&config).is_err());
-        let too_many = Trainable {
+        let too_many = FreezeConfig {
             last_blocks: Some(5),
-            ..Trainable::default()
+            ..FreezeConfig::default()
         };
         assert!(too_many.frozen(&config).unwrap_err().contains("4 blocks"));
     }

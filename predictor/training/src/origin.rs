@@ -7,7 +7,7 @@ use crate::state::STATE_FILE;
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "run.toml";

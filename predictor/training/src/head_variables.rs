@@ -14,13 +14,13 @@ use foresight_predictor::parameters::Parameters;
 /// Fresh variables for one forward and backward pass; their gradients are read back into the
 /// flat buffer. Made anew each step, so no graph survives it.
 #[derive(Debug)]
-pub struct Leaves {
+pub struct HeadVariables {
     vars: HashMap<String, Var>,
     /// Parameters that are not trained.
     constants: HashMap<String, Tensor>,
 }
 
-impl Leaves {
+impl HeadVariables {
     /// Variables on `device` for every parameter that `wanted` selects, constants for the `frozen`
     /// of them.
     ///
@@ -43,7 +43,7 @@ impl Leaves {
                 }
             }
         }
-        Ok(Leaves { vars, constants })
+        Ok(HeadVariables { vars, constants })
     }
 
     /// One variable or constant.

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::estimate::{available_memory, peak_memory, MemoryEstimate, StepShape};
-use crate::{Learner, PredictorTrainer};
 use anyhow::Result;
+use crate::estimate::{
+    available_memory, peak_memory, MemoryEstimate, StepShape,
+};
+use crate::{TrainState, PredictorTrainer};
 use foresight_predictor::ComputeDevice;
 use serde::Serialize;
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// Memory and time.
 #[derive(Debug, Serialize)]
@@ -73,10 +75,10 @@ pub struct Rehearsal {
 pub fn rehearse(
     shape: &StepShape,
     settings: &Settings,
-    learner: Learner,
+    state: TrainState,
     estimated: &Estimate,
 ) -> Result<Rehearsal> {
-    let mut trainer = PredictorTrainer::with_learner(shape.config.clone(), learner, *shape.loss)
+    let mut trainer = PredictorTrainer::with_state(shape.config.clone(), state, *shape.loss)
         .on(shape.device.cloned());
     let batch = shape.batch()?;
     let optimisation = &settings.optimisation;
@@ -84,7 +86,7 @@ pub fn rehearse(
     trainer.compute_gradients(&batch)?;
     let (rate, decay) = (optimisation.schedule.rate(0), optimisation.weight_decay);
     let clip = optimisation.clip_norm;
-    trainer.learner_mut().update(rate, decay, clip)?;
+    trainer.state_mut().update(rate, decay, clip)?;
     let seconds = started.elapsed().as_secs_f64();
     let peak_bytes = peak_memory();
     Ok(Rehearsal {

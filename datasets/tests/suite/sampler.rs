@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::episode;
-use foresight_datasets::set::Unusable;
+use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
     store, ClipOptions, ClipShape, ClipSource, EpisodeClips, Recorder, Split, View,
 };
+use crate::support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 const STEPS: usize = 12;
@@ -171,7 +171,7 @@ fn unusable_episodes_are_refused_or_listed() {
         "{error}"
     );
     let skip = ClipOptions {
-        unusable: Unusable::Skip,
+        unusable: OnBadEpisode::Skip,
         ..options(4, 0)
     };
     let source = EpisodeClips::new(open(), skip).expect("three are left");

@@ -1,88 +1,12 @@
 //! Which episodes are trained on and which are held out.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
-use foresight_datasets::store::{self, Extras, Track};
-use foresight_datasets::{DatasetError, EpisodeStore, FrameStack, IndexEntry, Split, View};
+use foresight_datasets::{EpisodeStore, Split, Subset};
 
-use super::settings::Data;
-
-/// States kept in memory, at most: some hundred megabytes.
-const REMEMBERED_STATES: usize = 2_000_000;
-
-/// Some of a dataset's episodes. Their numbers are read once, their pictures every time.
-pub struct Subset {
-    store: Arc<dyn EpisodeStore>,
-    /// Indices into the store.
-    kept: Vec<usize>,
-    entries: Vec<IndexEntry>,
-    unusable: Vec<(String, String)>,
-    tracks: Mutex<Tracks>,
-}
-
-#[derive(Default)]
-struct Tracks {
-    known: HashMap<(usize, View), Track>,
-    states: usize,
-}
-
-impl Subset {
-    fn new(store: &Arc<dyn EpisodeStore>, kept: Vec<usize>, unusable: bool) -> Self {
-        let entries = kept.iter().map(|i| store.episodes()[*i].clone());
-        Subset {
-            entries: entries.collect(),
-            kept,
-            unusable: if unusable {
-                store.unusable().to_vec()
-            } else {
-                Vec::new()
-            },
-            store: Arc::clone(store),
-            tracks: Mutex::default(),
-        }
-    }
-}
-
-impl EpisodeStore for Subset {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.entries
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
-    }
-
-    fn track(&self, episode: usize, view: &View) -> Result<Track, DatasetError> {
-        let lock = || self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (episode, view.clone());
-        if let Some(track) = lock().known.get(&key) {
-            return Ok(track.clone());
-        }
-        let track = self.store.track(self.kept[episode], view)?;
-        let mut tracks = lock();
-        if tracks.states + track.states.len() <= REMEMBERED_STATES {
-            tracks.states += track.states.len();
-            tracks.known.insert(key, track.clone());
-        }
-        Ok(track)
-    }
-
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
-        self.store.frames(self.kept[episode], view, numbers)
-    }
-
-    fn extras(&self, episode: usize) -> Result<Extras, DatasetError> {
-        self.store.extras(self.kept[episode])
-    }
-}
+use crate::settings::Data;
 
 /// The episodes of a run.
 pub struct Episodes {
@@ -180,7 +104,7 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
 }
 
 fn opened(path: &Path, settings: &Data) -> Result<Arc<dyn EpisodeStore>> {
-    let store = store::open_tolerant(path, settings.frame_tolerance);
+    let store = foresight_datasets::open_tolerant(path, settings.frame_tolerance);
     let store = store.with_context(|| format!("opening {}", path.display()))?;
     Ok(Arc::from(store))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use foresight_predictor::ModelConfig;
 
-use super::origin::Origin;
+use crate::origin::Origin;
 
 /// Name of the card in a model folder.
 pub const FILE: &str = "MODEL_CARD.md";
@@ -28,17 +28,12 @@ pub struct Summary<'a> {
     /// Episodes and clips left out because they can't be used.
     pub left_out: [usize; 2],
     /// Episodes whose camera has more or fewer frames than there are states.
-    pub uneven: usize,
+    pub length_mismatches: usize,
     /// The starting model's card, if it has one.
     pub base_card: Option<String>,
 }
 
 impl Summary<'_> {
-    /// One of the final loss parts.
-    pub fn after(&self, part: &str) -> f64 {
-        value(&self.after, part).unwrap_or(f64::NAN)
-    }
-
     /// The card as Markdown.
     pub fn card(&self) -> String {
         let mut text = format!("# {}\n\n", self.config.name);
@@ -78,7 +73,7 @@ impl Summary<'_> {
                 format!(
                     "{} unusable episodes, {} clips; of {} episodes the frames or states without \
                      counterpart",
-                    self.left_out[0], self.left_out[1], self.uneven
+                    self.left_out[0], self.left_out[1], self.length_mismatches
                 ),
             ),
             (

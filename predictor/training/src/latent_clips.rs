@@ -1,86 +1,23 @@
 //! Draws as latents: frames through the frozen encoder, or out of the cache.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::latent_cache::LatentCache;
-use crate::PredictorBatch;
 use anyhow::{anyhow, bail, Context, Result};
 use candle_core::{Device, Tensor};
 use foresight_datasets::{
-    ClipSource, ClipWindow, DatasetError, EpisodeClips, FrameStack, Unusable, View,
+    ClipSampler, ClipWindow, DatasetError, FrameStack, OnBadEpisode, View,
 };
-use foresight_predictor::backend::{self, FrameEncoder};
-use foresight_predictor::checkpoint::{Checkpoint, Part};
-use foresight_predictor::transform::ImageTransform;
-use foresight_predictor::{
-    layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig, WorldModel,
-};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use foresight_predictor::PredictorConfig;
 use rayon::prelude::*;
+
+use crate::frame_transform::FrameTransform;
+use crate::frozen_encoder::FrozenEncoder;
+use crate::latent_cache::LatentCache;
+use crate::PredictorBatch;
 
 /// Frames decoded and encoded at a time when an episode goes into the cache.
 const FRAMES_AT_ONCE: usize = 64;
-/// Keeps crops apart from what else the seed decides.
-const CROP: u64 = 0x6372_6f70;
-
-/// An encoder.
-pub enum Encoder {
-    /// Read when it is first needed: with all latents in the cache, never.
-    Lazy(Box<LazyEncoder>),
-    /// That of a model in memory.
-    Of(Arc<WorldModel>),
-}
-
-/// An encoder that need not be in memory.
-pub struct LazyEncoder {
-    checkpoint: Checkpoint,
-    config: EncoderConfig,
-    device: ComputeDevice,
-    loaded: OnceLock<Result<Box<dyn FrameEncoder>, String>>,
-}
-
-impl Encoder {
-    /// The encoder of a model folder.
-    pub fn lazy(checkpoint: Checkpoint, config: EncoderConfig, device: ComputeDevice) -> Self {
-        Encoder::Lazy(Box::new(LazyEncoder {
-            checkpoint,
-            config,
-            device,
-            loaded: OnceLock::new(),
-        }))
-    }
-
-    /// Transformed frames `[T, 3, H, W]` of `size` `[H, W]` to normalised latents `[T, N, D]`.
-    fn encode(&self, pixels: &[f32], size: [usize; 2]) -> Result<Vec<f32>> {
-        match self {
-            Encoder::Lazy(lazy) => Ok(lazy.get()?.encode(pixels, size)?),
-            Encoder::Of(model) => {
-                let latents = model.encode_pixels(pixels)?.into_iter();
-                Ok(latents.flat_map(|latent| latent.values).collect())
-            }
-        }
-    }
-}
-
-impl LazyEncoder {
-    fn get(&self) -> Result<&dyn FrameEncoder> {
-        let loaded = self
-            .loaded
-            .get_or_init(|| self.load().map_err(|e| format!("{e:#}")));
-        let loaded = loaded.as_ref().map_err(|e| anyhow!("the encoder: {e}"))?;
-        Ok(loaded.as_ref())
-    }
-
-    /// In f32 everywhere: latents are kept, and shared by runs.
-    fn load(&self) -> Result<Box<dyn FrameEncoder>> {
-        let entries = layout::encoder(&self.config);
-        let tensors = self.checkpoint.tensors(Part::Encoder, &entries)?;
-        let backend = backend::open(self.device, Precision::F32)?;
-        Ok(backend.encoder(&self.config, &tensors)?)
-    }
-}
 
 /// A clip as the predictor sees it, everything flat.
 pub struct LatentClip {
@@ -127,11 +64,11 @@ impl From<DatasetError> for Fault {
 
 /// Clips of a dataset by draw.
 pub struct LatentClips {
-    source: EpisodeClips,
+    source: ClipSampler,
     /// What tells an episode from all others, by its name.
     identities: HashMap<String, String>,
-    encoder: Arc<Encoder>,
-    transform: ImageTransform,
+    encoder: Arc<FrozenEncoder>,
+    transform: FrameTransform,
     predictor: PredictorConfig,
     cache: Option<Arc<LatentCache>>,
     /// Draws left out, with reasons.
@@ -141,10 +78,10 @@ pub struct LatentClips {
 impl LatentClips {
     /// Clips of `source`, whose dataset is called `dataset`.
     pub fn new(
-        source: EpisodeClips,
+        source: ClipSampler,
         dataset: &str,
-        encoder: Arc<Encoder>,
-        transform: ImageTransform,
+        encoder: Arc<FrozenEncoder>,
+        transform: FrameTransform,
         predictor: PredictorConfig,
         cache: Option<Arc<LatentCache>>,
     ) -> Self {
@@ -164,8 +101,25 @@ impl LatentClips {
     }
 
     /// Where they come from.
-    pub fn source(&self) -> &EpisodeClips {
+    pub fn source(&self) -> &ClipSampler {
         &self.source
+    }
+
+    /// Names the episodes that can't be used; how many there are.
+    pub fn name_left_out(&self) -> usize {
+        for (episode, reason) in self.source.skipped() {
+            tracing::warn!("{episode} is left out: {reason}");
+        }
+        self.source.skipped().len()
+    }
+
+    /// Names the episodes of which a frame or a state has no counterpart; how many there are.
+    pub fn name_length_mismatches(&self) -> usize {
+        let mismatches = self.source.length_mismatches();
+        for (episode, what) in &mismatches {
+            tracing::warn!("{episode}: {what}");
+        }
+        mismatches.len()
     }
 
     /// Draws left out so far because they can't be read.
@@ -221,7 +175,7 @@ impl LatentClips {
     }
 
     fn may_be_skipped(&self, fault: &Fault) -> bool {
-        fault.of_data && self.source.options().unusable == Unusable::Skip
+        fault.of_data && self.source.options().on_bad_episode == OnBadEpisode::Skip
     }
 
     /// Puts what the cache lacks of these clips' episodes into it; returns what failed.
@@ -283,20 +237,8 @@ impl LatentClips {
 
     /// Frames `[T, H, W, 3]` to latents `[T, N, D]`.
     fn encode(&self, frames: &FrameStack, draw: Option<u64>) -> Result<Vec<f32>> {
-        let (height, width) = (frames.height() as usize, frames.width() as usize);
-        let crop = match draw {
-            Some(draw) if !self.transform.is_fixed() => {
-                let mut rng = ChaCha8Rng::seed_from_u64(self.source.options().seed ^ CROP);
-                rng.set_stream(draw);
-                self.transform.random_box(height, width, &mut rng)
-            }
-            _ => self.transform.crop_box(height, width),
-        };
-        let mut pixels = Vec::new();
-        for i in 0..frames.len() {
-            let frame = frames.frame(i);
-            pixels.extend(self.transform.apply_box(frame, height, width, crop)?);
-        }
+        let draw = draw.map(|draw| [self.source.options().seed, draw]);
+        let pixels = self.transform.pixels(frames, draw)?;
         self.encoder.encode(&pixels, self.transform.size())
     }
 

@@ -1,4 +1,4 @@
-//! Which frame of a video belongs to which state of a trajectory.
+//! Frame–state alignment: which frame of a video belongs to which state of a trajectory.
 //!
 //! Frame `i` was taken with state `i`, as the official loader counts. Some of DROID's videos have
 //! a frame more or fewer than their trajectory has states; which end the odd one is at is not
@@ -6,9 +6,6 @@
 //! used as far as both go, up to a tolerance, and always named; a larger difference means that
 //! the files don't belong together or that one is cut short, and the camera is unusable. Frames
 //! that this program stored losslessly are as many as their states, or damaged.
-
-use crate::index::IndexEntry;
-use crate::view::View;
 
 /// Frames a video may have more or fewer than there are states, unless configured otherwise.
 pub const FRAME_TOLERANCE: usize = 1;
@@ -26,38 +23,6 @@ pub(crate) fn check(frames: usize, states: usize, tolerance: usize) -> Result<()
         "{states} states, but {frames} frames; {difference} of them have no counterpart, and \
          {tolerance} may (frame_tolerance)"
     ))
-}
-
-impl IndexEntry {
-    /// Its cameras that have more or fewer frames than there are states, each with what is left
-    /// unused.
-    pub fn uneven(&self) -> Vec<String> {
-        let names = self.cameras.iter().map(|camera| camera.name.as_str());
-        names.filter_map(|name| self.unevenness(name)).collect()
-    }
-
-    /// The same of the camera a view means.
-    pub fn uneven_view(&self, view: &View) -> Option<String> {
-        self.unevenness(&self.camera(view).ok()?.name)
-    }
-
-    fn unevenness(&self, camera: &str) -> Option<String> {
-        let camera = self.cameras.iter().find(|c| c.name == camera)?;
-        let (frames, states) = (camera.frames, self.length);
-        if frames == states {
-            return None;
-        }
-        let (count, what) = match frames > states {
-            true => (frames - states, "frame"),
-            false => (states - frames, "state"),
-        };
-        let (plural, are) = if count == 1 { ("", "is") } else { ("s", "are") };
-        Some(format!(
-            "camera {} has {frames} frames for {states} states: frame i counts as taken with \
-             state i, and the last {count} {what}{plural} {are} not used",
-            camera.name
-        ))
-    }
 }
 
 #[cfg(test)]

@@ -1,69 +1,52 @@
-//! Fine-tuning as the training loop sees it.
+//! An action-conditioned predictor's training as the training loop sees it.
 
 use std::sync::Arc;
 
-use crate::run::{Parts, Task};
-use crate::{Learner, Losses, PredictorTrainer};
-use anyhow::Result;
+use foresight_datasets::Draws;
 use foresight_predictor::PredictorError;
 use rayon::ThreadPool;
 
-use super::ahead::Ahead;
-use super::clips::{LatentClip, LatentClips};
-
-/// Which of a step's clips this process takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Share {
-    /// Clips a step, over all processes.
-    pub batch_size: usize,
-    /// This process.
-    pub rank: usize,
-    /// Number of processes.
-    pub size: usize,
-    /// Clips at a time.
-    pub micro_batch: usize,
-}
-
-impl Share {
-    /// The draws of a step: a function of the step's number alone.
-    pub fn draws(&self, step: usize) -> Vec<u64> {
-        let own = self.batch_size / self.size;
-        let first = (step * self.batch_size + self.rank * own) as u64;
-        (first..first + own as u64).collect()
-    }
-}
+use crate::feed::{clip_feed, described, Feed, Share};
+use crate::latent_clips::{LatentClip, LatentClips};
+use crate::run::{Parts, Task};
+use crate::{Losses, PredictorTrainer, TrainState};
 
 /// A predictor, its clips and the held-out ones.
-pub struct Finetuning {
+pub struct PredictorTask {
     trainer: PredictorTrainer,
     training: Arc<LatentClips>,
     held_out: LatentClips,
     /// Draws of the held-out clips.
     validation: Vec<u64>,
-    share: Share,
-    /// Threads that read.
+    micro_batch: usize,
     readers: Arc<ThreadPool>,
-    ahead: Option<Ahead<Vec<LatentClip>>>,
+    feed: Feed<Vec<LatentClip>>,
 }
 
-impl Finetuning {
-    /// Puts it together.
+impl PredictorTask {
+    /// Puts it together. Validation looks at the first `validation_clips` draws of `held_out`, of
+    /// clips at no more than there are.
     pub fn new(
         trainer: PredictorTrainer,
         training: LatentClips,
         held_out: LatentClips,
         validation_clips: usize,
         share: Share,
-        readers: ThreadPool,
+        readers: &Arc<ThreadPool>,
     ) -> Self {
-        Finetuning {
+        let most = match held_out.source().options().draws {
+            Draws::Episode => usize::MAX,
+            _ => held_out.source().epoch(),
+        };
+        let training = Arc::new(training);
+        PredictorTask {
             trainer,
-            training: Arc::new(training),
+            feed: clip_feed(readers, &training, share),
+            training,
             held_out,
-            validation: (0..validation_clips as u64).collect(),
-            share,
-            readers: Arc::new(readers),
-            ahead: None,
+            validation: (0..validation_clips.min(most) as u64).collect(),
+            micro_batch: share.micro_batch,
+            readers: Arc::clone(readers),
         }
     }
 
@@ -76,33 +59,18 @@ impl Finetuning {
     pub fn into_trainer(self) -> PredictorTrainer {
         self.trainer
     }
-
-    /// This process's clips of a step.
-    fn clips(&mut self, step: usize) -> Result<Vec<LatentClip>> {
-        let ahead = match self.ahead.take() {
-            Some(ahead) if ahead.next() == step => ahead,
-            _ => {
-                let (clips, share) = (Arc::clone(&self.training), self.share);
-                let readers = Arc::clone(&self.readers);
-                Ahead::new(step, move |step| {
-                    readers.install(|| clips.clips(&share.draws(step)))
-                })
-            }
-        };
-        self.ahead.insert(ahead).take()
-    }
 }
 
-impl Task for Finetuning {
-    fn learner(&mut self) -> &mut Learner {
-        self.trainer.learner_mut()
+impl Task for PredictorTask {
+    fn state(&mut self) -> &mut TrainState {
+        self.trainer.state_mut()
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {
-        let clips = self.clips(step).map_err(described)?;
-        self.trainer.learner().clear()?;
+        let clips = self.feed.take(step)?;
+        self.trainer.state().clear()?;
         let mut sum = NOTHING;
-        for part in clips.chunks(self.share.micro_batch) {
+        for part in clips.chunks(self.micro_batch) {
             let share = part.len() as f64 / clips.len() as f64;
             let batch = self.training.batch(part)?;
             let (losses, _) = self.trainer.accumulate_gradients(&batch, share)?;
@@ -114,7 +82,7 @@ impl Task for Finetuning {
     fn validate(&mut self) -> Result<Parts, PredictorError> {
         let mut sum = NOTHING;
         let (mut persistence, mut seen) = (0.0, 0);
-        for draws in self.validation.chunks(self.share.micro_batch) {
+        for draws in self.validation.chunks(self.micro_batch) {
             let clips = self.readers.install(|| self.held_out.clips(draws));
             let clips = clips.map_err(described)?;
             let losses = self.trainer.evaluate(&self.held_out.batch(&clips)?)?;
@@ -133,8 +101,7 @@ impl Task for Finetuning {
     }
 
     fn waited_s(&self) -> f64 {
-        let waited = self.ahead.as_ref().map(Ahead::waited);
-        waited.unwrap_or_default().as_secs_f64()
+        self.feed.waited_s()
     }
 }
 
@@ -165,8 +132,4 @@ fn parts(losses: &Losses) -> Parts {
         ("teacher_forced", losses.teacher_forced),
         ("rollout", losses.rollout),
     ]
-}
-
-fn described(error: anyhow::Error) -> PredictorError {
-    PredictorError::Model(format!("{error:#}"))
 }

@@ -1,47 +1,50 @@
-//! The model a run starts from.
+//! The model a predictor's training starts from.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::estimate::StepShape;
-use crate::latent_cache::LatentCache;
-use crate::{Learner, PredictorTrainer, TrainingDevice};
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use candle_core::DType;
-use foresight_datasets::EpisodeClips;
+use foresight_datasets::ClipOptions;
+use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Checkpoint, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, ModelConfig, PredictorConfig};
 
-use super::card::{self, Summary};
-use super::clips::{Encoder, LatentClips};
-use super::episodes::Episodes;
-use super::settings::{Dtype, Settings};
+use crate::card::{self, Summary};
+use crate::episodes::Episodes;
+use crate::estimate::StepShape;
+use crate::init::start_at_persistence;
+use crate::latent_clips::LatentClips;
+use crate::latent_source::{open_folder, LatentSource};
+use crate::settings::{Dtype, NewPredictor, Settings};
+use crate::{PredictorTrainer, TrainState, TrainingDevice};
 
-/// A model folder with a predictor.
+/// A model folder, and the predictor that learns behind its encoder.
 pub struct Base {
     checkpoint: Checkpoint,
     config: ModelConfig,
-    /// Its predictor's architecture.
+    /// The predictor's architecture.
     pub predictor: PredictorConfig,
+    /// What a predictor that begins with random weights is; absent where the folder's learns on.
+    new: Option<NewPredictor>,
 }
 
 impl Base {
-    /// Opens a model folder.
+    /// Opens the model folder of an encoder behind which a predictor begins with random weights,
+    /// or, where the settings describe none, of a predictor that is fine-tuned.
     ///
     /// # Errors
-    /// When it is no model folder, or has no predictor.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(folder)
-            .with_context(|| format!("opening the model {}", folder.display()))?;
-        let config = checkpoint.config().cloned().ok_or_else(|| {
-            anyhow!(
-                "{} is a checkpoint, but no model folder of ours; make one with `foresight model \
-                 convert`",
-                folder.display()
-            )
-        })?;
+    /// When it is no model folder, or has no predictor where one is needed, or one that is
+    /// described can't be.
+    pub fn open(folder: &Path, settings: &Settings) -> Result<Self> {
+        let (checkpoint, mut config) = open_folder(folder)?;
+        let new = settings.predictor.clone();
+        if let Some(new) = &new {
+            config.predictor = Some(new.config(&config.encoder, settings.data.frames));
+            config.action_space = new.action_space.clone();
+            config.validate().map_err(anyhow::Error::msg)?;
+        }
         let predictor = config.predictor.clone().ok_or_else(|| {
             anyhow!(
                 "{} has an encoder but no action-conditioned predictor; `foresight train` makes \
@@ -53,6 +56,7 @@ impl Base {
             checkpoint,
             config,
             predictor,
+            new,
         })
     }
 
@@ -101,15 +105,30 @@ impl Base {
     ///
     /// # Errors
     /// When its weights can't be read.
-    pub fn learner(&self, settings: &Settings) -> Result<(Learner, [usize; 2])> {
-        let entries = layout::predictor(&self.predictor);
-        let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
-        let parameters = Parameters::from_tensors(entries, &tensors)?;
-        drop(tensors);
-        let learner = Learner::new(parameters)
+    pub fn state(&self, settings: &Settings) -> Result<(TrainState, [usize; 2])> {
+        let parameters = self.parameters(settings)?;
+        let state = TrainState::new(parameters)
             .with_frozen(self.frozen(settings)?)?
             .with_recomputation(settings.memory.recompute);
-        Ok((learner, self.counts(settings)?))
+        Ok((state, self.counts(settings)?))
+    }
+
+    /// The predictor's weights at the start.
+    fn parameters(&self, settings: &Settings) -> Result<Parameters> {
+        let entries = layout::predictor(&self.predictor);
+        let Some(new) = &self.new else {
+            let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
+            return Ok(Parameters::from_tensors(entries, &tensors)?);
+        };
+        let mut parameters = Parameters::zeros(entries);
+        initialise(&mut parameters, Part::AcPredictor, settings.optimisation.seed);
+        if new.start_at_persistence && !start_at_persistence(&mut parameters) {
+            bail!(
+                "start_at_persistence needs predictor_embed_dim = {}, the encoder's width",
+                self.config.encoder.embed_dim
+            );
+        }
+        Ok(parameters)
     }
 
     /// Clips to train and to validate on.
@@ -123,46 +142,31 @@ impl Base {
         data: &Path,
         cache_root: &Path,
     ) -> Result<(LatentClips, LatentClips)> {
-        let transform = settings.transform(self.config.encoder.img_size);
-        let cache = if settings.cache.enabled && transform.is_fixed() {
-            let sha = checkpoint::part_sha256(&self.checkpoint, Part::Encoder)?;
-            let (encoder, storage) = (&self.config.encoder, settings.cache.storage);
-            let cache = LatentCache::open(cache_root, encoder, &sha, &transform, storage)?;
-            Some(Arc::new(cache))
-        } else {
-            None
-        };
-        let encoder = Arc::new(Encoder::lazy(
-            self.checkpoint.clone(),
-            self.config.encoder.clone(),
+        let source = LatentSource::new(
+            &self.checkpoint,
+            &self.config,
+            settings.transform(self.config.encoder.img_size),
             settings.compute.device,
-        ));
-        let clips = |subset, dataset: String| -> Result<LatentClips> {
-            let source = EpisodeClips::new(Box::new(subset), settings.clip_options())
-                .with_context(|| format!("in {dataset}"))?;
-            Ok(LatentClips::new(
-                source,
-                &dataset,
-                Arc::clone(&encoder),
-                transform.clone(),
-                self.predictor.clone(),
-                cache.clone(),
-            ))
+            settings.cache.enabled.then_some((cache_root, settings.cache.storage)),
+        )?;
+        let clips = |subset, path: &Path, options: ClipOptions| {
+            source.clips(subset, path, options, self.predictor.clone())
         };
-        let dataset = |path: &Path| {
-            let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            path.display().to_string()
-        };
-        let held_out_name = dataset(&episodes.held_out_root);
         Ok((
-            clips(episodes.training, dataset(data))?,
-            clips(episodes.held_out, held_out_name)?,
+            clips(episodes.training, data, settings.clip_options())?,
+            clips(episodes.held_out, &episodes.held_out_root, settings.held_out_options())?,
         ))
     }
 
     /// The resulting model's description.
     pub fn config(&self, settings: &Settings) -> ModelConfig {
         let mut config = self.config.clone();
+        if self.new.is_some() {
+            if let Some(name) = &settings.output.name {
+                config.name.clone_from(name);
+            }
+            return config;
+        }
         config.name = match &settings.output.name {
             Some(name) => name.clone(),
             None => format!("{}-tuned", self.config.name),
@@ -179,15 +183,23 @@ impl Base {
         &self,
         trainer: &PredictorTrainer,
         summary: &Summary,
-        dtype: Dtype,
+        settings: &Settings,
         folder: &Path,
     ) -> Result<()> {
-        let dtype = match dtype {
+        let dtype = match settings.output.dtype {
             Dtype::F32 => DType::F32,
             Dtype::Bf16 => DType::BF16,
             Dtype::F16 => DType::F16,
         };
-        let parameters = trainer.learner().parameters()?;
+        let parameters = trainer.state().parameters()?;
+        if self.new.is_some() {
+            let entries = layout::encoder(&self.config.encoder);
+            let encoder = self.checkpoint.tensors(Part::Encoder, &entries)?;
+            let predictor = parameters.to_tensors()?;
+            let config = self.config(settings);
+            checkpoint::save(folder, &config, &encoder, Some(&predictor), dtype)?;
+            return Ok(());
+        }
         checkpoint::save_tuned(&self.checkpoint, summary.config, &parameters, dtype, folder)?;
         let card = folder.join(card::FILE);
         std::fs::write(&card, summary.card()).with_context(|| format!("writing {}", card.display()))

@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
-use foresight_datasets::index::{Depth, Inspection};
+use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::{
     layout, store, ClipOptions, ClipShape, ClipSource, EpisodeClips, EpisodeStore, FrameStack,
     Index, Recorder, Sampling, Split, View,
 };
+use crate::support::episode;
 
 const STEPS: usize = 12;
 const SIDE: u32 = 64;
@@ -96,7 +96,7 @@ fn a_frame_more_or_fewer_is_used_as_far_as_both_go_and_named() {
         let (root, _) = droid(folder.path(), frames);
         let index = Index::build(&root, Depth::Full, |_, _| {}).expect("indexed");
         assert_eq!((index.episodes.len(), index.unusable.len()), (3, 0));
-        let named: Vec<Vec<String>> = index.episodes.iter().map(|e| e.uneven()).collect();
+        let named: Vec<Vec<String>> = index.episodes.iter().map(|e| e.length_mismatches()).collect();
         assert!(named[0].is_empty() && named[2].is_empty());
         let words = &named[1][0];
         assert!(
@@ -109,8 +109,8 @@ fn a_frame_more_or_fewer_is_used_as_far_as_both_go_and_named() {
             let mut tolerant = options(1);
             tolerant.shape.sampling = sampling;
             let clips = clips(&root, tolerant);
-            assert_eq!(clips.uneven().len(), 1);
-            assert_eq!(clips.uneven()[0].0, index.episodes[1].path);
+            assert_eq!(clips.length_mismatches().len(), 1);
+            assert_eq!(clips.length_mismatches()[0].0, index.episodes[1].path);
             // The official loader's clips end a frame earlier, whatever the length.
             let usable = usable - usize::from(sampling == Sampling::Legacy);
             check_clips(&clips, 1, usable);
@@ -165,7 +165,7 @@ fn conversion_keeps_what_has_both() {
         let read = LeRobotStore::open(&out).expect("a LeRobot dataset");
         let lengths: Vec<usize> = read.episodes().iter().map(|e| e.length).collect();
         assert_eq!(lengths, [STEPS, kept, STEPS]);
-        assert!(read.episodes().iter().all(|e| e.uneven().is_empty()));
+        assert!(read.episodes().iter().all(|e| e.length_mismatches().is_empty()));
         assert_eq!(read.validate(|_, _| {}), []);
     }
 }
@@ -188,8 +188,8 @@ fn a_lerobot_film_that_ends_early_is_named() {
     };
     let short = again(3 * STEPS - 1);
     assert_eq!((short.episodes().len(), short.unusable().len()), (3, 0));
-    assert!(short.episodes()[1].uneven().is_empty());
-    let words = &short.episodes()[2].uneven()[0];
+    assert!(short.episodes()[1].length_mismatches().is_empty());
+    let words = &short.episodes()[2].length_mismatches()[0];
     assert!(words.contains("11 frames for 12 states"), "{words}");
     let shorter = again(3 * STEPS - 2);
     assert_eq!(shorter.unusable().len(), 1);

@@ -7,14 +7,14 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Error, Result};
 
 use crate::adamw::clip_norm;
-use crate::leaves::Leaves;
+use crate::head_variables::HeadVariables;
 use crate::trunk::Shared;
 use crate::{AdamW, AdamWOptions};
 use foresight_predictor::parameters::Parameters;
 
 /// One network in training.
 #[derive(Debug)]
-pub struct Learner {
+pub struct TrainState {
     shared: Shared,
     optimiser: AdamW,
     average: Option<Average>,
@@ -27,17 +27,17 @@ struct Average {
     parameters: Parameters,
 }
 
-impl Learner {
+impl TrainState {
     /// With fresh moments and zero gradients.
     pub fn new(parameters: Parameters) -> Self {
-        Learner {
+        TrainState {
             optimiser: AdamW::new(parameters.entries(), AdamWOptions::default(), |_| true),
             shared: Shared::new(parameters),
             average: None,
         }
     }
 
-    /// Leaves the parameters in `frozen` as they are; they get neither gradients nor moments.
+    /// HeadVariables the parameters in `frozen` as they are; they get neither gradients nor moments.
     ///
     /// # Errors
     /// When another thread died holding the parameters.
@@ -132,27 +132,27 @@ impl Learner {
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn leaves(&self, wanted: impl Fn(&str) -> bool) -> Result<Leaves> {
+    pub fn heads(&self, wanted: impl Fn(&str) -> bool) -> Result<HeadVariables> {
         let parameters = self.parameters()?;
-        Leaves::new(&parameters, wanted, &self.shared.frozen, &Device::Cpu)
+        HeadVariables::new(&parameters, wanted, &self.shared.frozen, &Device::Cpu)
     }
 
     /// Candle variables for all parameters, on `device`.
     ///
     /// # Errors
     /// When its memory runs out.
-    pub fn leaves_on(&self, device: &Device) -> Result<Leaves> {
+    pub fn heads_on(&self, device: &Device) -> Result<HeadVariables> {
         let parameters = self.parameters()?;
-        Leaves::new(&parameters, |_| true, &self.shared.frozen, device)
+        HeadVariables::new(&parameters, |_| true, &self.shared.frozen, device)
     }
 
-    /// Adds the gradients of `leaves`.
+    /// Adds the gradients of `heads`.
     ///
     /// # Errors
     /// When one can't be read.
-    pub fn collect(&self, leaves: &Leaves, store: &GradStore) -> Result<()> {
+    pub fn collect(&self, heads: &HeadVariables, store: &GradStore) -> Result<()> {
         let parameters = self.parameters()?;
-        leaves.collect(store, &parameters, &mut self.gradients()?)
+        heads.collect(store, &parameters, &mut self.gradients()?)
     }
 
     /// One AdamW update with the gradients at hand, clipped to the norm `clip` if given; returns

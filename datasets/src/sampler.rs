@@ -1,0 +1,453 @@
+//! Training clips by number: the n-th draw of a seed is always the same clip.
+//!
+//! A trainer asks for draws 0, 1, 2 …; what a draw is depends on the seed and its number alone,
+//! not on what was drawn before or by how many threads. A resumed run that goes on at draw n
+//! therefore sees the data it would have seen, and several machines can share the draws between
+//! them.
+//!
+//! ```no_run
+//! use foresight_datasets::{ClipOptions, ClipSampler};
+//!
+//! let data = foresight_datasets::open("droid/index.json".as_ref())?;
+//! let clips = ClipSampler::new(data, ClipOptions::default())?;
+//! for (episode, reason) in clips.skipped() {
+//!     eprintln!("{episode} is left out: {reason}");
+//! }
+//! let clip = clips.clip(0)?;
+//! assert_eq!(clip.frames.len(), 8);
+//! assert_eq!((clip.window.states.len(), clip.window.actions.len()), (8, 7));
+//! # Ok::<(), foresight_datasets::DatasetError>(())
+//! ```
+
+use foresight_planner::Pose;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::alignment;
+use crate::clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
+use crate::draws::{Drawn, Start, Table, GRIPPER_EVENT};
+use crate::entry::{CameraEntry, IndexEntry};
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
+use crate::sampling::{self, Sampling};
+use crate::store::{EpisodeExtras, EpisodeStore, OnBadEpisode, Proprioception};
+use crate::view::View;
+
+/// Clips drawn from a dataset's episodes.
+pub struct ClipSampler {
+    store: Box<dyn EpisodeStore>,
+    options: ClipOptions,
+    /// Indices into the store.
+    usable: Vec<usize>,
+    skipped: Vec<(String, String)>,
+    table: Table,
+}
+
+impl ClipSampler {
+    /// Clips of a dataset. Draws of clips rather than episodes read every episode's poses here.
+    ///
+    /// # Errors
+    /// [`DatasetError::Mismatch`] for impossible options; the first unusable episode's error
+    /// unless they are skipped; [`DatasetError::Mismatch`] when none is left.
+    pub fn new(store: Box<dyn EpisodeStore>, options: ClipOptions) -> Result<Self, DatasetError> {
+        options.shape.check().map_err(DatasetError::Mismatch)?;
+        if options.views.is_empty() {
+            return Err(DatasetError::Mismatch(
+                "no camera is chosen: name at least one view, e.g. \"left\"".to_owned(),
+            ));
+        }
+        if !(options.assumed_rate_hz.is_finite() && options.assumed_rate_hz > 0.0) {
+            return Err(DatasetError::Mismatch(format!(
+                "assumed_rate_hz = {} must be a number above 0",
+                options.assumed_rate_hz
+            )));
+        }
+        let mut usable = Vec::new();
+        let mut skipped = store.unusable().to_vec();
+        for (episode, entry) in store.episodes().iter().enumerate() {
+            let fault = options.views.iter().find_map(|view| {
+                let camera = match entry.camera(view) {
+                    Ok(camera) => camera,
+                    Err(reason) => return Some(reason),
+                };
+                alignment::check(camera.frames, entry.length, options.frame_tolerance)
+                    .err()
+                    .or_else(|| too_short(entry, camera, &options))
+            });
+            match fault {
+                None => usable.push(episode),
+                Some(reason) => skipped.push((entry.path.clone(), reason)),
+            }
+        }
+        if let (OnBadEpisode::Refuse, Some((path, reason))) = (options.on_bad_episode, skipped.first()) {
+            return Err(DatasetError::Episode {
+                path: path.into(),
+                reason: format!(
+                    "{reason} ({} of {} episodes are unusable; `on_bad_episode = \"skip\"` leaves them \
+                     out and lists them)",
+                    skipped.len(),
+                    skipped.len() + usable.len()
+                ),
+            });
+        }
+        if usable.is_empty() {
+            let first = skipped.first().map_or("the dataset is empty", |(_, r)| r);
+            return Err(DatasetError::Mismatch(format!(
+                "no episode can give clips; the first of {}: {first}",
+                skipped.len()
+            )));
+        }
+        let mut sampler = ClipSampler {
+            table: Table::new(Draws::Episode, options.seed, usable.len(), Vec::new())?,
+            store,
+            options,
+            usable,
+            skipped,
+        };
+        if sampler.options.draws != Draws::Episode {
+            let recordings = sampler.recordings()?;
+            let (draws, seed) = (sampler.options.draws, sampler.options.seed);
+            sampler.table = Table::new(draws, seed, sampler.usable.len(), recordings)?;
+        }
+        Ok(sampler)
+    }
+
+    /// Episodes that are left out, with reasons.
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.skipped
+    }
+
+    /// Episodes of whose cameras some frame or state is not used because there are more of one
+    /// than of the other, with what it is.
+    pub fn length_mismatches(&self) -> Vec<(String, String)> {
+        let entries = self.usable.iter().map(|at| &self.store.episodes()[*at]);
+        entries
+            .flat_map(|entry| {
+                let views = self.options.views.iter();
+                views.filter_map(|view| Some((entry.path.clone(), entry.length_mismatch(view)?)))
+            })
+            .collect()
+    }
+
+    /// How clips are drawn.
+    pub fn options(&self) -> &ClipOptions {
+        &self.options
+    }
+
+    /// The dataset.
+    pub fn store(&self) -> &dyn EpisodeStore {
+        self.store.as_ref()
+    }
+
+    /// Number of episodes clips are drawn from. When episodes are drawn, each appears once in so
+    /// many consecutive draws that start at a multiple of it.
+    pub fn episodes(&self) -> usize {
+        self.usable.len()
+    }
+
+    /// Name of an episode.
+    pub fn name(&self, episode: usize) -> &str {
+        let at = self.usable.get(episode);
+        at.map_or("", |at| &self.store.episodes()[*at].path)
+    }
+
+    /// Draws of an epoch: so many make every episode or clip appear once, or, where clips count
+    /// differently or each draw stands by itself, as many as share a generator.
+    pub fn epoch(&self) -> usize {
+        self.table.group_size()
+    }
+
+    /// States of all episodes, once for each view. 0 where episodes are drawn rather than clips.
+    pub fn states(&self) -> usize {
+        self.table.states()
+    }
+
+    /// What an episode says beyond its poses.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read.
+    pub fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+        self.store.extras(self.in_store(episode)?)
+    }
+
+    /// A number for whatever else is random in a step whose draws share a generator: what that
+    /// gives after the draws.
+    pub fn step_seed(&self, step: u64) -> u64 {
+        self.table.after(step)
+    }
+
+    /// The clips that start at `count` states, evenly spaced over all episodes, without pictures;
+    /// states at which no clip starts are left out. None where episodes are drawn rather than clips.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read.
+    pub fn evenly_spaced(&self, count: usize) -> Result<Vec<ClipWindow>, DatasetError> {
+        let starts = self.table.spaced(count);
+        starts.into_iter().map(|start| self.window_of(start)).collect()
+    }
+
+    /// States of every episode's every view, and where clips start among them.
+    fn recordings(&self) -> Result<Vec<(usize, Vec<Start>)>, DatasetError> {
+        let weighted = match self.options.draws {
+            Draws::Clip { gripper_events, .. } => gripper_events != 1.0,
+            _ => false,
+        };
+        let views = &self.options.views;
+        let of = |at: usize| -> Result<(usize, Vec<Start>), DatasetError> {
+            let (episode, view) = (at / views.len(), at % views.len());
+            let measured = self.proprioception(episode, &views[view])?;
+            let states = measured.time_s.len();
+            let start = |frame: usize| -> Result<Start, DatasetError> {
+                let event = weighted && {
+                    let window = self.cut(episode, &views[view], &measured, frame)?;
+                    let mut actions = window.actions.iter();
+                    actions.any(|action| (action[6] as f32).abs() > GRIPPER_EVENT)
+                };
+                Ok(Start {
+                    episode: episode as u32,
+                    view: view as u16,
+                    frame: frame as u32,
+                    left: (states - 1 - frame) as u32,
+                    event,
+                })
+            };
+            let starts = self.starts_of(&measured).into_iter().map(start);
+            Ok((states, starts.collect::<Result<_, _>>()?))
+        };
+        let all = 0..self.usable.len() * views.len();
+        all.into_par_iter().map(of).collect()
+    }
+
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+        let mut measured = self.store.proprioception(self.in_store(episode)?, view)?;
+        if measured.time_s.is_empty() {
+            let rate = self.options.assumed_rate_hz;
+            measured.time_s = (0..measured.states.len()).map(|i| i as f64 / rate).collect();
+        }
+        let shared = measured.frames.min(measured.states.len());
+        measured.time_s.truncate(shared);
+        Ok(measured)
+    }
+
+    fn starts_of(&self, measured: &Proprioception) -> Vec<usize> {
+        let shape = &self.options.shape;
+        match shape.sampling {
+            Sampling::RealTime => sampling::starts_by_time(&measured.time_s, shape),
+            Sampling::Consecutive => sampling::consecutive_starts(measured.time_s.len(), shape).collect(),
+            Sampling::Legacy => {
+                sampling::legacy_starts(measured.time_s.len(), measured.file_fps, shape).collect()
+            }
+        }
+    }
+
+    fn cut(
+        &self,
+        episode: usize,
+        view: &View,
+        measured: &Proprioception,
+        start: usize,
+    ) -> Result<ClipWindow, DatasetError> {
+        let shape = &self.options.shape;
+        let path = self.name(episode).to_owned();
+        let numbers = match shape.sampling {
+            Sampling::RealTime => {
+                let tolerance = sampling::tolerance_s(&measured.time_s);
+                sampling::by_time(&measured.time_s, start, shape, tolerance)
+            }
+            Sampling::Consecutive => Some((start..start + shape.frames).collect()),
+            Sampling::Legacy => Some(sampling::legacy(start, measured.file_fps, shape)),
+        };
+        let inside = |n: &Vec<usize>| n.iter().all(|i| *i < measured.time_s.len());
+        let numbers = numbers.filter(inside).ok_or_else(|| {
+            DatasetError::episode(
+                path.as_ref(),
+                format!("no clip of {} frames starts at frame {start}", shape.frames),
+            )
+        })?;
+        let kept: Vec<usize> = numbers.iter().copied().step_by(shape.tubelet).collect();
+        let extrinsics: Option<Vec<[f64; 6]>> = measured
+            .extrinsics
+            .as_ref()
+            .map(|rows| kept.iter().map(|i| rows[*i]).collect());
+        let mut states: Vec<Pose> = kept.iter().map(|i| measured.states[*i]).collect();
+        if self.options.transform_frame {
+            let Some(cameras) = &extrinsics else {
+                return Err(DatasetError::episode(
+                    path.as_ref(),
+                    format!(
+                        "its states can't be expressed in the frame of camera {view}: it has no \
+                         observation/camera_extrinsics of it; set transform_frame = false"
+                    ),
+                ));
+            };
+            for (state, camera) in states.iter_mut().zip(cameras) {
+                *state = state.seen_from(*camera);
+            }
+        }
+        Ok(ClipWindow {
+            episode,
+            path,
+            view: view.clone(),
+            frame_numbers: numbers,
+            actions: states
+                .windows(2)
+                .map(|pair| pair[0].action_to(&pair[1]).to_array())
+                .collect(),
+            states: states.iter().map(Pose::to_array).collect(),
+            extrinsics,
+        })
+    }
+
+    /// The frames an episode's clips can start at, in one view.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read.
+    pub fn starts(&self, episode: usize, view: &View) -> Result<Vec<usize>, DatasetError> {
+        Ok(self.starts_of(&self.proprioception(episode, view)?))
+    }
+
+    /// The clip of an episode that starts at a given frame, one of [`ClipSampler::starts`].
+    ///
+    /// # Errors
+    /// When no clip starts there; naming the file that can't be read.
+    pub fn window_at(
+        &self,
+        episode: usize,
+        view: &View,
+        start: usize,
+    ) -> Result<ClipWindow, DatasetError> {
+        let measured = self.proprioception(episode, view)?;
+        self.cut(episode, view, &measured, start)
+    }
+
+    fn window_of(&self, start: Start) -> Result<ClipWindow, DatasetError> {
+        let view = &self.options.views[usize::from(start.view)];
+        self.window_at(start.episode as usize, view, start.frame as usize)
+    }
+
+    /// The clip of a draw, without its pictures.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read.
+    pub fn window(&self, draw: u64) -> Result<ClipWindow, DatasetError> {
+        let episode = match self.table.drawn(draw) {
+            Drawn::Episode(episode) => episode,
+            Drawn::Clip(start) => return self.window_of(start),
+            Drawn::Goal(start, steps) => {
+                let mut window = self.window_of(start)?;
+                let goal = self.window_at_state(&window, start.frame as usize + steps)?;
+                window.frame_numbers = vec![start.frame as usize, start.frame as usize + steps];
+                window.actions.truncate(1);
+                window.states = vec![window.states[0], goal];
+                window.extrinsics = None;
+                return Ok(window);
+            }
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
+        rng.set_stream(draw);
+        let views = &self.options.views;
+        let view = &views[rng.random_range(0..views.len())];
+        let measured = self.proprioception(episode, view)?;
+        let starts = self.starts_of(&measured);
+        if starts.is_empty() {
+            return Err(DatasetError::episode(
+                self.name(episode).as_ref(),
+                format!(
+                    "its recording has pauses, and no {} frames at {} a second lie between them",
+                    self.options.shape.frames, self.options.shape.fps
+                ),
+            ));
+        }
+        let start = starts[rng.random_range(0..starts.len())];
+        self.cut(episode, view, &measured, start)
+    }
+
+    /// A later state of a clip's episode.
+    fn window_at_state(&self, window: &ClipWindow, at: usize) -> Result<[f64; 7], DatasetError> {
+        let measured = self.proprioception(window.episode, &window.view)?;
+        Ok(measured.states[at].to_array())
+    }
+
+    /// A clip's pictures, `[T, H, W, 3]`.
+    ///
+    /// # Errors
+    /// Naming the file that can't be decoded.
+    pub fn frames(&self, window: &ClipWindow) -> Result<FrameStack, DatasetError> {
+        let at = self.in_store(window.episode)?;
+        self.store.frames(at, &window.view, &window.frame_numbers)
+    }
+
+    /// The clip of a draw.
+    ///
+    /// # Errors
+    /// Naming the file that can't be read. A clip is never replaced by another.
+    pub fn clip(&self, draw: u64) -> Result<TrainingClip, DatasetError> {
+        let window = self.window(draw)?;
+        Ok(TrainingClip {
+            frames: self.frames(&window)?,
+            window,
+        })
+    }
+
+    /// An episode's index in the store.
+    fn in_store(&self, episode: usize) -> Result<usize, DatasetError> {
+        self.usable.get(episode).copied().ok_or_else(|| {
+            DatasetError::Mismatch(format!(
+                "there is no episode {episode}; there are {}",
+                self.usable.len()
+            ))
+        })
+    }
+}
+
+/// Why an episode is too short or too slow for such clips, as far as its index says.
+fn too_short(entry: &IndexEntry, camera: &CameraEntry, options: &ClipOptions) -> Option<String> {
+    let shape = &options.shape;
+    let frames = camera.frames.min(entry.length);
+    let rate_hz = match entry.rate_hz {
+        rate if rate > 0.0 => rate,
+        _ => options.assumed_rate_hz,
+    };
+    match shape.sampling {
+        Sampling::Consecutive => (frames < shape.frames).then(|| {
+            format!("it has {frames} frames, and a clip needs {}", shape.frames)
+        }),
+        Sampling::Legacy => {
+            let fps = if camera.fps > 0.0 {
+                camera.fps
+            } else {
+                rate_hz
+            };
+            let span = shape.frames * sampling::legacy_step(fps, shape);
+            (frames <= span).then(|| {
+                format!(
+                    "it has {frames} frames, and legacy clips need more than {span}: {} frames, \
+                     every {} of a file that says {fps:.1} fps",
+                    shape.frames,
+                    sampling::legacy_step(fps, shape)
+                )
+            })
+        }
+        Sampling::RealTime => {
+            // A quarter of a step: rates are means, and single frames may come early.
+            let needed_s = (shape.frames as f64 - 1.25) / shape.fps;
+            let duration_s = frames.saturating_sub(1) as f64 / rate_hz;
+            if rate_hz < 0.9 * shape.fps {
+                Some(format!(
+                    "it was recorded at {rate_hz:.2} Hz, which can't give {} frames a second",
+                    shape.fps
+                ))
+            } else if duration_s < needed_s {
+                Some(format!(
+                    "it lasts {duration_s:.2} s, and {} frames at {} a second need {:.2} s",
+                    shape.frames,
+                    shape.fps,
+                    (shape.frames as f64 - 1.0) / shape.fps
+                ))
+            } else {
+                None
+            }
+        }
+    }
+}

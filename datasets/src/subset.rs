@@ -1,0 +1,96 @@
+//! Some of a dataset's episodes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::entry::IndexEntry;
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
+use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
+use crate::view::View;
+
+/// States kept in memory, at most: some hundred megabytes.
+const REMEMBERED_STATES: usize = 2_000_000;
+
+/// Some of a dataset's episodes. Their numbers are read once, their pictures every time.
+pub struct Subset {
+    store: Arc<dyn EpisodeStore>,
+    /// Indices into the store.
+    kept: Vec<usize>,
+    entries: Vec<IndexEntry>,
+    unusable: Vec<(String, String)>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    known: HashMap<(usize, View), Proprioception>,
+    states: usize,
+}
+
+impl Subset {
+    /// The episodes of `store` with the indices `kept`; `unusable` says whether those that can't be
+    /// used are listed here too.
+    pub fn new(store: &Arc<dyn EpisodeStore>, kept: Vec<usize>, unusable: bool) -> Self {
+        let entries = kept.iter().map(|i| store.episodes()[*i].clone());
+        Subset {
+            entries: entries.collect(),
+            kept,
+            unusable: if unusable {
+                store.unusable().to_vec()
+            } else {
+                Vec::new()
+            },
+            store: Arc::clone(store),
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Keeps only the episodes that `wanted` selects.
+    pub fn retain(&mut self, wanted: impl Fn(&IndexEntry) -> bool) {
+        let chosen: Vec<bool> = self.entries.iter().map(wanted).collect();
+        let mut keep = chosen.iter();
+        self.kept.retain(|_| keep.next().is_some_and(|keep| *keep));
+        let mut keep = chosen.iter();
+        self.entries.retain(|_| keep.next().is_some_and(|keep| *keep));
+        self.remembered = Mutex::default();
+    }
+}
+
+impl EpisodeStore for Subset {
+    fn episodes(&self) -> &[IndexEntry] {
+        &self.entries
+    }
+
+    fn unusable(&self) -> &[(String, String)] {
+        &self.unusable
+    }
+
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+        let lock = || self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (episode, view.clone());
+        if let Some(measured) = lock().known.get(&key) {
+            return Ok(measured.clone());
+        }
+        let measured = self.store.proprioception(self.kept[episode], view)?;
+        let mut remembered = lock();
+        if remembered.states + measured.states.len() <= REMEMBERED_STATES {
+            remembered.states += measured.states.len();
+            remembered.known.insert(key, measured.clone());
+        }
+        Ok(measured)
+    }
+
+    fn frames(
+        &self,
+        episode: usize,
+        view: &View,
+        numbers: &[usize],
+    ) -> Result<FrameStack, DatasetError> {
+        self.store.frames(self.kept[episode], view, numbers)
+    }
+
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+        self.store.extras(self.kept[episode])
+    }
+}

@@ -1,0 +1,552 @@
+//! Settings of training runs: defaults, a file over them, flags over that.
+//!
+//! Fine-tuning's defaults are the official recipe, `default.toml`; `training.toml` over it are
+//! those of a predictor that begins with random weights on recordings of ours. A recipe of an
+//! encoder or a policy has the tables `data` and `crop` in common with them.
+
+use std::path::Path;
+
+use anyhow::{bail, Context, Result};
+use foresight_datasets::{ClipOptions, ClipShape, Draws, OnBadEpisode, Sampling, View};
+use foresight_predictor::config::ActionSpace;
+use foresight_predictor::transform::ImageTransform;
+use foresight_predictor::{ComputeDevice, EncoderConfig, Precision, PredictorConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::frame_transform::FrameTransform;
+use crate::freeze::FreezeConfig;
+use crate::latent_cache::Storage;
+use crate::recipe::Optimisation;
+use crate::{PredictorLossOptions, TrainingDevice};
+
+/// The default settings with every field's meaning, as `finetune --print-config` shows them.
+pub const DEFAULT: &str = include_str!("default.toml");
+/// What is different by default where a predictor begins with random weights.
+const TRAINING: &str = include_str!("training.toml");
+
+/// Keys of older settings and recipes, and what they are called now.
+const RENAMED: [[&str; 2]; 6] = [
+    ["data.unusable", "data.on_bad_episode"],
+    ["clip_frames", "data.frames"],
+    ["gripper_event_factor", "data.gripper_events"],
+    ["euler_around_rad", "predictor.euler_around_rad"],
+    ["start_at_persistence", "predictor.start_at_persistence"],
+    ["action_space", "predictor.action_space"],
+];
+
+/// All settings; `default.toml` documents them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub data: Data,
+    /// Absent: frames are taken as they are and must have the encoder's size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    /// The predictor that begins with random weights; absent where one is fine-tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor: Option<NewPredictor>,
+    pub loss: PredictorLossOptions,
+    pub optimisation: Optimisation,
+    pub trainable: FreezeConfig,
+    #[serde(default)]
+    pub compute: Compute,
+    pub memory: Memory,
+    pub cache: Cache,
+    pub run: Run,
+    pub output: Output,
+}
+
+/// Clips.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Data {
+    pub views: Vec<View>,
+    pub frames: usize,
+    pub fps: f64,
+    pub sampling: Sampling,
+    #[serde(default)]
+    pub draws: DrawBy,
+    #[serde(default = "one")]
+    pub gripper_events: f32,
+    pub transform_frame: bool,
+    #[serde(alias = "unusable")]
+    pub on_bad_episode: OnBadEpisode,
+    pub assumed_rate_hz: f64,
+    pub frame_tolerance: usize,
+    pub validation_share: f64,
+    pub workers: usize,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// What is drawn once an epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DrawBy {
+    /// Every episode.
+    #[default]
+    Episode,
+    /// Every clip.
+    Clip,
+}
+
+/// A predictor that begins with random weights. What isn't said here follows from the encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPredictor {
+    /// Width inside the predictor.
+    pub predictor_embed_dim: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Euler angles, rad, whose branch the recorded poses are brought to; see
+    /// [`PredictorConfig::euler_around_rad`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub euler_around_rad: Option<[f64; 3]>,
+    /// Whether input and output projections start as the identity, so that training starts from
+    /// predicting no change. Needs equal inner and outer width.
+    #[serde(default)]
+    pub start_at_persistence: bool,
+    /// What the recorded actions were, for the planner's bounds.
+    #[serde(default)]
+    pub action_space: ActionSpace,
+}
+
+impl NewPredictor {
+    /// The architecture behind an encoder, for clips of `frames` frames.
+    pub fn config(&self, encoder: &EncoderConfig, frames: usize) -> PredictorConfig {
+        PredictorConfig {
+            img_size: encoder.img_size,
+            patch_size: encoder.patch_size,
+            num_frames: encoder.num_frames * frames,
+            tubelet_size: encoder.tubelet_size,
+            embed_dim: encoder.embed_dim,
+            predictor_embed_dim: self.predictor_embed_dim,
+            depth: self.depth,
+            num_heads: self.num_heads,
+            use_extrinsics: false,
+            mlp_ratio: 4.0,
+            rope: encoder.rope,
+            euler_around_rad: self.euler_around_rad,
+        }
+    }
+}
+
+/// What part of an image is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Crop {
+    pub scale: [f64; 2],
+    pub ratio: [f64; 2],
+}
+
+impl Crop {
+    /// How frames become input of an encoder that takes `size` `[H, W]` px; as they are without a
+    /// crop.
+    pub fn transform(crop: Option<&Crop>, size: [usize; 2]) -> FrameTransform {
+        match crop {
+            None => FrameTransform::AsRecorded(size),
+            Some(crop) => {
+                FrameTransform::Crop(ImageTransform::with_crop(size, crop.scale, crop.ratio))
+            }
+        }
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// Which is impossible, and what it must be.
+    pub fn check(&self) -> Result<()> {
+        for (name, [least, most]) in [("scale", self.scale), ("ratio", self.ratio)] {
+            if !(least > 0.0 && least <= most && most.is_finite()) {
+                bail!("crop.{name} must be [least, most], both above 0");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Data {
+    /// How clips are drawn, by `draws` and `seed`.
+    pub fn clip_options(&self, draws: Draws, seed: u64) -> ClipOptions {
+        ClipOptions {
+            shape: ClipShape {
+                frames: self.frames,
+                fps: self.fps,
+                sampling: self.sampling,
+                ..ClipShape::default()
+            },
+            draws,
+            views: self.views.clone(),
+            transform_frame: self.transform_frame,
+            on_bad_episode: self.on_bad_episode,
+            assumed_rate_hz: self.assumed_rate_hz,
+            frame_tolerance: self.frame_tolerance,
+            seed,
+        }
+    }
+}
+
+/// Where it computes. Runs begun before there was a choice computed on the CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Compute {
+    pub device: ComputeDevice,
+    pub precision: Precision,
+}
+
+impl Compute {
+    /// Where passes run when it isn't on our kernels.
+    ///
+    /// # Errors
+    /// When the device doesn't answer or can't compute so.
+    pub fn open(self) -> Result<Option<TrainingDevice>> {
+        Ok(TrainingDevice::open(self.device, self.precision)?)
+    }
+}
+
+/// How a step is kept small.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Memory {
+    pub micro_batch: usize,
+    pub recompute: bool,
+}
+
+/// Latents on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Cache {
+    pub enabled: bool,
+    pub storage: Storage,
+}
+
+/// How often things happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Run {
+    pub log_every: usize,
+    pub validate_every: usize,
+    pub checkpoint_every: usize,
+    pub validation_clips: usize,
+}
+
+/// The resulting model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Output {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub dtype: Dtype,
+}
+
+/// Numbers weights are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Dtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl Settings {
+    /// Fine-tuning: the defaults, `file` over them, and `changes`, each `key.of.it=value`, over
+    /// that.
+    ///
+    /// # Errors
+    /// Naming the file or the change, and what is wrong in it.
+    pub fn resolve(file: Option<&Path>, changes: &[String]) -> Result<Self> {
+        layered(parsed(DEFAULT)?, file, changes)
+    }
+
+    /// Training from random weights: a recipe over the defaults, and `changes` over that.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`]; when the recipe describes no predictor.
+    pub fn recipe(file: &Path, changes: &[String]) -> Result<Self> {
+        let settings: Settings = layered(training_defaults()?, Some(file), changes)?;
+        if settings.predictor.is_none() {
+            bail!(
+                "{} describes no predictor: add [predictor] with predictor_embed_dim, depth and \
+                 num_heads",
+                file.display()
+            );
+        }
+        Ok(settings)
+    }
+
+    /// What no type catches.
+    ///
+    /// # Errors
+    /// Which setting can't be, and what it must be.
+    pub fn check(&self, workers: usize) -> Result<()> {
+        let positive = [
+            ("optimisation.batch_size", self.optimisation.batch_size),
+            ("memory.micro_batch", self.memory.micro_batch),
+            ("run.validation_clips", self.run.validation_clips),
+            ("optimisation.schedule.total_steps", self.steps()),
+        ];
+        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            bail!("{name} must be at least 1");
+        }
+        if !self.optimisation.batch_size.is_multiple_of(workers) {
+            bail!(
+                "optimisation.batch_size = {} can't be shared by {workers} processes; make it a \
+                 multiple of {workers}",
+                self.optimisation.batch_size
+            );
+        }
+        TrainingDevice::check(self.compute.device, self.compute.precision)?;
+        let shape = self.clip_options().shape;
+        shape.check().map_err(anyhow::Error::msg)?;
+        if self.data.frames < 2 {
+            bail!("data.frames = {} must be at least 2: one has no action", self.data.frames);
+        }
+        if self.loss.auto_steps == 0 || self.loss.auto_steps >= self.data.frames {
+            bail!(
+                "loss.auto_steps = {} must be 1 to {}, one less than data.frames",
+                self.loss.auto_steps,
+                self.data.frames - 1
+            );
+        }
+        if !(0.0..1.0).contains(&self.data.validation_share) {
+            bail!("data.validation_share must be at least 0 and below 1");
+        }
+        self.crop.as_ref().map_or(Ok(()), Crop::check)
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> usize {
+        self.optimisation.schedule.total_steps
+    }
+
+    /// Changes the length of the run, and of warm-up and decay in proportion.
+    pub fn set_steps(&mut self, steps: usize) {
+        let schedule = &mut self.optimisation.schedule;
+        let share = steps as f64 / schedule.total_steps.max(1) as f64;
+        let scaled = |part: usize| (part as f64 * share).round() as usize;
+        schedule.warmup_steps = scaled(schedule.warmup_steps);
+        schedule.anneal_steps = scaled(schedule.anneal_steps);
+        schedule.total_steps = steps;
+    }
+
+    /// Changes the learning rate that is held, and the others in proportion.
+    pub fn set_rate(&mut self, rate: f64) {
+        let schedule = &mut self.optimisation.schedule;
+        let share = rate / schedule.reference;
+        schedule.start *= share;
+        schedule.last *= share;
+        schedule.reference = rate;
+    }
+
+    /// How clips to train on are drawn.
+    pub fn clip_options(&self) -> ClipOptions {
+        self.options_for(self.optimisation.batch_size)
+    }
+
+    /// How clips to validate on are drawn: none is left out because it fills no step.
+    pub fn held_out_options(&self) -> ClipOptions {
+        self.options_for(1)
+    }
+
+    fn options_for(&self, batch: usize) -> ClipOptions {
+        let draws = match self.data.draws {
+            DrawBy::Episode => Draws::Episode,
+            DrawBy::Clip => Draws::Clip {
+                gripper_events: self.data.gripper_events,
+                batch,
+            },
+        };
+        self.data.clip_options(draws, self.optimisation.seed)
+    }
+
+    /// How frames become input of an encoder that takes `size` `[H, W]` px.
+    pub fn transform(&self, size: [usize; 2]) -> FrameTransform {
+        Crop::transform(self.crop.as_ref(), size)
+    }
+}
+
+/// A recipe of an encoder or a policy: what it says over the defaults of the table `data`.
+///
+/// # Errors
+/// Naming file and line, or the change, of what is wrong.
+pub fn read_recipe<T: DeserializeOwned>(file: &Path, changes: &[String]) -> Result<T> {
+    let mut defaults = training_defaults()?;
+    defaults.retain(|key, _| key == "data");
+    layered(defaults, Some(file), changes)
+}
+
+fn training_defaults() -> Result<Table> {
+    let mut defaults = parsed(DEFAULT)?;
+    defaults.remove("crop");
+    lay_over(&mut defaults, parsed(TRAINING)?);
+    Ok(defaults)
+}
+
+fn parsed(defaults: &str) -> Result<Table> {
+    defaults.parse().context("in the default settings")
+}
+
+/// `key.of.it=value` as a table. A value that is no TOML is taken for text, so that quotes
+/// needn't survive a shell.
+fn changed(change: &str) -> Result<Table> {
+    let Some((key, value)) = change.split_once('=') else {
+        bail!("--set {change}: write KEY=VALUE, e.g. data.fps=5");
+    };
+    let quoted = format!("{} = {:?}", key.trim(), value.trim());
+    format!("{} = {}", key.trim(), value.trim())
+        .parse::<Table>()
+        .or_else(|_| quoted.parse())
+        .with_context(|| format!("in --set {change}"))
+}
+
+/// Values of `over` in place of those of `table`, table by table.
+fn lay_over(table: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(over)) => lay_over(inner, over),
+            // A whole number where a fraction stands: 5 for 5.0.
+            (Some(there @ Value::Float(_)), Value::Integer(number)) => {
+                *there = Value::Float(number as f64);
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A file and changes over defaults, each layer read by itself so that what is wrong is told of
+/// the layer it came with.
+fn layered<T: DeserializeOwned>(
+    mut table: Table,
+    file: Option<&Path>,
+    changes: &[String],
+) -> Result<T> {
+    let read = |table: &Table| table.clone().try_into::<T>();
+    if let Some(path) = file {
+        let within = || format!("in the settings {}", path.display());
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading the settings {}", path.display()))?;
+        let mut over: Table = text.parse().with_context(within)?;
+        rename(&mut over, &path.display().to_string());
+        lay_over(&mut table, over);
+        read(&table).with_context(within)?;
+    }
+    for change in changes {
+        let mut over = changed(change)?;
+        rename(&mut over, &format!("--set {change}"));
+        lay_over(&mut table, over);
+        read(&table).with_context(|| format!("in --set {change}"))?;
+    }
+    read(&table).context("in the settings")
+}
+
+/// Moves values from old keys to what they are called now, and says so.
+fn rename(table: &mut Table, place: &str) {
+    for [old, new] in RENAMED {
+        let value = match old.split_once('.') {
+            None => table.remove(old),
+            Some((outer, key)) => match table.get_mut(outer) {
+                Some(Value::Table(inner)) => inner.remove(key),
+                _ => None,
+            },
+        };
+        let (Some(value), Some((outer, key))) = (value, new.split_once('.')) else {
+            continue;
+        };
+        tracing::warn!("{place}: {old} is now called {new}; the old name goes on working");
+        let inner = table
+            .entry(outer)
+            .or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(inner) = inner {
+            inner.insert(key.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WsdSchedule;
+
+    fn set(changes: &[&str]) -> Result<Settings> {
+        let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
+        Settings::resolve(None, &changes)
+    }
+
+    #[test]
+    fn the_defaults_are_the_official_recipe() {
+        let settings = set(&[]).unwrap();
+        settings.check(1).unwrap();
+        assert_eq!(settings.optimisation.schedule, WsdSchedule::default());
+        assert_eq!(settings.loss, PredictorLossOptions::default());
+        assert_eq!(settings.trainable, FreezeConfig::default());
+        let clips = ClipOptions::default();
+        assert_eq!(settings.clip_options(), clips);
+        assert!(settings.transform([256, 256]).is_fixed());
+        assert_eq!(settings.optimisation.batch_size, 256);
+    }
+
+    #[test]
+    fn changes_apply_in_order_and_wrong_ones_are_named() {
+        let settings = set(&[
+            "data.fps=5",
+            "data.sampling=legacy",
+            "optimisation.clip_norm=1.0",
+            "data.views=[\"left\", \"wrist\"]",
+            "data.fps=6.5",
+        ])
+        .unwrap();
+        assert_eq!(settings.data.fps, 6.5);
+        assert_eq!(settings.data.sampling, Sampling::Legacy);
+        assert_eq!(settings.optimisation.clip_norm, Some(1.0));
+        assert_eq!(settings.data.views.len(), 2);
+        for wrong in ["data.fsp=5", "data.fps", "data.fps=fast", "=3", "loss=1"] {
+            let error = format!("{:#}", set(&[wrong]).unwrap_err());
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_with_their_name() {
+        for (change, name) in [
+            ("optimisation.batch_size=0", "batch_size"),
+            ("optimisation.batch_size=7", "multiple of 2"),
+            ("memory.micro_batch=0", "micro_batch"),
+            ("loss.auto_steps=8", "auto_steps"),
+            ("data.frames=1", "frames"),
+            ("data.validation_share=1.0", "validation_share"),
+            ("crop.scale=[1.0, 0.5]", "crop.scale"),
+            ("compute.precision=bf16", "GPUs only"),
+        ] {
+            let error = set(&[change]).unwrap().check(2).unwrap_err().to_string();
+            assert!(error.contains(name), "{change}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_shorter_run_keeps_its_shape() {
+        let mut settings = set(&[]).unwrap();
+        settings.set_steps(2_100);
+        let schedule = settings.optimisation.schedule;
+        assert_eq!((schedule.warmup_steps, schedule.anneal_steps), (100, 100));
+        settings.set_rate(8.5e-5);
+        let schedule = settings.optimisation.schedule;
+        assert!((schedule.start - 1.5e-5).abs() < 1e-12);
+    }
+}
