@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_datasets::{Split, Subset};
 use foresight_predictor::WorldModel;
 use foresight_scenarios::probe::prediction::Errors;
-use foresight_scenarios::probe::{probe, Probe, RankOptions};
+use foresight_scenarios::probe::{probe, Probe, RankOptions, Recordings};
 
 /// Arguments of `foresight probe`.
 #[derive(Debug, Args)]
@@ -37,12 +37,9 @@ pub fn run(args: ProbeArgs) -> Result<()> {
     let model = WorldModel::load(&args.model)
         .with_context(|| format!("loading {}", args.model.display()))?;
     let load = |path: &Path, split, limit| {
-        let options = LoadOptions {
-            split: Some(split),
-            limit: Some(limit),
-            ..LoadOptions::default()
-        };
-        EpisodeSet::load(path, &options).with_context(|| format!("loading {}", path.display()))
+        let episodes = Subset::of_split(path, split, limit);
+        let read = episodes.and_then(|episodes| Recordings::read(&episodes));
+        read.with_context(|| format!("loading {}", path.display()))
     };
     let train = load(&args.data, Split::Train, 1000)?;
     let held_out = load(&args.validation, Split::Validation, 150)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use foresight_training::recipe::Optimisation;
-use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, Task};
+use foresight_training::optimisation::Optimisation;
+use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, TrainingTask};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Options of every training run.
@@ -55,7 +55,7 @@ impl TrainingArgs {
 /// # Errors
 /// When training fails; the last checkpoint stays.
 pub fn train(
-    task: &mut dyn Task,
+    task: &mut dyn TrainingTask,
     optimisation: &Optimisation,
     options: &RunOptions,
 ) -> Result<Outcome> {

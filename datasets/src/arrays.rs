@@ -17,7 +17,7 @@ impl Array {
     ///
     /// # Errors
     /// Naming the dataset, its shape and the one it must have.
-    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<(), String> {
+    pub fn check_shape(&self, name: &str, shape: &[usize]) -> Result<(), String> {
         if self.shape.len() == shape.len()
             && self.shape.iter().zip(shape).all(|(a, b)| *a == *b as u64)
             && self.values.len() == shape.iter().product::<usize>()

@@ -20,7 +20,7 @@ const ORDER: u64 = 0x6f72_6465_7200;
 
 /// A place where a clip starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Start {
+pub(crate) struct ClipStart {
     /// Index of the episode in its sampler.
     pub episode: u32,
     /// Index of the view in the options.
@@ -39,9 +39,9 @@ pub(crate) enum Drawn {
     /// An episode; view and start are the draw's own.
     Episode(usize),
     /// A clip.
-    Clip(Start),
+    Clip(ClipStart),
     /// A clip's first frame, and a goal so many steps later.
-    Goal(Start, usize),
+    Goal(ClipStart, usize),
 }
 
 /// One group of draws.
@@ -62,7 +62,7 @@ pub(crate) struct Table {
     seed: u64,
     episodes: usize,
     /// Every start in the order of episodes and frames; empty when draws are of episodes.
-    starts: Vec<Start>,
+    starts: Vec<ClipStart>,
     /// Index of the start of each state of all episodes; `None` where no clip starts.
     states: Vec<Option<u32>>,
     groups: Mutex<HashMap<u64, Arc<Group>>>,
@@ -78,7 +78,7 @@ impl Table {
         draws: Draws,
         seed: u64,
         episodes: usize,
-        recordings: Vec<(usize, Vec<Start>)>,
+        recordings: Vec<(usize, Vec<ClipStart>)>,
     ) -> Result<Self, DatasetError> {
         let wrong = |what: &str| Err(DatasetError::Mismatch(what.to_owned()));
         match draws {
@@ -150,7 +150,7 @@ impl Table {
     }
 
     /// The starts of `count` states, evenly spaced over all; those where no clip starts left out.
-    pub(crate) fn spaced(&self, count: usize) -> Vec<Start> {
+    pub(crate) fn spaced(&self, count: usize) -> Vec<ClipStart> {
         let count = count.min(self.states.len());
         let at = (0..count).filter_map(|i| self.states[i * self.states.len() / count]);
         at.map(|start| self.starts[start as usize]).collect()

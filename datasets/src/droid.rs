@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::DatasetError;
 use crate::extrinsics;
 use crate::frames::FrameStack;
-use crate::entry::{CameraEntry, IndexEntry, Storage};
+use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::index::Index;
 use crate::layout;
 use crate::metadata::Metadata;
@@ -93,7 +93,7 @@ impl EpisodeStore for DroidStore {
     ) -> Result<FrameStack, DatasetError> {
         let camera = self.camera(episode, view)?;
         let folder = self.folder(episode);
-        if camera.storage == Storage::Frames {
+        if camera.storage == PictureStorage::Frames {
             let name = format!("{}.{}", camera.name, layout::FRAMES_EXTENSION);
             return FrameStack::read_some(&folder.join(layout::FRAMES).join(name), numbers);
         }

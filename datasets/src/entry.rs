@@ -47,7 +47,7 @@ pub struct CameraEntry {
     /// Name or serial number.
     pub name: String,
     /// How its pictures are stored.
-    pub storage: Storage,
+    pub storage: PictureStorage,
     /// Width, px.
     pub width: u32,
     /// Height, px.
@@ -113,7 +113,7 @@ impl IndexEntry {
 /// How a camera's pictures are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Storage {
+pub enum PictureStorage {
     /// Losslessly, [`crate::frames`].
     Frames,
     /// As DROID's MP4.

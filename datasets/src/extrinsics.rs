@@ -38,7 +38,7 @@ pub fn read(
         let Some(array) = optional(&file, &name)? else {
             return Ok(None);
         };
-        array.expect(&name, &[states, 6])?;
+        array.check_shape(&name, &[states, 6])?;
         Ok(Some(array.rows::<6>().collect()))
     };
     rows().map_err(|reason| DatasetError::corrupt(trajectory, reason))

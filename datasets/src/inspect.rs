@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
 use crate::alignment::{self, FRAME_TOLERANCE};
-use crate::entry::{CameraEntry, IndexEntry, Storage};
+use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::mp4_header::VideoHeader;
@@ -154,7 +154,7 @@ fn stored(
     }
     Ok(CameraEntry {
         name: name.to_owned(),
-        storage: Storage::Frames,
+        storage: PictureStorage::Frames,
         width: shape.width,
         height: shape.height,
         frames: shape.frames as usize,
@@ -184,7 +184,7 @@ fn filmed(
     };
     Ok(CameraEntry {
         name: name.to_owned(),
-        storage: Storage::Video,
+        storage: PictureStorage::Video,
         width: if stereo {
             header.width / 2
         } else {

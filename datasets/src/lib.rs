@@ -27,7 +27,6 @@ pub mod lerobot;
 pub mod metadata;
 pub mod mp4_header;
 mod open;
-mod ppm;
 pub mod recorder;
 pub mod sampler;
 pub mod sampling;

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 use crate::alignment;
 use crate::clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
-use crate::draws::{Drawn, Start, Table, GRIPPER_EVENT};
+use crate::draws::{Drawn, ClipStart, Table, GRIPPER_EVENT};
 use crate::entry::{CameraEntry, IndexEntry};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
@@ -188,23 +188,23 @@ impl ClipSampler {
     }
 
     /// States of every episode's every view, and where clips start among them.
-    fn recordings(&self) -> Result<Vec<(usize, Vec<Start>)>, DatasetError> {
+    fn recordings(&self) -> Result<Vec<(usize, Vec<ClipStart>)>, DatasetError> {
         let weighted = match self.options.draws {
             Draws::Clip { gripper_events, .. } => gripper_events != 1.0,
             _ => false,
         };
         let views = &self.options.views;
-        let of = |at: usize| -> Result<(usize, Vec<Start>), DatasetError> {
+        let of = |at: usize| -> Result<(usize, Vec<ClipStart>), DatasetError> {
             let (episode, view) = (at / views.len(), at % views.len());
             let measured = self.proprioception(episode, &views[view])?;
             let states = measured.time_s.len();
-            let start = |frame: usize| -> Result<Start, DatasetError> {
+            let start = |frame: usize| -> Result<ClipStart, DatasetError> {
                 let event = weighted && {
                     let window = self.cut(episode, &views[view], &measured, frame)?;
                     let mut actions = window.actions.iter();
                     actions.any(|action| (action[6] as f32).abs() > GRIPPER_EVENT)
                 };
-                Ok(Start {
+                Ok(ClipStart {
                     episode: episode as u32,
                     view: view as u16,
                     frame: frame as u32,
@@ -321,7 +321,7 @@ impl ClipSampler {
         self.cut(episode, view, &measured, start)
     }
 
-    fn window_of(&self, start: Start) -> Result<ClipWindow, DatasetError> {
+    fn window_of(&self, start: ClipStart) -> Result<ClipWindow, DatasetError> {
         let view = &self.options.views[usize::from(start.view)];
         self.window_at(start.episode as usize, view, start.frame as usize)
     }

@@ -69,9 +69,9 @@ impl Statistics {
         let entries = store.episodes();
         let steps: usize = entries.iter().map(|e| e.length).sum();
         let every = steps.div_ceil(MOST_IN_HISTOGRAMS).max(1);
-        let parts: Vec<Part> = (0..entries.len())
+        let parts: Vec<EpisodeSums> = (0..entries.len())
             .into_par_iter()
-            .map(|episode| Part::of(&actions(store, episode, fps)?, every))
+            .map(|episode| EpisodeSums::of(&actions(store, episode, fps)?, every))
             .collect::<Result<_, DatasetError>>()?;
 
         let (mut behaviours, mut splits, mut cameras, mut rates) = (
@@ -137,7 +137,7 @@ fn actions(
 
 /// Sums over one episode's actions, and some of them for the histograms: a large dataset's all
 /// would not fit into memory.
-struct Part {
+struct EpisodeSums {
     count: usize,
     sum: [f64; 7],
     squares: [f64; 7],
@@ -146,9 +146,9 @@ struct Part {
     some: Vec<[f32; 7]>,
 }
 
-impl Part {
+impl EpisodeSums {
     fn of(actions: &[[f64; 7]], every: usize) -> Result<Self, DatasetError> {
-        let mut part = Part {
+        let mut part = EpisodeSums {
             count: actions.len(),
             sum: [0.0; 7],
             squares: [0.0; 7],
@@ -172,7 +172,7 @@ impl Part {
     }
 }
 
-fn component(name: &'static str, k: usize, parts: &[Part]) -> Component {
+fn component(name: &'static str, k: usize, parts: &[EpisodeSums]) -> Component {
     let count = parts.iter().map(|p| p.count).sum::<usize>().max(1) as f64;
     let mean = parts.iter().map(|p| p.sum[k]).sum::<f64>() / count;
     let squares = parts.iter().map(|p| p.squares[k]).sum::<f64>() / count;
@@ -211,7 +211,7 @@ mod tests {
             let rows: Vec<[f64; 7]> = values.iter().map(|v| [*v; 7]).collect();
             // In two parts, as of two episodes.
             let (a, b) = rows.split_at(rows.len() / 2);
-            let parts = [a, b].map(|rows| Part::of(rows, 1).expect("sums"));
+            let parts = [a, b].map(|rows| EpisodeSums::of(rows, 1).expect("sums"));
             component("x", 0, &parts)
         };
         let c = of(&[-1.0, -0.5, 0.0, 0.25, 1.0]);

@@ -1,11 +1,14 @@
 //! Some of a dataset's episodes.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::entry::IndexEntry;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
+use crate::open::open;
+use crate::split::Split;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
 use crate::view::View;
 
@@ -44,6 +47,30 @@ impl Subset {
             store: Arc::clone(store),
             remembered: Mutex::default(),
         }
+    }
+
+    /// The first episodes, `limit` at most, that were recorded for one use.
+    ///
+    /// # Errors
+    /// The first unusable episode's; [`DatasetError::Empty`] when none was recorded for that use.
+    pub fn of_split(path: &Path, split: Split, limit: usize) -> Result<Self, DatasetError> {
+        let store: Arc<dyn EpisodeStore> = Arc::from(open(path)?);
+        if let Some((episode, reason)) = store.unusable().first() {
+            return Err(DatasetError::episode(episode.as_ref(), reason.as_str()));
+        }
+        let entries = store.episodes().iter().enumerate();
+        let of_split = entries.filter(|(_, entry)| entry.split == Some(split));
+        let kept: Vec<usize> = of_split.map(|(at, _)| at).take(limit).collect();
+        if kept.is_empty() {
+            return Err(DatasetError::Empty {
+                path: path.to_path_buf(),
+                reason: format!(
+                    "none of {} was recorded for {split}; record some with `foresight record`",
+                    store.episodes().len()
+                ),
+            });
+        }
+        Ok(Subset::new(&store, kept, true))
     }
 
     /// Keeps only the episodes that `wanted` selects.

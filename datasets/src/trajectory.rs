@@ -172,8 +172,8 @@ impl Trajectory {
         let cartesian = required(&file, CARTESIAN)?;
         let gripper = required(&file, GRIPPER)?;
         let steps = gripper.values.len();
-        cartesian.expect(CARTESIAN, &[steps, 6])?;
-        gripper.expect(GRIPPER, &[steps])?;
+        cartesian.check_shape(CARTESIAN, &[steps, 6])?;
+        gripper.check_shape(GRIPPER, &[steps])?;
         let states: Vec<Pose> = cartesian
             .rows::<6>()
             .zip(&gripper.values)
@@ -188,14 +188,14 @@ impl Trajectory {
             simulator: None,
         };
         if let Some(joints) = optional(&file, JOINTS)? {
-            joints.expect(JOINTS, &[steps, 7])?;
+            joints.check_shape(JOINTS, &[steps, 7])?;
             trajectory.joints_rad = joints.rows::<7>().collect();
         }
         if let Some(time) = optional(&file, TIME)? {
-            time.expect(TIME, &[steps])?;
+            time.check_shape(TIME, &[steps])?;
             trajectory.time_s = time.values;
         } else if let Some(time) = optional(&file, TIME_MS)? {
-            time.expect(TIME_MS, &[steps])?;
+            time.check_shape(TIME_MS, &[steps])?;
             trajectory.time_s = time.values.iter().map(|ms| ms / 1000.0).collect();
         }
         trajectory.commands = read_commands(&file, steps)?;
@@ -245,7 +245,7 @@ pub fn read_commanded(path: &Path) -> Result<Option<Vec<Pose>>, DatasetError> {
             return Ok(None);
         };
         let rows = gripper.values.len();
-        cartesian.expect("action/cartesian_position", &[rows, 6])?;
+        cartesian.check_shape("action/cartesian_position", &[rows, 6])?;
         let poses = cartesian.rows::<6>().zip(&gripper.values);
         let poses = poses.map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]));
         Ok(Some(poses.collect()))
@@ -258,11 +258,11 @@ fn read_commands(file: &File, steps: usize) -> Result<Vec<CommandedStep>, String
     let Some(requested) = optional(file, "action/requested")? else {
         return Ok(Vec::new());
     };
-    requested.expect("action/requested", &[steps.saturating_sub(1), 7])?;
+    requested.check_shape("action/requested", &[steps.saturating_sub(1), 7])?;
     let cartesian = required(file, "action/cartesian_position")?;
-    cartesian.expect("action/cartesian_position", &[steps, 6])?;
+    cartesian.check_shape("action/cartesian_position", &[steps, 6])?;
     let gripper = required(file, "action/gripper_position")?;
-    gripper.expect("action/gripper_position", &[steps])?;
+    gripper.check_shape("action/gripper_position", &[steps])?;
     let targets = cartesian
         .rows::<6>()
         .zip(&gripper.values)
@@ -284,14 +284,14 @@ fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, S
     let Some(position) = optional(file, POSITION)? else {
         return Ok(None);
     };
-    position.expect(POSITION, &[steps, 3])?;
+    position.check_shape(POSITION, &[steps, 3])?;
     let rotation = required(file, ROTATION)?;
-    rotation.expect(ROTATION, &[steps, 4])?;
+    rotation.check_shape(ROTATION, &[steps, 4])?;
     let target = required(file, TARGET)?;
-    target.expect(TARGET, &[2])?;
+    target.check_shape(TARGET, &[2])?;
     let flags = |name: &str| -> Result<Vec<bool>, String> {
         let array = required(file, name)?;
-        array.expect(name, &[steps])?;
+        array.check_shape(name, &[steps])?;
         Ok(array.values.iter().map(|v| *v != 0.0).collect())
     };
     let group = file
@@ -321,12 +321,12 @@ fn read_initial_state(file: &File) -> Result<Option<InitialState>, String> {
     let Some(flags) = optional(file, FLAGS)? else {
         return Ok(None);
     };
-    flags.expect(FLAGS, &[3])?;
+    flags.check_shape(FLAGS, &[3])?;
     let seven = |name: &str| -> Result<Option<[f64; 7]>, String> {
         let Some(array) = optional(file, name)? else {
             return Ok(None);
         };
-        array.expect(name, &[7])?;
+        array.check_shape(name, &[7])?;
         let values = array.rows::<7>().next();
         Ok(values)
     };

@@ -13,7 +13,6 @@ use image::RgbImage;
 
 use crate::error::DatasetError;
 use crate::mp4_header::VideoHeader;
-use crate::ppm;
 
 mod encoder;
 
@@ -53,8 +52,7 @@ pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, Datas
     }
     let mut frames = Vec::with_capacity(numbers.len());
     for group in runs(numbers).chunks(RUNS) {
-        let output = ffmpeg(video, &[], &picked(group, ""))?;
-        frames.extend(pictures(video, &output.stdout)?);
+        frames.extend(picked(video, &[], group)?.into_iter().map(|shown| shown.image));
     }
     Ok(frames)
 }
@@ -68,33 +66,40 @@ fn seeking(video: &Path, numbers: &[usize], fps: f64) -> Result<Vec<RgbImage>, D
         let from_s = (from as f64 - 0.5) / fps;
         let after: Vec<[usize; 2]> = group.iter().map(|[a, b]| [a - from, b - from]).collect();
         let before = ["-ss", &format!("{from_s:.6}")];
-        let output = ffmpeg(video, &before, &picked(&after, ",showinfo"))?;
-        let images = pictures(video, &output.stdout)?;
-        let times = shown_at(&output.stderr);
         let wanted = group.iter().flat_map(|[a, b]| *a..=*b);
-        for ((image, time_s), number) in images.into_iter().zip(&times).zip(wanted) {
-            let expected_s = number as f64 / fps - from_s;
-            if (time_s - expected_s).abs() > 0.3 / fps {
+        for (shown, number) in picked(video, &before, &after)?.into_iter().zip(wanted) {
+            let off_s = shown.time_s - (number as f64 / fps - from_s);
+            if off_s.abs() > 0.3 / fps {
                 return Err(DatasetError::corrupt(
                     video,
                     format!(
-                        "frame {number} is not where its header says (off by {:.3} s); write it \
-                         anew with `ffmpeg -i OLD.mp4 -c:v libx264 -crf 12 NEW.mp4`",
-                        time_s - expected_s
+                        "frame {number} is not where its header says (off by {off_s:.3} s); write \
+                         it anew with `ffmpeg -i OLD.mp4 -c:v libx264 -crf 12 NEW.mp4`"
                     ),
                 ));
             }
-            frames.push(image);
+            frames.push(shown.image);
         }
     }
     Ok(frames)
 }
 
-/// Options that output chosen frames as pictures.
-fn picked(runs: &[[usize; 2]], filters: &str) -> Vec<String> {
+/// A decoded frame.
+struct Shown {
+    image: RgbImage,
+    /// When it is shown, s.
+    time_s: f64,
+}
+
+/// The frames of these runs, as raw RGB; their sizes and times are what `showinfo` reports.
+fn picked(
+    video: &Path,
+    before: &[&str],
+    runs: &[[usize; 2]],
+) -> Result<Vec<Shown>, DatasetError> {
     let count: usize = runs.iter().map(|[first, last]| last - first + 1).sum();
-    let (select, count) = (format!("{}{filters}", selection(runs)), count.to_string());
-    [
+    let (select, count) = (format!("{},showinfo", selection(runs)), count.to_string());
+    let options = [
         "-vf",
         &select,
         "-fps_mode",
@@ -102,40 +107,49 @@ fn picked(runs: &[[usize; 2]], filters: &str) -> Vec<String> {
         "-frames:v",
         &count,
         "-f",
-        "image2pipe",
-        "-c:v",
-        "ppm",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
         "-",
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-fn pictures(video: &Path, bytes: &[u8]) -> Result<Vec<RgbImage>, DatasetError> {
-    let mut images = Vec::new();
-    let mut rest = bytes;
-    loop {
-        match ppm::read(&mut rest) {
-            Ok(Some(image)) => images.push(image),
-            Ok(None) => return Ok(images),
-            Err(_) => {
-                return Err(DatasetError::corrupt(
-                    video,
-                    "ffmpeg returned an incomplete picture",
-                ))
-            }
+    ];
+    let output = ffmpeg(video, before, &options.map(str::to_owned))?;
+    let mut rest = output.stdout.as_slice();
+    let mut frames = Vec::new();
+    for ([width, height], time_s) in reported(&output.stderr) {
+        if rest.is_empty() {
+            break;
         }
+        let bytes = width as usize * height as usize * 3;
+        let pixels = rest.split_at_checked(bytes);
+        let image = pixels.and_then(|(pixels, after)| {
+            rest = after;
+            RgbImage::from_raw(width, height, pixels.to_vec())
+        });
+        let incomplete = || DatasetError::corrupt(video, "ffmpeg returned an incomplete picture");
+        let image = image.ok_or_else(incomplete)?;
+        frames.push(Shown { image, time_s });
+    }
+    if rest.is_empty() {
+        Ok(frames)
+    } else {
+        Err(DatasetError::corrupt(video, "ffmpeg returned more than it reported"))
     }
 }
 
-/// Times of the frames that `showinfo` reported, s.
-fn shown_at(words: &[u8]) -> Vec<f64> {
+/// Sizes, px, and times, s, of the frames that `showinfo` reported.
+fn reported(words: &[u8]) -> Vec<([u32; 2], f64)> {
+    let field = |line: &str, name: &str| -> Option<String> {
+        let (_, after) = line.split_once(name)?;
+        Some(after.split_whitespace().next()?.to_owned())
+    };
     String::from_utf8_lossy(words)
         .lines()
         .filter(|line| line.contains("Parsed_showinfo"))
         .filter_map(|line| {
-            let (_, after) = line.split_once("pts_time:")?;
-            after.split_whitespace().next()?.parse().ok()
+            let size = field(line, " s:")?;
+            let (width, height) = size.split_once('x')?;
+            let size = [width.parse().ok()?, height.parse().ok()?];
+            Some((size, field(line, "pts_time:")?.parse().ok()?))
         })
         .collect()
 }

@@ -106,7 +106,6 @@ pub fn score_search(rotations: bool) -> CemConfig {
     CemConfig {
         samples: 300,
         iterations: 15,
-        topk: 10,
         horizon: SCORE_HORIZON,
         momentum: none,
         momentum_gripper: none,

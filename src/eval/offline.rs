@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
-use foresight_datasets::{ClipSource, EpisodeClips};
+use foresight_datasets::ClipSampler;
 use foresight_planner::{Action, Pose};
 use foresight_predictor::offline::{
     action_error, action_score, deviation, roll_out, score_search, RecordedClip, COLLAPSED,
@@ -17,8 +17,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use foresight_training::finetune::clips::{Encoder, LatentClips};
-use foresight_training::finetune::{episodes, report, settings::Settings};
+use foresight_training::frozen_encoder::FrozenEncoder;
+use foresight_training::latent_clips::LatentClips;
+use foresight_training::{episodes, settings::Settings};
 
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]
@@ -121,7 +122,7 @@ pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
         WorldModel::load(folder).with_context(|| format!("loading {}", folder.display()))?;
     let model = Arc::new(model);
     let subset = episodes::held_out(data, args.held_out, &settings.data)?;
-    let source = EpisodeClips::new(Box::new(subset), settings.clip_options())?;
+    let source = ClipSampler::new(Box::new(subset), settings.clip_options())?;
     let Some(predictor) = model.config().predictor.clone() else {
         bail!("{} has no predictor", folder.display());
     };
@@ -133,10 +134,10 @@ pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
     }
     let episodes = source.episodes();
     let transform = settings.transform(model.config().encoder.img_size);
-    let encoder = Arc::new(Encoder::Of(Arc::clone(&model)));
+    let encoder = Arc::new(FrozenEncoder::Of(Arc::clone(&model)));
     let clips = LatentClips::new(source, "", encoder, transform, predictor, None);
-    report::left_out(&[&clips]);
-    report::uneven(&[&clips]);
+    clips.name_left_out();
+    clips.name_length_mismatches();
     let offline = measure(args, &settings, &model, &clips, folder, episodes)?;
     if json {
         println!("{}", serde_json::to_string(&offline)?);

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use foresight_datasets::{EpisodeSet, LoadOptions, Split};
+use foresight_datasets::{Split, Subset};
 use foresight_predictor::WorldModel;
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::probe::prediction;
+use foresight_scenarios::probe::{prediction, Recordings};
 use foresight_scenarios::probe::ranks::{measure, RankOptions};
 use foresight_scenarios::{run, LoadedScenario, ModelSource, RunOptions};
 
@@ -45,11 +45,8 @@ fn one_step_predictions_beat_doing_nothing_on_fresh_episodes() {
         .unwrap();
     let summary = record_all(&plan, seeds, folder.path(), 2, |_| {}).unwrap();
     assert_eq!(summary.recorded, 12);
-    let options = LoadOptions {
-        split: Some(Split::Validation),
-        ..LoadOptions::default()
-    };
-    let set = EpisodeSet::load(folder.path(), &options).unwrap();
+    let episodes = Subset::of_split(folder.path(), Split::Validation, 12).unwrap();
+    let set = Recordings::read(&episodes).unwrap();
 
     let errors = prediction::measure(&model, &set).unwrap().all;
     let (predicted, still) = (errors.predicted, errors.persistence);

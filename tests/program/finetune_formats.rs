@@ -305,7 +305,7 @@ fn droid_with_videos_from_index_to_judgement() {
         &["dataset", "validate", &name],
         &["22008760.mp4", "cut short"],
     );
-    let skip = ["--set", "data.unusable=skip"];
+    let skip = ["--set", "data.on_bad_episode=skip"];
     let said = done(&finetune(&name, &out, "1", &skip));
     assert!(
         said.contains("09:42:23") && said.contains("left out"),

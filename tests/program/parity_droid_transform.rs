@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use foresight_datasets::{
-    store, ClipOptions, ClipShape, ClipSource, EpisodeClips, FrameStack, Sampling, View,
+    ClipOptions, ClipSampler, ClipShape, FrameStack, Sampling, View,
 };
 use foresight_predictor::transform::ImageTransform;
 use safetensors::SafeTensors;
@@ -77,8 +77,8 @@ fn check(json: &Path, about: &Value, tensors: &SafeTensors) {
         views: vec![view.clone()],
         ..ClipOptions::default()
     };
-    let data = store::open(list.path()).expect("the episode");
-    let clips = EpisodeClips::new(data, options).expect("clips");
+    let data = foresight_datasets::open(list.path()).expect("the episode");
+    let clips = ClipSampler::new(data, options).expect("clips");
     let start = about["window"]["start"].as_u64().expect("a number") as usize;
     let window = clips.window_at(0, &view, start).expect("the window");
     let frames = clips.frames(&window).expect("decoded");

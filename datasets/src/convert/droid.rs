@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{each_frame, lerobot_name, ConvertOptions};
+use super::options::{each_frame, lerobot_name, ConvertOptions};
 use crate::error::DatasetError;
 use crate::layout;
 use crate::metadata::Metadata;

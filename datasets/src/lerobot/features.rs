@@ -195,7 +195,7 @@ impl Info {
                     key.clone(),
                     CameraEntry {
                         name: name.to_owned(),
-                        storage: crate::entry::Storage::Video,
+                        storage: crate::entry::PictureStorage::Video,
                         width: width as u32,
                         height: height as u32,
                         frames: 0,

@@ -14,9 +14,9 @@ use parquet::schema::types::Type;
 
 use crate::error::DatasetError;
 
-/// Values of one column.
+/// TableValues of one column.
 #[derive(Debug, Clone)]
-pub(crate) enum Values {
+pub(crate) enum TableValues {
     /// 32-bit numbers.
     Float(Vec<f32>),
     /// 64-bit numbers.
@@ -35,11 +35,11 @@ pub(crate) struct Column {
     pub name: String,
     /// `None` for a plain value a row, else lists of this many.
     pub width: Option<usize>,
-    pub values: Values,
+    pub values: TableValues,
 }
 
 impl Column {
-    pub fn plain(name: &str, values: Values) -> Self {
+    pub fn plain(name: &str, values: TableValues) -> Self {
         Column {
             name: name.to_owned(),
             width: None,
@@ -48,7 +48,7 @@ impl Column {
     }
 
     /// Lists of `width` values; of one value, plain ones, as LeRobot has them.
-    pub fn lists(name: &str, width: usize, values: Values) -> Self {
+    pub fn lists(name: &str, width: usize, values: TableValues) -> Self {
         Column {
             name: name.to_owned(),
             width: (width != 1).then_some(width),
@@ -59,16 +59,16 @@ impl Column {
     fn schema(&self) -> Result<Type, ParquetError> {
         let leaf = |name: &str| {
             let physical = match self.values {
-                Values::Float(_) => Physical::FLOAT,
-                Values::Double(_) => Physical::DOUBLE,
-                Values::Int(_) => Physical::INT64,
-                Values::Bool(_) => Physical::BOOLEAN,
-                Values::Text(_) => Physical::BYTE_ARRAY,
+                TableValues::Float(_) => Physical::FLOAT,
+                TableValues::Double(_) => Physical::DOUBLE,
+                TableValues::Int(_) => Physical::INT64,
+                TableValues::Bool(_) => Physical::BOOLEAN,
+                TableValues::Text(_) => Physical::BYTE_ARRAY,
             };
             let builder =
                 Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
             match self.values {
-                Values::Text(_) => builder
+                TableValues::Text(_) => builder
                     .with_logical_type(Some(LogicalType::String))
                     .with_converted_type(ConvertedType::UTF8)
                     .build(),
@@ -92,11 +92,11 @@ impl Column {
 
     fn len(&self) -> usize {
         match &self.values {
-            Values::Float(v) => v.len(),
-            Values::Double(v) => v.len(),
-            Values::Int(v) => v.len(),
-            Values::Bool(v) => v.len(),
-            Values::Text(v) => v.len(),
+            TableValues::Float(v) => v.len(),
+            TableValues::Double(v) => v.len(),
+            TableValues::Int(v) => v.len(),
+            TableValues::Bool(v) => v.len(),
+            TableValues::Text(v) => v.len(),
         }
     }
 }
@@ -164,23 +164,23 @@ impl TableWriter {
                 None => (None, None),
             };
             match &column.values {
-                Values::Float(v) => {
+                TableValues::Float(v) => {
                     let typed = writer.typed::<FloatType>();
                     typed.write_batch(v, definitions, repetitions)?;
                 }
-                Values::Double(v) => {
+                TableValues::Double(v) => {
                     let typed = writer.typed::<DoubleType>();
                     typed.write_batch(v, definitions, repetitions)?;
                 }
-                Values::Int(v) => {
+                TableValues::Int(v) => {
                     let typed = writer.typed::<Int64Type>();
                     typed.write_batch(v, definitions, repetitions)?;
                 }
-                Values::Bool(v) => {
+                TableValues::Bool(v) => {
                     let typed = writer.typed::<BoolType>();
                     typed.write_batch(v, definitions, repetitions)?;
                 }
-                Values::Text(v) => {
+                TableValues::Text(v) => {
                     let texts: Vec<ByteArray> =
                         v.iter().map(|t| ByteArray::from(t.as_str())).collect();
                     let typed = writer.typed::<ByteArrayType>();

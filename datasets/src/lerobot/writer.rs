@@ -43,14 +43,14 @@ fn place(number: usize) -> (usize, usize) {
     (number / CHUNK, number % CHUNK)
 }
 
-struct Camera {
+struct CameraWriter {
     name: String,
     size: (u32, u32),
     encoder: Option<VideoEncoder>,
     file: usize,
 }
 
-impl Camera {
+impl CameraWriter {
     fn key(&self) -> String {
         format!("{IMAGES}{}", self.name)
     }
@@ -62,7 +62,7 @@ pub struct LeRobotWriter {
     fps: u32,
     codec: VideoCodec,
     robot: String,
-    cameras: Vec<Camera>,
+    cameras: Vec<CameraWriter>,
     data: Option<TableWriter>,
     data_file: usize,
     /// Names, types and widths of the columns, from the first episode.
@@ -103,7 +103,7 @@ impl LeRobotWriter {
             robot: robot.to_owned(),
             cameras: cameras
                 .iter()
-                .map(|(name, size)| Camera {
+                .map(|(name, size)| CameraWriter {
                     name: name.clone(),
                     size: *size,
                     encoder: None,

@@ -8,7 +8,7 @@ use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
-    store, ClipOptions, ClipShape, ClipSource, Episode, EpisodeClips, EpisodeStore, FrameStack,
+    ClipOptions, ClipShape, Episode, ClipSampler, EpisodeStore, FrameStack,
     Recorder, Sampling, Split, View,
 };
 
@@ -80,7 +80,7 @@ fn recordings_become_lerobot_and_droid_and_back() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let root = folder.path().join("ours");
     record(&root, 5);
-    let ours = store::open(&root).expect("our recordings");
+    let ours = foresight_datasets::open(&root).expect("our recordings");
     let options = ConvertOptions::default();
 
     let lerobot = folder.path().join("lerobot");
@@ -96,11 +96,11 @@ fn recordings_become_lerobot_and_droid_and_back() {
 
     let droid = folder.path().join("droid");
     to_droid(ours.as_ref(), &droid, &options, |_, _| {}).expect("converted");
-    check(store::open(&droid).expect("DROID raw").as_ref(), 0.0);
+    check(foresight_datasets::open(&droid).expect("DROID raw").as_ref(), 0.0);
 
     let back = folder.path().join("back");
     to_droid(&read, &back, &options, |_, _| {}).expect("converted");
-    check(store::open(&back).expect("DROID raw").as_ref(), 1e-6);
+    check(foresight_datasets::open(&back).expect("DROID raw").as_ref(), 1e-6);
 
     // The same clip, whatever the format; also as the official loader cuts it.
     let clip = |path: &Path, sampling| {
@@ -114,7 +114,7 @@ fn recordings_become_lerobot_and_droid_and_back() {
             transform_frame: true,
             ..ClipOptions::default()
         };
-        let clips = EpisodeClips::new(store::open(path).expect("a dataset"), options);
+        let clips = ClipSampler::new(foresight_datasets::open(path).expect("a dataset"), options);
         clips
             .expect("clips")
             .window_at(0, &View::default(), 3)
@@ -137,7 +137,7 @@ fn damaged_lerobot_files_are_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (root, out) = (folder.path().join("ours"), folder.path().join("lerobot"));
     record(&root, 5);
-    let ours = store::open(&root).expect("our recordings");
+    let ours = foresight_datasets::open(&root).expect("our recordings");
     to_lerobot(ours.as_ref(), &out, &ConvertOptions::default(), |_, _| {}).expect("converted");
 
     let data = "data/chunk-000/file-000.parquet";
@@ -196,13 +196,13 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     let root = folder.path().join("ours");
     let folders = record(&root, 3);
     fs::write(folders[1].join("trajectory.h5"), b"no HDF5").expect("broken");
-    let ours = store::open(&root).expect("our recordings");
+    let ours = foresight_datasets::open(&root).expect("our recordings");
     let options = ConvertOptions::default();
     let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
         .expect_err("refused");
     assert!(error.to_string().contains("trajectory.h5"), "{error}");
     let options = ConvertOptions {
-        unusable: OnBadEpisode::Skip,
+        on_bad_episode: OnBadEpisode::Skip,
         fps: Some(2),
         size: Some((96, 80)),
         ..ConvertOptions::default()

@@ -14,7 +14,7 @@ use foresight_datasets::lerobot::columns::Columns;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{
-    extrinsics, layout, store, trajectory, DatasetError, FrameStack, Index, Metadata, Recorder,
+    extrinsics, layout, trajectory, DatasetError, FrameStack, Index, Metadata, Recorder,
     Split, Trajectory,
 };
 
@@ -125,10 +125,10 @@ fn indices_and_lists() {
     let index = root.path().join("index.json");
     let built = Index::build(root.path(), Depth::Quick, |_, _| {}).expect("built");
     built.write(&index).expect("written");
-    damage(&index, |path| store::open(path).map(|_| ()));
+    damage(&index, |path| foresight_datasets::open(path).map(|_| ()));
     let list = root.path().join("list.csv");
     fs::write(&list, format!("{} 0\n\"{0}\" 1\n", folder.display())).expect("written");
-    damage(&list, |path| store::open(path).map(|_| ()));
+    damage(&list, |path| foresight_datasets::open(path).map(|_| ()));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn lerobot_files() {
     }
     let root = tempfile::tempdir().expect("temporary folder");
     recorded(&root.path().join("ours"));
-    let ours = store::open(&root.path().join("ours")).expect("opened");
+    let ours = foresight_datasets::open(&root.path().join("ours")).expect("opened");
     let out = root.path().join("lerobot");
     to_lerobot(ours.as_ref(), &out, &ConvertOptions::default(), |_, _| {}).expect("converted");
 

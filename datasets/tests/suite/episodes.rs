@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use foresight_datasets::entry::Storage;
+use foresight_datasets::entry::PictureStorage;
 use foresight_datasets::inspect::Depth;
-use foresight_datasets::set::{LoadOptions, OnBadEpisode};
 use foresight_datasets::{
-    ClipSampler, Episode, EpisodeSet, Index, Recorder, Split, Trajectory, WindowWeights,
+    ClipOptions, ClipSampler, ClipShape, Draws, Episode, EpisodeStore, Index, OnBadEpisode,
+    Recorder, Sampling, Split, Subset, Trajectory,
 };
 use crate::support::episode;
 
@@ -123,7 +123,7 @@ fn unusable_episodes_are_listed_with_reasons() {
     let index = Index::build(root.path(), Depth::Full, |_, _| {}).expect("indexed");
     assert_eq!(index.episodes.len(), 1);
     assert_eq!(index.episodes[0].seed, Some(TRAIN + 5));
-    assert_eq!(index.episodes[0].cameras[0].storage, Storage::Frames);
+    assert_eq!(index.episodes[0].cameras[0].storage, PictureStorage::Frames);
     assert!((index.episodes[0].rate_hz - 4.0).abs() < 1e-9);
     let reasons: Vec<&str> = index.unusable.iter().map(|u| u.reason.as_str()).collect();
     for wanted in [
@@ -140,20 +140,23 @@ fn unusable_episodes_are_listed_with_reasons() {
         );
     }
 
-    assert!(EpisodeSet::load(root.path(), &LoadOptions::default()).is_err());
-    let options = LoadOptions {
-        unusable: OnBadEpisode::Skip,
-        split: Some(Split::Train),
-        ..LoadOptions::default()
+    let open = |on_bad_episode| {
+        let options = ClipOptions {
+            on_bad_episode,
+            ..consecutive(3, Draws::Episode)
+        };
+        ClipSampler::new(foresight_datasets::open(root.path()).expect("opened"), options)
     };
-    let set = EpisodeSet::load(root.path(), &options).expect("one is left");
-    assert_eq!((set.episodes().len(), set.skipped().len()), (1, 5));
+    assert!(open(OnBadEpisode::Refuse).is_err());
+    let clips = open(OnBadEpisode::Skip).expect("one is left");
+    assert_eq!((clips.episodes(), clips.skipped().len()), (1, 5));
+    assert!(Subset::of_split(root.path(), Split::Train, 9).is_err());
 
     let file = root.path().join("index.json");
     index.write(&file).expect("written");
     assert_eq!(Index::read(&file).expect("read"), index);
-    let set = EpisodeSet::load(&file, &LoadOptions::default()).expect("by index");
-    assert_eq!(set.episodes().len(), 1);
+    let store = foresight_datasets::open(&file).expect("by index");
+    assert_eq!(store.episodes().len(), 1);
     fs::write(&file, "{\"version\": 1").expect("cut");
     assert!(Index::read(&file)
         .expect_err("cut short")
@@ -162,7 +165,7 @@ fn unusable_episodes_are_listed_with_reasons() {
 }
 
 #[test]
-fn a_set_holds_all_steps_and_a_recording_resumes() {
+fn a_store_gives_what_was_recorded_and_a_recording_resumes() {
     let root = tempfile::tempdir().expect("temporary folder");
     record(root.path(), 5);
     // An episode that was being written when the power went is neither read nor counted.
@@ -176,65 +179,113 @@ fn a_set_holds_all_steps_and_a_recording_resumes() {
     seeds.sort_unstable();
     assert_eq!(seeds, (TRAIN..TRAIN + 5).collect::<Vec<_>>());
 
-    let set = EpisodeSet::load(root.path(), &LoadOptions::default()).expect("loaded");
-    assert_eq!((set.episodes().len(), set.steps()), (5, 30));
-    assert_eq!((set.width(), set.height()), (4, 3));
-    for span in set.episodes() {
-        let source = episode(span.seed.expect("ours"), Split::Train, 6);
-        assert_eq!(set.frames_of(span.steps.clone()), source.frames.data());
-        let actions = source.trajectory.actions();
-        for (step, action) in span.steps.clone().zip(&actions) {
-            assert_eq!(set.actions()[step], action.to_array().map(|v| v as f32));
-        }
-        assert_eq!(set.actions()[span.steps.end - 1], [0.0; 7]);
-        assert_eq!(span.target_position_m, Some([0.55, -0.1]));
+    let store = Subset::of_split(root.path(), Split::Train, 4).expect("opened");
+    assert_eq!(store.episodes().len(), 4);
+    for (at, entry) in store.episodes().iter().enumerate() {
+        let source = episode(entry.seed.expect("ours"), Split::Train, 6);
+        let view = Default::default();
+        let frames = store.frames(at, &view, &[0, 1, 2, 3, 4, 5]).expect("read");
+        assert_eq!(frames, source.frames);
+        let measured = store.proprioception(at, &view).expect("read");
+        assert_eq!(measured.states, source.trajectory.states);
+        let extras = store.extras(at).expect("read");
+        assert_eq!(extras.trajectory, source.trajectory);
     }
-    let none = LoadOptions {
-        split: Some(Split::Validation),
-        ..LoadOptions::default()
-    };
-    assert!(EpisodeSet::load(root.path(), &none).is_err());
+    assert!(Subset::of_split(root.path(), Split::Validation, 4).is_err());
+}
+
+fn consecutive(frames: usize, draws: Draws) -> ClipOptions {
+    ClipOptions {
+        shape: ClipShape {
+            frames,
+            sampling: Sampling::Consecutive,
+            ..ClipShape::default()
+        },
+        draws,
+        seed: 9,
+        ..ClipOptions::default()
+    }
 }
 
 #[test]
-fn clips_cover_everything_once_and_weights_are_kept() {
+fn clips_are_drawn_once_an_epoch_or_as_often_as_they_count() {
     let root = tempfile::tempdir().expect("temporary folder");
     record(root.path(), 4);
-    let set = EpisodeSet::load(root.path(), &LoadOptions::default()).expect("loaded");
-    let uniform = ClipSampler::new(&set, 3, &WindowWeights::Uniform, 9).expect("sampler");
-    assert_eq!(uniform.len(), 4 * 4);
-    let epoch = uniform.epoch(0);
-    assert_eq!(epoch, uniform.epoch(0));
-    assert_ne!(epoch, uniform.epoch(1));
-    let mut starts: Vec<usize> = epoch.iter().map(|w| w.start).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    assert_eq!(starts.len(), 16);
-    let clip = uniform.clip(&set, epoch[0]);
-    assert_eq!(clip.frames.len(), 3 * 36);
-    assert_eq!((clip.states.len(), clip.actions.len()), (3, 2));
-    assert_eq!(clip.actions[0], set.actions()[epoch[0].start]);
+    let clips = |frames, draws| {
+        let data = foresight_datasets::open(root.path()).expect("opened");
+        ClipSampler::new(data, consecutive(frames, draws))
+    };
+    let all_alike = |batch| Draws::Clip {
+        gripper_events: 1.0,
+        batch,
+    };
+    let starts = |clips: &ClipSampler, draws: std::ops::Range<u64>| -> Vec<(usize, usize)> {
+        let windows = draws.map(|draw| clips.window(draw).expect("a clip"));
+        windows.map(|w| (w.episode, w.frame_numbers[0])).collect()
+    };
+    let one_by_one = clips(3, all_alike(1)).expect("clips");
+    assert_eq!(one_by_one.epoch(), 4 * 4);
+    let epoch = starts(&one_by_one, 0..16);
+    assert_ne!(epoch, starts(&one_by_one, 16..32));
+    let mut sorted = epoch.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), 16);
+    // Of 16 clips three steps of 5 are drawn; what is left over begins no epoch.
+    let by_five = clips(3, all_alike(5)).expect("clips");
+    assert_eq!(by_five.epoch(), 15);
+    assert_eq!(starts(&by_five, 0..15), epoch[..15]);
+    assert_eq!(starts(&by_five, 15..30), starts(&one_by_one, 16..31));
 
     // In each episode one step closes the gripper: from step 3 to step 4 of 6.
-    let events = WindowWeights::GripperEvents { factor: 9.0 };
-    let weighted = ClipSampler::new(&set, 2, &events, 9).expect("sampler");
-    let draws: Vec<_> = (0..200).flat_map(|e| weighted.epoch(e)).collect();
-    let hits = draws.iter().filter(|w| w.start % 6 == 3).count() as f64;
-    let share = hits / draws.len() as f64;
+    let events = Draws::Clip {
+        gripper_events: 9.0,
+        batch: 1,
+    };
+    let weighted = starts(&clips(2, events).expect("clips"), 0..4000);
+    let hits = weighted.iter().filter(|(_, start)| *start == 3).count() as f64;
+    let share = hits / weighted.len() as f64;
     assert!((share - 9.0 / 13.0).abs() < 0.03, "{share}");
 
-    let truth = WindowWeights::SimulatorState {
-        object_motion: 2.0,
-        grasp_event: 3.0,
-    };
-    let sampler = ClipSampler::new(&set, 2, &truth, 9).expect("sampler");
-    let window = |start| foresight_datasets::clips::Window { episode: 0, start };
-    let weights: Vec<f32> = (0..5)
-        .map(|s| sampler.clip(&set, window(s)).weight)
-        .collect();
-    assert_eq!(weights, [1.0, 1.0, 1.0, 3.0, 2.0]);
+    assert!(clips(7, all_alike(1)).is_err());
+    assert!(clips(2, all_alike(0)).is_err());
+}
 
-    assert!(ClipSampler::new(&set, 7, &WindowWeights::Uniform, 0).is_err());
-    let wrong = WindowWeights::PerStep(vec![1.0; 3]);
-    assert!(ClipSampler::new(&set, 2, &wrong, 0).is_err());
+#[test]
+fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    record(root.path(), 3);
+    let clips = |draws| {
+        let data = foresight_datasets::open(root.path()).expect("opened");
+        ClipSampler::new(data, consecutive(2, draws)).expect("clips")
+    };
+    let (one, other) = (clips(Draws::Any { batch: 8 }), clips(Draws::Any { batch: 8 }));
+    assert_eq!(one.states(), 18);
+    // Later steps first, and each has a number of its own for whatever else is random.
+    let later = one.window(80).expect("a clip");
+    assert_eq!(one.window(0).expect("a clip"), other.window(0).expect("a clip"));
+    assert_eq!(later, other.window(80).expect("a clip"));
+    assert_eq!(one.step_seed(3), other.step_seed(3));
+    assert_ne!(one.step_seed(3), one.step_seed(4));
+    // Of every third state, those that have a successor.
+    let spaced = one.evenly_spaced(6).expect("clips");
+    let places: Vec<_> = spaced.iter().map(|w| (w.episode, w.frame_numbers[0])).collect();
+    assert_eq!(places, [(0, 0), (0, 3), (1, 0), (1, 3), (2, 0), (2, 3)]);
+
+    let goals = clips(Draws::Goal {
+        batch: 8,
+        farthest: 3,
+    });
+    let mut farthest = 0;
+    for draw in 0..200 {
+        let window = goals.window(draw).expect("a clip");
+        let [now, goal] = window.frame_numbers[..] else {
+            panic!("two frames")
+        };
+        assert!(now < goal && goal <= (now + 3).min(5));
+        farthest = farthest.max(goal - now);
+        let source = goals.window_at(window.episode, &window.view, now).expect("a clip");
+        assert_eq!((window.states[0], &window.actions), (source.states[0], &source.actions));
+    }
+    assert_eq!(farthest, 3);
 }

@@ -9,7 +9,7 @@ use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::{
-    layout, store, ClipOptions, ClipShape, ClipSource, EpisodeClips, EpisodeStore, FrameStack,
+    layout, ClipOptions, ClipSampler, ClipShape, EpisodeStore, FrameStack,
     Index, Recorder, Sampling, Split, View,
 };
 use crate::support::episode;
@@ -47,7 +47,7 @@ fn droid(folder: &Path, frames: usize) -> (PathBuf, PathBuf) {
         recorder.write(&episode).expect("written");
     }
     let root = folder.join("droid");
-    let ours = store::open(&ours).expect("our recordings");
+    let ours = foresight_datasets::open(&ours).expect("our recordings");
     to_droid(ours.as_ref(), &root, &ConvertOptions::default(), |_, _| {}).expect("converted");
     let odd = layout::episode_folders(&root).expect("listed").remove(1);
     let video = layout::video_files(&odd).expect("listed").remove(0).1;
@@ -66,14 +66,14 @@ fn options(frame_tolerance: usize) -> ClipOptions {
     }
 }
 
-fn clips(root: &Path, options: ClipOptions) -> EpisodeClips {
+fn clips(root: &Path, options: ClipOptions) -> ClipSampler {
     let tolerance = options.frame_tolerance;
-    let data = store::open_tolerant(root, tolerance).expect("a dataset");
-    EpisodeClips::new(data, options).expect("clips")
+    let data = foresight_datasets::open_tolerant(root, tolerance).expect("a dataset");
+    ClipSampler::new(data, options).expect("clips")
 }
 
 /// Every clip of the odd episode shows the frames of its own numbers.
-fn check_clips(clips: &EpisodeClips, episode: usize, usable: usize) {
+fn check_clips(clips: &ClipSampler, episode: usize, usable: usize) {
     let view = View::default();
     let starts = clips.starts(episode, &view).expect("starts");
     assert_eq!(starts, (0..=usable - 4).collect::<Vec<_>>());
@@ -145,7 +145,7 @@ fn more_than_the_tolerance_is_unusable() {
     film(&video, 13);
     let index = root.join("index.json");
     build(1).write(&index).expect("written");
-    let refused = EpisodeClips::new(store::open(&index).expect("an index"), options(0));
+    let refused = ClipSampler::new(foresight_datasets::open(&index).expect("an index"), options(0));
     let refused = refused.err().expect("refused").to_string();
     assert!(refused.contains("13 frames"), "{refused}");
 }
@@ -159,7 +159,7 @@ fn conversion_keeps_what_has_both() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (root, _) = droid(folder.path(), frames);
         let out = folder.path().join("lerobot");
-        let source = store::open(&root).expect("DROID raw");
+        let source = foresight_datasets::open(&root).expect("DROID raw");
         to_lerobot(source.as_ref(), &out, &ConvertOptions::default(), |_, _| {})
             .expect("converted");
         let read = LeRobotStore::open(&out).expect("a LeRobot dataset");
@@ -178,7 +178,7 @@ fn a_lerobot_film_that_ends_early_is_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (root, _) = droid(folder.path(), STEPS);
     let out = folder.path().join("lerobot");
-    let source = store::open(&root).expect("DROID raw");
+    let source = foresight_datasets::open(&root).expect("DROID raw");
     to_lerobot(source.as_ref(), &out, &ConvertOptions::default(), |_, _| {}).expect("converted");
     let video = "videos/observation.images.exterior_1_left/chunk-000/file-000.mp4";
     let again = |frames| {

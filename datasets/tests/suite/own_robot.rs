@@ -7,7 +7,7 @@ mod own_robot;
 use std::fmt::Write;
 use std::fs;
 
-use foresight_datasets::{store, ClipOptions, ClipShape, ClipSource, EpisodeClips, View};
+use foresight_datasets::{ClipOptions, ClipSampler, ClipShape, View};
 
 #[test]
 fn the_template_makes_a_dataset_one_can_train_on() {
@@ -35,7 +35,7 @@ fn the_template_makes_a_dataset_one_can_train_on() {
     let out = folder.path().join("dataset");
     assert_eq!(own_robot::convert(&recordings, &out).expect("converted"), 2);
 
-    let data = store::open(&out).expect("a dataset");
+    let data = foresight_datasets::open(&out).expect("a dataset");
     let shape = ClipShape {
         frames: 4,
         ..ClipShape::default()
@@ -44,7 +44,7 @@ fn the_template_makes_a_dataset_one_can_train_on() {
         shape,
         ..ClipOptions::default()
     };
-    let clips = EpisodeClips::new(data, options).expect("clips");
+    let clips = ClipSampler::new(data, options).expect("clips");
     assert_eq!(clips.episodes(), 2);
     let window = clips.window_at(1, &View::default(), 20).expect("a clip");
     // 4 frames a second of 15: 3.75 rows apart, to the nearest.

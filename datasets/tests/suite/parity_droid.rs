@@ -8,9 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use foresight_datasets::store;
 use foresight_datasets::{
-    ClipOptions, ClipShape, ClipSource, ClipWindow, EpisodeClips, Metadata, Sampling, Trajectory,
+    ClipOptions, ClipShape, ClipWindow, ClipSampler, Metadata, Sampling, Trajectory,
     View,
 };
 use safetensors::SafeTensors;
@@ -84,7 +83,7 @@ impl Fixture {
         view.parse().expect("a view")
     }
 
-    fn clips(&self, tubelet: usize, transform_frame: bool) -> EpisodeClips {
+    fn clips(&self, tubelet: usize, transform_frame: bool) -> ClipSampler {
         let list = tempfile::Builder::new()
             .suffix(".csv")
             .tempfile()
@@ -102,11 +101,11 @@ impl Fixture {
             transform_frame,
             ..ClipOptions::default()
         };
-        let store = store::open(list.path()).expect("a list of episodes");
-        EpisodeClips::new(store, options).expect("the episode is usable")
+        let store = foresight_datasets::open(list.path()).expect("a list of episodes");
+        ClipSampler::new(store, options).expect("the episode is usable")
     }
 
-    fn window(&self, clips: &EpisodeClips) -> ClipWindow {
+    fn window(&self, clips: &ClipSampler) -> ClipWindow {
         let start = self.number("/window/start") as usize;
         clips.window_at(0, &self.view(), start).expect("the window")
     }

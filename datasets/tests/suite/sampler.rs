@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
-    store, ClipOptions, ClipShape, ClipSource, EpisodeClips, Recorder, Split, View,
+    ClipOptions, ClipSampler, ClipShape, Recorder, Split, View,
 };
 use crate::support::episode;
 
@@ -33,8 +33,8 @@ fn options(frames: usize, seed: u64) -> ClipOptions {
     }
 }
 
-fn clips(root: &Path, options: ClipOptions) -> EpisodeClips {
-    EpisodeClips::new(store::open(root).expect("a dataset"), options).expect("clips")
+fn clips(root: &Path, options: ClipOptions) -> ClipSampler {
+    ClipSampler::new(foresight_datasets::open(root).expect("a dataset"), options).expect("clips")
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_draw_is_a_function_of_seed_and_number() {
             other.clip(draw).expect("a clip")
         );
     }
-    let all = |clips: &EpisodeClips| -> Vec<_> {
+    let all = |clips: &ClipSampler| -> Vec<_> {
         (0..20)
             .map(|n| clips.window(n).expect("a window"))
             .collect()
@@ -129,8 +129,8 @@ fn clips_that_cannot_be_are_explained() {
     let root = tempfile::tempdir().expect("temporary folder");
     record(root.path(), 2);
     let refused = |options: ClipOptions| -> String {
-        let data = store::open(root.path()).expect("a dataset");
-        let result = EpisodeClips::new(data, options);
+        let data = foresight_datasets::open(root.path()).expect("a dataset");
+        let result = ClipSampler::new(data, options);
         result.err().expect("refused").to_string()
     };
     assert!(refused(options(40, 0)).contains("lasts 2.75 s"));
@@ -162,8 +162,8 @@ fn unusable_episodes_are_refused_or_listed() {
     let root = tempfile::tempdir().expect("temporary folder");
     let folders = record(root.path(), 4);
     fs::write(folders[2].join("trajectory.h5"), b"").expect("emptied");
-    let open = || store::open(root.path()).expect("a dataset");
-    let error = EpisodeClips::new(open(), options(4, 0))
+    let open = || foresight_datasets::open(root.path()).expect("a dataset");
+    let error = ClipSampler::new(open(), options(4, 0))
         .err()
         .expect("refused");
     assert!(
@@ -171,10 +171,10 @@ fn unusable_episodes_are_refused_or_listed() {
         "{error}"
     );
     let skip = ClipOptions {
-        unusable: OnBadEpisode::Skip,
+        on_bad_episode: OnBadEpisode::Skip,
         ..options(4, 0)
     };
-    let source = EpisodeClips::new(open(), skip).expect("three are left");
+    let source = ClipSampler::new(open(), skip).expect("three are left");
     assert_eq!(source.episodes(), 3);
     let [(path, reason)] = source.skipped() else {
         panic!("{:?}", source.skipped());

@@ -11,7 +11,7 @@ use foresight_predictor::checkpoint::{self, Checkpoint, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, ModelConfig, PredictorConfig};
 
-use crate::card::{self, Summary};
+use crate::card::{self, RunSummary};
 use crate::episodes::Episodes;
 use crate::estimate::StepShape;
 use crate::init::start_at_persistence;
@@ -182,7 +182,7 @@ impl Base {
     pub fn save(
         &self,
         trainer: &PredictorTrainer,
-        summary: &Summary,
+        summary: &RunSummary,
         settings: &Settings,
         folder: &Path,
     ) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::origin::Origin;
 pub const FILE: &str = "MODEL_CARD.md";
 
 /// What a run came to.
-pub struct Summary<'a> {
+pub struct RunSummary<'a> {
     /// The model.
     pub config: &'a ModelConfig,
     /// Settings and inputs.
@@ -33,7 +33,7 @@ pub struct Summary<'a> {
     pub base_card: Option<String>,
 }
 
-impl Summary<'_> {
+impl RunSummary<'_> {
     /// The card as Markdown.
     pub fn card(&self) -> String {
         let mut text = format!("# {}\n\n", self.config.name);

@@ -15,12 +15,12 @@ use rayon::ThreadPool;
 
 use crate::episodes;
 use crate::feed::{clip_feed, described, readers, Feed, Share};
-use crate::latent_cache::Storage;
+use crate::latent_cache::LatentStorage;
 use crate::latent_clips::{LatentClip, LatentClips};
 use crate::latent_source::{open_folder, LatentSource};
 use crate::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use crate::recipe::CloneRecipe;
-use crate::run::{Parts, Task};
+use crate::run::{Parts, TrainingTask};
 use crate::settings::Crop;
 use crate::TrainState;
 
@@ -72,7 +72,7 @@ impl PolicyTask {
             }
         }
         let transform = Crop::transform(recipe.crop.as_ref(), model.encoder.img_size);
-        let cache = Some((cache, Storage::F32));
+        let cache = Some((cache, LatentStorage::F32));
         let source = LatentSource::new(&checkpoint, &model, transform, ComputeDevice::Cpu, cache)?;
         let optimisation = &recipe.optimisation;
         let clips = |subset, path: &Path, batch, seed| {
@@ -135,7 +135,7 @@ impl PolicyTask {
     }
 }
 
-impl Task for PolicyTask {
+impl TrainingTask for PolicyTask {
     fn state(&mut self) -> &mut TrainState {
         self.trainer.state_mut()
     }

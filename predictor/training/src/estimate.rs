@@ -10,9 +10,10 @@ use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::layout;
 use foresight_predictor::parameters::Parameters;
-use crate::device_forward::TrainingDevice;
+use crate::training_device::TrainingDevice;
 use crate::train_state::TrainState;
-use crate::predictor_trainer::{PredictorBatch, PredictorLossOptions, PredictorTrainer};
+use crate::predictor_batch::PredictorBatch;
+use crate::predictor_trainer::{PredictorLossOptions, PredictorTrainer};
 use crate::trunk::MAX_SHARDS;
 
 /// Bytes of the parts of a training step's memory at its peak, the encoder's left out.

@@ -6,7 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module, VarBuilder};
 
-use crate::device_forward::TrainingDevice;
+use crate::training_device::TrainingDevice;
 use crate::norm::normalise;
 use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::parameters::Parameters;

@@ -30,7 +30,7 @@ const MEMORY_BYTES: usize = 1 << 30;
 /// How latents are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Storage {
+pub enum LatentStorage {
     /// 16 bits: half the space, rounded to three digits; the official training computes in
     /// fewer.
     #[default]
@@ -39,17 +39,17 @@ pub enum Storage {
     F32,
 }
 
-impl Storage {
+impl LatentStorage {
     fn dtype(self) -> DType {
         match self {
-            Storage::F16 => DType::F16,
-            Storage::F32 => DType::F32,
+            LatentStorage::F16 => DType::F16,
+            LatentStorage::F32 => DType::F32,
         }
     }
 
     /// Values as they come back from the disk.
     pub fn round(self, values: &mut [f32]) {
-        if self == Storage::F16 {
+        if self == LatentStorage::F16 {
             values
                 .iter_mut()
                 .for_each(|v| *v = f16::from_f32(*v).to_f32());
@@ -61,14 +61,14 @@ impl Storage {
 #[derive(Debug)]
 pub struct LatentCache {
     folder: PathBuf,
-    storage: Storage,
+    storage: LatentStorage,
     frame: usize,
     shape: [usize; 2],
-    memory: Mutex<Memory>,
+    memory: Mutex<CachedEpisodes>,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct CachedEpisodes {
     episodes: HashMap<String, Arc<Vec<f32>>>,
     bytes: usize,
 }
@@ -84,7 +84,7 @@ impl LatentCache {
         encoder: &EncoderConfig,
         encoder_sha256: &str,
         transform: &FrameTransform,
-        storage: Storage,
+        storage: LatentStorage,
     ) -> Result<Self, PredictorError> {
         let key = format!("{VERSION} {encoder:?} {encoder_sha256} {} {storage:?}", transform.key());
         let folder = root.join(&hexadecimal(&Sha256::digest(key))[..16]);
@@ -149,8 +149,8 @@ impl LatentCache {
         let metadata = Metadata::from([("episode".to_owned(), episode.to_owned())]);
         safetensors_file::stream(&path, &plan, &metadata, |_, to| {
             let written = match self.storage {
-                Storage::F32 => safetensors_file::write_f32(latents, to),
-                Storage::F16 => write_f16(latents, to),
+                LatentStorage::F32 => safetensors_file::write_f32(latents, to),
+                LatentStorage::F16 => write_f16(latents, to),
             };
             written.map_err(CheckpointError::io(&path, "writing"))
         })?;
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use foresight_predictor::checkpoint::preset;
 
-    fn open(root: &Path, sha: &str, storage: Storage) -> LatentCache {
+    fn open(root: &Path, sha: &str, storage: LatentStorage) -> LatentCache {
         let encoder = preset("tiny").unwrap().encoder;
         let transform = FrameTransform::AsRecorded(encoder.img_size);
         LatentCache::open(root, &encoder, sha, &transform, storage).unwrap()
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn comes_back_as_stored_and_only_to_its_own_key() {
         let root = tempfile::tempdir().unwrap();
-        for storage in [Storage::F16, Storage::F32] {
+        for storage in [LatentStorage::F16, LatentStorage::F32] {
             let cache = open(root.path(), "a", storage);
             let frame = cache.frame;
             let mut latents: Vec<f32> = (0..3 * frame).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -254,14 +254,14 @@ mod tests {
     #[test]
     fn damaged_files_are_named() {
         let root = tempfile::tempdir().unwrap();
-        let cache = open(root.path(), "a", Storage::F16);
+        let cache = open(root.path(), "a", LatentStorage::F16);
         let frame = cache.frame;
         cache.put("episode", &vec![0.5; 2 * frame]).unwrap();
         let path = cache.path("episode");
         let whole = std::fs::read(&path).unwrap();
         for length in [0, 7, 30, whole.len() / 2, whole.len() - 1] {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let error = open(root.path(), "a", Storage::F16)
+            let error = open(root.path(), "a", LatentStorage::F16)
                 .get("episode", &[1])
                 .unwrap_err()
                 .to_string();
@@ -271,7 +271,7 @@ mod tests {
         // A file under another's name.
         cache.put("other", &vec![0.5; frame]).unwrap();
         std::fs::copy(cache.path("other"), &path).unwrap();
-        let error = open(root.path(), "a", Storage::F16).get("episode", &[0]);
+        let error = open(root.path(), "a", LatentStorage::F16).get("episode", &[0]);
         assert!(error.unwrap_err().to_string().contains("not of episode"));
     }
 }

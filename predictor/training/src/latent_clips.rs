@@ -39,16 +39,16 @@ impl LatentClip {
 
 /// Why a clip can't be had.
 #[derive(Debug, Clone)]
-struct Fault {
+struct ClipFault {
     /// Whether the data are to blame, so that others may do.
     of_data: bool,
     text: String,
 }
 
-impl From<anyhow::Error> for Fault {
+impl From<anyhow::Error> for ClipFault {
     fn from(error: anyhow::Error) -> Self {
         let data = error.downcast_ref::<DatasetError>();
-        Fault {
+        ClipFault {
             // Without a decoder no clip can be had.
             of_data: data.is_some_and(|e| !matches!(e, DatasetError::Decoder(_))),
             text: format!("{error:#}"),
@@ -56,9 +56,9 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
-impl From<DatasetError> for Fault {
+impl From<DatasetError> for ClipFault {
     fn from(error: DatasetError) -> Self {
-        Fault::from(anyhow::Error::from(error))
+        ClipFault::from(anyhow::Error::from(error))
     }
 }
 
@@ -134,12 +134,12 @@ impl LatentClips {
     /// # Errors
     /// Naming the first file that can't be read, or when none of them can.
     pub fn clips(&self, draws: &[u64]) -> Result<Vec<LatentClip>> {
-        let windows: Vec<Result<ClipWindow, Fault>> = draws
+        let windows: Vec<Result<ClipWindow, ClipFault>> = draws
             .par_iter()
-            .map(|draw| self.source.window(*draw).map_err(Fault::from))
+            .map(|draw| self.source.window(*draw).map_err(ClipFault::from))
             .collect();
         let unfilled = self.fill_missing(&windows);
-        let made: Vec<Result<LatentClip, Fault>> = windows
+        let made: Vec<Result<LatentClip, ClipFault>> = windows
             .into_par_iter()
             .zip(draws)
             .map(|(window, draw)| {
@@ -174,12 +174,12 @@ impl LatentClips {
         }
     }
 
-    fn may_be_skipped(&self, fault: &Fault) -> bool {
+    fn may_be_skipped(&self, fault: &ClipFault) -> bool {
         fault.of_data && self.source.options().on_bad_episode == OnBadEpisode::Skip
     }
 
     /// Puts what the cache lacks of these clips' episodes into it; returns what failed.
-    fn fill_missing(&self, windows: &[Result<ClipWindow, Fault>]) -> HashMap<String, Fault> {
+    fn fill_missing(&self, windows: &[Result<ClipWindow, ClipFault>]) -> HashMap<String, ClipFault> {
         let Some(cache) = &self.cache else {
             return HashMap::new();
         };
@@ -193,7 +193,7 @@ impl LatentClips {
             .into_par_iter()
             .filter_map(|(name, window)| {
                 let fault = self.fill(cache, &name, window).err()?;
-                Some((name, Fault::from(fault)))
+                Some((name, ClipFault::from(fault)))
             })
             .collect()
     }

@@ -10,7 +10,7 @@ use foresight_predictor::{ComputeDevice, ModelConfig, PredictorConfig};
 
 use crate::frame_transform::FrameTransform;
 use crate::frozen_encoder::FrozenEncoder;
-use crate::latent_cache::{LatentCache, Storage};
+use crate::latent_cache::{LatentCache, LatentStorage};
 use crate::latent_clips::LatentClips;
 
 /// An encoder with what it sees of frames, and a cache of what it made of them.
@@ -31,7 +31,7 @@ impl LatentSource {
         config: &ModelConfig,
         transform: FrameTransform,
         device: ComputeDevice,
-        cache: Option<(&Path, Storage)>,
+        cache: Option<(&Path, LatentStorage)>,
     ) -> Result<Self> {
         let cache = match cache.filter(|_| transform.is_fixed()) {
             None => None,

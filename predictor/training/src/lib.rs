@@ -5,7 +5,7 @@
 //! - [`pretrain`]: an encoder from recorded frames.
 //! - [`clone_policy`]: a policy that imitates demonstrations.
 //!
-//! All of them are a [`run::Task`] of one loop, [`run::run`], which steps, validates, logs and
+//! All of them are a [`run::TrainingTask`] of one loop, [`run::run`], which steps, validates, logs and
 //! resumes. What a step learns from comes from `foresight_datasets::ClipSampler` by the step's
 //! number, through a [`feed`] that reads ahead: as pixels, or as latents of the frozen encoder
 //! ([`latent_clips`]).
@@ -14,14 +14,14 @@
 //! everything around them (embeddings, heads, losses) is ordinary candle and its automatic
 //! differentiation. All parameters and gradients of a network live in one flat buffer, which makes
 //! the optimiser a single pass and a checkpoint a copy. A predictor can also learn through candle
-//! alone, on a GPU ([`device_forward`]).
+//! alone, on a GPU ([`training_device`]).
 
 pub mod adamw;
 mod ahead;
 pub mod base;
 pub mod card;
 pub mod clone_policy;
-pub mod device_forward;
+mod device_forward;
 pub mod encoder_trainer;
 pub mod episodes;
 pub mod estimate;
@@ -39,8 +39,10 @@ pub mod log;
 pub mod memory;
 mod norm;
 pub mod objectives;
+pub mod optimisation;
 pub mod origin;
 pub mod policy_trainer;
+pub mod predictor_batch;
 pub mod predictor_run;
 pub mod predictor_task;
 pub mod predictor_trainer;
@@ -53,13 +55,15 @@ pub mod settings;
 pub mod state;
 pub mod tensorboard;
 pub mod train_state;
+pub mod training_device;
 pub mod trunk;
 pub mod workers;
 
 pub use adamw::{AdamW, AdamWOptions};
-pub use device_forward::TrainingDevice;
 pub use encoder_trainer::{EncoderBatch, EncoderTrainer};
 pub use objectives::{EncoderLosses, Objectives};
-pub use predictor_trainer::{Losses, PredictorBatch, PredictorLossOptions, PredictorTrainer};
+pub use predictor_batch::PredictorBatch;
+pub use predictor_trainer::{Losses, PredictorLossOptions, PredictorTrainer};
 pub use schedule::WsdSchedule;
 pub use train_state::TrainState;
+pub use training_device::TrainingDevice;

@@ -9,12 +9,12 @@ use foresight_datasets::EpisodeStore;
 use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
 
 use crate::base::Base;
-use crate::card::{self, Summary};
+use crate::card::{self, RunSummary};
 use crate::feed::{readers, Share};
 use crate::memory::{self, Estimate};
 use crate::origin::{Inputs, Origin};
 use crate::predictor_task::PredictorTask;
-use crate::run::{Outcome, Parts, RunOptions, Task};
+use crate::run::{Outcome, Parts, RunOptions, TrainingTask};
 use crate::settings::Settings;
 use crate::workers::Workers;
 use crate::{episodes, log, PredictorTrainer, TrainingDevice};
@@ -141,7 +141,7 @@ impl PredictorRun {
         let after = named(&self.task.validate()?);
         let clips_left_out = self.task.skipped();
         let trainer = self.task.into_trainer();
-        let summary = Summary {
+        let summary = RunSummary {
             config: &self.base.config(&self.settings),
             origin: &self.origin,
             before: log::validation_at(&self.files.out, 0),

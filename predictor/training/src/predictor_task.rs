@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 
 use crate::feed::{clip_feed, described, Feed, Share};
 use crate::latent_clips::{LatentClip, LatentClips};
-use crate::run::{Parts, Task};
+use crate::run::{Parts, TrainingTask};
 use crate::{Losses, PredictorTrainer, TrainState};
 
 /// A predictor, its clips and the held-out ones.
@@ -61,7 +61,7 @@ impl PredictorTask {
     }
 }
 
-impl Task for PredictorTask {
+impl TrainingTask for PredictorTask {
     fn state(&mut self) -> &mut TrainState {
         self.trainer.state_mut()
     }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::parameters::Parameters;
-use crate::device_forward::{DeviceForward, TrainingDevice};
+use crate::device_forward::DeviceForward;
+use crate::predictor_batch::PredictorBatch;
+use crate::training_device::TrainingDevice;
 use crate::forward::{PredictorForward, PredictorInputs};
 use crate::train_state::TrainState;
 use crate::head_variables::HeadVariables;
@@ -32,21 +34,6 @@ impl Default for PredictorLossOptions {
             rollout_weight: 1.0,
         }
     }
-}
-
-/// One batch of clips.
-#[derive(Debug, Clone)]
-pub struct PredictorBatch {
-    /// Normalised latents of the frames, `[B, T·N, D]`.
-    pub latents: Tensor,
-    /// Actions between them, `[B, T−1, 7]`.
-    pub actions: Tensor,
-    /// Poses, `[B, T, 7]`.
-    pub states: Tensor,
-    /// Camera poses, `[B, T, 6]`, for predictors that take them.
-    pub extrinsics: Option<Tensor>,
-    /// Weight of each clip in the loss, `[B]`; 1 each when absent.
-    pub weights: Option<Tensor>,
 }
 
 /// The parts of one step's loss.
@@ -163,7 +150,7 @@ impl PredictorTrainer {
     /// A batch where passes run.
     fn place(&self, batch: &PredictorBatch) -> Result<PredictorBatch> {
         match &self.device {
-            Some(place) => place.upload(batch),
+            Some(place) => batch.on(&place.device),
             None => Ok(batch.clone()),
         }
     }

@@ -21,7 +21,7 @@ use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
 use crate::objectives::object;
 use crate::recipe::PretrainRecipe;
-use crate::run::{Parts, Task};
+use crate::run::{Parts, TrainingTask};
 use crate::settings::Crop;
 use crate::{EncoderBatch, EncoderLosses, EncoderTrainer, TrainState};
 
@@ -90,7 +90,7 @@ impl EncoderTask {
     }
 }
 
-impl Task for EncoderTask {
+impl TrainingTask for EncoderTask {
     fn state(&mut self) -> &mut TrainState {
         self.trainer.state_mut()
     }

@@ -1,47 +1,11 @@
-//! What a training run is told: committed as TOML beside the model it made.
+//! What `pretrain` and `clone` are told: committed as TOML beside the model they made.
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::CosineSchedule;
 use crate::settings::{Crop, Data};
-use crate::{Objectives, WsdSchedule};
+use crate::optimisation::Optimisation;
+use crate::Objectives;
 use foresight_predictor::config::EncoderConfig;
-
-/// How the weights are moved; the same for both networks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Optimisation {
-    /// Seed of the initial weights and of the order of the data.
-    pub seed: u64,
-    /// Frames (encoder) or clips (predictor) a step, over all workers.
-    pub batch_size: usize,
-    /// Learning rate over the run; its `total_steps` is the length of the run.
-    pub schedule: WsdSchedule,
-    /// Weight decay of matrices. The official value is 0.04.
-    pub weight_decay: f64,
-    /// Weight decay at the end, reached along half a cosine; constant when absent, as in every
-    /// official configuration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub final_weight_decay: Option<f64>,
-    /// Largest norm of the gradient; absent for no clipping, as in the official code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-}
-
-impl Optimisation {
-    /// Weight decay of a step, counted from 0.
-    pub fn weight_decay_at(&self, step: usize) -> f64 {
-        match self.final_weight_decay {
-            None => self.weight_decay,
-            Some(last) => CosineSchedule {
-                reference: self.weight_decay,
-                last,
-                total_steps: self.schedule.total_steps,
-            }
-            .value(step),
-        }
-    }
-}
 
 /// `foresight pretrain`: an encoder from recorded frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use foresight_predictor::error::PredictorError;
 use crate::train_state::TrainState;
 use crate::log::Log;
 pub use crate::log::{Parts, Progress};
-use crate::recipe::Optimisation;
+use crate::optimisation::Optimisation;
 use crate::state::{self, Position};
 use crate::workers::{Alone, Workers};
 
@@ -18,7 +18,7 @@ pub const BEST_FILE: &str = "best.safetensors";
 
 /// Something that can be trained step by step. What a step trains on must be a pure function of
 /// its number, so that a resumed run goes on as if it had never stopped.
-pub trait Task {
+pub trait TrainingTask {
     /// The network.
     fn state(&mut self) -> &mut TrainState;
     /// Gradients of step `step`, counted from 0; returns the loss parts.
@@ -89,7 +89,7 @@ pub struct Outcome {
 /// # Errors
 /// When the disk refuses, a loss is not finite, or a tensor operation fails.
 pub fn run(
-    task: &mut dyn Task,
+    task: &mut dyn TrainingTask,
     optimisation: &Optimisation,
     options: &RunOptions,
     stop: &AtomicBool,
@@ -146,7 +146,7 @@ struct Running<'a, F> {
 }
 
 impl<F: FnMut(&Progress)> Running<'_, F> {
-    fn step(&mut self, task: &mut dyn Task) -> Result<(), PredictorError> {
+    fn step(&mut self, task: &mut dyn TrainingTask) -> Result<(), PredictorError> {
         let rate = self.optimisation.schedule.rate(self.at.step);
         let training = task.gradients(self.at.step)?;
         let training = self.exchange(task, training)?;
@@ -183,7 +183,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
     }
 
     /// Means over all workers in place of this worker's gradients and losses.
-    fn exchange(&self, task: &mut dyn Task, parts: Parts) -> Result<Parts, PredictorError> {
+    fn exchange(&self, task: &mut dyn TrainingTask, parts: Parts) -> Result<Parts, PredictorError> {
         let workers = &self.options.workers;
         if workers.size() == 1 {
             return Ok(parts);
@@ -201,7 +201,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
     }
 
     /// Held-out losses; weights better than all before are kept.
-    fn validate(&mut self, task: &mut dyn Task) -> Result<Parts, PredictorError> {
+    fn validate(&mut self, task: &mut dyn TrainingTask) -> Result<Parts, PredictorError> {
         let parts = task.validate()?;
         let score = parts.first().map_or(f64::INFINITY, |(_, v)| *v);
         if score < self.at.best {
@@ -211,7 +211,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         Ok(parts)
     }
 
-    fn validate_start(&mut self, task: &mut dyn Task) -> Result<(), PredictorError> {
+    fn validate_start(&mut self, task: &mut dyn TrainingTask) -> Result<(), PredictorError> {
         if self.log.is_none() {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
 
     fn report(
         &mut self,
-        task: &dyn Task,
+        task: &dyn TrainingTask,
         rate: f64,
         gradient_norm: f64,
         training: Parts,
@@ -251,7 +251,7 @@ impl<F: FnMut(&Progress)> Running<'_, F> {
         Ok(())
     }
 
-    fn finish(mut self, task: &mut dyn Task) -> Result<Outcome, PredictorError> {
+    fn finish(mut self, task: &mut dyn TrainingTask) -> Result<Outcome, PredictorError> {
         let interrupted = self.at.step < self.optimisation.schedule.total_steps;
         if self.log.is_some() {
             if interrupted {

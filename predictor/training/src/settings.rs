@@ -17,8 +17,8 @@ use toml::{Table, Value};
 
 use crate::frame_transform::FrameTransform;
 use crate::freeze::FreezeConfig;
-use crate::latent_cache::Storage;
-use crate::recipe::Optimisation;
+use crate::latent_cache::LatentStorage;
+use crate::optimisation::Optimisation;
 use crate::{PredictorLossOptions, TrainingDevice};
 
 /// The default settings with every field's meaning, as `finetune --print-config` shows them.
@@ -229,7 +229,7 @@ pub struct Memory {
 #[allow(missing_docs)]
 pub struct Cache {
     pub enabled: bool,
-    pub storage: Storage,
+    pub storage: LatentStorage,
 }
 
 /// How often things happen.

@@ -1,12 +1,11 @@
 //! What a linear map can read from a latent: ridge regression, fitted on training recordings and
 //! judged on held-out ones.
 
-use foresight_datasets::EpisodeSet;
 use foresight_predictor::{Latent, WorldModel};
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
-use super::latents;
+use super::{latents, Recordings};
 use crate::run::RunError;
 
 /// Frames the map is fitted on.
@@ -42,11 +41,11 @@ pub struct LinearProbe {
 /// When the recordings don't fit the model or don't say where the object was.
 pub fn fit_and_judge(
     model: &WorldModel,
-    train: &EpisodeSet,
-    held_out: &EpisodeSet,
+    train: &Recordings,
+    held_out: &Recordings,
 ) -> Result<LinearProbe, RunError> {
     for set in [train, held_out] {
-        if set.objects().iter().all(|o| o.position_m == [0.0; 3]) {
+        if (0..set.steps()).all(|step| set.object(step).is_none()) {
             return Err(RunError::Input(
                 "the recordings don't say where the object was; record them in the simulator"
                     .into(),
@@ -84,7 +83,7 @@ pub fn fit_and_judge(
 /// Features with a constant `[F, D + 1]`, targets `[F, 7]`, and whether the object is held.
 type Rows = (DMatrix<f64>, DMatrix<f64>, Vec<bool>);
 
-fn rows(model: &WorldModel, set: &EpisodeSet, most: usize) -> Result<Rows, RunError> {
+fn rows(model: &WorldModel, set: &Recordings, most: usize) -> Result<Rows, RunError> {
     let count = most.min(set.steps());
     let steps: Vec<usize> = (0..count).map(|i| i * set.steps() / count).collect();
     let latents = latents(model, set, &steps)?;
@@ -97,13 +96,14 @@ fn rows(model: &WorldModel, set: &EpisodeSet, most: usize) -> Result<Rows, RunEr
             x[(row, column)] = value;
         }
         x[(row, width)] = 1.0;
-        let (state, object) = (set.states()[*step], set.objects()[*step]);
-        let [ox, oy, oz] = object.position_m;
+        let state = set.state(*step);
+        let (object, is_held) = set.object(*step).unwrap_or_default();
+        let [ox, oy, oz] = object;
         let targets = [state[0], state[1], state[2], state[6], ox, oy, oz];
         for (column, value) in targets.into_iter().enumerate() {
             y[(row, column)] = f64::from(value);
         }
-        held.push(object.held);
+        held.push(is_held);
     }
     Ok((x, y, held))
 }

@@ -8,14 +8,15 @@
 pub mod linear;
 pub mod prediction;
 pub mod ranks;
+mod recordings;
 
-use foresight_datasets::EpisodeSet;
 use foresight_predictor::WorldModel;
 use serde::Serialize;
 
 pub use linear::LinearProbe;
 pub use prediction::PredictionErrors;
 pub use ranks::{EnergyRanks, RankOptions};
+pub use recordings::Recordings;
 
 use crate::run::RunError;
 
@@ -38,8 +39,8 @@ pub struct Probe {
 /// be posed.
 pub fn probe(
     model: &WorldModel,
-    train: &EpisodeSet,
-    held_out: &EpisodeSet,
+    train: &Recordings,
+    held_out: &Recordings,
     ranks: &RankOptions,
 ) -> Result<Probe, RunError> {
     Ok(Probe {
@@ -52,21 +53,23 @@ pub fn probe(
 /// Frames of a set at the model's size, encoded, for some of its steps.
 fn latents(
     model: &WorldModel,
-    set: &EpisodeSet,
+    set: &Recordings,
     steps: &[usize],
 ) -> Result<Vec<foresight_predictor::Latent>, RunError> {
     let [height, width] = model.config().encoder.img_size;
-    if (set.height() as usize, set.width() as usize) != (height, width) {
-        return Err(RunError::Input(format!(
-            "the recorded frames are {}×{} px but the model takes {width}×{height}; record with \
-             --image-px {width}",
-            set.width(),
-            set.height()
-        )));
-    }
     let mut latents = Vec::with_capacity(steps.len());
     for chunk in steps.chunks(512) {
-        let frames: Vec<u8> = chunk.iter().flat_map(|s| set.frame(*s)).copied().collect();
+        let mut frames = Vec::new();
+        for step in chunk {
+            let (frame, [w, h]) = set.frame(*step);
+            if [h as usize, w as usize] != [height, width] {
+                return Err(RunError::Input(format!(
+                    "the recorded frames are {w}×{h} px but the model takes {width}×{height}; \
+                     record with --image-px {width}"
+                )));
+            }
+            frames.extend_from_slice(frame);
+        }
         let pixels = foresight_predictor::transform::normalised_pixels(&frames, [height, width]);
         let encoded = model.encode_pixels(&pixels);
         latents.extend(encoded.map_err(|e| RunError::Imagination(e.to_string()))?);

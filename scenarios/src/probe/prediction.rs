@@ -1,13 +1,12 @@
 //! The predictor's error one step ahead, against predicting no change: in all steps, and in
 //! those where something is touched.
 
-use foresight_datasets::EpisodeSet;
 use foresight_planner::{ActionSequences, Pose};
 use foresight_predictor::{Latent, WorldModel};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::latents;
+use super::{latents, Recordings};
 use crate::run::RunError;
 
 /// Most episodes looked at.
@@ -52,10 +51,10 @@ pub struct PredictionErrors {
 ///
 /// # Errors
 /// When they don't fit the model.
-pub fn measure(model: &WorldModel, set: &EpisodeSet) -> Result<PredictionErrors, RunError> {
+pub fn measure(model: &WorldModel, set: &Recordings) -> Result<PredictionErrors, RunError> {
     let mut steps: Vec<(usize, f32, f32)> = Vec::new();
-    for episode in set.episodes().iter().take(EPISODES) {
-        let all: Vec<usize> = episode.steps.clone().collect();
+    for episode in set.episodes().take(EPISODES) {
+        let all: Vec<usize> = episode.collect();
         let latents = latents(model, set, &all)?;
         let errors = (0..all.len().saturating_sub(1))
             .into_par_iter()
@@ -79,31 +78,31 @@ pub fn measure(model: &WorldModel, set: &EpisodeSet) -> Result<PredictionErrors,
         errors.persistence /= count;
         errors
     };
-    let objects = set.objects();
+    let object = |step: usize| set.object(step).unwrap_or_default();
     Ok(PredictionErrors {
         all: over(&|_| true),
-        gripper: over(&|s| set.actions()[s][6].abs() > GRIPPER_EVENT),
+        gripper: over(&|s| set.action(s)[6].abs() > GRIPPER_EVENT),
         object_moves: over(&|s| {
-            let (a, b) = (objects[s].position_m, objects[s + 1].position_m);
+            let (a, b) = (object(s).0, object(s + 1).0);
             let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
             squares.sqrt() > MOVED_M
         }),
-        grasp_or_release: over(&|s| objects[s].held != objects[s + 1].held),
+        grasp_or_release: over(&|s| object(s).1 != object(s + 1).1),
     })
 }
 
 /// The latent the model expects after a recorded step's action.
 fn ahead(
     model: &WorldModel,
-    set: &EpisodeSet,
+    set: &Recordings,
     step: usize,
     now: &Latent,
 ) -> Result<Latent, RunError> {
     let mut action = ActionSequences::zeros(1, 1);
     action
         .action_mut(0, 0)
-        .copy_from_slice(&set.actions()[step]);
-    let pose = Pose::from_array(set.states()[step].map(f64::from));
+        .copy_from_slice(&set.action(step));
+    let pose = Pose::from_array(set.state(step).map(f64::from));
     let imagined = model
         .rollout(now, &pose, None, &action, 0)
         .map_err(|e| RunError::Imagination(e.to_string()))?;

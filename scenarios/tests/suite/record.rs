@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use foresight_datasets::{Episode, EpisodeSet, LoadOptions, Split};
+use foresight_datasets::{Episode, Split};
 use foresight_robot::{EnvelopeConfig, WorkspaceBox};
 use foresight_scenarios::demonstrate::{record_all, DemonstrationMix, RecordingPlan};
 
@@ -66,11 +66,10 @@ fn the_same_bytes_whatever_the_number_of_jobs_and_interruptions() {
     }
 
     // Different seeds show different scenes and motions.
-    let set = EpisodeSet::load(one.path(), &LoadOptions::default()).expect("loaded");
-    let first: Vec<&[u8]> = set
-        .episodes()
+    let folders = foresight_datasets::layout::episode_folders(one.path()).expect("listed");
+    let first: Vec<Vec<u8>> = folders
         .iter()
-        .map(|e| set.frame(e.steps.start))
+        .map(|folder| Episode::read(folder, None).expect("readable").frames.frame(0).to_vec())
         .collect();
     for (i, frame) in first.iter().enumerate() {
         assert!(first[..i].iter().all(|other| other != frame));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::mp4_header::VideoHeader;
-use foresight_datasets::{layout, store, Split};
+use foresight_datasets::{layout, Split};
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::poses::PoseTable;
@@ -153,7 +153,7 @@ fn lerobot_episodes_are_followed_and_filmed() {
         return;
     }
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");
-    let droid = store::open(&fixtures).expect("DROID's episodes");
+    let droid = foresight_datasets::open(&fixtures).expect("DROID's episodes");
     let folder = tempfile::tempdir().expect("a folder");
     let dataset = folder.path().join("dataset");
     let convert = ConvertOptions {

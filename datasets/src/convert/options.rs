@@ -1,0 +1,113 @@
+//! What is converted and how: episodes, cameras and their names, sizes.
+
+use image::imageops::{resize, FilterType};
+use image::RgbImage;
+
+use crate::entry::IndexEntry;
+use crate::error::DatasetError;
+use crate::split::Split;
+use crate::store::{EpisodeStore, OnBadEpisode};
+use crate::video::VideoCodec;
+use crate::view::{Half, Role, View};
+
+/// Frames decoded at once; bounds the memory of large pictures.
+const AT_ONCE: usize = 32;
+/// How datasets are converted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConvertOptions {
+    /// Cameras; those the first episode has when empty.
+    pub views: Vec<View>,
+    /// Frames a second of a LeRobot dataset; the first episode's rate when absent. Faster
+    /// recordings are thinned by their true times, slower ones can't be taken.
+    pub fps: Option<u32>,
+    /// Width and height of the pictures, px; as they are when absent.
+    pub size: Option<(u32, u32)>,
+    /// How videos are compressed.
+    pub codec: VideoCodec,
+    /// What to do with episodes that can't be converted.
+    pub on_bad_episode: OnBadEpisode,
+    /// At most this many episodes.
+    pub limit: Option<usize>,
+}
+
+impl ConvertOptions {
+    /// The episodes of a dataset that are converted: those recorded for validation last, as
+    /// formats that name ranges want it.
+    pub(super) fn chosen(&self, store: &dyn EpisodeStore) -> Vec<usize> {
+        let entries = store.episodes();
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut chosen: Vec<usize> = (0..entries.len().min(limit)).collect();
+        chosen.sort_by_key(|i| entries[*i].split == Some(Split::Validation));
+        chosen
+    }
+}
+
+/// The cameras asked for, or all the first episode has: by role where they have one.
+pub(super) fn views(first: &IndexEntry, options: &ConvertOptions) -> Result<Vec<View>, DatasetError> {
+    if !options.views.is_empty() {
+        return Ok(options.views.clone());
+    }
+    let mut views: Vec<View> = Vec::new();
+    let mut taken: Vec<&str> = Vec::new();
+    let whole = |role| View { role, half: None };
+    for role in [Role::Left, Role::Right, Role::Wrist] {
+        let view = whole(role);
+        if let Ok(camera) = first.camera(&view) {
+            if !taken.contains(&camera.name.as_str()) {
+                taken.push(&camera.name);
+                views.push(view);
+            }
+        }
+    }
+    for camera in first.cameras.iter().filter(|c| c.plain) {
+        if !taken.contains(&camera.name.as_str()) {
+            views.push(whole(Role::Named(camera.name.clone())));
+        }
+    }
+    match views.is_empty() {
+        true => Err(DatasetError::Mismatch(format!(
+            "{} has no plain camera; name one, e.g. left:stereo-left",
+            first.path
+        ))),
+        false => Ok(views),
+    }
+}
+
+/// A camera's name in LeRobot's edition of DROID.
+pub(super) fn lerobot_name(view: &View) -> String {
+    let lens = match view.half {
+        Some(Half::Right) => "right",
+        _ => "left",
+    };
+    match &view.role {
+        Role::Left => format!("exterior_1_{lens}"),
+        Role::Right => format!("exterior_2_{lens}"),
+        Role::Wrist => format!("wrist_{lens}"),
+        Role::Named(name) => match view.half {
+            None => name.clone(),
+            Some(_) => format!("{name}_{lens}"),
+        },
+    }
+}
+
+/// Hands over some of an episode's frames, a few at a time.
+pub(super) fn each_frame(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    view: &View,
+    numbers: &[usize],
+    (width, height): (u32, u32),
+    put: &mut dyn FnMut(&[u8]) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
+    for some in numbers.chunks(AT_ONCE) {
+        let stack = store.frames(episode, view, some)?;
+        for image in stack.images() {
+            if image.dimensions() == (width, height) {
+                put(image.as_raw())?;
+            } else {
+                put(resize(&image, width, height, FilterType::Triangle).as_raw())?;
+            }
+        }
+    }
+    Ok(())
+}
