@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
+use foresight_datasets::alignment::FRAME_TOLERANCE;
 use foresight_datasets::index::{self, UnusableEntry};
 use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
-use foresight_datasets::alignment::FRAME_TOLERANCE;
 use foresight_datasets::{EpisodeStore, Index, IndexEntry};
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -50,7 +50,10 @@ pub fn run(args: TrainArgs) -> Result<()> {
         return Ok(());
     }
     let finished = run.finish(&outcome)?;
-    let (held_out, persistence) = (finished.after("teacher_forced"), finished.after("persistence"));
+    let (held_out, persistence) = (
+        finished.after("teacher_forced"),
+        finished.after("persistence"),
+    );
     if training.json {
         println!(
             "{}",

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use foresight_planner::Pose;
 
-use crate::error::DatasetError;
 use crate::entry::IndexEntry;
+use crate::error::DatasetError;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
 use crate::sampling;
@@ -144,9 +144,7 @@ fn each_episode(
                 converted.episodes += 1;
                 converted.frames += frames;
             }
-            Err(fault) if refuse || matches!(fault, DatasetError::Decoder(_)) => {
-                return Err(fault)
-            }
+            Err(fault) if refuse || matches!(fault, DatasetError::Decoder(_)) => return Err(fault),
             Err(fault) => {
                 let path = store.episodes()[episode].path.clone();
                 converted.skipped.push((path, fault.to_string()));

@@ -82,10 +82,14 @@ impl Table {
     ) -> Result<Self, DatasetError> {
         let wrong = |what: &str| Err(DatasetError::Mismatch(what.to_owned()));
         match draws {
-            Draws::Clip { batch: 0, .. } | Draws::Any { batch: 0 } | Draws::Goal { batch: 0, .. } => {
+            Draws::Clip { batch: 0, .. }
+            | Draws::Any { batch: 0 }
+            | Draws::Goal { batch: 0, .. } => {
                 return wrong("the clips of a step (batch) must be at least 1")
             }
-            Draws::Clip { gripper_events, .. } if !(gripper_events.is_finite() && gripper_events > 0.0) => {
+            Draws::Clip { gripper_events, .. }
+                if !(gripper_events.is_finite() && gripper_events > 0.0) =>
+            {
                 return wrong("gripper_events must be a number above 0")
             }
             Draws::Goal { farthest: 0, .. } => {
@@ -188,7 +192,10 @@ impl Table {
             }
             Draws::Clip { gripper_events, .. } => {
                 let mut sum = 0.0;
-                let weights = self.starts.iter().map(|s| if s.event { gripper_events } else { 1.0 });
+                let weights = self
+                    .starts
+                    .iter()
+                    .map(|s| if s.event { gripper_events } else { 1.0 });
                 let cumulative: Vec<f64> = weights
                     .map(|weight| {
                         sum += f64::from(weight);

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::error::DatasetError;
 use crate::extrinsics;
 use crate::frames::FrameStack;
-use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::index::Index;
 use crate::layout;
 use crate::metadata::Metadata;
-use crate::store::{EpisodeStore, EpisodeExtras, Proprioception};
+use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
 use crate::trajectory::{self, Trajectory};
 use crate::video;
 use crate::view::View;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::error::DatasetError;
-use crate::frames::FrameStack;
 use crate::alignment::{self, FRAME_TOLERANCE};
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
+use crate::error::DatasetError;
+use crate::frames::FrameStack;
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::mp4_header::VideoHeader;

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 use crate::alignment;
 use crate::clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
-use crate::draws::{Drawn, ClipStart, Table, GRIPPER_EVENT};
+use crate::draws::{ClipStart, Drawn, Table, GRIPPER_EVENT};
 use crate::entry::{CameraEntry, IndexEntry};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
@@ -80,7 +80,9 @@ impl ClipSampler {
                 Some(reason) => skipped.push((entry.path.clone(), reason)),
             }
         }
-        if let (OnBadEpisode::Refuse, Some((path, reason))) = (options.on_bad_episode, skipped.first()) {
+        if let (OnBadEpisode::Refuse, Some((path, reason))) =
+            (options.on_bad_episode, skipped.first())
+        {
             return Err(DatasetError::Episode {
                 path: path.into(),
                 reason: format!(
@@ -184,7 +186,10 @@ impl ClipSampler {
     /// Naming the file that can't be read.
     pub fn evenly_spaced(&self, count: usize) -> Result<Vec<ClipWindow>, DatasetError> {
         let starts = self.table.spaced(count);
-        starts.into_iter().map(|start| self.window_of(start)).collect()
+        starts
+            .into_iter()
+            .map(|start| self.window_of(start))
+            .collect()
     }
 
     /// States of every episode's every view, and where clips start among them.
@@ -223,7 +228,9 @@ impl ClipSampler {
         let mut measured = self.store.proprioception(self.in_store(episode)?, view)?;
         if measured.time_s.is_empty() {
             let rate = self.options.assumed_rate_hz;
-            measured.time_s = (0..measured.states.len()).map(|i| i as f64 / rate).collect();
+            measured.time_s = (0..measured.states.len())
+                .map(|i| i as f64 / rate)
+                .collect();
         }
         let shared = measured.frames.min(measured.states.len());
         measured.time_s.truncate(shared);
@@ -234,7 +241,9 @@ impl ClipSampler {
         let shape = &self.options.shape;
         match shape.sampling {
             Sampling::RealTime => sampling::starts_by_time(&measured.time_s, shape),
-            Sampling::Consecutive => sampling::consecutive_starts(measured.time_s.len(), shape).collect(),
+            Sampling::Consecutive => {
+                sampling::consecutive_starts(measured.time_s.len(), shape).collect()
+            }
             Sampling::Legacy => {
                 sampling::legacy_starts(measured.time_s.len(), measured.file_fps, shape).collect()
             }
@@ -410,9 +419,8 @@ fn too_short(entry: &IndexEntry, camera: &CameraEntry, options: &ClipOptions) ->
         _ => options.assumed_rate_hz,
     };
     match shape.sampling {
-        Sampling::Consecutive => (frames < shape.frames).then(|| {
-            format!("it has {frames} frames, and a clip needs {}", shape.frames)
-        }),
+        Sampling::Consecutive => (frames < shape.frames)
+            .then(|| format!("it has {frames} frames, and a clip needs {}", shape.frames)),
         Sampling::Legacy => {
             let fps = if camera.fps > 0.0 {
                 camera.fps

@@ -3,9 +3,9 @@
 
 use foresight_planner::Pose;
 
+use crate::entry::IndexEntry;
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::entry::IndexEntry;
 use crate::metadata::Metadata;
 use crate::trajectory::Trajectory;
 use crate::view::View;

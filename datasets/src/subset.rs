@@ -79,7 +79,8 @@ impl Subset {
         let mut keep = chosen.iter();
         self.kept.retain(|_| keep.next().is_some_and(|keep| *keep));
         let mut keep = chosen.iter();
-        self.entries.retain(|_| keep.next().is_some_and(|keep| *keep));
+        self.entries
+            .retain(|_| keep.next().is_some_and(|keep| *keep));
         self.remembered = Mutex::default();
     }
 }
@@ -94,7 +95,11 @@ impl EpisodeStore for Subset {
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
-        let lock = || self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || {
+            self.remembered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         let key = (episode, view.clone());
         if let Some(measured) = lock().known.get(&key) {
             return Ok(measured.clone());

@@ -52,7 +52,11 @@ pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, Datas
     }
     let mut frames = Vec::with_capacity(numbers.len());
     for group in runs(numbers).chunks(RUNS) {
-        frames.extend(picked(video, &[], group)?.into_iter().map(|shown| shown.image));
+        frames.extend(
+            picked(video, &[], group)?
+                .into_iter()
+                .map(|shown| shown.image),
+        );
     }
     Ok(frames)
 }
@@ -92,11 +96,7 @@ struct Shown {
 }
 
 /// The frames of these runs, as raw RGB; their sizes and times are what `showinfo` reports.
-fn picked(
-    video: &Path,
-    before: &[&str],
-    runs: &[[usize; 2]],
-) -> Result<Vec<Shown>, DatasetError> {
+fn picked(video: &Path, before: &[&str], runs: &[[usize; 2]]) -> Result<Vec<Shown>, DatasetError> {
     let count: usize = runs.iter().map(|[first, last]| last - first + 1).sum();
     let (select, count) = (format!("{},showinfo", selection(runs)), count.to_string());
     let options = [
@@ -132,7 +132,10 @@ fn picked(
     if rest.is_empty() {
         Ok(frames)
     } else {
-        Err(DatasetError::corrupt(video, "ffmpeg returned more than it reported"))
+        Err(DatasetError::corrupt(
+            video,
+            "ffmpeg returned more than it reported",
+        ))
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
-use foresight_datasets::OnBadEpisode;
 use foresight_datasets::video::{self, VideoCodec};
+use foresight_datasets::OnBadEpisode;
 use foresight_datasets::View;
 
 /// Arguments of `foresight dataset convert`.

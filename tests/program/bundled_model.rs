@@ -7,8 +7,8 @@ use foresight_datasets::{Split, Subset};
 use foresight_predictor::WorldModel;
 use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::probe::{prediction, Recordings};
 use foresight_scenarios::probe::ranks::{measure, RankOptions};
+use foresight_scenarios::probe::{prediction, Recordings};
 use foresight_scenarios::{run, LoadedScenario, ModelSource, RunOptions};
 
 /// Number of the first episode of these tests inside the validation split: far from those that

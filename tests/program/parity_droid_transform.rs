@@ -8,9 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use foresight_datasets::{
-    ClipOptions, ClipSampler, ClipShape, FrameStack, Sampling, View,
-};
+use foresight_datasets::{ClipOptions, ClipSampler, ClipShape, FrameStack, Sampling, View};
 use foresight_predictor::transform::ImageTransform;
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! What is converted and how: episodes, cameras and their names, sizes.
 
 use image::imageops::{resize, FilterType};
-use image::RgbImage;
 
 use crate::entry::IndexEntry;
 use crate::error::DatasetError;
@@ -43,7 +42,10 @@ impl ConvertOptions {
 }
 
 /// The cameras asked for, or all the first episode has: by role where they have one.
-pub(super) fn views(first: &IndexEntry, options: &ConvertOptions) -> Result<Vec<View>, DatasetError> {
+pub(super) fn views(
+    first: &IndexEntry,
+    options: &ConvertOptions,
+) -> Result<Vec<View>, DatasetError> {
     if !options.views.is_empty() {
         return Ok(options.views.clone());
     }

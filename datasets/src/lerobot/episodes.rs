@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::columns::Columns;
-use crate::error::DatasetError;
 use crate::entry::CameraEntry;
+use crate::error::DatasetError;
 
 /// A row of `meta/episodes`.
 pub(super) struct Row {

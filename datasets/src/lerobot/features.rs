@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::DatasetError;
 use crate::entry::CameraEntry;
+use crate::error::DatasetError;
 
 /// Where `info.json` lies below a dataset's root.
 pub const INFO: &str = "meta/info.json";

@@ -6,7 +6,7 @@ use foresight_planner::Pose;
 use serde_json::{json, Value};
 
 use super::features::{CARTESIAN, EXTRINSICS, GRIPPER, SUCCESS, TIME};
-use super::table::{Column, Values};
+use super::table::{Column, TableValues};
 use crate::error::DatasetError;
 use crate::split::Split;
 
@@ -103,12 +103,12 @@ impl EpisodeRows {
             columns.push(Column::lists(&format!("{EXTRINSICS}{camera}"), 6, values));
         }
         let whole = |number: &dyn Fn(usize) -> usize| {
-            Values::Int((0..length).map(|i| number(i) as i64).collect())
+            TableValues::Int((0..length).map(|i| number(i) as i64).collect())
         };
         let nominal = (0..length).map(|i| i as f64 / f64::from(at.fps));
         columns.extend([
-            Column::plain(SUCCESS, Values::Bool(vec![self.success; length])),
-            Column::plain(TIME, Values::Double(self.time_s.clone())),
+            Column::plain(SUCCESS, TableValues::Bool(vec![self.success; length])),
+            Column::plain(TIME, TableValues::Double(self.time_s.clone())),
             Column::plain("timestamp", floats(nominal)),
             Column::plain("frame_index", whole(&|i| i)),
             Column::plain("episode_index", whole(&|_| at.episode)),
@@ -119,8 +119,8 @@ impl EpisodeRows {
     }
 }
 
-fn floats(values: impl Iterator<Item = f64>) -> Values {
-    Values::Float(values.map(|v| v as f32).collect())
+fn floats(values: impl Iterator<Item = f64>) -> TableValues {
+    TableValues::Float(values.map(|v| v as f32).collect())
 }
 
 /// Names of a column's components.

@@ -12,7 +12,7 @@ use super::features::IMAGES;
 use super::rows::{axes, Numbers};
 use super::splits;
 use super::summary::Summary;
-use super::table::{Column, TableWriter, Values};
+use super::table::{Column, TableValues, TableWriter};
 use crate::error::DatasetError;
 use crate::split::Split;
 use crate::video::{VideoCodec, VideoEncoder};
@@ -245,11 +245,11 @@ impl LeRobotWriter {
         writer.rows(columns)?;
         for column in columns {
             let numbers: Vec<f64> = match &column.values {
-                Values::Float(v) => v.iter().map(|x| f64::from(*x)).collect(),
-                Values::Double(v) => v.clone(),
-                Values::Int(v) => v.iter().map(|x| *x as f64).collect(),
-                Values::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
-                Values::Text(_) => continue,
+                TableValues::Float(v) => v.iter().map(|x| f64::from(*x)).collect(),
+                TableValues::Double(v) => v.clone(),
+                TableValues::Int(v) => v.iter().map(|x| *x as f64).collect(),
+                TableValues::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
+                TableValues::Text(_) => continue,
             };
             for row in numbers.chunks_exact(column.width.unwrap_or(1)) {
                 self.summary.add(&column.name, row);
@@ -284,16 +284,16 @@ impl LeRobotWriter {
 
     fn write_episodes(&self) -> Result<(), DatasetError> {
         let of = |at: &dyn Fn(&Listed) -> usize| {
-            Values::Int(self.episodes.iter().map(|e| at(e) as i64).collect())
+            TableValues::Int(self.episodes.iter().map(|e| at(e) as i64).collect())
         };
         let numbers = (0..self.episodes.len() as i64).collect();
         let tasks = self.episodes.iter().map(|e| e.task.clone()).collect();
         let mut columns = vec![
-            Column::plain("episode_index", Values::Int(numbers)),
+            Column::plain("episode_index", TableValues::Int(numbers)),
             Column {
                 name: "tasks".to_owned(),
                 width: Some(1),
-                values: Values::Text(tasks),
+                values: TableValues::Text(tasks),
             },
             Column::plain("length", of(&|e| e.length)),
             Column::plain("data/chunk_index", of(&|e| e.data.0)),
@@ -308,8 +308,8 @@ impl LeRobotWriter {
             columns.extend([
                 Column::plain(&named("chunk_index"), of(&|e| e.videos[at].0 .0)),
                 Column::plain(&named("file_index"), of(&|e| e.videos[at].0 .1)),
-                Column::plain(&named("from_timestamp"), Values::Double(from)),
-                Column::plain(&named("to_timestamp"), Values::Double(to)),
+                Column::plain(&named("from_timestamp"), TableValues::Double(from)),
+                Column::plain(&named("to_timestamp"), TableValues::Double(to)),
             ]);
         }
         columns.extend([
@@ -326,8 +326,8 @@ impl LeRobotWriter {
     fn write_tasks(&self) -> Result<(), DatasetError> {
         let numbers = (0..self.tasks.len() as i64).collect();
         let columns = [
-            Column::plain("task_index", Values::Int(numbers)),
-            Column::plain("task", Values::Text(self.tasks.clone())),
+            Column::plain("task_index", TableValues::Int(numbers)),
+            Column::plain("task", TableValues::Text(self.tasks.clone())),
         ];
         let text = |name: Value| json!({"name": name, "field_name": name, "pandas_type": "unicode", "numpy_type": "object", "metadata": null});
         let notes = json!({
@@ -372,11 +372,11 @@ impl LeRobotWriter {
         }
         for column in &self.columns {
             let dtype = match column.values {
-                Values::Float(_) => "float32",
-                Values::Double(_) => "float64",
-                Values::Int(_) => "int64",
-                Values::Bool(_) => "bool",
-                Values::Text(_) => "string",
+                TableValues::Float(_) => "float32",
+                TableValues::Double(_) => "float64",
+                TableValues::Int(_) => "int64",
+                TableValues::Bool(_) => "bool",
+                TableValues::Text(_) => "string",
             };
             features.insert(
                 column.name.clone(),

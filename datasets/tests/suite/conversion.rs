@@ -8,8 +8,8 @@ use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
-    ClipOptions, ClipShape, Episode, ClipSampler, EpisodeStore, FrameStack,
-    Recorder, Sampling, Split, View,
+    ClipOptions, ClipSampler, ClipShape, Episode, EpisodeStore, FrameStack, Recorder, Sampling,
+    Split, View,
 };
 
 const TRAIN: u64 = 1_000_000_000;
@@ -96,11 +96,19 @@ fn recordings_become_lerobot_and_droid_and_back() {
 
     let droid = folder.path().join("droid");
     to_droid(ours.as_ref(), &droid, &options, |_, _| {}).expect("converted");
-    check(foresight_datasets::open(&droid).expect("DROID raw").as_ref(), 0.0);
+    check(
+        foresight_datasets::open(&droid)
+            .expect("DROID raw")
+            .as_ref(),
+        0.0,
+    );
 
     let back = folder.path().join("back");
     to_droid(&read, &back, &options, |_, _| {}).expect("converted");
-    check(foresight_datasets::open(&back).expect("DROID raw").as_ref(), 1e-6);
+    check(
+        foresight_datasets::open(&back).expect("DROID raw").as_ref(),
+        1e-6,
+    );
 
     // The same clip, whatever the format; also as the official loader cuts it.
     let clip = |path: &Path, sampling| {

@@ -14,8 +14,8 @@ use foresight_datasets::lerobot::columns::Columns;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{
-    extrinsics, layout, trajectory, DatasetError, FrameStack, Index, Metadata, Recorder,
-    Split, Trajectory,
+    extrinsics, layout, trajectory, DatasetError, FrameStack, Index, Metadata, Recorder, Split,
+    Trajectory,
 };
 
 const SEED: u64 = 20_260_101;

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::episode;
 use foresight_datasets::entry::PictureStorage;
 use foresight_datasets::inspect::Depth;
 use foresight_datasets::{
     ClipOptions, ClipSampler, ClipShape, Draws, Episode, EpisodeStore, Index, OnBadEpisode,
     Recorder, Sampling, Split, Subset, Trajectory,
 };
-use crate::support::episode;
 
 const TRAIN: u64 = 1_000_000_000;
 
@@ -145,7 +145,10 @@ fn unusable_episodes_are_listed_with_reasons() {
             on_bad_episode,
             ..consecutive(3, Draws::Episode)
         };
-        ClipSampler::new(foresight_datasets::open(root.path()).expect("opened"), options)
+        ClipSampler::new(
+            foresight_datasets::open(root.path()).expect("opened"),
+            options,
+        )
     };
     assert!(open(OnBadEpisode::Refuse).is_err());
     let clips = open(OnBadEpisode::Skip).expect("one is left");
@@ -259,17 +262,26 @@ fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
         let data = foresight_datasets::open(root.path()).expect("opened");
         ClipSampler::new(data, consecutive(2, draws)).expect("clips")
     };
-    let (one, other) = (clips(Draws::Any { batch: 8 }), clips(Draws::Any { batch: 8 }));
+    let (one, other) = (
+        clips(Draws::Any { batch: 8 }),
+        clips(Draws::Any { batch: 8 }),
+    );
     assert_eq!(one.states(), 18);
     // Later steps first, and each has a number of its own for whatever else is random.
     let later = one.window(80).expect("a clip");
-    assert_eq!(one.window(0).expect("a clip"), other.window(0).expect("a clip"));
+    assert_eq!(
+        one.window(0).expect("a clip"),
+        other.window(0).expect("a clip")
+    );
     assert_eq!(later, other.window(80).expect("a clip"));
     assert_eq!(one.step_seed(3), other.step_seed(3));
     assert_ne!(one.step_seed(3), one.step_seed(4));
     // Of every third state, those that have a successor.
     let spaced = one.evenly_spaced(6).expect("clips");
-    let places: Vec<_> = spaced.iter().map(|w| (w.episode, w.frame_numbers[0])).collect();
+    let places: Vec<_> = spaced
+        .iter()
+        .map(|w| (w.episode, w.frame_numbers[0]))
+        .collect();
     assert_eq!(places, [(0, 0), (0, 3), (1, 0), (1, 3), (2, 0), (2, 3)]);
 
     let goals = clips(Draws::Goal {
@@ -284,8 +296,13 @@ fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
         };
         assert!(now < goal && goal <= (now + 3).min(5));
         farthest = farthest.max(goal - now);
-        let source = goals.window_at(window.episode, &window.view, now).expect("a clip");
-        assert_eq!((window.states[0], &window.actions), (source.states[0], &source.actions));
+        let source = goals
+            .window_at(window.episode, &window.view, now)
+            .expect("a clip");
+        assert_eq!(
+            (window.states[0], &window.actions),
+            (source.states[0], &source.actions)
+        );
     }
     assert_eq!(farthest, 3);
 }

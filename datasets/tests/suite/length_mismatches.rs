@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::{
-    layout, ClipOptions, ClipSampler, ClipShape, EpisodeStore, FrameStack,
-    Index, Recorder, Sampling, Split, View,
+    layout, ClipOptions, ClipSampler, ClipShape, EpisodeStore, FrameStack, Index, Recorder,
+    Sampling, Split, View,
 };
-use crate::support::episode;
 
 const STEPS: usize = 12;
 const SIDE: u32 = 64;
@@ -96,7 +96,11 @@ fn a_frame_more_or_fewer_is_used_as_far_as_both_go_and_named() {
         let (root, _) = droid(folder.path(), frames);
         let index = Index::build(&root, Depth::Full, |_, _| {}).expect("indexed");
         assert_eq!((index.episodes.len(), index.unusable.len()), (3, 0));
-        let named: Vec<Vec<String>> = index.episodes.iter().map(|e| e.length_mismatches()).collect();
+        let named: Vec<Vec<String>> = index
+            .episodes
+            .iter()
+            .map(|e| e.length_mismatches())
+            .collect();
         assert!(named[0].is_empty() && named[2].is_empty());
         let words = &named[1][0];
         assert!(
@@ -145,7 +149,10 @@ fn more_than_the_tolerance_is_unusable() {
     film(&video, 13);
     let index = root.join("index.json");
     build(1).write(&index).expect("written");
-    let refused = ClipSampler::new(foresight_datasets::open(&index).expect("an index"), options(0));
+    let refused = ClipSampler::new(
+        foresight_datasets::open(&index).expect("an index"),
+        options(0),
+    );
     let refused = refused.err().expect("refused").to_string();
     assert!(refused.contains("13 frames"), "{refused}");
 }
@@ -165,7 +172,10 @@ fn conversion_keeps_what_has_both() {
         let read = LeRobotStore::open(&out).expect("a LeRobot dataset");
         let lengths: Vec<usize> = read.episodes().iter().map(|e| e.length).collect();
         assert_eq!(lengths, [STEPS, kept, STEPS]);
-        assert!(read.episodes().iter().all(|e| e.length_mismatches().is_empty()));
+        assert!(read
+            .episodes()
+            .iter()
+            .all(|e| e.length_mismatches().is_empty()));
         assert_eq!(read.validate(|_, _| {}), []);
     }
 }

@@ -9,8 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use foresight_datasets::{
-    ClipOptions, ClipShape, ClipWindow, ClipSampler, Metadata, Sampling, Trajectory,
-    View,
+    ClipOptions, ClipSampler, ClipShape, ClipWindow, Metadata, Sampling, Trajectory, View,
 };
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use foresight_datasets::OnBadEpisode;
-use foresight_datasets::{
-    ClipOptions, ClipSampler, ClipShape, Recorder, Split, View,
-};
 use crate::support::episode;
+use foresight_datasets::OnBadEpisode;
+use foresight_datasets::{ClipOptions, ClipSampler, ClipShape, Recorder, Split, View};
 
 const TRAIN: u64 = 1_000_000_000;
 const STEPS: usize = 12;

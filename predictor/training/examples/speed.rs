@@ -12,6 +12,7 @@ use foresight_predictor::checkpoint::Part;
 use foresight_predictor::goal_distance::GoalDistance;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{Budget, RolloutStart};
+use foresight_predictor::transform::normalised_pixels;
 use foresight_predictor::{layout, EncoderConfig, Precision, PredictorConfig, Stem};
 use foresight_training::encoder_trainer::layout_with_heads;
 use foresight_training::{
@@ -103,10 +104,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut parameters = Parameters::zeros(layout_with_heads(&encoder, &Objectives::default()));
     initialise(&mut parameters, Part::Encoder, 1);
     let mut trainer = EncoderTrainer::new(encoder, parameters, Objectives::default())?;
+    let frames: Vec<u8> = (0..128 * 64 * 64 * 3)
+        .map(|i| (i * 7919 % 251) as u8)
+        .collect();
     let batch = EncoderBatch {
-        frames: (0..128 * 64 * 64 * 3)
-            .map(|i| (i * 7919 % 251) as u8)
-            .collect(),
+        pixels: normalised_pixels(&frames, [64, 64]),
         states: vec![[0.1; 7]; 128],
         actions: Vec::new(),
         objects: Vec::new(),

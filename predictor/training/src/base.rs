@@ -121,7 +121,11 @@ impl Base {
             return Ok(Parameters::from_tensors(entries, &tensors)?);
         };
         let mut parameters = Parameters::zeros(entries);
-        initialise(&mut parameters, Part::AcPredictor, settings.optimisation.seed);
+        initialise(
+            &mut parameters,
+            Part::AcPredictor,
+            settings.optimisation.seed,
+        );
         if new.start_at_persistence && !start_at_persistence(&mut parameters) {
             bail!(
                 "start_at_persistence needs predictor_embed_dim = {}, the encoder's width",
@@ -147,14 +151,21 @@ impl Base {
             &self.config,
             settings.transform(self.config.encoder.img_size),
             settings.compute.device,
-            settings.cache.enabled.then_some((cache_root, settings.cache.storage)),
+            settings
+                .cache
+                .enabled
+                .then_some((cache_root, settings.cache.storage)),
         )?;
         let clips = |subset, path: &Path, options: ClipOptions| {
             source.clips(subset, path, options, self.predictor.clone())
         };
         Ok((
             clips(episodes.training, data, settings.clip_options())?,
-            clips(episodes.held_out, &episodes.held_out_root, settings.held_out_options())?,
+            clips(
+                episodes.held_out,
+                &episodes.held_out_root,
+                settings.held_out_options(),
+            )?,
         ))
     }
 

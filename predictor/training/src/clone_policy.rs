@@ -87,7 +87,12 @@ impl PolicyTask {
         let batch = optimisation.batch_size;
         let training = clips(episodes.training, data, batch, optimisation.seed)?;
         let held_out_root = &episodes.held_out_root;
-        let held_out = clips(episodes.held_out, held_out_root, VALIDATION_MOMENTS, VALIDATION_SEED)?;
+        let held_out = clips(
+            episodes.held_out,
+            held_out_root,
+            VALIDATION_MOMENTS,
+            VALIDATION_SEED,
+        )?;
         for clips in [&training, &held_out] {
             clips.name_left_out();
             clips.name_length_mismatches();
@@ -119,7 +124,9 @@ impl PolicyTask {
         let shape = (clips.len(), network.tokens_per_frame(), network.embed_dim);
         let size = shape.1 * shape.2;
         let frame = |at: usize| {
-            let frames = clips.iter().flat_map(|c| &c.latents[at * size..(at + 1) * size]);
+            let frames = clips
+                .iter()
+                .flat_map(|c| &c.latents[at * size..(at + 1) * size]);
             Tensor::from_vec(frames.copied().collect::<Vec<f32>>(), shape, &Device::Cpu)
         };
         let states: Vec<f32> = clips.iter().flat_map(|c| &c.states[..7]).copied().collect();

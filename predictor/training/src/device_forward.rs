@@ -7,13 +7,13 @@
 
 use candle_core::{DType, Result, Tensor};
 
+use crate::forward::PredictorInputs;
+use crate::head_variables::HeadVariables;
+use crate::training_device::TrainingDevice;
 use foresight_predictor::ac_predictor::AcPredictor;
 use foresight_predictor::block::normalise;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::encoder::LATENT_EPS;
-use crate::forward::PredictorInputs;
-use crate::head_variables::HeadVariables;
-use crate::training_device::TrainingDevice;
 
 /// candle's predictor over a step's variables.
 pub(crate) struct DeviceForward {
@@ -26,7 +26,11 @@ impl DeviceForward {
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(config: &PredictorConfig, heads: &HeadVariables, place: &TrainingDevice) -> Result<Self> {
+    pub fn new(
+        config: &PredictorConfig,
+        heads: &HeadVariables,
+        place: &TrainingDevice,
+    ) -> Result<Self> {
         Ok(DeviceForward {
             predictor: AcPredictor::new(config, heads.variables(place)?)?,
             dtype: place.dtype,

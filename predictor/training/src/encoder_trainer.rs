@@ -5,15 +5,6 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use foresight_predictor::backend;
-use foresight_predictor::config::{EncoderConfig, Stem};
-use foresight_predictor::encoder::LATENT_EPS;
-use foresight_predictor::kernels::attention::Visibility;
-use foresight_predictor::kernels::patches::patch_rows;
-use foresight_predictor::layout::{self, Entry};
-use foresight_predictor::parameters::Parameters;
-use foresight_predictor::rope::RopeTable;
-use crate::train_state::TrainState;
 use crate::head_variables::HeadVariables;
 use crate::norm::normalise;
 use crate::objectives::masked::{self, Mask};
@@ -21,7 +12,16 @@ use crate::objectives::{
     self, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
     EncoderLosses, Objectives, Total,
 };
+use crate::train_state::TrainState;
 use crate::trunk::Trunk;
+use foresight_predictor::config::{EncoderConfig, Stem};
+use foresight_predictor::backend;
+use foresight_predictor::kernels::patches::patch_rows;
+use foresight_predictor::encoder::LATENT_EPS;
+use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::layout::{self, Entry};
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::rope::RopeTable;
 
 /// A batch of frames; of pairs when [`Objectives::need_pairs`], the second halves of all pairs
 /// after the first halves.
@@ -213,7 +213,12 @@ impl EncoderTrainer {
     }
 
     /// Embedded tokens `[B, V, D]` through the blocks to normalised latents.
-    fn encode(&self, heads: &HeadVariables, tokens: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
+    fn encode(
+        &self,
+        heads: &HeadVariables,
+        tokens: &Tensor,
+        rope: &Arc<RopeTable>,
+    ) -> Result<Tensor> {
         let trunk = Trunk {
             shape: layout::encoder_block(&self.config),
             depth: self.config.depth,

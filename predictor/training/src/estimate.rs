@@ -5,16 +5,16 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
+use crate::predictor_batch::PredictorBatch;
+use crate::predictor_trainer::{PredictorLossOptions, PredictorTrainer};
+use crate::train_state::TrainState;
+use crate::training_device::TrainingDevice;
+use crate::trunk::MAX_SHARDS;
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::layout;
 use foresight_predictor::parameters::Parameters;
-use crate::training_device::TrainingDevice;
-use crate::train_state::TrainState;
-use crate::predictor_batch::PredictorBatch;
-use crate::predictor_trainer::{PredictorLossOptions, PredictorTrainer};
-use crate::trunk::MAX_SHARDS;
 
 /// Bytes of the parts of a training step's memory at its peak, the encoder's left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

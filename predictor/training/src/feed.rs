@@ -47,7 +47,9 @@ impl Share {
 /// When the system refuses them.
 pub fn readers(threads: usize) -> Result<Arc<ThreadPool>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
-    Ok(Arc::new(pool.build().context("starting the threads that read")?))
+    Ok(Arc::new(
+        pool.build().context("starting the threads that read")?,
+    ))
 }
 
 /// Something that is read for every step, ahead of it.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use crate::head_variables::HeadVariables;
+use crate::norm::normalise;
+use crate::trunk::{Shared, Trunk};
 use foresight_predictor::ac_predictor::rope_table;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
-use crate::head_variables::HeadVariables;
-use crate::norm::normalise;
-use crate::trunk::{Shared, Trunk};
 
 /// A predictor whose parameters lie in a state's store under `prefix`.
 pub struct PredictorForward<'a> {
@@ -78,9 +78,6 @@ impl PredictorForward<'_> {
             .narrow(2, condition, n)?
             .reshape((b, steps * n, d))?;
         let normed = heads.layer_norm(&name("predictor_norm"), &patches)?;
-        normalise(
-            &heads.linear(&name("predictor_proj"), &normed)?,
-            LATENT_EPS,
-        )
+        normalise(&heads.linear(&name("predictor_proj"), &normed)?, LATENT_EPS)
     }
 }

@@ -6,8 +6,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module, VarBuilder};
 
-use crate::training_device::TrainingDevice;
 use crate::norm::normalise;
+use crate::training_device::TrainingDevice;
 use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::parameters::Parameters;
 

@@ -15,11 +15,11 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::frame_transform::FrameTransform;
 use foresight_predictor::checkpoint::safetensors_file::{self, Metadata, Planned};
 use foresight_predictor::checkpoint::{CheckpointError, Entry};
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::error::PredictorError;
-use crate::frame_transform::FrameTransform;
 
 /// Version of the files; part of the folder's name.
 const VERSION: u32 = 1;
@@ -86,7 +86,10 @@ impl LatentCache {
         transform: &FrameTransform,
         storage: LatentStorage,
     ) -> Result<Self, PredictorError> {
-        let key = format!("{VERSION} {encoder:?} {encoder_sha256} {} {storage:?}", transform.key());
+        let key = format!(
+            "{VERSION} {encoder:?} {encoder_sha256} {} {storage:?}",
+            transform.key()
+        );
         let folder = root.join(&hexadecimal(&Sha256::digest(key))[..16]);
         std::fs::create_dir_all(&folder).map_err(|source| PredictorError::Io {
             path: folder.clone(),

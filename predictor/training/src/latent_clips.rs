@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail, Context, Result};
 use candle_core::{Device, Tensor};
-use foresight_datasets::{
-    ClipSampler, ClipWindow, DatasetError, FrameStack, OnBadEpisode, View,
-};
+use foresight_datasets::{ClipSampler, ClipWindow, DatasetError, FrameStack, OnBadEpisode, View};
 use foresight_predictor::PredictorConfig;
 use rayon::prelude::*;
 
@@ -179,7 +177,10 @@ impl LatentClips {
     }
 
     /// Puts what the cache lacks of these clips' episodes into it; returns what failed.
-    fn fill_missing(&self, windows: &[Result<ClipWindow, ClipFault>]) -> HashMap<String, ClipFault> {
+    fn fill_missing(
+        &self,
+        windows: &[Result<ClipWindow, ClipFault>],
+    ) -> HashMap<String, ClipFault> {
         let Some(cache) = &self.cache else {
             return HashMap::new();
         };

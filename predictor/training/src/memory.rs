@@ -3,11 +3,9 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::estimate::{available_memory, peak_memory, MemoryEstimate, StepShape};
+use crate::{PredictorTrainer, TrainState};
 use anyhow::Result;
-use crate::estimate::{
-    available_memory, peak_memory, MemoryEstimate, StepShape,
-};
-use crate::{TrainState, PredictorTrainer};
 use foresight_predictor::ComputeDevice;
 use serde::Serialize;
 

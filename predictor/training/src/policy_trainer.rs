@@ -5,17 +5,17 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
-use foresight_predictor::parameters::Parameters;
+use crate::head_variables::HeadVariables;
+use crate::norm::normalise;
+use crate::objectives::outside_blocks;
+use crate::train_state::TrainState;
+use crate::trunk::Trunk;
 use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
+use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig, PolicyLayers, ANSWERS, STEP_SCALE_M};
 use foresight_predictor::rope::RopeTable;
-use crate::norm::normalise;
-use crate::trunk::Trunk;
-use crate::train_state::TrainState;
-use crate::head_variables::HeadVariables;
-use crate::objectives::outside_blocks;
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).

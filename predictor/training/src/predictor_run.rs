@@ -78,7 +78,10 @@ impl PredictorRun {
         if workers.rank() == 0 {
             origin.enter(&files.out, files.resume)?;
         }
-        let cache = files.cache.clone().unwrap_or_else(|| files.out.join("latents"));
+        let cache = files
+            .cache
+            .clone()
+            .unwrap_or_else(|| files.out.join("latents"));
         let (training, held_out) = base.clips(&settings, episodes, &files.data, &cache)?;
         let both = [&training, &held_out];
         let left_out = both.iter().map(|clips| clips.name_left_out()).sum();
@@ -123,7 +126,9 @@ impl PredictorRun {
     /// When memory runs out.
     pub fn estimate(&self, device: Option<&TrainingDevice>) -> Result<Estimate> {
         let workers = self.options.workers.size();
-        let shape = self.base.step_shape(&self.settings, workers, self.trained[0], device);
+        let shape = self
+            .base
+            .step_shape(&self.settings, workers, self.trained[0], device);
         memory::estimate(&shape, &self.settings, workers)
     }
 
@@ -153,7 +158,8 @@ impl PredictorRun {
             length_mismatches: self.length_mismatches,
             base_card: std::fs::read_to_string(self.files.model.join(card::FILE)).ok(),
         };
-        self.base.save(&trainer, &summary, &self.settings, &folder)?;
+        self.base
+            .save(&trainer, &summary, &self.settings, &folder)?;
         Ok(Finished {
             folder,
             before: summary.before,

@@ -5,14 +5,14 @@
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::device_forward::DeviceForward;
+use crate::forward::{PredictorForward, PredictorInputs};
+use crate::head_variables::HeadVariables;
+use crate::predictor_batch::PredictorBatch;
+use crate::train_state::TrainState;
+use crate::training_device::TrainingDevice;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::parameters::Parameters;
-use crate::device_forward::DeviceForward;
-use crate::predictor_batch::PredictorBatch;
-use crate::training_device::TrainingDevice;
-use crate::forward::{PredictorForward, PredictorInputs};
-use crate::train_state::TrainState;
-use crate::head_variables::HeadVariables;
 
 /// What the loss is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

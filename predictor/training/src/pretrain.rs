@@ -86,7 +86,13 @@ impl EncoderTask {
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let tensors = self.trainer.state().parameters()?.to_tensors()?;
-        Ok(checkpoint::save(folder, &self.config, &tensors, None, DType::F32)?)
+        Ok(checkpoint::save(
+            folder,
+            &self.config,
+            &tensors,
+            None,
+            DType::F32,
+        )?)
     }
 }
 
@@ -160,7 +166,9 @@ impl Frames {
         for at in 0..frames {
             for (window, (pixels, labels)) in windows.iter().zip(&read) {
                 let frame = pixels.len() / frames;
-                batch.pixels.extend_from_slice(&pixels[at * frame..(at + 1) * frame]);
+                batch
+                    .pixels
+                    .extend_from_slice(&pixels[at * frame..(at + 1) * frame]);
                 batch.states.push(narrow(&window.states[at]));
                 if let Some(labels) = labels {
                     batch.objects.push(labels[window.frame_numbers[at]]);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Crop, Data};
 use crate::optimisation::Optimisation;
+use crate::settings::{Crop, Data};
 use crate::Objectives;
 use foresight_predictor::config::EncoderConfig;
 

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use foresight_predictor::error::PredictorError;
-use crate::train_state::TrainState;
 use crate::log::Log;
 pub use crate::log::{Parts, Progress};
 use crate::optimisation::Optimisation;
 use crate::state::{self, Position};
+use crate::train_state::TrainState;
 use crate::workers::{Alone, Workers};
+use foresight_predictor::error::PredictorError;
 
 /// Name of the file with the best weights so far in a run's folder.
 pub const BEST_FILE: &str = "best.safetensors";

@@ -314,7 +314,10 @@ impl Settings {
         let shape = self.clip_options().shape;
         shape.check().map_err(anyhow::Error::msg)?;
         if self.data.frames < 2 {
-            bail!("data.frames = {} must be at least 2: one has no action", self.data.frames);
+            bail!(
+                "data.frames = {} must be at least 2: one has no action",
+                self.data.frames
+            );
         }
         if self.loss.auto_steps == 0 || self.loss.auto_steps >= self.data.frames {
             bail!(

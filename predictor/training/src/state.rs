@@ -6,10 +6,10 @@ use std::path::Path;
 
 use candle_core::DType;
 
+use crate::train_state::TrainState;
 use foresight_predictor::checkpoint::safetensors_file::{self, Metadata, Planned};
 use foresight_predictor::checkpoint::{CheckpointError, Entry};
 use foresight_predictor::error::PredictorError;
-use crate::train_state::TrainState;
 
 /// Name of the state file in a training run's folder.
 pub const STATE_FILE: &str = "state.safetensors";
@@ -42,7 +42,11 @@ pub fn save(path: &Path, state: &TrainState, at: Position) -> Result<(), Predict
 ///
 /// # Errors
 /// As there.
-pub fn save_parameters(path: &Path, state: &TrainState, at: Position) -> Result<(), PredictorError> {
+pub fn save_parameters(
+    path: &Path,
+    state: &TrainState,
+    at: Position,
+) -> Result<(), PredictorError> {
     write(path, state, at, &[])
 }
 

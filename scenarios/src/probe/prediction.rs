@@ -99,9 +99,7 @@ fn ahead(
     now: &Latent,
 ) -> Result<Latent, RunError> {
     let mut action = ActionSequences::zeros(1, 1);
-    action
-        .action_mut(0, 0)
-        .copy_from_slice(&set.action(step));
+    action.action_mut(0, 0).copy_from_slice(&set.action(step));
     let pose = Pose::from_array(set.state(step).map(f64::from));
     let imagined = model
         .rollout(now, &pose, None, &action, 0)

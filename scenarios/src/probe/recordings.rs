@@ -26,7 +26,9 @@ impl Recordings {
         });
         let episodes: Vec<(FrameStack, Trajectory)> = read.collect::<Result<_, DatasetError>>()?;
         let lengths = episodes.iter().map(|(_, trajectory)| trajectory.len());
-        let places = lengths.enumerate().flat_map(|(i, n)| (0..n).map(move |t| (i, t)));
+        let places = lengths
+            .enumerate()
+            .flat_map(|(i, n)| (0..n).map(move |t| (i, t)));
         Ok(Recordings {
             places: places.collect(),
             episodes,

@@ -30,7 +30,9 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError>
         Some(name) => name.parse().map_err(RunError::Input)?,
         None => View::default(),
     };
-    let track = store.track(options.episode, &view).map_err(input)?;
+    let track = store
+        .proprioception(options.episode, &view)
+        .map_err(input)?;
     let mut poses = track.states;
     let mut notes = Vec::new();
     // LeRobot's edition of DROID calls its robot Franka and has DROID's poses.

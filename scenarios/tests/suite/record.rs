@@ -69,7 +69,13 @@ fn the_same_bytes_whatever_the_number_of_jobs_and_interruptions() {
     let folders = foresight_datasets::layout::episode_folders(one.path()).expect("listed");
     let first: Vec<Vec<u8>> = folders
         .iter()
-        .map(|folder| Episode::read(folder, None).expect("readable").frames.frame(0).to_vec())
+        .map(|folder| {
+            Episode::read(folder, None)
+                .expect("readable")
+                .frames
+                .frame(0)
+                .to_vec()
+        })
         .collect();
     for (i, frame) in first.iter().enumerate() {
         assert!(first[..i].iter().all(|other| other != frame));

@@ -12,12 +12,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::linear;
+use crate::head_variables::HeadVariables;
+use crate::trunk::{Shared, Trunk};
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::rope::{Position, RopeTable};
-use crate::head_variables::HeadVariables;
-use crate::trunk::{Shared, Trunk};
 
 /// Where the throw-away predictor's parameters lie.
 const PREFIX: &str = "head.masked.";

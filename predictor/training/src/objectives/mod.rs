@@ -5,12 +5,12 @@
 //! takes decides what a model card may claim: pixels alone, what every robot knows about itself,
 //! or labels only a simulator has.
 
-pub mod sigreg;
 pub mod masked;
 pub mod next_latent;
 pub mod object;
 pub mod proprioception;
 pub mod residual_decoder;
+pub mod sigreg;
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};

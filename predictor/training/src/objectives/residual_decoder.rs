@@ -4,10 +4,10 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::{linear, proprioception};
+use crate::head_variables::HeadVariables;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::Entry;
-use crate::head_variables::HeadVariables;
 
 /// Pixels averaged into one of the decoders'.
 const POOL: usize = 2;

@@ -4,6 +4,7 @@ use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::config::{EncoderConfig, RopeVariant, Stem};
 use foresight_predictor::parameters::Parameters;
+use foresight_predictor::transform::normalised_pixels;
 use foresight_training::encoder_trainer::layout_with_heads;
 use foresight_training::{EncoderBatch, EncoderTrainer, Objectives};
 use rand::{Rng, SeedableRng};
@@ -29,10 +30,11 @@ fn config() -> EncoderConfig {
 
 fn batch(seed: u64) -> EncoderBatch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let frames: Vec<u8> = (0..FRAMES * SIDE * SIDE * 3)
+        .map(|_| rng.random())
+        .collect();
     EncoderBatch {
-        frames: (0..FRAMES * SIDE * SIDE * 3)
-            .map(|_| rng.random())
-            .collect(),
+        pixels: normalised_pixels(&frames, [SIDE, SIDE]),
         states: (0..FRAMES)
             .map(|_| std::array::from_fn(|_| rng.random_range(-0.5..0.5)))
             .collect(),
@@ -69,13 +71,7 @@ fn all() -> Vec<(&'static str, Objectives)> {
             },
         ),
         ("next_latent", next_latent),
-        (
-            "sigreg",
-            Objectives {
-                sigreg: 1.0,
-                ..off
-            },
-        ),
+        ("sigreg", Objectives { sigreg: 1.0, ..off }),
         (
             "inverse_dynamics",
             Objectives {

@@ -8,7 +8,7 @@ use foresight_predictor::{
 };
 use foresight_training::schedule::CosineSchedule;
 use foresight_training::{
-    TrainState, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainingDevice, WsdSchedule,
+    PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainState, TrainingDevice, WsdSchedule,
 };
 use serde_json::Value;
 
