@@ -7,11 +7,11 @@ use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_bench::precision::{range, PrecisionComparison};
 use foresight_bench::{clips, decisions, plan, precision, replay, search};
-use foresight_datasets::{store, EpisodeClips};
+use foresight_datasets::ClipSampler;
 use foresight_planner::CemConfig;
 use foresight_predictor::{ComputeDevice, InstructionSet, Precision, WorldModel};
 use foresight_scenarios::planner::PlannerOptions;
-use foresight_training::finetune::settings::Settings;
+use foresight_training::settings::Settings;
 use serde_json::json;
 
 /// Arguments of `foresight bench`.
@@ -254,9 +254,9 @@ fn clip_rate(args: &ClipsBench) -> Result<()> {
     }
     let settings = Settings::resolve(args.config.as_deref(), &args.set)?;
     settings.check(1)?;
-    let store = store::open_tolerant(&args.data, settings.data.frame_tolerance)
+    let store = foresight_datasets::open_tolerant(&args.data, settings.data.frame_tolerance)
         .with_context(|| format!("opening {}", args.data.display()))?;
-    let source = EpisodeClips::new(store, settings.clip_options())?;
+    let source = ClipSampler::new(store, settings.clip_options())?;
     let workers = settings.data.workers.max(1);
     let rate = clips::read(&source, args.clips, workers)?;
     let ([width, height], frames) = (rate.size_px, settings.data.frames);

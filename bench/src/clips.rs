@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
-use foresight_datasets::{ClipSource, DatasetError, EpisodeClips, TrainingClip};
+use foresight_datasets::{ClipSampler, DatasetError, TrainingClip};
 use rayon::prelude::*;
 
 /// How fast clips are read.
@@ -23,7 +23,7 @@ pub struct ClipRate {
 ///
 /// # Errors
 /// When there are no draws, or a clip can't be read.
-pub fn read(source: &EpisodeClips, clips: usize, workers: usize) -> Result<ClipRate> {
+pub fn read(source: &ClipSampler, clips: usize, workers: usize) -> Result<ClipRate> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(workers)
         .build()
