@@ -14,11 +14,11 @@ use crate::objectives::{
 };
 use crate::train_state::TrainState;
 use crate::trunk::Trunk;
-use foresight_predictor::config::{EncoderConfig, Stem};
 use foresight_predictor::backend;
-use foresight_predictor::kernels::patches::patch_rows;
+use foresight_predictor::config::{EncoderConfig, Stem};
 use foresight_predictor::encoder::LATENT_EPS;
 use foresight_predictor::kernels::attention::Visibility;
+use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rope::RopeTable;

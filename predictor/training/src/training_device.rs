@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device};
 use foresight_predictor::device::dtype;
-use foresight_predictor::ComputeDevice;
 use foresight_predictor::kernels::Precision;
+use foresight_predictor::ComputeDevice;
 use foresight_predictor::PredictorError;
 
 /// Where forward and backward passes run when it isn't on our kernels.
