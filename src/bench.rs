@@ -8,11 +8,13 @@ use clap::{Args, Subcommand};
 use foresight_bench::precision::{range, PrecisionComparison};
 use foresight_bench::{clips, decisions, plan, precision, replay, search};
 use foresight_datasets::ClipSampler;
-use foresight_planner::CemConfig;
+use foresight_planner::PlannerConfig;
 use foresight_predictor::{ComputeDevice, InstructionSet, Precision, WorldModel};
-use foresight_scenarios::planner::PlannerOptions;
+use foresight_settings::{read_text, Change};
 use foresight_training::settings::Settings;
 use serde_json::json;
+
+use crate::overrides::{preset_change, SetArgs};
 
 /// Arguments of `foresight bench`.
 #[derive(Debug, Args)]
@@ -82,6 +84,8 @@ struct PlanBench {
     /// a GPU would.
     #[arg(long, default_value_t = ComputeDevice::Cpu)]
     device: ComputeDevice,
+    #[command(flatten)]
+    set: SetArgs,
     /// One array of objects on standard output.
     #[arg(long)]
     json: bool,
@@ -94,11 +98,12 @@ fn plans(args: &PlanBench) -> Result<()> {
         device: args.device,
     };
     let note = &mut |line| eprintln!("{line}");
-    let planners = [
-        ("paper", CemConfig::paper()),
-        ("notebook", CemConfig::notebook()),
-        ("fast", CemConfig::fast()),
-    ];
+    let changes = Change::parse_all(&args.set.set)?;
+    let mut planners = Vec::new();
+    for name in ["paper", "notebook", "fast"] {
+        let changes = [&[preset_change(name)], &changes[..]].concat();
+        planners.push((name, PlannerConfig::layered(None, &changes)?.cem()));
+    }
     let bundled = plan::architecture(&args.model)?;
     let mut timings = plan::measure(&bundled, &planners, options, note)?;
     if !args.bundled_only {
@@ -148,14 +153,12 @@ fn searches(args: &SearchBench) -> Result<()> {
     let exact = WorldModel::load_on(&args.model, args.device, Precision::F32)?;
     let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
     let read = |path: &PathBuf| -> Result<_> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        let options: PlannerOptions =
-            toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let planner = PlannerConfig::from_table(path, &read_text(path)?)?;
         let name = path.file_stem().unwrap_or_default();
-        Ok((name.to_string_lossy().into_owned(), options))
+        Ok((name.to_string_lossy().into_owned(), planner))
     };
     let planners = match args.planner.is_empty() {
-        true => search::built_in(),
+        true => search::built_in()?,
         false => args.planner.iter().map(read).collect::<Result<_>>()?,
     };
     let decisions = decisions::decisions(&args.scenario, &exact, args.seed, args.scenes)?;

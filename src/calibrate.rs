@@ -10,7 +10,7 @@ use foresight_scenarios::calibrate::{
     calibrate, Calibration, CalibrationOptions, FollowMoves, Move,
 };
 
-use crate::worlds::{interruption, Overrides};
+use crate::overrides::{interruption, Overrides};
 
 /// Arguments of `foresight calibrate`.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use clap::Args;
 use foresight_scenarios::{evaluate_into, Evaluation, EvaluationOptions, Variation};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::worlds::Overrides;
+use crate::overrides::Overrides;
 
 /// Arguments of `foresight eval`.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use foresight_scenarios::trace::StepTrace;
 use foresight_scenarios::LoadedScenario;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::worlds::interruption;
+use crate::overrides::interruption;
 
 /// Columns of a terminal that doesn't say.
 const DEFAULT_COLUMNS: u16 = 80;
@@ -239,8 +239,8 @@ mod tests {
     fn course() -> Course {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/reach.toml");
         let mut loaded = LoadedScenario::read(file.as_ref()).unwrap();
-        loaded.scenario.planner.samples = Some(20);
-        loaded.scenario.planner.iterations = Some(3);
+        loaded.scenario.planner.samples = 20;
+        loaded.scenario.planner.iterations = 3;
         let out = tempfile::tempdir().unwrap();
         let options = foresight_scenarios::RunOptions {
             seed: 900_001,

@@ -18,6 +18,7 @@ mod finetune;
 mod live;
 mod logging;
 mod model;
+mod overrides;
 mod plan;
 mod pretrain;
 mod probe;
@@ -32,7 +33,6 @@ mod sim;
 mod train;
 mod training;
 mod viewer;
-mod worlds;
 
 use std::process::ExitCode;
 

@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use foresight_planner::{
-    solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan, Pose,
-    SearchMethod, SearchSpace, SeededNoise,
+    solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
+    PlannerConfig, Pose, SeededNoise,
 };
 use foresight_predictor::npz::Trajectory;
-use foresight_predictor::{Budget, ComputeDevice, WorldModel};
+use foresight_predictor::{Budget, ComputeDevice, Precision, WorldModel};
+use foresight_settings::Change;
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::worlds::PrecisionOption;
+use crate::overrides::{preset_change, preset_names, SetArgs};
 
 /// Arguments of `foresight plan`.
 #[derive(Debug, Args)]
@@ -53,21 +54,22 @@ pub struct PlanArgs {
     /// frame to its last.
     #[arg(long, value_name = "FILE")]
     npz: Option<PathBuf>,
-    /// Settings of the search that the options below change.
-    #[arg(long, value_enum, default_value = "paper")]
-    preset: Preset,
+    /// Settings of the search that the options below change. The box is the model's own, except the
+    /// notebook's.
+    #[arg(long, value_parser = preset_names(), default_value = "paper")]
+    preset: String,
     /// Candidates per iteration.
     #[arg(long)]
-    samples: Option<usize>,
+    samples: Option<u32>,
     /// Iterations.
     #[arg(long)]
-    iterations: Option<usize>,
+    iterations: Option<u32>,
     /// Elites the distribution is refitted to; at most as many as there are candidates.
     #[arg(long)]
-    topk: Option<usize>,
+    topk: Option<u32>,
     /// Planned steps.
     #[arg(long)]
-    horizon: Option<usize>,
+    horizon: Option<u32>,
     /// Largest translation per axis and step, m.
     #[arg(long, value_name = "M")]
     max_step_m: Option<f64>,
@@ -78,28 +80,18 @@ pub struct PlanArgs {
     /// free when absent.
     #[arg(long)]
     memory_mib: Option<usize>,
-    /// Numbers that the networks' products are taken in.
-    #[arg(long, value_enum, default_value = "bf16")]
-    precision: PrecisionOption,
+    /// Numbers that the networks' products are taken in: f32 or bf16.
+    #[arg(long, default_value_t = Precision::Bf16)]
+    precision: Precision,
     /// Where the networks compute: cpu, cuda, cuda:N, or candle-cpu, which does on the CPU what a
     /// GPU would.
     #[arg(long, default_value_t = ComputeDevice::Cpu)]
     device: ComputeDevice,
+    #[command(flatten)]
+    set: SetArgs,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
-}
-
-/// Named settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Preset {
-    /// The paper's: 800 samples × 10 iterations, one step ahead, the model's own action box.
-    Paper,
-    /// The released notebook's: 400 samples × 10 iterations, two steps ahead, 5 cm box.
-    Notebook,
-    /// 64 samples × 5 iterations, elites that compete again, one step ahead, the model's own
-    /// action box.
-    Fast,
 }
 
 /// What to plan from and to.
@@ -125,8 +117,9 @@ struct Seconds {
 pub fn run(args: PlanArgs) -> Result<()> {
     let task = task(&args)?;
     let started = Instant::now();
-    let model = WorldModel::load_on(&args.model, args.device, args.precision.into())?;
-    let cem = settings(&args, &model)?;
+    let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
+    let settings = settings(&args, &model)?;
+    let cem = settings.cem();
     let load = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
@@ -146,7 +139,7 @@ pub fn run(args: PlanArgs) -> Result<()> {
         energy: model.energy(context, &task.pose, goal, budget),
         bar: progress(cem.samples * cem.iterations),
     };
-    let mut search = cem.begin(&Constraints::default());
+    let mut search = settings.method().begin(&Constraints::default());
     let plan = solve(&mut *search, &energy, &mut SeededNoise::new(args.seed, 0))?;
     energy.bar.finish_and_clear();
     let seconds = Seconds {
@@ -231,35 +224,27 @@ pub fn parse_state(text: &str) -> Result<Pose> {
     Ok(Pose::from_array(array))
 }
 
-/// The box of actions that the model was trained on.
-fn own_box(model: &WorldModel) -> SearchSpace {
-    SearchSpace::translation_and_gripper(model.config().action_space.max_translation_m)
-}
-
-fn settings(args: &PlanArgs, model: &WorldModel) -> Result<CemConfig> {
-    let mut cem = match args.preset {
-        Preset::Paper => CemConfig {
-            space: own_box(model),
-            ..CemConfig::paper()
-        },
-        Preset::Fast => CemConfig {
-            space: own_box(model),
-            ..CemConfig::fast()
-        },
-        Preset::Notebook => CemConfig::notebook(),
-    };
-    if let Some(box_m) = args.max_step_m {
-        cem.space = SearchSpace::translation_and_gripper(box_m);
+/// The search's settings. Its box is the one the model was trained on, unless the preset is the
+/// notebook's, which brings its own, or a flag names one.
+fn settings(args: &PlanArgs, model: &WorldModel) -> Result<PlannerConfig> {
+    let mut changes = vec![preset_change(&args.preset)];
+    let counts = [
+        ("--samples", "planner.samples", args.samples),
+        ("--iterations", "planner.iterations", args.iterations),
+        ("--topk", "planner.topk", args.topk),
+        ("--horizon", "planner.horizon", args.horizon),
+    ];
+    for (flag, path, count) in counts {
+        changes.extend(count.map(|n| Change::flag(flag, path, n)));
     }
-    cem.samples = args.samples.unwrap_or(cem.samples);
-    cem.iterations = args.iterations.unwrap_or(cem.iterations);
-    cem.horizon = args.horizon.unwrap_or(cem.horizon);
-    // A preset's number of elites must not forbid a small search.
-    cem.topk = args.topk.unwrap_or(cem.topk.min(cem.samples));
-    if let Err(problem) = cem.validate() {
-        bail!("the search can't be set up: {problem}");
+    let box_m = |flag, m: f64| Change::flag(flag, "planner.box_m", m);
+    changes.extend(args.max_step_m.map(|m| box_m("--max-step-m", m)));
+    changes.extend(Change::parse_all(&args.set.set)?);
+    if PlannerConfig::layered(None, &changes)?.preset != "notebook" {
+        let own_m = model.config().action_space.max_translation_m;
+        changes.insert(1, box_m("the model's own box", own_m));
     }
-    Ok(cem)
+    Ok(PlannerConfig::layered(None, &changes)?)
 }
 
 /// Counts evaluations on a progress bar.

@@ -16,8 +16,8 @@ use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{LoadedScenario, RunError};
 
+use crate::overrides::{interruption, read};
 use crate::recordings::Recordings;
-use crate::worlds::{interruption, read};
 
 /// Arguments of `foresight replay`.
 #[derive(Debug, Args)]

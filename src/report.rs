@@ -58,8 +58,8 @@ pub fn run(args: ReportArgs) -> Result<()> {
         let depth = Depth {
             gallery: gallery.as_ref(),
             planes: true,
-            weighting: loaded.scenario.planner.weighting(),
-            room: loaded.scenario.room(),
+            weighting: loaded.scenario.goal_weighting(),
+            room: loaded.scenario.workspace_bounds(),
         };
         let (hindsight, recognised) = look_back(&model, &data.steps, &frames, &goals, depth)?;
         write_hindsight(&args.run, &hindsight, &recognised)?;

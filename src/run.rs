@@ -11,9 +11,9 @@ use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{run as play, EpisodeSpec, RunOptions, RunResult};
 
 use crate::live::Live;
+use crate::overrides::Overrides;
 use crate::recordings::Recordings;
 use crate::viewer::Viewer;
-use crate::worlds::Overrides;
 
 /// Arguments of `foresight run`.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use anyhow::{bail, Result};
 use clap::{Args, Subcommand};
 use foresight_scenarios::schema::json_schema;
 
-use crate::worlds::read;
+use crate::overrides::read;
 
 /// Arguments of `foresight scenario`.
 #[derive(Debug, Args)]

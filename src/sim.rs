@@ -10,7 +10,7 @@ use foresight_robot::{SimServer, TwinCamera};
 use foresight_scenarios::env::server_config;
 use foresight_scenarios::{EpisodeSpec, RunError};
 
-use crate::worlds::{interruption, read};
+use crate::overrides::{interruption, read};
 
 /// Arguments of `foresight sim`.
 #[derive(Debug, Args)]

@@ -59,8 +59,8 @@ pub fn decisions(
                 return Err(anyhow!("the encoder returned no latent"));
             };
             let pose = simulator.pose();
-            let mut constraints = goals[index].gripper.constraints(0, goals[index].steps);
-            constraints.slack = Some(loaded.scenario.room().around(&pose));
+            let constraints = goals[index].gripper.constraints(0, goals[index].steps);
+            let constraints = constraints.within(loaded.scenario.workspace_bounds(), &pose);
             Ok(Decision {
                 seed,
                 goal_name: goals[index].name.clone(),

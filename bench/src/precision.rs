@@ -168,9 +168,9 @@ fn ranks(
 ) -> Result<(f64, f64)> {
     let mut search = cem.begin(constraints);
     let candidates: ActionSequences = search
-        .propose(&mut SeededNoise::new(seed, 0))
+        .ask(&mut SeededNoise::new(seed, 0))
         .ok_or_else(|| anyhow!("the search proposes nothing"))?
-        .candidates;
+        .sequences;
     let (a, b) = (exact.energies(&candidates)?, rounded.energies(&candidates)?);
     let best = |e: &[f32]| order(e).into_iter().take(10).collect::<Vec<_>>();
     let (first, second) = (best(&a), best(&b));

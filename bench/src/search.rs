@@ -1,52 +1,39 @@
 //! Energy reached against evaluations and seconds: the study behind docs/planning.md.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use foresight_planner::{solve, ActionSequences, Energy, SeededNoise};
+use foresight_planner::{solve, ActionSequences, Energy, PlannerConfig, SeededNoise};
 use foresight_predictor::WorldModel;
-use foresight_scenarios::planner::{MethodName, PlannerOptions, Preset};
 use serde_json::{json, Value};
 
 use crate::decisions::Decision;
 use crate::timed::Timed;
 
+/// The planners of the study: names, and tables as a scenario's `[planner]`.
+const PLANNERS: [(&str, &str); 6] = [
+    ("paper", "preset = \"paper\""),
+    ("fast", "preset = \"fast\""),
+    ("icem", "preset = \"icem\""),
+    ("mppi", "preset = \"mppi\""),
+    ("fast + halving", "preset = \"fast\"\npreview_share = 0.25"),
+    (
+        "fast + gradient",
+        "preset = \"fast\"\niterations = 2\nrefine_steps = 6",
+    ),
+];
+
 /// The planners of the study, by name.
-pub fn built_in() -> Vec<(String, PlannerOptions)> {
-    let of = |preset| PlannerOptions {
-        preset,
-        ..PlannerOptions::default()
+///
+/// # Errors
+/// None that could happen.
+pub fn built_in() -> Result<Vec<(String, PlannerConfig)>> {
+    let read = |(name, table): (&str, &str)| {
+        let planner = PlannerConfig::from_table(Path::new(name), table)?;
+        Ok((name.to_owned(), planner))
     };
-    let fast = of(Preset::Fast);
-    let planners = [
-        ("paper", of(Preset::Paper)),
-        ("fast", fast.clone()),
-        ("icem", of(Preset::Icem)),
-        (
-            "mppi",
-            PlannerOptions {
-                method: Some(MethodName::Mppi),
-                topk: Some(64),
-                ..of(Preset::Icem)
-            },
-        ),
-        (
-            "fast + halving",
-            PlannerOptions {
-                preview_share: Some(0.25),
-                ..fast.clone()
-            },
-        ),
-        (
-            "fast + gradient",
-            PlannerOptions {
-                iterations: Some(2),
-                refine_steps: Some(6),
-                ..fast
-            },
-        ),
-    ];
-    planners.map(|(n, p)| (n.to_owned(), p)).into()
+    PLANNERS.into_iter().map(read).collect()
 }
 
 /// Searches `repeats` times with each of `planners` at each of `decisions`, on energies of `model`;
@@ -56,7 +43,7 @@ pub fn built_in() -> Vec<(String, PlannerOptions)> {
 /// When a search or a device fails.
 pub fn study(
     [exact, model]: [&WorldModel; 2],
-    planners: &[(String, PlannerOptions)],
+    planners: &[(String, PlannerConfig)],
     decisions: &[Decision],
     repeats: u64,
     done: &mut dyn FnMut(&Decision),
@@ -79,7 +66,7 @@ pub fn study(
                 let seconds = started.elapsed().as_secs_f64();
                 // What would have been executed had the search ended after each iteration.
                 let mut means = ActionSequences::zeros(plan.iterations.len() + 1, 1);
-                let horizon = options.cem().horizon;
+                let horizon = options.horizon;
                 if horizon > 1 {
                     means = ActionSequences::zeros(plan.iterations.len() + 1, horizon);
                 }

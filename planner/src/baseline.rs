@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
-use crate::search::{ActionArrays, Answer, Iteration, Proposal, Search, SearchMethod};
+use crate::search::{ActionArrays, Candidates, Evaluation, Iteration, Search, SearchMethod};
 use crate::space::{Constraints, SearchSpace};
 
 /// Never moves.
@@ -18,8 +18,6 @@ pub struct RandomActions {
     pub space: SearchSpace,
 }
 
-struct Fixed(ActionArrays);
-
 struct Random {
     space: SearchSpace,
     constraints: Constraints,
@@ -28,7 +26,10 @@ struct Random {
 
 impl SearchMethod for StandStill {
     fn begin(&self, _: &Constraints) -> Box<dyn Search> {
-        Box::new(Fixed(vec![[0.0; 7]]))
+        let nothing = RandomActions {
+            space: SearchSpace { dimensions: vec![] },
+        };
+        nothing.begin(&Constraints::default())
     }
 }
 
@@ -42,22 +43,8 @@ impl SearchMethod for RandomActions {
     }
 }
 
-impl Search for Fixed {
-    fn propose(&mut self, _: &mut dyn Noise) -> Option<Proposal> {
-        None
-    }
-
-    fn update(&mut self, _: &ActionSequences, _: &Answer) -> Iteration {
-        nothing_learned()
-    }
-
-    fn result(&self) -> ActionArrays {
-        self.0.clone()
-    }
-}
-
 impl Search for Random {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
+    fn ask(&mut self, noise: &mut dyn Noise) -> Option<Candidates> {
         let mut row = vec![0.0; self.space.dimensions.len()];
         noise.fill(&mut row);
         for (d, z) in self.space.dimensions.iter().zip(row) {
@@ -70,24 +57,11 @@ impl Search for Random {
         None
     }
 
-    fn update(&mut self, _: &ActionSequences, _: &Answer) -> Iteration {
-        nothing_learned()
+    fn tell(&mut self, _: &ActionSequences, _: &Evaluation) -> Iteration {
+        Iteration::default()
     }
 
     fn result(&self) -> ActionArrays {
         vec![self.action]
-    }
-}
-
-fn nothing_learned() -> Iteration {
-    Iteration {
-        mean: Vec::new(),
-        std: Vec::new(),
-        elites: Vec::new(),
-        elite_energies: Vec::new(),
-        elite_actions: Vec::new(),
-        best: Vec::new(),
-        evaluations: 0,
-        cost: 0.0,
     }
 }

@@ -1,27 +1,22 @@
 //! The cross-entropy method, with the choices of the released code.
 
+use std::fmt::Display;
+
+use foresight_settings::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::ActionSequences;
-use crate::gaussian::{Gaussian, WarmStart};
+use crate::gaussian::{Gaussian, Momentum, WarmStart};
 use crate::noise::Noise;
 use crate::pose::Action;
 use crate::search::{
-    lowest, sequence, ActionArrays, Answer, Iteration, Proposal, Question, Search, SearchMethod,
+    lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
 };
 use crate::space::{Component, Constraints, SearchSpace};
 
-/// How much of the old distribution an update keeps, each in `[0, 1)`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Momentum {
-    /// Share of the old mean.
-    pub mean: f64,
-    /// Share of the old standard deviation.
-    pub std: f64,
-}
-
 /// Settings of the cross-entropy method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CemConfig {
     /// Candidates per iteration.
     pub samples: usize,
@@ -64,127 +59,49 @@ fn one() -> f64 {
 }
 
 impl CemConfig {
-    /// The paper's planner: 800 samples, 10 refinements, top 10, one step ahead, ± 0.075 m per
-    /// axis; one action is executed, then it plans again. The paper names no momenta: these are
-    /// the released wrapper's.
-    pub fn paper() -> Self {
-        CemConfig {
-            samples: 800,
-            horizon: 1,
-            space: SearchSpace::translation_and_gripper(0.075),
-            ..CemConfig::notebook()
-        }
-    }
-
-    /// The defaults of the released notebook's `WorldModel`: 400 samples, 10 refinements, top
-    /// 10, two steps ahead, ± 0.05 m per axis.
-    pub fn notebook() -> Self {
-        let momentum = Momentum {
-            mean: 0.15,
-            std: 0.15,
+    /// Everything that is out of range; paths are keys of a [`crate::PlannerConfig`].
+    pub fn faults(&self) -> Vec<Diagnostic> {
+        let candidates = match self.samples {
+            0 => usize::MAX,
+            samples => samples,
         };
-        CemConfig {
-            samples: 400,
-            iterations: 10,
-            topk: 10,
-            horizon: 2,
-            momentum,
-            momentum_gripper: momentum,
-            space: SearchSpace::translation_and_gripper(0.05),
-            gripper_deadband: 0.25,
-            mean_is_candidate: false,
-            keep_elites: 0,
-            population_decay: 1.0,
-            noise_colour: 0.0,
-            warm_start: WarmStart::Cold,
-            execute_best: false,
-        }
-    }
-
-    /// iCEM (Pinneri et al., *Sample-efficient cross-entropy method for real-time planning*,
-    /// CoRL 2020): coloured noise, a shrinking population, elites that compete again, the mean
-    /// as a candidate of the last iterations, a warm start.
-    pub fn icem() -> Self {
-        CemConfig {
-            samples: 128,
-            iterations: 6,
-            keep_elites: 3,
-            population_decay: 0.8,
-            noise_colour: 2.0,
-            mean_is_candidate: true,
-            warm_start: WarmStart::Mean,
-            ..CemConfig::paper()
-        }
-    }
-
-    /// The quick one: at horizon 1 four dimensions need no 8,000 looks. 64 samples, five times,
-    /// elites that compete again, the mean among the candidates, a deviation that shrinks a
-    /// little slower than the elites say. Chosen on development scenes: docs/planning.md.
-    pub fn fast() -> Self {
-        CemConfig {
-            samples: 64,
-            iterations: 5,
-            topk: 8,
-            keep_elites: 4,
-            mean_is_candidate: true,
-            momentum: Momentum {
-                mean: 0.0,
-                std: 0.2,
-            },
-            momentum_gripper: Momentum {
-                mean: 0.0,
-                std: 0.0,
-            },
-            ..CemConfig::paper()
-        }
-    }
-
-    /// Checks counts and ranges.
-    ///
-    /// # Errors
-    /// A sentence naming the setting and what it must be.
-    pub fn validate(&self) -> Result<(), String> {
-        let counts = [
-            ("samples", self.samples, 1_000_000),
-            ("iterations", self.iterations, 10_000),
-            ("topk", self.topk, self.samples),
-            ("horizon", self.horizon, 64),
-        ];
-        for (name, value, most) in counts {
-            if value == 0 || value > most {
-                return Err(format!("{name} is {value}; give a number in 1..={most}"));
+        let mut faults = Vec::new();
+        let mut check = |ok: bool, key: &str, value: &dyn Display, remedy: &str| {
+            if !ok {
+                faults.push(Diagnostic::new(key, format!("{key} is {value}"), remedy));
             }
+        };
+        for (key, value, least, most) in [
+            ("samples", self.samples, 1, 1_000_000),
+            ("iterations", self.iterations, 1, 10_000),
+            ("topk", self.topk, 1, candidates),
+            ("horizon", self.horizon, 1, 64),
+            ("keep_elites", self.keep_elites, 0, self.topk),
+        ] {
+            let remedy = format!("give a number in {least}..={most}");
+            check((least..=most).contains(&value), key, &value, &remedy);
         }
-        if self.keep_elites > self.topk {
-            let (keep, topk) = (self.keep_elites, self.topk);
-            return Err(format!(
-                "keep_elites is {keep}; give a number in 0..={topk} (topk)"
-            ));
+        for (key, value) in [
+            ("momentum_mean", self.momentum.mean),
+            ("momentum_std", self.momentum.std),
+            ("momentum_mean_gripper", self.momentum_gripper.mean),
+            ("momentum_std_gripper", self.momentum_gripper.std),
+        ] {
+            let ok = (0.0..1.0).contains(&value);
+            check(ok, key, &value, "give a number in [0, 1)");
         }
-        for momentum in [self.momentum, self.momentum_gripper] {
-            for value in [momentum.mean, momentum.std] {
-                if !(0.0..1.0).contains(&value) {
-                    return Err(format!("a momentum is {value}; give a number in [0, 1)"));
-                }
-            }
-        }
-        if !(0.0..=1.0).contains(&self.gripper_deadband) {
-            let value = self.gripper_deadband;
-            return Err(format!(
-                "gripper_deadband is {value}; give a number in [0, 1]"
-            ));
-        }
-        if !(self.population_decay > 0.0 && self.population_decay <= 1.0) {
-            let value = self.population_decay;
-            return Err(format!(
-                "population_decay is {value}; give a number above 0 and at most 1"
-            ));
-        }
-        if !(0.0..=8.0).contains(&self.noise_colour) {
-            let value = self.noise_colour;
-            return Err(format!("noise_colour is {value}; give a number in [0, 8]"));
-        }
-        self.space.validate()
+        let value = self.gripper_deadband;
+        let ok = (0.0..=1.0).contains(&value);
+        check(ok, "gripper_deadband", &value, "give a number in [0, 1]");
+        let value = self.population_decay;
+        let ok = value > 0.0 && value <= 1.0;
+        let remedy = "give a number above 0 and at most 1";
+        check(ok, "population_decay", &value, remedy);
+        let value = self.noise_colour;
+        let ok = (0.0..=8.0).contains(&value);
+        check(ok, "noise_colour", &value, "give a number in [0, 8]");
+        faults.extend(self.space.faults());
+        faults
     }
 
     /// Candidates of iteration `iteration`, from 0.
@@ -240,7 +157,7 @@ impl Cem {
 }
 
 impl Search for Cem {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
+    fn ask(&mut self, noise: &mut dyn Noise) -> Option<Candidates> {
         if self.done == self.config.iterations {
             return None;
         }
@@ -256,36 +173,32 @@ impl Search for Cem {
                 candidates.action_mut(sample, step).copy_from_slice(action);
             }
         }
-        Some(Proposal {
-            candidates,
-            question: Question::Energies,
+        Some(Candidates {
+            sequences: candidates,
+            request: Request::Energies,
         })
     }
 
-    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration {
+    fn tell(&mut self, candidates: &ActionSequences, evaluation: &Evaluation) -> Iteration {
         self.done += 1;
         // 2. The elites are the candidates of lowest energy.
-        let energies = &answer.energies;
+        let energies = &evaluation.energies;
         let elites = lowest(energies, self.config.topk);
         // 3. Refit the distribution to them.
         let weights = vec![1.0; elites.len()];
         let (momentum, gripper) = (self.config.momentum, self.config.momentum_gripper);
         self.distribution
             .refit(candidates, &elites, &weights, momentum, gripper);
-        self.elites = elites.iter().map(|&s| sequence(candidates, s)).collect();
         let energy = energies[elites[0]];
+        let iteration = Iteration::of_elites(candidates, energies, elites);
+        self.elites.clone_from(&iteration.elite_actions);
         if self.best.as_ref().is_none_or(|(best, _)| energy < *best) {
-            self.best = Some((energy, self.elites[0].clone()));
+            self.best = Some((energy, iteration.best.clone()));
         }
         Iteration {
             mean: self.distribution.mean().clone(),
             std: self.distribution.std().clone(),
-            elite_energies: elites.iter().map(|&s| energies[s]).collect(),
-            best: self.elites[0].clone(),
-            elite_actions: self.elites.clone(),
-            elites,
-            evaluations: energies.len(),
-            cost: energies.len() as f64,
+            ..iteration
         }
     }
 

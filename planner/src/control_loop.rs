@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use crate::bounds::WorkspaceBounds;
 use crate::controller::{Controller, Decision};
 use crate::pose::{Action, Pose};
-use crate::room::Room;
 use crate::schedule::SubGoal;
 use crate::search::Plan;
 
@@ -28,7 +28,7 @@ pub trait Plant {
     fn pose(&self, observation: &Self::Observation) -> Pose;
 
     /// Where the hand may go; plans lead nowhere else. `None` for a plant without borders.
-    fn workspace_bounds(&self) -> Option<Room> {
+    fn workspace_bounds(&self) -> Option<WorkspaceBounds> {
         None
     }
 
@@ -137,8 +137,8 @@ where
             let pose = plant.pose(&observation);
             let observed = Instant::now();
             plant.keep_alive();
-            let mut constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
-            constraints.slack = plant.workspace_bounds().map(|bounds| bounds.around(&pose));
+            let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
+            let constraints = constraints.within(plant.workspace_bounds(), &pose);
             let decision = controller
                 .decide(&observation, &constraints, steps)
                 .map_err(ControlError::Controller)?;

@@ -4,12 +4,21 @@
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::cem::Momentum;
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
 use crate::pose::Action;
 use crate::search::ActionArrays;
 use crate::space::{Component, Constraints, SearchSpace};
+
+/// How much of the old distribution an update keeps, each in `[0, 1)`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Momentum {
+    /// Share of the old mean.
+    pub mean: f64,
+    /// Share of the old standard deviation.
+    pub std: f64,
+}
 
 /// How a search uses what the previous plan would have done next.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -115,7 +124,7 @@ impl Gaussian {
             }
         }
         for sample in 0..samples {
-            self.keep_in(&mut candidates, sample);
+            self.clamp_translations(&mut candidates, sample);
         }
         candidates
     }
@@ -127,13 +136,13 @@ impl Gaussian {
             let mean = self.candidate(step, &nothing);
             candidates.action_mut(sample, step).copy_from_slice(&mean);
         }
-        self.keep_in(candidates, sample);
+        self.clamp_translations(candidates, sample);
     }
 
     /// Cuts a candidate short where the hand may go no farther.
-    fn keep_in(&self, candidates: &mut ActionSequences, sample: usize) {
-        if let Some(slack) = &self.constraints.slack {
-            slack.keep_in(candidates, sample, &self.constraints.fixed);
+    fn clamp_translations(&self, candidates: &mut ActionSequences, sample: usize) {
+        if let Some(bounds) = &self.constraints.bounds {
+            bounds.clamp_translations(candidates, sample, &self.constraints.fixed);
         }
     }
 

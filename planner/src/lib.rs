@@ -1,44 +1,52 @@
 //! Poses, actions and the search for action sequences; no tensors, no I/O.
 //!
-//! [`pose`] and [`euler`] are the vocabulary, [`energy`] what a search minimises, [`search`]
-//! the shape every search has, [`cem`] the released one and iCEM, [`mppi`] another, [`halving`]
-//! and [`refine`] wrap any of them. A [`Controller`] decides on actions, [`Mpc`] by searching a
-//! [`CostModel`]; [`control_loop`] executes one action of each decision and decides again,
-//! [`schedule`] are the sub-goals it works through, [`room`] says where the hand may go.
+//! [`Pose`] and [`Action`] are the vocabulary, [`Energy`] what a search minimises, [`Search`] the
+//! shape every search has: it asks for candidates to be evaluated and is told what came of them.
+//! [`CemConfig`] makes the released one and iCEM, [`MppiConfig`] another, [`SuccessiveHalving`] and
+//! [`GradientRefinement`] wrap any of them; [`PlannerConfig`] is all of it as settings.
+//! A [`Controller`] decides on actions, [`Mpc`] by searching a [`CostModel`]; [`control_loop`]
+//! executes one action of each decision and decides again, [`SubGoal`]s are what it works through,
+//! [`WorkspaceBounds`] where the hand may go.
 
-pub mod baseline;
-pub mod cem;
+mod baseline;
+mod bounds;
+mod cem;
+mod config;
 pub mod control_loop;
-pub mod controller;
-pub mod energy;
+mod controller;
+mod energy;
 pub mod euler;
-pub mod gaussian;
-pub mod halving;
-pub mod landscape;
-pub mod mpc;
-pub mod mppi;
-pub mod noise;
-pub mod pose;
-pub mod refine;
-pub mod room;
-pub mod schedule;
-pub mod search;
-pub mod space;
+mod gaussian;
+mod halving;
+mod landscape;
+mod mpc;
+mod mppi;
+mod noise;
+mod pose;
+mod presets;
+mod refine;
+mod schedule;
+mod search;
+mod space;
 
-pub use cem::{CemConfig, Momentum};
+pub use baseline::{RandomActions, StandStill};
+pub use bounds::{RelativeBounds, WorkspaceBounds};
+pub use cem::{Cem, CemConfig};
+pub use config::{Baseline, PlannerConfig, RefitMethod, MAX_RESIDUAL_POWER, OLD_KEYS};
 pub use controller::{Controller, Decision, Pursuit};
 pub use energy::{ActionSequences, Energy, EnergyError, Gradients};
-pub use gaussian::WarmStart;
-pub use halving::Halved;
-pub use landscape::Landscape;
+pub use gaussian::{Momentum, WarmStart};
+pub use halving::SuccessiveHalving;
+pub use landscape::{grid_point, plane_through, Landscape};
 pub use mpc::{CostModel, Mpc};
 pub use mppi::MppiConfig;
 pub use noise::{Noise, SeededNoise};
-pub use pose::{Action, Pose};
-pub use refine::Refined;
-pub use room::{Room, Slack};
+pub use pose::{actions_between, Action, Pose};
+pub use presets::PRESETS;
+pub use refine::GradientRefinement;
 pub use schedule::{GripperRule, SubGoal};
 pub use search::{
-    solve, Answer, Iteration, Plan, PlanError, Proposal, Question, Search, SearchMethod,
+    lowest, sequence, solve, ActionArrays, Candidates, Evaluation, Iteration, Plan, PlanError,
+    Request, Search, SearchMethod,
 };
 pub use space::{Component, Constraints, Dimension, SearchSpace};

@@ -1,10 +1,10 @@
 //! Model-predictive control: a search through a cost model for every decision.
 
+use crate::bounds::RelativeBounds;
 use crate::controller::{Controller, Decision, Pursuit};
 use crate::energy::Energy;
 use crate::noise::SeededNoise;
 use crate::pose::Action;
-use crate::room::Slack;
 use crate::schedule::SubGoal;
 use crate::search::{solve, PlanError, SearchMethod};
 use crate::space::Constraints;
@@ -41,7 +41,7 @@ pub trait CostModel {
         &self,
         goal: usize,
         encoded: &Self::Encoded,
-        bounds: Option<&Slack>,
+        bounds: Option<&RelativeBounds>,
     ) -> Result<Self::GoalContext, Self::Error>;
 
     /// The energy of action sequences that start where `encoded` was seen.
@@ -103,7 +103,7 @@ impl<M: CostModel> Controller<M::Observation> for Mpc<M> {
         let goal = match &mut self.goal {
             Some(goal) => goal,
             none => {
-                let bounds = constraints.slack.as_ref();
+                let bounds = constraints.bounds.as_ref();
                 none.insert(model.begin_goal(self.pursuit.goal, &encoded, bounds)?)
             }
         };

@@ -9,7 +9,7 @@ use crate::gaussian::Gaussian;
 use crate::noise::Noise;
 use crate::pose::Action;
 use crate::search::{
-    lowest, sequence, ActionArrays, Answer, Iteration, Proposal, Question, Search, SearchMethod,
+    lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
 };
 use crate::space::Constraints;
 
@@ -18,40 +18,13 @@ use crate::space::Constraints;
 /// share of the candidates' spread in energy so that it has no unit, and a distribution refitted
 /// with them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MppiConfig {
     /// Samples, iterations, horizon, space, momenta, noise and warm start. `topk` candidates at
     /// most have a weight.
     pub sampling: CemConfig,
     /// `λ` over the standard deviation of the energies.
     pub temperature: f64,
-}
-
-impl Default for MppiConfig {
-    fn default() -> Self {
-        MppiConfig {
-            sampling: CemConfig {
-                topk: 64,
-                ..CemConfig::icem()
-            },
-            temperature: 0.1,
-        }
-    }
-}
-
-impl MppiConfig {
-    /// Checks counts and ranges.
-    ///
-    /// # Errors
-    /// A sentence naming the setting and what it must be.
-    pub fn validate(&self) -> Result<(), String> {
-        if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return Err(format!(
-                "temperature is {}; give a positive number",
-                self.temperature
-            ));
-        }
-        self.sampling.validate()
-    }
 }
 
 impl SearchMethod for MppiConfig {
@@ -79,7 +52,7 @@ struct Mppi {
 }
 
 impl Search for Mppi {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
+    fn ask(&mut self, noise: &mut dyn Noise) -> Option<Candidates> {
         let s = &self.config.sampling;
         if self.done == s.iterations {
             return None;
@@ -88,15 +61,15 @@ impl Search for Mppi {
         if s.mean_is_candidate {
             self.distribution.write_mean(&mut candidates, 0);
         }
-        Some(Proposal {
-            candidates,
-            question: Question::Energies,
+        Some(Candidates {
+            sequences: candidates,
+            request: Request::Energies,
         })
     }
 
-    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration {
+    fn tell(&mut self, candidates: &ActionSequences, evaluation: &Evaluation) -> Iteration {
         self.done += 1;
-        let energies = &answer.energies;
+        let energies = &evaluation.energies;
         let s = &self.config.sampling;
         let elites = lowest(energies, s.topk);
         let lambda = (self.config.temperature * spread(energies)).max(f64::MIN_POSITIVE);
@@ -113,12 +86,7 @@ impl Search for Mppi {
         Iteration {
             mean: self.distribution.mean().clone(),
             std: self.distribution.std().clone(),
-            elite_energies: elites.iter().map(|&s| energies[s]).collect(),
-            best: sequence(candidates, elites[0]),
-            elite_actions: elites.iter().map(|&s| sequence(candidates, s)).collect(),
-            elites,
-            evaluations: energies.len(),
-            cost: energies.len() as f64,
+            ..Iteration::of_elites(candidates, energies, elites)
         }
     }
 

@@ -4,12 +4,12 @@ use crate::energy::ActionSequences;
 use crate::noise::Noise;
 use crate::pose::Action;
 use crate::search::{
-    lowest, sequence, ActionArrays, Answer, Iteration, Proposal, Question, Search, SearchMethod,
+    lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
 };
 use crate::space::{Component, Constraints, SearchSpace};
 
 /// Any search, followed by descent from its result and its best elites.
-pub struct Refined<M> {
+pub struct GradientRefinement<M> {
     /// The search.
     pub method: M,
     /// What may be searched; steps are measured in its bounds.
@@ -22,13 +22,13 @@ pub struct Refined<M> {
     pub step_share: f64,
 }
 
-impl<M: SearchMethod> SearchMethod for Refined<M> {
+impl<M: SearchMethod> SearchMethod for GradientRefinement<M> {
     fn begin(&self, constraints: &Constraints) -> Box<dyn Search> {
         self.resume(constraints, &[])
     }
 
     fn resume(&self, constraints: &Constraints, ahead: &[Action]) -> Box<dyn Search> {
-        Box::new(Descent {
+        Box::new(RefinementSearch {
             inner: self.method.resume(constraints, ahead),
             space: self.space.clone(),
             constraints: *constraints,
@@ -43,7 +43,7 @@ impl<M: SearchMethod> SearchMethod for Refined<M> {
     }
 }
 
-struct Descent {
+struct RefinementSearch {
     inner: Box<dyn Search>,
     space: SearchSpace,
     constraints: Constraints,
@@ -58,7 +58,7 @@ struct Descent {
     best: Option<(f32, ActionArrays)>,
 }
 
-impl Descent {
+impl RefinementSearch {
     /// The result and the best elites of the search.
     fn first(&self) -> ActionSequences {
         let mut starts = vec![self.inner.result()];
@@ -100,19 +100,19 @@ impl Descent {
                 let value = &mut next.action_mut(sample, step)[i];
                 *value = (*value - share * bound * slope(f) / steepest).clamp(-bound, bound);
             }
-            if let Some(slack) = &self.constraints.slack {
-                slack.keep_in(&mut next, sample, &self.constraints.fixed);
+            if let Some(bounds) = &self.constraints.bounds {
+                bounds.clamp_translations(&mut next, sample, &self.constraints.fixed);
             }
         }
         next
     }
 }
 
-impl Search for Descent {
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal> {
+impl Search for RefinementSearch {
+    fn ask(&mut self, noise: &mut dyn Noise) -> Option<Candidates> {
         if self.at.is_none() {
-            if let Some(proposal) = self.inner.propose(noise) {
-                return Some(proposal);
+            if let Some(candidates) = self.inner.ask(noise) {
+                return Some(candidates);
             }
             self.at = Some(self.first());
         }
@@ -120,46 +120,36 @@ impl Search for Descent {
             return None;
         }
         // After the last step only its energy is of interest.
-        let question = if self.taken == self.steps {
-            Question::Energies
+        let request = if self.taken == self.steps {
+            Request::Energies
         } else {
-            Question::Gradients
+            Request::Gradients
         };
-        self.at.clone().map(|candidates| Proposal {
-            candidates,
-            question,
-        })
+        let sequences = self.at.clone()?;
+        Some(Candidates { sequences, request })
     }
 
-    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration {
+    fn tell(&mut self, candidates: &ActionSequences, evaluation: &Evaluation) -> Iteration {
         if self.at.is_none() {
-            let iteration = self.inner.update(candidates, answer);
+            let iteration = self.inner.tell(candidates, evaluation);
             self.elites = iteration.elite_actions.clone();
             return iteration;
         }
-        let order = lowest(&answer.energies, candidates.samples());
-        let (energy, best) = (answer.energies[order[0]], sequence(candidates, order[0]));
-        if self
-            .best
-            .as_ref()
-            .is_none_or(|(lowest, _)| energy < *lowest)
-        {
-            self.best = Some((energy, best.clone()));
+        let order = lowest(&evaluation.energies, candidates.samples());
+        let energy = evaluation.energies[order[0]];
+        let iteration = Iteration::of_elites(candidates, &evaluation.energies, order);
+        if self.best.as_ref().is_none_or(|(best, _)| energy < *best) {
+            self.best = Some((energy, iteration.best.clone()));
         }
         if self.taken < self.steps {
             let share = self.step_share as f32 * 0.7f32.powi(self.taken as i32);
-            self.at = Some(self.downhill(candidates, &answer.gradients, share));
+            self.at = Some(self.downhill(candidates, &evaluation.gradients, share));
         }
         self.taken += 1;
         Iteration {
             mean: self.result(),
             std: vec![[0.0; 7]; candidates.horizon()],
-            elite_actions: order.iter().map(|&s| sequence(candidates, s)).collect(),
-            elite_energies: order.iter().map(|&s| answer.energies[s]).collect(),
-            elites: order,
-            best,
-            evaluations: candidates.samples(),
-            cost: 0.0,
+            ..iteration
         }
     }
 

@@ -9,6 +9,7 @@ use crate::space::Constraints;
 /// A goal image with a closed gripper makes closing early pay, long before the fingers are
 /// around the object; these rules say when closing makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GripperRule {
     /// The search decides.
@@ -16,17 +17,17 @@ pub enum GripperRule {
     Free,
     /// It does not move.
     Hold,
-    /// It does not move before the sub-goal's last step.
+    /// It does not move before the last step.
     HoldUntilLast,
-    /// It does not move during the first steps.
+    /// It does not move during the first so many steps.
     HoldFirst(u32),
     /// It is opened.
     Open,
     /// It is closed.
     Close,
-    /// It is opened in the sub-goal's last step and does not move before.
+    /// It is opened in the last step and does not move before.
     OpenLast,
-    /// It is closed in the sub-goal's last step and does not move before.
+    /// It is closed in the last step and does not move before.
     CloseLast,
 }
 
@@ -53,6 +54,7 @@ impl GripperRule {
 
 /// One sub-goal of a schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SubGoal {
     /// A name for people.
     pub name: String,

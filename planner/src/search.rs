@@ -1,4 +1,4 @@
-//! The shape of every search: propose candidates, learn their energies, repeat.
+//! The shape of every search: ask for candidates, tell their energies, repeat.
 
 use serde::Serialize;
 
@@ -10,18 +10,18 @@ use crate::space::Constraints;
 /// A sequence of actions as arrays of their seven components.
 pub type ActionArrays = Vec<[f32; 7]>;
 
-/// Candidates, and what the search wants to know about them.
+/// Action sequences that a search proposes, and what it wants to know about them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Proposal {
-    /// The candidates.
-    pub candidates: ActionSequences,
+pub struct Candidates {
+    /// The sequences, `[S, H, 7]`.
+    pub sequences: ActionSequences,
     /// What it wants to know.
-    pub question: Question,
+    pub request: Request,
 }
 
 /// What a search asks about its candidates.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Question {
+pub enum Request {
     /// Their energies.
     Energies,
     /// Stand-ins at about this share of an energy's cost; see [`Energy::previews`].
@@ -30,20 +30,20 @@ pub enum Question {
     Gradients,
 }
 
-impl Question {
-    /// What one answer costs, in energies. A gradient goes forwards and twice as far backwards.
+impl Request {
+    /// What evaluating one candidate costs, in energies. A gradient goes forwards and twice as far backwards.
     pub fn cost(self) -> f64 {
         match self {
-            Question::Energies => 1.0,
-            Question::Previews(share) => share,
-            Question::Gradients => 3.0,
+            Request::Energies => 1.0,
+            Request::Previews(share) => share,
+            Request::Gradients => 3.0,
         }
     }
 }
 
-/// The answer to a [`Proposal`].
+/// What evaluating [`Candidates`] gave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct Evaluation {
     /// One value a candidate: energies, or previews where those were asked for.
     pub energies: Vec<f32>,
     /// Derivatives `[S, H, 7]` where those were asked for, empty otherwise.
@@ -53,10 +53,10 @@ pub struct Answer {
 /// A search in progress for one decision.
 pub trait Search {
     /// The next candidates, or `None` when the search has finished.
-    fn propose(&mut self, noise: &mut dyn Noise) -> Option<Proposal>;
+    fn ask(&mut self, noise: &mut dyn Noise) -> Option<Candidates>;
 
-    /// Learns the answer to the last proposal.
-    fn update(&mut self, candidates: &ActionSequences, answer: &Answer) -> Iteration;
+    /// Learns how the candidates last asked for were evaluated.
+    fn tell(&mut self, candidates: &ActionSequences, evaluation: &Evaluation) -> Iteration;
 
     /// The action sequence the search has settled on, `[horizon]`.
     fn result(&self) -> ActionArrays;
@@ -85,7 +85,7 @@ impl SearchMethod for Box<dyn SearchMethod> {
 }
 
 /// What one iteration of a search learned.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Iteration {
     /// Mean of the sampling distribution after the update, `[horizon, 7]`.
     pub mean: ActionArrays,
@@ -103,6 +103,21 @@ pub struct Iteration {
     pub evaluations: usize,
     /// What that cost, in energies: previews count less, gradients more.
     pub cost: f64,
+}
+
+impl Iteration {
+    /// The elites among evaluated sequences, by ascending energy; what the search made of them is
+    /// for the search to say, what it cost for [`solve`].
+    pub fn of_elites(sequences: &ActionSequences, energies: &[f32], elites: Vec<usize>) -> Self {
+        let actions = |&s: &usize| sequence(sequences, s);
+        Iteration {
+            elite_energies: elites.iter().map(|&s| energies[s]).collect(),
+            best: elites.first().map(actions).unwrap_or_default(),
+            elite_actions: elites.iter().map(actions).collect(),
+            elites,
+            ..Iteration::default()
+        }
+    }
 }
 
 /// One decision.
@@ -184,22 +199,18 @@ pub fn solve(
 ) -> Result<Plan, PlanError> {
     let mut iterations = Vec::new();
     let (mut evaluations, mut cost) = (0, 0.0);
-    while let Some(Proposal {
-        candidates,
-        question,
-    }) = search.propose(noise)
-    {
-        let answer = ask(energy, &candidates, question)?;
-        let (expected, got) = (candidates.samples(), answer.energies.len());
+    while let Some(Candidates { sequences, request }) = search.ask(noise) {
+        let evaluation = evaluate(energy, &sequences, request)?;
+        let (expected, got) = (sequences.samples(), evaluation.energies.len());
         if expected != got {
             return Err(PlanError::Count { expected, got });
         }
-        if !answer.energies.iter().any(|e| e.is_finite()) {
+        if !evaluation.energies.iter().any(|e| e.is_finite()) {
             return Err(PlanError::NotFinite(expected));
         }
         evaluations += expected;
-        cost += expected as f64 * question.cost();
-        let mut iteration = search.update(&candidates, &answer);
+        cost += expected as f64 * request.cost();
+        let mut iteration = search.tell(&sequences, &evaluation);
         (iteration.evaluations, iteration.cost) = (evaluations, cost);
         iterations.push(iteration);
     }
@@ -215,24 +226,24 @@ pub fn solve(
     })
 }
 
-fn ask(
+fn evaluate(
     energy: &dyn Energy,
-    candidates: &ActionSequences,
-    question: Question,
-) -> Result<Answer, EnergyError> {
+    sequences: &ActionSequences,
+    request: Request,
+) -> Result<Evaluation, EnergyError> {
     let gradients = Vec::new();
-    match question {
-        Question::Energies => Ok(Answer {
-            energies: energy.energies(candidates)?,
+    match request {
+        Request::Energies => Ok(Evaluation {
+            energies: energy.energies(sequences)?,
             gradients,
         }),
-        Question::Previews(share) => Ok(Answer {
-            energies: energy.previews(candidates, share)?,
+        Request::Previews(share) => Ok(Evaluation {
+            energies: energy.previews(sequences, share)?,
             gradients,
         }),
-        Question::Gradients => {
-            let Gradients { energies, values } = energy.gradients(candidates)?;
-            Ok(Answer {
+        Request::Gradients => {
+            let Gradients { energies, values } = energy.gradients(sequences)?;
+            Ok(Evaluation {
                 energies,
                 gradients: values,
             })

@@ -1,11 +1,14 @@
 //! Which components of an action are searched, how widely, and what may not vary.
 
+use foresight_settings::Diagnostic;
 use serde::{Deserialize, Serialize};
 
-use crate::room::Slack;
+use crate::bounds::{RelativeBounds, WorkspaceBounds};
+use crate::pose::Pose;
 
 /// One of the seven components of an [`crate::Action`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Component {
     /// Translation along the base frame's x, m.
@@ -44,6 +47,7 @@ impl Component {
 
 /// One searched component.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dimension {
     /// Which.
     pub component: Component,
@@ -68,80 +72,65 @@ impl Dimension {
 
 /// The searched components, in the order in which noise is drawn for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SearchSpace {
     /// At least one, no component twice.
     pub dimensions: Vec<Dimension>,
 }
 
 /// Standard deviation of the gripper's first samples in the released code.
-pub const GRIPPER_STD: f64 = 1.0;
+const GRIPPER_STD: f64 = 1.0;
 /// Clip of the gripper's samples in the released code.
-pub const GRIPPER_BOUND: f64 = 0.75;
+const GRIPPER_BOUND: f64 = 0.75;
 
 impl SearchSpace {
     /// The released code's space: xyz in a box of ± `box_m` with that as standard deviation,
     /// and the gripper.
     pub fn translation_and_gripper(box_m: f64) -> Self {
-        let mut dimensions: Vec<Dimension> = Component::ALL[..3]
-            .iter()
-            .map(|&component| Dimension {
-                component,
-                std: box_m,
-                bound: box_m,
-            })
-            .collect();
-        dimensions.push(Dimension {
-            component: Component::Gripper,
-            std: GRIPPER_STD,
-            bound: GRIPPER_BOUND,
-        });
-        SearchSpace { dimensions }
+        use Component::{Gripper, X, Y, Z};
+        SearchSpace::of(&[X, Y, Z, Gripper], box_m, 0.0)
     }
 
     /// The given components with the usual spreads: translations ± `box_m`, rotations
     /// ± `rotation_rad`, the gripper as released.
     pub fn of(components: &[Component], box_m: f64, rotation_rad: f64) -> Self {
-        let dimensions = components
-            .iter()
-            .map(|&component| {
-                let (std, bound) = match component {
-                    Component::X | Component::Y | Component::Z => (box_m, box_m),
-                    Component::Rx | Component::Ry | Component::Rz => (rotation_rad, rotation_rad),
-                    Component::Gripper => (GRIPPER_STD, GRIPPER_BOUND),
-                };
-                Dimension {
-                    component,
-                    std,
-                    bound,
-                }
-            })
-            .collect();
-        SearchSpace { dimensions }
+        let dimension = |&component: &Component| {
+            let (std, bound) = match component {
+                Component::X | Component::Y | Component::Z => (box_m, box_m),
+                Component::Rx | Component::Ry | Component::Rz => (rotation_rad, rotation_rad),
+                Component::Gripper => (GRIPPER_STD, GRIPPER_BOUND),
+            };
+            Dimension {
+                component,
+                std,
+                bound,
+            }
+        };
+        SearchSpace {
+            dimensions: components.iter().map(dimension).collect(),
+        }
     }
 
-    /// Checks that there is something to search, nothing twice, and positive spreads.
-    ///
-    /// # Errors
-    /// A sentence naming the component and what it must be.
-    pub fn validate(&self) -> Result<(), String> {
+    /// Whatever leaves nothing to search, something twice, or no spread; the path is `dimensions`.
+    pub fn faults(&self) -> Vec<Diagnostic> {
+        let fault = |what: String, remedy: &str| Diagnostic::new("dimensions", what, remedy);
+        let mut faults = Vec::new();
         if self.dimensions.is_empty() {
-            return Err(
-                "no dimension to search; name at least one of x, y, z, rx, ry, rz, gripper".into(),
-            );
+            let remedy = "name at least one of x, y, z, rx, ry, rz, gripper";
+            faults.push(fault("no dimension to search".into(), remedy));
         }
         for (i, d) in self.dimensions.iter().enumerate() {
             let name = d.component;
             if self.dimensions[..i].iter().any(|e| e.component == name) {
-                return Err(format!("dimension {name:?} is named twice; name it once"));
+                let what = format!("dimension {name:?} is named twice");
+                faults.push(fault(what, "name it once"));
             }
             if !(d.std.is_finite() && d.std > 0.0 && d.bound.is_finite() && d.bound > 0.0) {
-                return Err(format!(
-                    "dimension {name:?} has std {} and bound {}; both must be positive",
-                    d.std, d.bound
-                ));
+                let what = format!("dimension {name:?} has std {} and bound {}", d.std, d.bound);
+                faults.push(fault(what, "both must be positive"));
             }
         }
-        Ok(())
+        faults
     }
 }
 
@@ -154,7 +143,7 @@ pub struct Constraints {
     /// released code.
     pub close_gripper_from: Option<usize>,
     /// How far the hand may go; anywhere when absent, as in the released code.
-    pub slack: Option<Slack>,
+    pub bounds: Option<RelativeBounds>,
 }
 
 impl Constraints {
@@ -163,5 +152,13 @@ impl Constraints {
         let mut constraints = Constraints::default();
         constraints.fixed[Component::Gripper.index()] = Some(change);
         constraints
+    }
+
+    /// With the hand kept inside `bounds`, where there are any, by plans that start at `pose`.
+    pub fn within(self, bounds: impl Into<Option<WorkspaceBounds>>, pose: &Pose) -> Self {
+        Constraints {
+            bounds: bounds.into().map(|bounds| bounds.relative_to(pose)),
+            ..self
+        }
     }
 }

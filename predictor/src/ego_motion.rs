@@ -7,7 +7,7 @@
 //! moves spread evenly over what the model may be asked for. Nothing is drawn at random, and no
 //! labels are needed.
 
-use foresight_planner::{ActionSequences, Slack};
+use foresight_planner::{ActionSequences, RelativeBounds};
 
 use crate::config::ActionSpace;
 
@@ -15,17 +15,17 @@ use crate::config::ActionSpace;
 /// as that over 400.
 pub const PROBES: usize = 64;
 
-/// [`PROBES`] single steps spread evenly over the box of `space`, as far as `slack` lets the hand
+/// [`PROBES`] single steps spread evenly over the box of `space`, as far as `bounds` lets the hand
 /// go; the gripper stays.
 ///
 /// The points are Roberts' additive recurrence ("The Unreasonable Effectiveness of Quasirandom
 /// Sequences", 2018): multiples of powers of the real root of `x^(d + 1) = x + 1`.
-pub fn probe_actions(space: &ActionSpace, slack: Option<&Slack>) -> ActionSequences {
+pub fn probe_actions(space: &ActionSpace, bounds: Option<&RelativeBounds>) -> ActionSequences {
     let (metres, radians) = (space.max_translation_m, space.max_rotation_rad);
     let mut bounds = [metres, metres, metres, radians, radians, radians].map(|b| [-b, b]);
     for (bound, (below, above)) in bounds
         .iter_mut()
-        .zip(slack.iter().flat_map(|s| s.below_m.iter().zip(&s.above_m)))
+        .zip(bounds.iter().flat_map(|s| s.below_m.iter().zip(&s.above_m)))
     {
         *bound = [
             bound[0].max(f64::from(*below)),
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn no_move_leaves_the_room() {
-        let slack = Slack {
+        let slack = RelativeBounds {
             below_m: [-1.0, -1.0, -0.01],
             above_m: [1.0, 0.0, 1.0],
         };

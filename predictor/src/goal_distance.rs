@@ -36,10 +36,10 @@ impl GoalWeighting {
     ///
     /// # Errors
     /// When `power` is negative, above [`GoalWeighting::MAX_POWER`], or not a number.
-    pub fn unresolved(power: f64) -> Result<Self, PredictorError> {
+    pub fn residual(power: f64) -> Result<Self, PredictorError> {
         if !(0.0..=Self::MAX_POWER).contains(&power) {
             return Err(PredictorError::Model(format!(
-                "the power of unresolved differences is {power}; give a number from 0 (the paper's L1) to {}",
+                "the power of residual differences is {power}; give a number from 0 (the paper's L1) to {}",
                 Self::MAX_POWER
             )));
         }
@@ -73,7 +73,7 @@ impl GoalWeights {
         weighting: GoalWeighting,
     ) -> Self {
         let weights = (!weighting.is_uniform())
-            .then(|| unresolved(context, goal, change, weighting.power))
+            .then(|| residual_weights(context, goal, change, weighting.power))
             .flatten();
         GoalWeights(weights)
     }
@@ -170,7 +170,7 @@ impl TensorDistance {
 }
 
 /// `(|context − goal| / change)^power` at mean 1; `None` where there is no difference to weigh.
-fn unresolved(context: &[f32], goal: &[f32], change: &[f32], power: f32) -> Option<Vec<f32>> {
+fn residual_weights(context: &[f32], goal: &[f32], change: &[f32], power: f32) -> Option<Vec<f32>> {
     let mean = change.iter().map(|c| f64::from(*c)).sum::<f64>() / change.len().max(1) as f64;
     // Where moving changes nothing at all, differences count as they are.
     let least = match LEAST_CHANGE_SHARE * mean as f32 {
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     fn weighting(power: f64) -> GoalWeighting {
-        GoalWeighting::unresolved(power).expect("a power")
+        GoalWeighting::residual(power).expect("a power")
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn impossible_powers_are_refused() {
         for power in [-1.0, f64::NAN, f64::INFINITY, 9.0] {
-            let error = GoalWeighting::unresolved(power).expect_err("refused");
+            let error = GoalWeighting::residual(power).expect_err("refused");
             assert!(error.to_string().contains("from 0"), "{error}");
         }
     }

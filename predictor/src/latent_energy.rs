@@ -1,6 +1,6 @@
 //! The energy that plans are made by: how far from the goal a latent rollout ends.
 
-use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose, Slack};
+use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose, RelativeBounds};
 
 use crate::ego_motion;
 use crate::error::PredictorError;
@@ -58,7 +58,7 @@ impl<'a> LatentEnergy<'a> {
     pub fn weights(
         &self,
         weighting: GoalWeighting,
-        slack: Option<&Slack>,
+        slack: Option<&RelativeBounds>,
     ) -> Result<GoalWeights, EnergyError> {
         if weighting.is_uniform() {
             return Ok(GoalWeights::uniform());

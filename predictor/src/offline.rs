@@ -1,11 +1,10 @@
 //! What a model is worth on recorded clips, without a robot: errors of its rollouts, whether its
 //! search finds the recorded motion, whether its latents have collapsed.
 
-use foresight_planner::cem::{Cem, CemConfig, Momentum};
-use foresight_planner::noise::SeededNoise;
-use foresight_planner::search::{solve, PlanError};
-use foresight_planner::space::{Component, Dimension, SearchSpace};
-use foresight_planner::{Action, ActionSequences, Constraints, Pose};
+use foresight_planner::{
+    solve, Action, ActionSequences, Cem, CemConfig, Component, Constraints, Dimension, Momentum,
+    PlanError, Pose, SearchSpace, SeededNoise,
+};
 
 use crate::error::PredictorError;
 use crate::rollout::Budget;

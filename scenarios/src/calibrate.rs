@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use foresight_planner::{Action, Constraints, Decision, Mpc, Pose};
+use foresight_planner::{Action, Component, Constraints, Decision, Mpc, Pose};
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_robot::Observation;
 use nalgebra::{DMatrix, Matrix2};
@@ -21,7 +21,6 @@ use crate::controllers::{EpisodeController, LatentModel, ModelSource, Oracle, Or
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
-use crate::planner::DimensionName;
 use crate::run::RunError;
 
 /// Fewer moves than this say nothing.
@@ -191,11 +190,10 @@ fn infer(
     [before, after]: [&Observation; 2],
     number: u32,
 ) -> Result<[f64; 2], RunError> {
-    let mut options = spec.loaded.scenario.planner.clone();
-    options.dimensions = Some(vec![DimensionName::X, DimensionName::Y]);
-    options.horizon = Some(1);
-    let method = options.cem();
-    method.validate().map_err(RunError::Input)?;
+    let mut settings = spec.loaded.scenario.planner.clone();
+    settings.dimensions = vec![Component::X, Component::Y];
+    settings.horizon = 1;
+    let method = settings.cem();
     let mut controller: Box<EpisodeController<'_>> = match source {
         ModelSource::Oracle => {
             let goal = OracleGoal {

@@ -1,35 +1,37 @@
 //! Ranges and references that types can't express.
 
-use foresight_robot::WorkspaceBox;
+use std::path::Path;
 
-use crate::load::LoadedScenario;
-use crate::problem::Fault;
-use crate::scenario::{GoalStateName, GripperOption, PointRange, RobotKind, Scenario, Success};
+use foresight_planner::GripperRule;
+use foresight_robot::WorkspaceBox;
+use foresight_settings::Diagnostic;
+use foresight_sim::distribution::DistributionError;
+
+use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, Success};
 
 /// Most steps one sub-goal may have.
 const MOST_STEPS: u32 = 10_000;
 
-/// Everything wrong with a scenario.
-pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
-    let scenario = &loaded.scenario;
+/// Everything wrong with a scenario of `file`.
+pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     names(scenario, &mut faults);
     camera(scenario, &mut faults);
     safety(scenario, &mut faults);
-    planner(scenario, &mut faults);
+    let planner = scenario.planner.faults().into_iter();
+    faults.extend(planner.map(|fault| fault.within("planner")));
     if let Err(error) = scenario.scene.validate() {
-        let what = error.to_string();
-        let field = what
-            .split([' ', ':'])
-            .find(|w| w.contains('_'))
-            .unwrap_or_default();
-        faults.push(Fault::new(format!("scene.{field}"), what.clone(), ""));
+        let field = match &error {
+            DistributionError::Range { field, .. } => field,
+            DistributionError::NoKinds => "object_kinds",
+        };
+        faults.push(Diagnostic::new(field, error.to_string(), "").within("scene"));
     }
-    subgoals(loaded, &mut faults);
+    subgoals(scenario, file, &mut faults);
     success(scenario, &mut faults);
     robot(scenario, &mut faults);
     if !(0.0..=0.2).contains(&scenario.displaced_after_goals_m) {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "displaced_after_goals_m",
             format!(
                 "the object is displaced by {} m",
@@ -42,7 +44,7 @@ pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
         let workspace = &scenario.safety.workspace;
         let inside = |i: usize| workspace.min_m[i] <= at[i] && at[i] <= workspace.max_m[i];
         if !(0..3).all(inside) {
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 "goals_with_hand_at_m",
                 format!("the hand is parked at {at:?} m, outside safety.workspace"),
                 "give a point inside the box",
@@ -50,16 +52,16 @@ pub fn faults(loaded: &LoadedScenario) -> Vec<Fault> {
         }
     }
     if let Err(what) = scenario.demonstrations.check() {
-        faults.push(Fault::new("demonstrations", what, ""));
+        faults.push(Diagnostic::new("demonstrations", what, ""));
     }
     faults
 }
 
-fn names(scenario: &Scenario, faults: &mut Vec<Fault>) {
+fn names(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let name = &scenario.name;
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "name",
             format!("the name is {name:?}"),
             "use 1 to 64 lower-case letters, digits and _: it becomes part of a folder's name",
@@ -67,14 +69,14 @@ fn names(scenario: &Scenario, faults: &mut Vec<Fault>) {
     }
 }
 
-fn camera(scenario: &Scenario, faults: &mut Vec<Fault>) {
+fn camera(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let camera = &scenario.camera;
     for (key, value) in [
         ("width_px", camera.width_px),
         ("height_px", camera.height_px),
     ] {
         if !(16..=2048).contains(&value) {
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 format!("camera.{key}"),
                 format!("{key} is {value}"),
                 "give a number of pixels in 16..=2048",
@@ -92,74 +94,20 @@ fn camera(scenario: &Scenario, faults: &mut Vec<Fault>) {
     }
 }
 
-fn safety(scenario: &Scenario, faults: &mut Vec<Fault>) {
+fn safety(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     if let Err(error) = scenario.safety.validate() {
         use foresight_robot::EnvelopeError as E;
         let path = match &error {
             E::Range { name, .. } => format!("safety.{name}"),
             _ => "safety.workspace".to_owned(),
         };
-        faults.push(Fault::new(path, error.to_string(), ""));
+        faults.push(Diagnostic::new(path, error.to_string(), ""));
     }
 }
 
-fn planner(scenario: &Scenario, faults: &mut Vec<Fault>) {
-    let options = &scenario.planner;
-    for (key, value) in [
-        ("box_m", options.box_m),
-        ("rotation_rad", options.rotation_rad),
-    ] {
-        if value.is_some_and(|v| !(v > 0.0 && v <= 0.5)) {
-            let value = value.unwrap_or_default();
-            faults.push(Fault::new(
-                format!("planner.{key}"),
-                format!("{key} is {value}"),
-                "give a number above 0 and up to 0.5",
-            ));
-        }
-    }
-    if options
-        .deadline_s
-        .is_some_and(|s| !(0.1..=3600.0).contains(&s))
-    {
-        let remedy = "give seconds in 0.1..=3600";
-        faults.push(Fault::new(
-            "planner.deadline_s",
-            "deadline_s is out of range",
-            remedy,
-        ));
-    }
-    let momenta = [
-        ("momentum_mean", options.momentum_mean),
-        ("momentum_std", options.momentum_std),
-        ("momentum_mean_gripper", options.momentum_mean_gripper),
-        ("momentum_std_gripper", options.momentum_std_gripper),
-    ];
-    for (key, value) in momenta {
-        if let Some(value) = value.filter(|v| !(0.0..1.0).contains(v)) {
-            let what = format!("{key} is {value}");
-            faults.push(Fault::new(
-                format!("planner.{key}"),
-                what,
-                "give a number in [0, 1)",
-            ));
-        }
-    }
-    let cem = options.cem();
-    if let Err(what) = cem.space.validate() {
-        faults.push(Fault::new("planner.dimensions", what, ""));
-    }
-    // Its message begins with the key; faults found above are not told twice.
-    if let (true, Err(what)) = (faults.is_empty(), options.validate()) {
-        let key = what.split([' ', ':']).next().unwrap_or_default();
-        faults.push(Fault::new(format!("planner.{key}"), what.clone(), ""));
-    }
-}
-
-fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
-    let scenario = &loaded.scenario;
+fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
     if scenario.subgoal.is_empty() {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "subgoal",
             "there is no sub-goal",
             "add at least one [[subgoal]]",
@@ -171,7 +119,7 @@ fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
         let here = format!("sub-goal {name:?}");
         if goal.steps == 0 || goal.steps > MOST_STEPS {
             let remedy = format!("give a number of steps in 1..={MOST_STEPS}");
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 at("steps"),
                 format!("{here} has {} steps", goal.steps),
                 remedy,
@@ -183,16 +131,16 @@ fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
         {
             let what = format!("{here}: advance_below is out of range");
             let remedy = "give an L1 latent distance above 0, such as 0.1";
-            faults.push(Fault::new(at("advance_below"), what, remedy));
+            faults.push(Diagnostic::new(at("advance_below"), what, remedy));
         }
-        if let GripperOption::HoldFirst(steps) = goal.gripper {
+        if let GripperRule::HoldFirst(steps) = goal.gripper {
             if steps > goal.steps {
                 let what = format!(
                     "{here} holds the gripper for {steps} of {} steps",
                     goal.steps
                 );
                 let remedy = "give at most the sub-goal's steps, or use gripper = \"hold\"";
-                faults.push(Fault::new(at("gripper"), what, remedy));
+                faults.push(Diagnostic::new(at("gripper"), what, remedy));
             }
         }
         if goal
@@ -201,23 +149,23 @@ fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
         {
             let remedy = "give [x, y, z, rx, ry, rz, gripper] in m, rad and closedness";
             let what = format!("{here} has a pose that is not finite");
-            faults.push(Fault::new(at("pose"), what, remedy));
+            faults.push(Diagnostic::new(at("pose"), what, remedy));
         }
         match (&goal.image, &goal.state) {
-            (Some(_), Some(_)) => faults.push(Fault::new(
+            (Some(_), Some(_)) => faults.push(Diagnostic::new(
                 at("state"),
                 format!("{here} has an image and a state"),
                 "keep one of them",
             )),
-            (None, None) => faults.push(Fault::new(
+            (None, None) => faults.push(Diagnostic::new(
                 at("name"),
                 format!("{here} has neither image nor state"),
                 "add image = \"…\" (a file), or state = \"…\" (rendered by the simulator)",
             )),
             (Some(image), None) => {
-                let path = loaded.path(image);
+                let path = file.with_file_name(image);
                 if !path.is_file() {
-                    faults.push(Fault::new(
+                    faults.push(Diagnostic::new(
                         at("image"),
                         format!("{here}: the goal image {} does not exist", path.display()),
                         "paths are relative to the scenario file; check the name",
@@ -226,7 +174,7 @@ fn subgoals(loaded: &LoadedScenario, faults: &mut Vec<Fault>) {
             }
             (None, Some(state)) => {
                 if scenario.robot.kind == RobotKind::Franka {
-                    faults.push(Fault::new(
+                    faults.push(Diagnostic::new(
                         at("state"),
                         format!("{here} renders a simulator state for a real arm"),
                         "take a photograph of the goal and give image = \"…\"",
@@ -249,18 +197,18 @@ fn goal_state(
     workspace: &WorkspaceBox,
     path: &str,
     here: &str,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<Diagnostic>,
 ) {
     match state {
         GoalStateName::Lifted { height_m } if !(0.0..=0.5).contains(height_m) => {
             let what = format!("{here} lifts by {height_m} m");
-            faults.push(Fault::new(path, what, "give height_m in 0..=0.5"));
+            faults.push(Diagnostic::new(path, what, "give height_m in 0..=0.5"));
         }
         GoalStateName::Pushed {
             distance_m: [least, most],
         } if !(0.0 <= *least && least <= most && *most <= 0.5) => {
             let what = format!("{here} pushes by {least} to {most} m");
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 path,
                 what,
                 "give distance_m = [least, most] in 0..=0.5",
@@ -269,7 +217,7 @@ fn goal_state(
         GoalStateName::Reach { from } | GoalStateName::CarryTo { from } => {
             if let Some(what) = outside(from, workspace) {
                 let remedy = "give [low, high] in m, inside safety.workspace";
-                faults.push(Fault::new(path, format!("{here}: {what}"), remedy));
+                faults.push(Diagnostic::new(path, format!("{here}: {what}"), remedy));
             }
         }
         _ => {}
@@ -290,11 +238,11 @@ fn outside(range: &PointRange, workspace: &WorkspaceBox) -> Option<String> {
     None
 }
 
-fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
+fn success(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let Some(success) = &scenario.success else {
         if scenario.robot.kind == RobotKind::Sim {
             let remedy = "add one of [success.reach], [success.grasp], [success.reach_with_object], [success.push], [success.place]";
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 "success",
                 "a simulated scenario needs a success check",
                 remedy,
@@ -313,7 +261,7 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
     };
     if !(0.001..=0.5).contains(value) {
         let what = format!("{path} is {value}");
-        faults.push(Fault::new(path, what, "give metres in 0.001..=0.5"));
+        faults.push(Diagnostic::new(path, what, "give metres in 0.001..=0.5"));
     }
     let by_pose = matches!(
         success,
@@ -325,14 +273,14 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
             .last()
             .is_some_and(|goal| goal.state.is_none())
     {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             path,
             "success is measured against the last sub-goal's state, but that is an image",
             "use a state for the last sub-goal",
         ));
     }
     if scenario.robot.kind == RobotKind::Franka {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "success",
             "success is judged from the simulator's true state, which a real arm does not have",
             "remove [success]; a run then ends with the distance to the goal image",
@@ -340,13 +288,13 @@ fn success(scenario: &Scenario, faults: &mut Vec<Fault>) {
     }
 }
 
-fn robot(scenario: &Scenario, faults: &mut Vec<Fault>) {
+fn robot(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let robot = &scenario.robot;
     if let Some(home) = &robot.home {
         let numbers = home.position_m.iter().chain(&home.euler_rad);
         let inside = scenario.safety.workspace.contains(&home.position_m, 0.0);
         if !inside || numbers.into_iter().any(|v| !v.is_finite()) {
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 "robot.home.position_m",
                 format!("robot.home is at {:?} m", home.position_m),
                 "give a position inside safety.workspace",
@@ -357,7 +305,7 @@ fn robot(scenario: &Scenario, faults: &mut Vec<Fault>) {
         // Written so that NaN is at fault.
         let sane = [a, b, c, d].iter().all(|v| v.abs() <= 5.0) && (a * d - b * c).abs() >= 0.05;
         if !sane {
-            faults.push(Fault::new(
+            faults.push(Diagnostic::new(
                 "robot.action_map_xy",
                 "the map is singular or out of proportion",
                 "copy what `foresight calibrate` printed; it turns and scales a little",
@@ -369,7 +317,7 @@ fn robot(scenario: &Scenario, faults: &mut Vec<Fault>) {
         .as_ref()
         .is_none_or(|f| f.link.connect.is_empty());
     if robot.kind == RobotKind::Franka && missing {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "robot.franka.link.connect",
             "no endpoint of the arm's node is given",
             "add [robot.franka.link] with connect = [\"tcp/HOST:7447\"]",

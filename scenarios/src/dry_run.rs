@@ -83,8 +83,9 @@ pub fn dry_run(
     let mut steps = Vec::new();
     for (goal, subgoal) in spec.schedule().into_iter().enumerate() {
         let started = Instant::now();
-        let mut constraints = subgoal.gripper.constraints(0, subgoal.steps);
-        constraints.slack = Some(loaded.scenario.room().around(&observation.pose));
+        let constraints = subgoal.gripper.constraints(0, subgoal.steps);
+        let bounds = loaded.scenario.workspace_bounds();
+        let constraints = constraints.within(bounds, &observation.pose);
         // However near it is already: what would be done is to be shown.
         let subgoal = SubGoal {
             advance_below: None,

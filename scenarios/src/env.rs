@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use foresight_planner::control_loop::Plant;
-use foresight_planner::{Action, Pose, Room};
+use foresight_planner::{Action, Pose, WorkspaceBounds};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
@@ -254,7 +254,7 @@ pub struct EnvPlant<'a> {
     /// From planned to executed actions.
     pub action_map: ActionMap,
     /// Where the hand may go.
-    pub bounds: Room,
+    pub bounds: WorkspaceBounds,
     /// Side of the pictures for people, px.
     pub view_px: Option<u32>,
     /// Where each observation leaves a copy of the simulator, for controllers that ask for it.
@@ -282,7 +282,7 @@ impl<'a> EnvPlant<'a> {
             env,
             deadline: scenario.planner.deadline(),
             action_map: scenario.action_map(),
-            bounds: scenario.room(),
+            bounds: scenario.workspace_bounds(),
             view_px,
             observed,
         })
@@ -306,7 +306,7 @@ impl Plant for EnvPlant<'_> {
         observation.pose
     }
 
-    fn workspace_bounds(&self) -> Option<Room> {
+    fn workspace_bounds(&self) -> Option<WorkspaceBounds> {
         Some(self.bounds)
     }
 

@@ -1,7 +1,7 @@
 //! What makes an episode: a scenario with a seed, which decides the scene and the goals.
 
 use foresight_datasets::extrinsics;
-use foresight_planner::{GripperRule, Pose, SubGoal};
+use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
 use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::load::LoadedScenario;
 use crate::run::RunError;
-use crate::scenario::{GoalStateName, GripperOption, PointRange, RobotKind, Start};
+use crate::scenario::{GoalStateName, PointRange, RobotKind, Start};
 
 /// How high an object that is in the hand from the start is above where it stood, m.
 const START_LIFT_M: f64 = 0.06;
@@ -132,7 +132,7 @@ impl EpisodeSpec {
                 name: goal.name.clone(),
                 steps: goal.steps,
                 advance_below: goal.advance_below,
-                gripper: rule(goal.gripper),
+                gripper: goal.gripper,
             })
             .collect()
     }
@@ -310,17 +310,4 @@ fn goal_state(scene: &Scene, name: &GoalStateName, rng: &mut ChaCha8Rng) -> Opti
 
 fn point(range: &PointRange, rng: &mut ChaCha8Rng) -> [f64; 3] {
     [range.x_m, range.y_m, range.z_m].map(|[low, high]| rng.random_range(low..=high))
-}
-
-fn rule(option: GripperOption) -> GripperRule {
-    match option {
-        GripperOption::Free => GripperRule::Free,
-        GripperOption::Hold => GripperRule::Hold,
-        GripperOption::HoldUntilLast => GripperRule::HoldUntilLast,
-        GripperOption::HoldFirst(steps) => GripperRule::HoldFirst(steps),
-        GripperOption::Open => GripperRule::Open,
-        GripperOption::Close => GripperRule::Close,
-        GripperOption::OpenLast => GripperRule::OpenLast,
-        GripperOption::CloseLast => GripperRule::CloseLast,
-    }
 }

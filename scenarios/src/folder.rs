@@ -280,8 +280,8 @@ impl RunFolder {
         let depth = Depth {
             gallery: gallery.as_ref().filter(|g| !g.is_empty()),
             planes: full,
-            weighting: instance.loaded.scenario.planner.weighting(),
-            room: instance.loaded.scenario.room(),
+            weighting: instance.loaded.scenario.goal_weighting(),
+            room: instance.loaded.scenario.workspace_bounds(),
         };
         let (seen, recognised) =
             hindsight::look_back(model, &self.steps, &self.frames, &self.goals, depth)?;

@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use foresight_planner::landscape::plane_through;
-use foresight_planner::{Action, ActionSequences, Pose, Room};
+use foresight_planner::{plane_through, Action, ActionSequences, Pose, WorkspaceBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
@@ -68,7 +67,7 @@ pub struct Depth<'a> {
     /// How the decisions weighed differences to the goal.
     pub weighting: GoalWeighting,
     /// Where the hand was allowed to go.
-    pub room: Room,
+    pub room: WorkspaceBounds,
 }
 
 /// Whether a model is small enough to be asked thousands of things after each run.
@@ -128,7 +127,7 @@ pub fn look_back(
             .as_ref()
             .is_none_or(|(goal, _)| *goal != step.subgoal_index);
         if depth.planes && stale {
-            let slack = depth.room.around(&pose);
+            let slack = depth.room.relative_to(&pose);
             let weights = model
                 .energy(before, &pose, goal, model.budget())
                 .weights(depth.weighting, Some(&slack))

@@ -15,7 +15,7 @@ use crate::episode::{self, EpisodeOutcome, EpisodeStep, Follow};
 use crate::episode_spec::EpisodeSpec;
 use crate::folder::{Hindsight, RunFolder};
 use crate::load::LoadedScenario;
-use crate::problem::ScenarioError;
+use crate::ScenarioError;
 
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use foresight_planner::Room;
+use foresight_planner::{GripperRule, PlannerConfig, WorkspaceBounds};
+use foresight_predictor::goal_distance::GoalWeighting;
+use foresight_predictor::{ComputeDevice, Precision};
 use foresight_robot::{EnvelopeConfig, ZenohArmConfig};
 use foresight_sim::SceneDistribution;
-use schemars::JsonSchema;
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::action_map::ActionMap;
 use crate::demonstrate::DemonstrationMix;
-use crate::planner::PlannerOptions;
 
 /// A task for an arm: which model plans, which arm moves, within which limits, towards which
 /// goal images, and what counts as success.
@@ -38,7 +39,7 @@ pub struct Scenario {
     pub safety: EnvelopeConfig,
     /// The search for actions.
     #[serde(default)]
-    pub planner: PlannerOptions,
+    pub planner: PlannerConfig,
     /// Where simulated scenes are drawn from.
     #[serde(default)]
     pub scene: SceneDistribution,
@@ -56,7 +57,7 @@ pub struct Scenario {
     #[serde(default)]
     pub goals_with_hand_at_m: Option<[f64; 3]>,
     /// What is pursued, one after the other.
-    pub subgoal: Vec<SubGoalFile>,
+    pub subgoal: Vec<SubGoalSpec>,
     /// What counts as success, judged from the simulator's true state.
     #[serde(default)]
     pub success: Option<Success>,
@@ -73,15 +74,22 @@ impl Scenario {
 
     /// Where plans may lead the hand: as far as the safety envelope lets it go. What an
     /// `action_map_xy` turns has borders in z alone, the others being askew.
-    pub fn room(&self) -> Room {
-        let mut room = self.safety.room();
+    pub fn workspace_bounds(&self) -> WorkspaceBounds {
+        let mut bounds = self.safety.workspace_bounds();
         if self.robot.action_map_xy.is_some() {
             for axis in 0..2 {
-                room.min_m[axis] = f64::NEG_INFINITY;
-                room.max_m[axis] = f64::INFINITY;
+                bounds.min_m[axis] = f64::NEG_INFINITY;
+                bounds.max_m[axis] = f64::INFINITY;
             }
         }
-        room
+        bounds
+    }
+
+    /// How differences to a goal are weighed; uniformly where the setting is impossible, which
+    /// reading a scenario refuses.
+    pub fn goal_weighting(&self) -> GoalWeighting {
+        let power = self.planner.residual_power;
+        GoalWeighting::residual(power).unwrap_or(GoalWeighting::UNIFORM)
     }
 }
 
@@ -91,6 +99,24 @@ impl Scenario {
 pub struct Model {
     /// Model folder, relative to the scenario file.
     pub dir: PathBuf,
+    /// Where the networks compute: `cpu`, `cuda` or `cuda:N` for the GPU of that number, or
+    /// `candle-cpu`, which does on the CPU what a GPU would.
+    #[serde(default)]
+    #[schemars(with = "String", regex(pattern = r"^(cpu|cuda(:[0-9]+)?|candle-cpu)$"))]
+    pub device: ComputeDevice,
+    /// Numbers that the networks' products are taken in; `bf16` is f32 on machines that are no
+    /// faster in it.
+    #[serde(default = "bf16")]
+    #[schemars(schema_with = "precisions")]
+    pub precision: Precision,
+}
+
+fn bf16() -> Precision {
+    Precision::Bf16
+}
+
+fn precisions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["f32", "bf16"]})
 }
 
 /// Which arm moves.
@@ -175,7 +201,7 @@ pub enum Start {
 /// One sub-goal: an image to reach, and how many steps it may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SubGoalFile {
+pub struct SubGoalSpec {
     /// A name for people.
     pub name: String,
     /// Step budget; when it is spent the next sub-goal begins.
@@ -195,7 +221,7 @@ pub struct SubGoalFile {
     pub advance_below: Option<f32>,
     /// What the gripper may do meanwhile.
     #[serde(default)]
-    pub gripper: GripperOption,
+    pub gripper: GripperRule,
 }
 
 /// A state of the simulated scene, rendered as a goal image.
@@ -250,29 +276,6 @@ pub struct PointRange {
     pub z_m: [f64; 2],
 }
 
-/// What the gripper may do while a sub-goal is pursued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GripperOption {
-    /// The search decides.
-    #[default]
-    Free,
-    /// It does not move.
-    Hold,
-    /// It does not move before the last step.
-    HoldUntilLast,
-    /// It does not move during the first so many steps.
-    HoldFirst(u32),
-    /// It is opened.
-    Open,
-    /// It is closed.
-    Close,
-    /// It is opened in the last step and does not move before.
-    OpenLast,
-    /// It is closed in the last step and does not move before.
-    CloseLast,
-}
-
 /// What counts as success, from the simulator's true state after the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -325,11 +328,11 @@ mod tests {
             height_m = 0.03
         "#;
         let mut scenario: Scenario = toml::from_str(text).expect("a scenario");
-        let straight = scenario.room();
+        let straight = scenario.workspace_bounds();
         assert_eq!(straight.max_m, [0.65, 0.22, 0.35]);
         assert!(straight.min_m[2] > 0.0, "the table has a clearance");
         scenario.robot.action_map_xy = Some([[0.0, -1.0], [1.0, 0.0]]);
-        let turned = scenario.room();
+        let turned = scenario.workspace_bounds();
         assert_eq!(turned.max_m, [f64::INFINITY, f64::INFINITY, 0.35]);
         assert_eq!(turned.min_m[2], straight.min_m[2]);
     }

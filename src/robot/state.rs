@@ -11,7 +11,7 @@ use foresight_scenarios::RunError;
 use serde_json::json;
 
 use crate::connection::Connection;
-use crate::worlds::interruption;
+use crate::overrides::interruption;
 
 /// Arguments of `foresight robot state`.
 #[derive(Debug, Args)]

@@ -94,8 +94,8 @@ fn every_bundled_scenario_plays_through_within_its_limits() {
     ] {
         let mut loaded = LoadedScenario::read(&scenario(name)).unwrap();
         // The loop is under test here, not the search: a small budget keeps this quick.
-        loaded.scenario.planner.samples = Some(64);
-        loaded.scenario.planner.iterations = Some(3);
+        loaded.scenario.planner.samples = 64;
+        loaded.scenario.planner.iterations = 3;
         let out = tempfile::tempdir().unwrap();
         let options = RunOptions {
             seed,

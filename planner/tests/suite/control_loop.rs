@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 use foresight_planner::control_loop::{self, Outcome, Plant, Step, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
-    EnergyError, GripperRule, Mpc, Plan, PlanError, Pose, Pursuit, Room, Slack, SubGoal,
+    EnergyError, GripperRule, Mpc, Plan, PlanError, Pose, Pursuit, RelativeBounds, SubGoal,
+    WorkspaceBounds,
 };
 
 /// Where it is, and where it may go.
-struct Point(Pose, Option<Room>);
+struct Point(Pose, Option<WorkspaceBounds>);
 
 impl Plant for Point {
     type Observation = Pose;
@@ -24,7 +25,7 @@ impl Plant for Point {
     fn pose(&self, observation: &Pose) -> Pose {
         *observation
     }
-    fn workspace_bounds(&self) -> Option<Room> {
+    fn workspace_bounds(&self) -> Option<WorkspaceBounds> {
         self.1
     }
     fn keep_alive(&mut self) {}
@@ -79,7 +80,7 @@ impl CostModel for &Oracle {
         &self,
         goal: usize,
         encoded: &Pose,
-        _: Option<&Slack>,
+        _: Option<&RelativeBounds>,
     ) -> Result<Pose, PlanError> {
         self.1.borrow_mut().push((goal, encoded.position_m[0]));
         Ok(self.0[goal])
@@ -250,7 +251,7 @@ fn a_goal_is_begun_once_where_its_pursuit_begins() {
 
 #[test]
 fn nothing_is_planned_beyond_the_borders() {
-    let room = Room {
+    let room = WorkspaceBounds {
         min_m: [0.3, -0.1, 0.19],
         max_m: [0.42, 0.1, 0.5],
     };

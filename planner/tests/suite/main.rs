@@ -5,4 +5,5 @@ mod fixtures;
 mod parity_cem;
 mod parity_pose;
 mod pose_geometry;
+mod presets;
 mod search;

@@ -3,8 +3,7 @@
 use std::f64::consts::{FRAC_PI_2, TAU};
 
 use crate::fixtures::{all, Fixture};
-use foresight_planner::pose::actions_between;
-use foresight_planner::{euler, Action, Pose};
+use foresight_planner::{actions_between, euler, Action, Pose};
 use nalgebra::Matrix3;
 
 const TOLERANCE: f64 = 1e-9;

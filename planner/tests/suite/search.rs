@@ -1,10 +1,9 @@
 //! The search on energies whose minimum is known.
 
-use foresight_planner::baseline::{RandomActions, StandStill};
 use foresight_planner::{
     solve, Action, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError,
-    Gradients, Halved, MppiConfig, Plan, PlanError, Refined, SearchMethod, SearchSpace,
-    SeededNoise, WarmStart,
+    GradientRefinement, Gradients, MppiConfig, Plan, PlanError, RandomActions, SearchMethod,
+    SearchSpace, SeededNoise, StandStill, SuccessiveHalving, WarmStart,
 };
 
 /// Squared distance of the summed actions to a wanted change.
@@ -160,7 +159,9 @@ fn settings_that_make_no_sense_are_named() {
     let broken = |change: fn(&mut CemConfig)| {
         let mut config = CemConfig::paper();
         change(&mut config);
-        config.validate().expect_err("must be refused")
+        let faults: Vec<String> = config.faults().iter().map(|f| f.to_string()).collect();
+        assert!(!faults.is_empty(), "must be refused");
+        faults.join("\n")
     };
     assert!(broken(|c| c.topk = 900).contains("topk"));
     assert!(broken(|c| c.samples = 0).contains("samples"));
@@ -168,8 +169,8 @@ fn settings_that_make_no_sense_are_named() {
     assert!(broken(|c| c.space.dimensions.clear()).contains("dimension"));
     assert!(broken(|c| c.space.dimensions.push(c.space.dimensions[0])).contains("twice"));
     assert!(broken(|c| c.space.dimensions[1].bound = f64::NAN).contains("Y"));
-    assert_eq!(CemConfig::paper().validate(), Ok(()));
-    assert_eq!(CemConfig::notebook().validate(), Ok(()));
+    assert_eq!(CemConfig::paper().faults(), []);
+    assert_eq!(CemConfig::notebook().faults(), []);
 }
 
 #[test]
@@ -230,12 +231,12 @@ fn decide(method: &dyn SearchMethod, constraints: &Constraints) -> Plan {
 
 #[test]
 fn every_method_finds_the_minimum_with_far_fewer_evaluations() {
-    let halved = Halved {
+    let halved = SuccessiveHalving {
         method: CemConfig::fast(),
         preview_share: 0.25,
         kept_share: 0.25,
     };
-    let refined = Refined {
+    let refined = GradientRefinement {
         method: CemConfig::fast(),
         space: CemConfig::fast().space,
         starts: 3,
@@ -270,7 +271,7 @@ fn every_method_finds_the_minimum_with_far_fewer_evaluations() {
 
 #[test]
 fn previews_cost_less_and_gradients_more() {
-    let halved = Halved {
+    let halved = SuccessiveHalving {
         method: CemConfig::fast(),
         preview_share: 0.25,
         kept_share: 0.25,
@@ -278,7 +279,7 @@ fn previews_cost_less_and_gradients_more() {
     let plan = decide(&halved, &Constraints::default());
     let fast = decide(&CemConfig::fast(), &Constraints::default());
     assert!(plan.cost < 0.6 * fast.cost, "{} {}", plan.cost, fast.cost);
-    let refined = Refined {
+    let refined = GradientRefinement {
         method: CemConfig::fast(),
         space: CemConfig::fast().space,
         starts: 2,
@@ -317,7 +318,7 @@ fn a_warm_start_begins_where_the_last_plan_led() {
 
 #[test]
 fn energies_without_gradients_say_so() {
-    let refined = Refined {
+    let refined = GradientRefinement {
         method: CemConfig::fast(),
         space: CemConfig::fast().space,
         starts: 1,

@@ -289,7 +289,7 @@ fn energies_and_previews_are_distances_of_the_references_latents() {
     for (number, case) in cases().iter().enumerate() {
         let goal = vec![0.25; case.latent.len()];
         let change = vec![0.5; goal.len()];
-        let weighting = GoalWeighting::unresolved(number as f64 % 3.0).unwrap();
+        let weighting = GoalWeighting::residual(number as f64 % 3.0).unwrap();
         let weights = GoalWeights::measure(&case.latent, &goal, &change, weighting);
         let distance = GoalDistance::weighed(&goal, &weights);
         let mut depths = vec![1, case.config.depth];
@@ -376,7 +376,7 @@ fn gradients_are_slopes_of_the_energies() {
         let pose = Pose::from_array(POSE);
         for (horizon, power) in [(1, 0.0), (2, 0.0), (2, 2.0)] {
             let label = format!("{}, {horizon}, {power}", name(backend.as_ref()));
-            let weighting = GoalWeighting::unresolved(power).unwrap();
+            let weighting = GoalWeighting::residual(power).unwrap();
             let energy = model.energy(&context, &pose, &goal, Budget::default());
             let weights = energy.weights(weighting, None).unwrap();
             let energy = energy.with_weights(&weights);

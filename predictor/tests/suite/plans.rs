@@ -3,7 +3,7 @@
 
 use crate::loud::model;
 use foresight_planner::{
-    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, Room, SearchMethod, SeededNoise,
+    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, WorkspaceBounds, SearchMethod, SeededNoise,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, WorldModel};
@@ -25,9 +25,9 @@ fn candidates(samples: usize, horizon: usize) -> ActionSequences {
     };
     let mut search = cem.begin(&Constraints::default());
     search
-        .propose(&mut SeededNoise::new(7, 0))
+        .ask(&mut SeededNoise::new(7, 0))
         .unwrap()
-        .candidates
+        .sequences
 }
 
 fn furthest(a: &[f32], b: &[f32]) -> f32 {
@@ -88,12 +88,12 @@ fn weights_measured_by_moves_agree_whatever_the_device_budget_and_threads() {
     let device = model(ComputeDevice::CandleCpu, Precision::F32);
     let [context, goal] = latents(&kernels);
     let pose = Pose::from_array(POSE);
-    let weighting = GoalWeighting::unresolved(2.0).unwrap();
-    let room = Room {
+    let weighting = GoalWeighting::residual(2.0).unwrap();
+    let room = WorkspaceBounds {
         min_m: [0.0, 0.0, 0.19],
         max_m: [1.0, 1.0, 1.0],
     };
-    let slack = room.around(&pose);
+    let slack = room.relative_to(&pose);
     let weights = |model: &WorldModel, memory_mib, threads, slack| {
         let budget = Budget {
             memory_mib,

@@ -1,6 +1,6 @@
 //! The limits a scenario states, and whether they make sense.
 
-use foresight_planner::Room;
+use foresight_planner::WorkspaceBounds;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -171,10 +171,10 @@ impl EnvelopeConfig {
     }
 
     /// Where the envelope lets the hand go, for searches that shall not plan farther.
-    pub fn room(&self) -> Room {
+    pub fn workspace_bounds(&self) -> WorkspaceBounds {
         let mut min_m = self.workspace.min_m;
         min_m[2] = self.floor_m();
-        Room {
+        WorkspaceBounds {
             min_m,
             max_m: self.workspace.max_m,
         }
@@ -252,10 +252,10 @@ mod tests {
         let mut config = config();
         let floor = config.table_height_m + config.table_clearance_m;
         assert!(floor > 0.0);
-        assert_eq!(config.room().min_m, [0.3, -0.3, floor]);
-        assert_eq!(config.room().max_m, [0.7, 0.3, 0.5]);
+        assert_eq!(config.workspace_bounds().min_m, [0.3, -0.3, floor]);
+        assert_eq!(config.workspace_bounds().max_m, [0.7, 0.3, 0.5]);
         config.workspace.min_m[2] = 0.1;
-        assert_eq!(config.room().min_m[2], 0.1);
+        assert_eq!(config.workspace_bounds().min_m[2], 0.1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The world model as a cost model: actions cost what the predictor's last latent is away from the
 //! goal's.
 
-use foresight_planner::{CostModel, Energy, Slack};
+use foresight_planner::{CostModel, Energy, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LatentEnergy, WorldModel};
 use foresight_robot::Observation;
@@ -74,7 +74,7 @@ impl CostModel for LatentModel<'_> {
         &self,
         goal: usize,
         encoded: &EncodedObservation,
-        bounds: Option<&Slack>,
+        bounds: Option<&RelativeBounds>,
     ) -> Result<LatentGoal, RunError> {
         let energy = self.energy_to(encoded, goal);
         let weights = energy.weights(self.weighting, bounds);

@@ -164,12 +164,12 @@ impl ModelSource {
         spec: &EpisodeSpec,
         goals: &[RgbImage],
     ) -> Result<ReadyController<'_>, RunError> {
-        let planner = &spec.loaded.scenario.planner;
-        let (method, seed) = (planner.method(), spec.seed);
+        let scenario = &spec.loaded.scenario;
+        let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
-                let (goals, weighting) = (loaded.encode(goals)?, planner.weighting());
+                let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
                 Box::new(Mpc::new(cost, method, seed))

@@ -1,7 +1,7 @@
 //! A cost model that is told the goal poses: what the schedule, the limits and the physics allow
 //! when nothing is lost in images. An upper bound to hold a world model against.
 
-use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Pose, Slack};
+use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Pose, RelativeBounds};
 use foresight_robot::Observation;
 
 use crate::episode_spec::EpisodeSpec;
@@ -67,7 +67,12 @@ impl CostModel for Oracle {
         self.goals[goal].distance(pose)
     }
 
-    fn begin_goal(&self, goal: usize, _: &Pose, _: Option<&Slack>) -> Result<OracleGoal, RunError> {
+    fn begin_goal(
+        &self,
+        goal: usize,
+        _: &Pose,
+        _: Option<&RelativeBounds>,
+    ) -> Result<OracleGoal, RunError> {
         Ok(self.goals[goal])
     }
 

@@ -3,7 +3,7 @@
 //! the energy's or the schedule's fault, not the predictor's. Slow: hundreds of simulated motions a
 //! decision.
 
-use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Slack};
+use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::{ego_motion, Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
@@ -51,7 +51,7 @@ impl<'a> TrueDynamics<'a> {
         TrueDynamics {
             model,
             goals,
-            weighting: scenario.planner.weighting(),
+            weighting: scenario.goal_weighting(),
             observed: ObservedSimulator::default(),
             envelope: scenario.safety,
             config: virtual_arm_config(spec),
@@ -120,7 +120,7 @@ impl CostModel for TrueDynamics<'_> {
         &self,
         goal: usize,
         state: &TrueState,
-        bounds: Option<&Slack>,
+        bounds: Option<&RelativeBounds>,
     ) -> Result<TrueGoal, RunError> {
         let weights = if self.weighting.is_uniform() {
             GoalWeights::uniform()

@@ -28,8 +28,8 @@ fn turned(degrees: f64) -> LoadedScenario {
     let (x, y) = (eye[0] - middle[0], eye[1] - middle[1]);
     scene.camera_eye_m[0] = middle[0] + cos * x - sin * y;
     scene.camera_eye_m[1] = middle[1] + sin * x + cos * y;
-    loaded.scenario.planner.samples = Some(100);
-    loaded.scenario.planner.iterations = Some(4);
+    loaded.scenario.planner.samples = 100;
+    loaded.scenario.planner.iterations = 4;
     loaded
 }
 

@@ -3,6 +3,7 @@
 mod bundled;
 mod calibrate;
 mod episodes;
+mod layers;
 mod malformed;
 mod played;
 mod record;

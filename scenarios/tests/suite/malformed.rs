@@ -36,7 +36,8 @@ fn fault(text: &str) -> (usize, String) {
         Err(ScenarioError::Content(problems)) => {
             let message = ScenarioError::Content(problems.clone()).to_string();
             assert!(message.starts_with("dir/test.toml:"), "{message}");
-            (problems[0].line, message)
+            let line = problems[0].location.line().expect("a line");
+            (line, message)
         }
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("accepted:\n{text}"),
@@ -181,7 +182,10 @@ fn every_fault_is_listed_in_the_file_s_order() {
         panic!("accepted");
     };
     assert!(problems.len() >= 2, "{problems:?}");
-    assert!(problems.is_sorted_by_key(|p| p.line), "{problems:?}");
+    assert!(
+        problems.is_sorted_by_key(|p| p.location.line()),
+        "{problems:?}"
+    );
 }
 
 #[test]

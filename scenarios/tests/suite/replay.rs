@@ -43,8 +43,8 @@ fn play(tape: &Path, options: &ReplayOptions) -> Result<Replay, RunError> {
 fn bundled(name: &str) -> LoadedScenario {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
     let mut loaded = LoadedScenario::read(&file).expect("a valid scenario");
-    loaded.scenario.planner.samples = Some(100);
-    loaded.scenario.planner.iterations = Some(4);
+    loaded.scenario.planner.samples = 100;
+    loaded.scenario.planner.iterations = 4;
     loaded
 }
 

@@ -1,13 +1,15 @@
 //! What `run` and `eval` share: overrides of a scenario, and where imagination comes from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
+use foresight_planner::PRESETS;
 use foresight_predictor::{ComputeDevice, Precision};
-use foresight_scenarios::planner::{PrecisionName, Preset};
 use foresight_scenarios::{LoadedScenario, ModelSource, RunError, ScenarioError};
+use foresight_settings::Change;
 
 /// Overrides of a scenario file.
 #[derive(Debug, Args)]
@@ -23,17 +25,17 @@ pub struct Overrides {
     #[arg(long, value_enum, default_value = "model")]
     world: WorldName,
     /// Planner preset instead of the scenario's; the scenario's other planner keys stay.
-    #[arg(long, value_enum)]
-    planner: Option<PresetName>,
+    #[arg(long, value_parser = preset_names())]
+    planner: Option<String>,
     /// Candidates per iteration instead of the scenario's.
     #[arg(long)]
-    samples: Option<usize>,
+    samples: Option<u32>,
     /// Iterations per decision instead of the scenario's.
     #[arg(long)]
-    iterations: Option<usize>,
-    /// Numbers that the networks' products are taken in instead of the scenario's.
-    #[arg(long, value_enum)]
-    precision: Option<PrecisionOption>,
+    iterations: Option<u32>,
+    /// Numbers that the networks' products are taken in instead of the scenario's: f32 or bf16.
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Where the networks compute instead of where the scenario says: cpu, cuda, cuda:N, or
     /// candle-cpu, which does on the CPU what a GPU would.
     #[arg(long)]
@@ -41,24 +43,8 @@ pub struct Overrides {
     /// A map of planned translations, as `foresight calibrate --out` writes it.
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
-}
-
-/// Numbers that products are taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionOption {
-    /// 32 bits.
-    F32,
-    /// Operands rounded to bf16, sums in 32 bits; f32 on machines that are no faster in it.
-    Bf16,
-}
-
-impl From<PrecisionOption> for Precision {
-    fn from(option: PrecisionOption) -> Precision {
-        match option {
-            PrecisionOption::F32 => Precision::F32,
-            PrecisionOption::Bf16 => Precision::Bf16,
-        }
-    }
+    #[command(flatten)]
+    set: SetArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,60 +58,25 @@ enum WorldName {
     Oracle,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PresetName {
-    /// 800 samples, 10 iterations, one step ahead.
-    Paper,
-    /// 400 samples, 10 iterations, two steps ahead.
-    Notebook,
-    /// 64 samples, 5 iterations, elites that compete again, one step ahead.
-    Fast,
-    /// iCEM: coloured noise, shrinking population, warm start.
-    Icem,
-    /// Baseline: never moves.
-    StandStill,
-    /// Baseline: random actions.
-    Random,
-}
-
 impl Overrides {
-    /// Reads a scenario, applies the overrides and loads what imagines.
+    /// What the flags and `--set` change; later ones win.
     ///
     /// # Errors
-    /// [`RunError`] for wrong files, settings or models.
-    pub fn load(&self, file: &std::path::Path) -> Result<(LoadedScenario, ModelSource), RunError> {
-        let mut loaded = LoadedScenario::read(file)?;
-        let planner = &mut loaded.scenario.planner;
-        if let Some(name) = self.planner {
-            planner.preset = match name {
-                PresetName::Paper => Preset::Paper,
-                PresetName::Notebook => Preset::Notebook,
-                PresetName::Fast => Preset::Fast,
-                PresetName::Icem => Preset::Icem,
-                PresetName::StandStill => Preset::StandStill,
-                PresetName::Random => Preset::Random,
-            };
-        }
-        planner.samples = self.samples.or(planner.samples);
-        planner.iterations = self.iterations.or(planner.iterations);
-        if self
-            .samples
-            .is_some_and(|s| planner.topk.is_none() && s < planner.cem().topk)
-        {
-            planner.topk = self.samples;
-        }
-        planner.validate().map_err(RunError::Input)?;
-        if let Some(precision) = self.precision {
-            planner.precision = Some(match precision {
-                PrecisionOption::F32 => PrecisionName::F32,
-                PrecisionOption::Bf16 => PrecisionName::Bf16,
-            });
-        }
-        if let Some(device) = self.device {
-            planner.device = Some(device.to_string());
-        }
-        let precision = planner.precision();
-        let device = planner.device().map_err(RunError::Input)?;
+    /// [`RunError`] for what is no KEY=VALUE and for a wrong action map.
+    fn changes(&self) -> Result<Vec<Change>, RunError> {
+        let text = |flag, path, value: String| Change::flag(flag, path, value);
+        let mut changes = Vec::new();
+        changes.extend(self.planner.as_deref().map(preset_change));
+        changes.extend(
+            self.samples
+                .map(|n| Change::flag("--samples", "planner.samples", n)),
+        );
+        let iterations = self.iterations;
+        changes.extend(iterations.map(|n| Change::flag("--iterations", "planner.iterations", n)));
+        let precision = self.precision.map(|p| p.to_string());
+        changes.extend(precision.map(|p| text("--precision", "model.precision", p)));
+        let device = self.device.map(|d| d.to_string());
+        changes.extend(device.map(|d| text("--device", "model.device", d)));
         if let Some(file) = &self.action_map {
             let map = read_map(file).map_err(|e| {
                 RunError::Input(format!(
@@ -133,8 +84,19 @@ impl Overrides {
                     file.display()
                 ))
             })?;
-            loaded.scenario.robot.action_map_xy = Some(map);
+            let rows = map.map(|row| row.to_vec()).to_vec();
+            changes.push(Change::flag("--action-map", "robot.action_map_xy", rows));
         }
+        changes.extend(Change::parse_all(&self.set.set)?);
+        Ok(changes)
+    }
+
+    /// Reads a scenario, applies the overrides and loads what imagines.
+    ///
+    /// # Errors
+    /// [`RunError`] for wrong files, settings or models.
+    pub fn load(&self, file: &Path) -> Result<(LoadedScenario, ModelSource), RunError> {
+        let loaded = told(LoadedScenario::read_changed(file, &self.changes()?)?);
         let source = match self.world {
             WorldName::Oracle => ModelSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
@@ -142,7 +104,8 @@ impl Overrides {
                     Some(dir) => dir.clone(),
                     None => loaded.model_dir()?,
                 };
-                let source = ModelSource::model_on(&dir, device, precision)?;
+                let model = &loaded.scenario.model;
+                let source = ModelSource::model_on(&dir, model.device, model.precision)?;
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,
                     (WorldName::Dynamics, None) => source.with_true_dynamics(),
@@ -154,8 +117,33 @@ impl Overrides {
     }
 }
 
+/// Changes of settings.
+#[derive(Debug, Clone, Args)]
+pub struct SetArgs {
+    /// Change a setting: a key of the scenario and its value, such as planner.samples=200. Several
+    /// may be given; later ones win, and all of them over other flags.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// The planner's presets as a flag's values, each told by the first line of its file.
+pub fn preset_names() -> PossibleValuesParser {
+    let name = |(name, text): &(&'static str, &'static str)| {
+        let about = text.lines().next().unwrap_or_default();
+        let value = PossibleValue::new(*name).help(about.trim_start_matches(['#', ' ']));
+        // As flags spelled it before presets were tables.
+        value.aliases((*name == "stand_still").then_some("stand-still"))
+    };
+    PossibleValuesParser::new(PRESETS.tables.iter().map(name))
+}
+
+/// The change that choosing a preset is.
+pub fn preset_change(name: &str) -> Change {
+    Change::flag("--planner", "planner.preset", name.replace('-', "_"))
+}
+
 /// The map in a calibration's file.
-fn read_map(file: &std::path::Path) -> Result<[[f64; 2]; 2], String> {
+fn read_map(file: &Path) -> Result<[[f64; 2]; 2], String> {
     let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
     let map: [[f64; 2]; 2] =
@@ -171,8 +159,16 @@ fn read_map(file: &std::path::Path) -> Result<[[f64; 2]; 2], String> {
 ///
 /// # Errors
 /// [`ScenarioError`] with file, line and remedy.
-pub fn read(file: &std::path::Path) -> Result<LoadedScenario, ScenarioError> {
-    LoadedScenario::read(file)
+pub fn read(file: &Path) -> Result<LoadedScenario, ScenarioError> {
+    LoadedScenario::read(file).map(told)
+}
+
+/// Tells the hints about a scenario.
+fn told(loaded: LoadedScenario) -> LoadedScenario {
+    for hint in &loaded.hints {
+        tracing::warn!("{hint}");
+    }
+    loaded
 }
 
 /// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.

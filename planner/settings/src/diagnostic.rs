@@ -1,0 +1,312 @@
+//! What is wrong with settings: where, what, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::change::Change;
+
+/// A fault, or a hint, at a place given by keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The keys, joined by dots; entries of lists counted from 0: `subgoal.1.image`.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Diagnostic {
+    /// A fault.
+    pub fn new(
+        path: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Diagnostic {
+            path: path.into(),
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// The same within the table `table`.
+    pub fn within(mut self, table: &str) -> Self {
+        self.path = format!("{table}.{}", self.path);
+        self
+    }
+
+    /// At the last change that decides about it, else at its place in `text`, the content of
+    /// `file` (empty where there is none); at the nearest table above it when the key is absent.
+    pub fn locate(self, file: &Path, text: &str, changes: &[Change]) -> Located {
+        let change = changes.iter().rev().find(|c| c.decides(&self.path));
+        let location = match change {
+            Some(change) => change.location(),
+            None if file.as_os_str().is_empty() => Location::Given(self.path.clone()),
+            None => Location::in_file(file, text, offset_of(text, &self.path)),
+        };
+        self.at(location)
+    }
+
+    /// At this location.
+    pub fn at(self, location: Location) -> Located {
+        Located {
+            location,
+            what: self.what,
+            remedy: self.remedy,
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        sentence(f, &self.path, &self.what, &self.remedy)
+    }
+}
+
+/// A [`Diagnostic`] whose location is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where.
+    pub location: Location,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Where something stands; files come before what was given, and lines in their order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Location {
+    /// In a file.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// On the command line, as it was given.
+    Given(String),
+}
+
+impl Location {
+    /// The beginning of a file.
+    pub fn file(file: &Path) -> Self {
+        Location::in_file(file, "", 0)
+    }
+
+    /// At a byte of `text`, the content of `file`.
+    fn in_file(file: &Path, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        Location::File {
+            file: file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1,
+        }
+    }
+
+    /// The line, where it is in a file.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Location::File { line, .. } => Some(*line),
+            Location::Given(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File { file, line, column } => {
+                write!(f, "{}:{line}:{column}", file.display())
+            }
+            Location::Given(given) => f.write_str(given),
+        }
+    }
+}
+
+impl Located {
+    /// What the TOML reader or serde complained about, with a remedy. The line is that of `text`
+    /// where `location` is in a file.
+    pub fn from_toml(
+        location: Location,
+        text: &str,
+        error: &toml::de::Error,
+        remedies: &Remedies,
+    ) -> Self {
+        let offset = error.span().map_or(0, |span| span.start);
+        let what = error.message().trim().to_owned();
+        Located {
+            location: match location {
+                Location::File { file, .. } => Location::in_file(&file, text, offset),
+                given => given,
+            },
+            remedy: remedies.of(&what),
+            what,
+        }
+    }
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        sentence(f, &self.location, &self.what, &self.remedy)
+    }
+}
+
+fn sentence(
+    f: &mut fmt::Formatter<'_>,
+    location: &dyn fmt::Display,
+    what: &str,
+    remedy: &str,
+) -> fmt::Result {
+    write!(f, "{location}: {what}")?;
+    if !remedy.is_empty() {
+        write!(f, "; {remedy}")?;
+    }
+    Ok(())
+}
+
+/// Why settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file can't be read.
+    #[error("can't read {}: {source}; give the path of a .toml file", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The content is wrong: every fault found.
+    #[error("{}", lines(.0))]
+    Content(Vec<Located>),
+}
+
+impl SettingsError {
+    /// The faults in the order of their places, where there are any.
+    ///
+    /// # Errors
+    /// [`SettingsError::Content`] with all of them.
+    pub fn check(
+        faults: Vec<Diagnostic>,
+        file: Option<(&Path, &str)>,
+        changes: &[Change],
+    ) -> Result<(), SettingsError> {
+        let (file, text) = file.unwrap_or((Path::new(""), ""));
+        let located = faults.into_iter().map(|f| f.locate(file, text, changes));
+        let mut located: Vec<Located> = located.collect();
+        located.sort_by(|a, b| a.location.cmp(&b.location));
+        if located.is_empty() {
+            Ok(())
+        } else {
+            Err(SettingsError::Content(located))
+        }
+    }
+}
+
+fn lines(faults: &[Located]) -> String {
+    let lines: Vec<String> = faults.iter().map(Located::to_string).collect();
+    lines.join("\n")
+}
+
+/// Remedies for serde's complaints that only whoever owns the settings knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Remedies {
+    /// For a value of the wrong type.
+    pub wrong_type: &'static str,
+    /// For keys that are missing, by the key.
+    pub missing: &'static [(&'static str, &'static str)],
+}
+
+impl Default for Remedies {
+    fn default() -> Self {
+        Remedies {
+            wrong_type: "give a value of that type",
+            missing: &[],
+        }
+    }
+}
+
+impl Remedies {
+    /// A hint for one of serde's sentences; it says no more than those.
+    fn of(&self, what: &str) -> String {
+        let in_variant = what.strip_prefix("unexpected keys in table: ");
+        if let Some((wrong, known)) = in_variant.and_then(|w| w.split_once(", available keys: ")) {
+            let known: Vec<&str> = known.split(", ").collect();
+            return nearest(wrong.split(", ").next().unwrap_or(wrong), &known);
+        }
+        let mut quoted = what.split('`').skip(1).step_by(2);
+        let Some(first) = quoted.next() else {
+            return if what.starts_with("invalid type") || what.starts_with("invalid value") {
+                self.wrong_type.into()
+            } else {
+                "check the TOML syntax here".into()
+            };
+        };
+        if what.starts_with("missing field") {
+            let told = self.missing.iter().find(|(key, _)| *key == first);
+            return told.map_or_else(|| format!("add `{first}`"), |(_, remedy)| (*remedy).into());
+        }
+        let known: Vec<&str> = quoted.collect();
+        nearest(first, &known)
+    }
+}
+
+/// A hint at the known name that was probably meant.
+pub(crate) fn nearest(wrong: &str, known: &[&str]) -> String {
+    let name = known.iter().min_by_key(|name| distance(wrong, name));
+    match name {
+        Some(name) if distance(wrong, name) <= wrong.len().max(4) / 2 => {
+            format!("did you mean `{name}`? Names carry their units (m, rad, s, px)")
+        }
+        _ => "remove it, or use one of the names listed".into(),
+    }
+}
+
+/// Edits that turn one word into another (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Byte offset of the value at a path; of the deepest existing table on the way otherwise.
+fn offset_of(text: &str, path: &str) -> usize {
+    let Ok(root) = DeTable::parse(text) else {
+        return 0;
+    };
+    let mut at = DeValue::Table(root.into_inner());
+    let mut offset = 0;
+    for key in path.split('.') {
+        let (span, next) = match at {
+            DeValue::Table(mut table) => match table.remove_entry(key) {
+                Some((name, value)) => (name.span(), value),
+                None => break,
+            },
+            DeValue::Array(items) => {
+                let index = key.parse::<usize>().ok();
+                match index.and_then(|i| items.get(i).cloned()) {
+                    Some(value) => (value.span(), value),
+                    None => break,
+                }
+            }
+            _ => break,
+        };
+        offset = span.start;
+        at = next.into_inner();
+    }
+    offset
+}
