@@ -15,17 +15,17 @@ use crate::config::ActionSpace;
 /// as that over 400.
 pub const PROBES: usize = 64;
 
-/// [`PROBES`] single steps spread evenly over the box of `space`, as far as `bounds` lets the hand
+/// [`PROBES`] single steps spread evenly over the box of `space`, as far as `limits` let the hand
 /// go; the gripper stays.
 ///
 /// The points are Roberts' additive recurrence ("The Unreasonable Effectiveness of Quasirandom
 /// Sequences", 2018): multiples of powers of the real root of `x^(d + 1) = x + 1`.
-pub fn probe_actions(space: &ActionSpace, bounds: Option<&RelativeBounds>) -> ActionSequences {
+pub fn probe_actions(space: &ActionSpace, limits: Option<&RelativeBounds>) -> ActionSequences {
     let (metres, radians) = (space.max_translation_m, space.max_rotation_rad);
     let mut bounds = [metres, metres, metres, radians, radians, radians].map(|b| [-b, b]);
     for (bound, (below, above)) in bounds
         .iter_mut()
-        .zip(bounds.iter().flat_map(|s| s.below_m.iter().zip(&s.above_m)))
+        .zip(limits.iter().flat_map(|s| s.below_m.iter().zip(&s.above_m)))
     {
         *bound = [
             bound[0].max(f64::from(*below)),
