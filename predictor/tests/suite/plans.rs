@@ -3,7 +3,8 @@
 
 use crate::loud::model;
 use foresight_planner::{
-    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, WorkspaceBounds, SearchMethod, SeededNoise,
+    solve, ActionSequences, CemConfig, Constraints, Energy, Pose, SearchMethod, SeededNoise,
+    WorkspaceBounds,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{Budget, ComputeDevice, Latent, Precision, WorldModel};
@@ -24,10 +25,7 @@ fn candidates(samples: usize, horizon: usize) -> ActionSequences {
         ..CemConfig::paper()
     };
     let mut search = cem.begin(&Constraints::default());
-    search
-        .ask(&mut SeededNoise::new(7, 0))
-        .unwrap()
-        .sequences
+    search.ask(&mut SeededNoise::new(7, 0)).unwrap().sequences
 }
 
 fn furthest(a: &[f32], b: &[f32]) -> f32 {
