@@ -86,7 +86,7 @@ fn camera(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     // Written so that NaN is at fault. A calibration in millimetres or degrees is, too.
     let sane = |at: [f64; 6]| at.iter().all(|v| v.abs() <= 10.0);
     if let Some(at) = camera.extrinsics.filter(|at| !sane(*at)) {
-        faults.push(Fault::new(
+        faults.push(Diagnostic::new(
             "camera.extrinsics",
             format!("the camera stands at {at:?}"),
             "give [x, y, z, rx, ry, rz] in m and rad",
