@@ -1,0 +1,8 @@
+//! All integration tests of this crate, linked once.
+
+mod episodes;
+mod played;
+mod replay;
+#[path = "../../../../tests/support/require.rs"]
+mod require;
+mod timeline;
