@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, Result};
 use clap::Args;
-use foresight_scenarios::{evaluate_into, Evaluation, EvaluationOptions, Variation};
+use foresight_report::evaluate_into;
+use foresight_scenarios::evaluate::EvaluatedEpisode;
+use foresight_scenarios::{evaluate, Evaluation, EvaluationOptions, Variation};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::overrides::Overrides;
@@ -110,7 +112,7 @@ fn play(
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}, {eta} left  {msg}");
     let bar = ProgressBar::new(options.episodes)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let evaluation = evaluate_into(out, scenario, source, options, |episode| {
+    let done = |episode: &EvaluatedEpisode| {
         bar.inc(1);
         let achieved = episode.verdict.success == Some(true);
         let mark = if achieved { "achieved" } else { "failed" };
@@ -120,10 +122,14 @@ fn play(
         } else {
             bar.set_message(line);
         }
-    })?;
+    };
+    let evaluation = match out {
+        Some(out) => evaluate_into(out, scenario, source, options, done)?,
+        None => evaluate(scenario, source, options, done)?,
+    };
     bar.finish_and_clear();
     if let Some(out) = out {
-        let page = out.join(foresight_scenarios::report::evaluation::FILE_NAME);
+        let page = out.join(foresight_report::evaluation::FILE_NAME);
         eprintln!("see {}", page.display());
     }
     Ok(evaluation)

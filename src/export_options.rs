@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_scenarios::timeline::mcap::McapFile;
-use foresight_scenarios::timeline::{self, Sink, TimelineError};
+use foresight_report::timeline::mcap::McapFile;
+use foresight_report::timeline::{self, Sink, TimelineError};
 use foresight_scenarios::EpisodeSpec;
 
-use crate::viewer::Viewer;
+use crate::stream::Stream;
 
 /// Where a viewer listens unless it was told otherwise.
 const VIEWER: &str = "rerun+http://127.0.0.1:9876/proxy";
 
-/// Recordings to write.
+/// Recordings for viewers to write or show.
 #[derive(Debug, Clone, Args)]
-pub struct Recordings {
+pub struct ExportOptions {
     /// Write a recording for Foxglove, Lichtblick and other viewers of MCAP: camera, goals, the
     /// arm's links, targets, sampled actions, energies, log, on one time line.
     #[arg(long, value_name = "FILE")]
@@ -29,7 +29,7 @@ pub struct Recordings {
     rerun_connect: Option<String>,
 }
 
-impl Recordings {
+impl ExportOptions {
     /// Makes sure, before anything is played, that what is asked for can be had.
     ///
     /// # Errors
@@ -51,11 +51,11 @@ impl Recordings {
     ///
     /// # Errors
     /// When there is none, or the scenario's goal images can't be read.
-    pub fn viewer(&self, instance: &EpisodeSpec) -> Result<Option<Viewer>> {
+    pub fn stream(&self, instance: &EpisodeSpec) -> Result<Option<Stream>> {
         let Some(url) = &self.rerun_connect else {
             return Ok(None);
         };
-        Viewer::new(instance, timeline::rerun_viewer(url)?).map(Some)
+        Stream::new(instance, timeline::rerun_viewer(url)?).map(Some)
     }
 
     /// Has `tell` tell its story to the files asked for.

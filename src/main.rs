@@ -14,25 +14,25 @@ mod documented;
 mod energy;
 mod eval;
 mod exit;
+mod export_options;
 mod finetune;
-mod live;
 mod logging;
 mod model;
 mod overrides;
 mod plan;
 mod pretrain;
 mod probe;
+mod progress_view;
 mod record;
-mod recordings;
 mod replay;
 mod report;
 mod robot;
 mod run;
 mod scenario;
 mod sim;
+mod stream;
 mod train;
 mod training;
-mod viewer;
 
 use std::process::ExitCode;
 

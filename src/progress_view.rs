@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foresight_scenarios::episode::{EpisodeStep, Follow};
-use foresight_scenarios::trace::StepTrace;
+use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_runs::trace::StepTrace;
 use foresight_scenarios::LoadedScenario;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,15 +21,15 @@ const DEFAULT_COLUMNS: u16 = 80;
 const SPARKS: usize = 24;
 
 /// Follows an episode on standard error.
-pub struct Live {
+pub struct ProgressView {
     bar: ProgressBar,
     live: bool,
     columns: usize,
-    course: Course,
+    episode: EpisodeProgress,
     interrupted: Arc<AtomicBool>,
 }
 
-impl Live {
+impl ProgressView {
     /// Begins to follow.
     pub fn new(loaded: &LoadedScenario) -> Self {
         let live = std::io::stderr().is_terminal();
@@ -47,11 +47,11 @@ impl Live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         let goals = loaded.scenario.subgoal.iter();
-        Live {
+        ProgressView {
             bar,
             live,
             columns: usize::from(columns.unwrap_or(DEFAULT_COLUMNS)),
-            course: Course {
+            episode: EpisodeProgress {
                 goals: goals.map(|g| (g.name.clone(), g.steps)).collect(),
                 thinking: None,
                 steps: Vec::new(),
@@ -66,33 +66,33 @@ impl Live {
     }
 }
 
-impl Follow for Live {
+impl Observer for ProgressView {
     fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
         if self.interrupted.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
-        self.course.thinking = Some((goal, goal_step));
+        self.episode.thinking = Some((goal, goal_step));
         if self.live {
             // The spinner's line is longer by what stands before the message.
-            self.bar.set_message(self.course.block(self.columns, 10));
+            self.bar.set_message(self.episode.block(self.columns, 10));
         }
         ControlFlow::Continue(())
     }
 
     fn step(&mut self, step: &EpisodeStep<'_>) {
-        let name = &self.course.goals[step.goal].0;
-        self.course.steps.push(StepTrace::new(step, name));
-        self.course.thinking = None;
+        let name = &self.episode.goals[step.goal].0;
+        self.episode.steps.push(StepTrace::new(step, name));
+        self.episode.thinking = None;
         if self.live {
-            self.bar.set_message(self.course.block(self.columns, 10));
+            self.bar.set_message(self.episode.block(self.columns, 10));
         } else {
-            eprintln!("{}", self.course.line());
+            eprintln!("{}", self.episode.line());
         }
     }
 }
 
 /// What is known of the episode so far.
-struct Course {
+struct EpisodeProgress {
     /// Names and budgets of the sub-goals.
     goals: Vec<(String, u32)>,
     /// The sub-goal and its step that are being decided about.
@@ -100,7 +100,7 @@ struct Course {
     steps: Vec<StepTrace>,
 }
 
-impl Course {
+impl EpisodeProgress {
     /// The last step in one line.
     fn line(&self) -> String {
         let Some(step) = self.steps.last() else {
@@ -233,25 +233,25 @@ fn gauge(share: f64, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foresight_scenarios::trace;
+    use foresight_runs::trace;
 
     /// Steps of a short run of the oracle.
-    fn course() -> Course {
+    fn episode() -> EpisodeProgress {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/reach.toml");
         let mut loaded = LoadedScenario::read(file.as_ref()).unwrap();
         loaded.scenario.planner.samples = 20;
         loaded.scenario.planner.iterations = 3;
         let out = tempfile::tempdir().unwrap();
-        let options = foresight_scenarios::RunOptions {
+        let options = foresight_report::RunOptions {
             seed: 900_001,
             out: out.path().to_owned(),
             virtual_time: true,
         };
         let mut nobody = foresight_scenarios::episode::Unwatched;
         let source = foresight_scenarios::ModelSource::Oracle;
-        let run = foresight_scenarios::run(&loaded, &source, &options, &mut nobody).unwrap();
+        let run = foresight_report::run(&loaded, &source, &options, &mut nobody).unwrap();
         let goals = loaded.scenario.subgoal.iter();
-        Course {
+        EpisodeProgress {
             goals: goals.map(|g| (g.name.clone(), g.steps)).collect(),
             thinking: None,
             steps: trace::read(&run.run_dir.join("plan.jsonl")).unwrap(),
@@ -260,24 +260,24 @@ mod tests {
 
     #[test]
     fn the_block_shows_everything_and_fits() {
-        let mut course = course();
+        let mut episode = episode();
         for columns in [200, 80, 40] {
-            let block = course.block(columns, 10);
+            let block = episode.block(columns, 10);
             let lines: Vec<&str> = block.lines().collect();
             assert_eq!(lines.len(), 6, "{block}");
             assert!(lines.iter().all(|l| l.chars().count() < columns), "{block}");
         }
-        let block = course.block(100, 10);
+        let block = episode.block(100, 10);
         for word in ["8/8", "distance", "energy", "gripper", "at rest", "plan"] {
             assert!(block.contains(word), "{word}: {block}");
         }
-        course.thinking = Some((0, 3));
-        assert!(course
+        episode.thinking = Some((0, 3));
+        assert!(episode
             .block(100, 10)
             .contains("reach 4/8  looking and planning"));
-        assert!(course.line().starts_with("step   8  reach 8/8  distance"));
-        course.steps.clear();
-        assert_eq!(course.block(80, 10).lines().count(), 1);
+        assert!(episode.line().starts_with("step   8  reach 8/8  distance"));
+        episode.steps.clear();
+        assert_eq!(episode.block(80, 10).lines().count(), 1);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_datasets::Split;
-use foresight_scenarios::calendar::UtcTime;
-use foresight_scenarios::demonstrate::{self, RecordingPlan};
+use foresight_demonstrations::{record_all, RecordingPlan};
+use foresight_runs::utc;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Arguments of `foresight record`.
@@ -51,7 +51,7 @@ pub fn run(args: RecordArgs) -> Result<()> {
     plan.split = args.split;
     plan.image_px = args.image_px;
     plan.steps = args.steps;
-    plan.date = today();
+    plan.date = utc::today();
 
     let jobs = match args.jobs {
         Some(0) => bail!("--jobs must be at least 1"),
@@ -65,7 +65,7 @@ pub fn run(args: RecordArgs) -> Result<()> {
         )
         .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let summary = demonstrate::record_all(&plan, seeds, &args.out, jobs, |_| bar.inc(1))
+    let summary = record_all(&plan, seeds, &args.out, jobs, |_| bar.inc(1))
         .with_context(|| format!("recording into {}", args.out.display()))?;
     bar.finish_and_clear();
 
@@ -78,10 +78,4 @@ pub fn run(args: RecordArgs) -> Result<()> {
         bail!("no episode could be recorded");
     }
     Ok(())
-}
-
-/// Today's date, UTC, `YYYY-MM-DD`.
-fn today() -> String {
-    let t = UtcTime::now();
-    format!("{:04}-{:02}-{:02}", t.year, t.month, t.day)
 }

@@ -7,24 +7,24 @@ use std::sync::atomic::Ordering;
 use anyhow::{bail, Result};
 use clap::{Args, ValueEnum};
 use foresight_datasets::DatasetError;
-use foresight_scenarios::calendar::UtcTime;
-use foresight_scenarios::replay::play::Place;
-use foresight_scenarios::replay::{
-    self, pictures, OpenOptions, PoseFrame, Replay, ReplayOptions, ReplayedStep, Tape, Tolerance,
+use foresight_report::replay_pictures as pictures;
+use foresight_report::timeline::exporter;
+use foresight_runs::replay::play::Place;
+use foresight_runs::replay::{
+    self, OpenOptions, PoseFrame, Replay, ReplayOptions, ReplayedStep, Recording, Tolerance,
 };
 use foresight_scenarios::scenario::RobotKind;
-use foresight_scenarios::timeline::tell;
 use foresight_scenarios::{LoadedScenario, RunError};
 
+use crate::export_options::ExportOptions;
 use crate::overrides::{interruption, read};
-use crate::recordings::Recordings;
 
 /// Arguments of `foresight replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// A run folder, an episode folder (of `record`, or DROID's raw layout), a LeRobot v3 dataset
     /// (with --episode), or a CSV file of poses (x_m, y_m, z_m, rx_rad, ry_rad, rz_rad, gripper, time_s).
-    tape: PathBuf,
+    recording: PathBuf,
     /// In the simulator. This is the default.
     #[arg(long, conflicts_with = "robot")]
     sim: bool,
@@ -35,7 +35,7 @@ pub struct ReplayArgs {
     /// Simulate in real time over zenoh instead of in virtual time.
     #[arg(long, conflicts_with = "robot")]
     real_time: bool,
-    /// Scene and limits of this scenario instead of the tape's own; poses are then followed.
+    /// Scene and limits of this scenario instead of the recording's own; poses are then followed.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Seed of that scene; the scenario's when absent.
@@ -44,13 +44,13 @@ pub struct ReplayArgs {
     /// First pose compared, counted from 0.
     #[arg(long, default_value_t = 0)]
     from: usize,
-    /// Last pose compared; the tape's last when absent.
+    /// Last pose compared; the recording's last when absent.
     #[arg(long)]
     to: Option<usize>,
     /// Share of the speed and acceleration the limits allow, 0.05 to 1.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Poses a second kept of tapes with times that are followed; 0 keeps all.
+    /// Poses a second kept of recordings with times that are followed; 0 keeps all.
     #[arg(long, default_value_t = 4.0)]
     rate_hz: f64,
     /// What recorded poses are of; by default the flange in DROID's own episodes, else the TCP.
@@ -76,7 +76,7 @@ pub struct ReplayArgs {
     #[arg(long, default_value = "replays")]
     out: PathBuf,
     #[command(flatten)]
-    recordings: Recordings,
+    exports: ExportOptions,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -93,7 +93,7 @@ enum FrameName {
 /// Runs `foresight replay`; `false` when the differences exceed the tolerance.
 ///
 /// # Errors
-/// When the tape or an option can't be used, or the arm can't be driven.
+/// When the recording or an option can't be used, or the arm can't be driven.
 pub fn run(args: ReplayArgs) -> Result<bool> {
     for (name, value) in [
         ("--tolerance-mm", args.tolerance_mm),
@@ -106,7 +106,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         }
     }
     let scenario = args.scenario.as_deref().map(read).transpose()?;
-    args.recordings.check()?;
+    args.exports.check()?;
     let place = place(&args, scenario.as_ref())?;
     let open = OpenOptions {
         scenario: scenario.filter(|_| !args.robot),
@@ -119,7 +119,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         camera: args.camera.clone(),
         episode: args.episode,
     };
-    let tape = replay::open(&args.tape, &open)?;
+    let recording = replay::open(&args.recording, &open)?;
     let options = ReplayOptions {
         place,
         from: args.from,
@@ -132,7 +132,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         },
     };
     if !args.json {
-        announce(&tape);
+        announce(&recording);
     }
     let interrupted = interruption();
     let mut watch = |step: &ReplayedStep| {
@@ -145,13 +145,13 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
             ControlFlow::Continue(())
         }
     };
-    let replay = replay::replay(&tape, &options, &mut watch)?;
+    let replay = replay::replay(&recording, &options, &mut watch)?;
     let folder = write(&args.out, &replay)?;
-    args.recordings.write(|sink| tell::replay(&replay, sink))?;
-    args.recordings.show(|sink| tell::replay(&replay, sink))?;
+    args.exports.write(|sink| exporter::replay(&replay, sink))?;
+    args.exports.show(|sink| exporter::replay(&replay, sink))?;
     if args.json {
         let mut object = serde_json::to_value(&replay)?;
-        object["kind"] = serde_json::to_value(tape.kind)?;
+        object["kind"] = serde_json::to_value(recording.kind)?;
         object["folder"] = serde_json::to_value(&folder)?;
         println!("{object}");
     } else {
@@ -176,13 +176,13 @@ fn place(args: &ReplayArgs, scenario: Option<&LoadedScenario>) -> Result<Place> 
     }
 }
 
-fn announce(tape: &Tape) {
-    let what = if tape.is_exact() {
+fn announce(recording: &Recording) {
+    let what = if recording.is_exact() {
         "the same actions in the same scene"
     } else {
         "its poses are followed"
     };
-    println!("{}: {} poses, {what}", tape.name, tape.poses.len());
+    println!("{}: {} poses, {what}", recording.name, recording.poses.len());
     println!("pose     time   position  rotation  gripper");
 }
 
@@ -211,25 +211,25 @@ fn line(step: &ReplayedStep) -> String {
 
 fn summary(replay: &Replay, folder: &Path) -> String {
     let mut text = String::new();
-    for stretch in &replay.outside {
-        let poses = if stretch.from == stretch.to {
-            format!("pose {}", stretch.from)
+    for interval in &replay.outside {
+        let poses = if interval.from == interval.to {
+            format!("pose {}", interval.from)
         } else {
-            format!("poses {} to {}", stretch.from, stretch.to)
+            format!("poses {} to {}", interval.from, interval.to)
         };
         let when = replay
             .steps
             .iter()
-            .find(|s| s.step == stretch.worst)
+            .find(|s| s.step == interval.worst)
             .and_then(|s| s.time_s)
             .map_or_else(String::new, |t| format!(" ({t:.2} s)"));
         text += &format!(
             "leaves the workspace at {poses}: farthest at pose {}{when}, {} = {:.3} m, {:.1} cm beyond {:.3} m\n",
-            stretch.worst,
-            stretch.axis,
-            stretch.at_m,
-            100.0 * stretch.beyond_m(),
-            stretch.limit_m
+            interval.worst,
+            interval.axis,
+            interval.at_m,
+            100.0 * interval.beyond_m(),
+            interval.limit_m
         );
     }
     for note in &replay.notes {
@@ -259,12 +259,7 @@ fn summary(replay: &Replay, folder: &Path) -> String {
 
 /// Writes errors and pictures; returns their folder.
 fn write(out: &Path, replay: &Replay) -> Result<PathBuf, RunError> {
-    let t = UtcTime::now();
-    let stamp = format!(
-        "{:04}{:02}{:02}-{:02}{:02}{:02}",
-        t.year, t.month, t.day, t.hour, t.minute, t.second
-    );
-    let name = format!("{stamp}-{}", replay.name);
+    let name = format!("{}-{}", foresight_runs::utc::timestamp(), replay.name);
     let mut folder = out.join(&name);
     let mut number = 2;
     while folder.exists() {

@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_predictor::WorldModel;
-use foresight_scenarios::folder::write_hindsight;
-use foresight_scenarios::gallery::Gallery;
-use foresight_scenarios::hindsight::{look_back, Depth};
-use foresight_scenarios::report::{self, read::RunData};
-use foresight_scenarios::timeline::tell;
+use foresight_report::run_page;
+use foresight_report::timeline::exporter;
+use foresight_runs::analysis::{analyse, AnalysisOptions};
+use foresight_runs::nearest_neighbour::NearestNeighbours;
+use foresight_runs::read::RunData;
 use foresight_scenarios::{LoadedScenario, RunError};
-use image::RgbImage;
 
-use crate::recordings::Recordings;
+use crate::export_options::ExportOptions;
 
 /// Arguments of `foresight report`.
 #[derive(Debug, Args)]
@@ -29,7 +28,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     #[command(flatten)]
-    recordings: Recordings,
+    exports: ExportOptions,
 }
 
 /// Runs `foresight report`.
@@ -37,7 +36,7 @@ pub struct ReportArgs {
 /// # Errors
 /// When the run, the model or the episodes can't be read.
 pub fn run(args: ReportArgs) -> Result<()> {
-    args.recordings.check()?;
+    args.exports.check()?;
     if args.gallery.is_some() || args.model.is_some() {
         let loaded = LoadedScenario::read(&args.run.join("scenario.resolved.toml"))?;
         let dir = match &args.model {
@@ -46,27 +45,21 @@ pub fn run(args: ReportArgs) -> Result<()> {
         };
         let model = WorldModel::load(&dir).map_err(|e| RunError::model(&dir, e))?;
         let data = RunData::read(&args.run).map_err(anyhow::Error::msg)?;
-        let frames: Vec<RgbImage> = data.frames.iter().flatten().cloned().collect();
-        if frames.len() < data.frames.len() {
-            bail!("{} lacks frames", args.run.display());
-        }
-        let goals = RunData::model_goals(&args.run);
         let gallery = match &args.gallery {
-            Some(root) => Some(Gallery::recorded(&model, root)?),
+            Some(root) => Some(NearestNeighbours::recorded(&model, root)?),
             None => None,
         };
-        let depth = Depth {
+        let depth = AnalysisOptions {
             gallery: gallery.as_ref(),
             planes: true,
             weighting: loaded.scenario.goal_weighting(),
             room: loaded.scenario.workspace_bounds(),
         };
-        let (hindsight, recognised) = look_back(&model, &data.steps, &frames, &goals, depth)?;
-        write_hindsight(&args.run, &hindsight, &recognised)?;
+        analyse(&args.run, &data, &model, depth)?;
     }
-    report::write(&args.run)?;
-    args.recordings.write(|sink| tell::run(&args.run, sink))?;
-    args.recordings.show(|sink| tell::run(&args.run, sink))?;
-    println!("see {}", args.run.join(report::FILE_NAME).display());
+    run_page::write(&args.run)?;
+    args.exports.write(|sink| exporter::run(&args.run, sink))?;
+    args.exports.show(|sink| exporter::run(&args.run, sink))?;
+    println!("see {}", args.run.join(run_page::FILE_NAME).display());
     Ok(())
 }

@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
-use foresight_scenarios::episode::{EpisodeStep, Follow};
-use foresight_scenarios::timeline::tell;
-use foresight_scenarios::{run as play, EpisodeSpec, RunOptions, RunResult};
+use foresight_report::timeline::exporter;
+use foresight_report::{run as play, RunOptions};
+use foresight_runs::record::RunResult;
+use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_scenarios::EpisodeSpec;
 
-use crate::live::Live;
+use crate::export_options::ExportOptions;
 use crate::overrides::Overrides;
-use crate::recordings::Recordings;
-use crate::viewer::Viewer;
+use crate::progress_view::ProgressView;
+use crate::stream::Stream;
 
 /// Arguments of `foresight run`.
 #[derive(Debug, Args)]
@@ -36,7 +38,7 @@ pub struct RunArgs {
     #[command(flatten)]
     overrides: Overrides,
     #[command(flatten)]
-    recordings: Recordings,
+    exports: ExportOptions,
     /// One JSON object on standard output at the end.
     #[arg(long)]
     json: bool,
@@ -47,7 +49,7 @@ pub struct RunArgs {
 /// # Errors
 /// When scenario, model, arm or disk fail.
 pub fn run(args: RunArgs) -> Result<bool> {
-    args.recordings.check()?;
+    args.exports.check()?;
     let (loaded, source) = args.overrides.load(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
     if args.dry_run {
@@ -68,17 +70,17 @@ pub fn run(args: RunArgs) -> Result<bool> {
         loaded.scenario.name,
         source.describe()
     );
-    let mut watchers = Watchers {
-        viewer: args.recordings.viewer(&EpisodeSpec::new(&loaded, seed))?,
-        live: Live::new(&loaded),
+    let mut observers = Observers {
+        stream: args.exports.stream(&EpisodeSpec::new(&loaded, seed))?,
+        progress: ProgressView::new(&loaded),
     };
-    let result = play(&loaded, &source, &options, &mut watchers)?;
-    watchers.live.finish();
-    if let Some(viewer) = watchers.viewer {
-        viewer.finish(&result)?;
+    let result = play(&loaded, &source, &options, &mut observers)?;
+    observers.progress.finish();
+    if let Some(stream) = observers.stream {
+        stream.finish(&result)?;
     }
-    args.recordings
-        .write(|sink| tell::run(&result.run_dir, sink))?;
+    args.exports
+        .write(|sink| exporter::run(&result.run_dir, sink))?;
     if args.json {
         println!("{}", serde_json::to_string(&result)?);
     } else {
@@ -88,20 +90,20 @@ pub fn run(args: RunArgs) -> Result<bool> {
 }
 
 /// Whoever follows a run.
-struct Watchers {
-    live: Live,
-    viewer: Option<Viewer>,
+struct Observers {
+    progress: ProgressView,
+    stream: Option<Stream>,
 }
 
-impl Follow for Watchers {
+impl Observer for Observers {
     fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
-        self.live.deciding(goal, goal_step)
+        self.progress.deciding(goal, goal_step)
     }
 
     fn step(&mut self, step: &EpisodeStep<'_>) {
-        self.live.step(step);
-        if let Some(viewer) = &mut self.viewer {
-            viewer.step(step);
+        self.progress.step(step);
+        if let Some(stream) = &mut self.stream {
+            stream.step(step);
         }
     }
 }

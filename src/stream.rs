@@ -4,15 +4,16 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use anyhow::{bail, Result};
-use foresight_scenarios::episode::{EpisodeStep, Follow};
-use foresight_scenarios::timeline::tell::{png, verdict, Course, Pictures};
-use foresight_scenarios::timeline::{Sink, TimelineError};
-use foresight_scenarios::trace::StepTrace;
-use foresight_scenarios::{EpisodeSpec, RunResult};
+use foresight_report::timeline::exporter::{png, verdict, RunExporter, StepPictures};
+use foresight_report::timeline::{Sink, TimelineError};
+use foresight_runs::record::RunResult;
+use foresight_runs::trace::StepTrace;
+use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_scenarios::EpisodeSpec;
 use image::RgbImage;
 
 /// What is still to be told.
-enum News {
+enum StreamEvent {
     /// A step, and the frame before it.
     Step(Box<StepTrace>, Option<RgbImage>),
     /// How it ended: whether it failed, and why.
@@ -21,13 +22,13 @@ enum News {
 
 /// A viewer that follows a run. It is told by a thread of its own: one that is slow or gone must
 /// not hold up an arm.
-pub struct Viewer {
-    news: Sender<News>,
+pub struct Stream {
+    events: Sender<StreamEvent>,
     teller: JoinHandle<Result<(), TimelineError>>,
     goal_names: Vec<String>,
 }
 
-impl Viewer {
+impl Stream {
     /// Begins to tell `instance` to `sink`.
     ///
     /// # Errors
@@ -35,15 +36,15 @@ impl Viewer {
     pub fn new(instance: &EpisodeSpec, mut sink: Box<dyn Sink>) -> Result<Self> {
         let goals = instance.goal_images()?;
         let scene = instance.scene.clone();
-        let (news, heard) = channel();
+        let (events, heard) = channel();
         let teller = std::thread::spawn(move || {
-            let course = Course::begin(scene.as_ref(), sink.as_mut())?;
-            tell(course, &heard, &goals, sink.as_mut())?;
+            let exporter = RunExporter::begin(scene.as_ref(), sink.as_mut())?;
+            tell(exporter, &heard, &goals, sink.as_mut())?;
             sink.finish()
         });
         let subgoals = instance.loaded.scenario.subgoal.iter();
-        Ok(Viewer {
-            news,
+        Ok(Stream {
+            events,
             teller,
             goal_names: subgoals.map(|g| g.name.clone()).collect(),
         })
@@ -56,8 +57,8 @@ impl Viewer {
     pub fn finish(self, result: &RunResult) -> Result<()> {
         let failed = result.success == Some(false);
         // Nobody listens when telling failed; why is what the thread ended with.
-        let _ = self.news.send(News::Verdict(failed, result.reason.clone()));
-        drop(self.news);
+        let _ = self.events.send(StreamEvent::Verdict(failed, result.reason.clone()));
+        drop(self.events);
         match self.teller.join() {
             Ok(told) => Ok(told?),
             Err(_) => bail!("telling the viewer failed for a reason it didn't give"),
@@ -66,33 +67,33 @@ impl Viewer {
 }
 
 fn tell(
-    mut course: Course,
-    heard: &Receiver<News>,
+    mut exporter: RunExporter,
+    heard: &Receiver<StreamEvent>,
     goals: &[RgbImage],
     sink: &mut dyn Sink,
 ) -> Result<(), TimelineError> {
-    while let Ok(news) = heard.recv() {
-        match news {
-            News::Step(step, frame) => {
-                let pictures = Pictures {
+    while let Ok(events) = heard.recv() {
+        match events {
+            StreamEvent::Step(step, frame) => {
+                let pictures = StepPictures {
                     frame: frame.as_ref().map(png),
                     goal: goals.get(step.subgoal_index),
                     imagined: None,
                 };
-                course.step(&step, pictures, sink)?;
+                exporter.step(&step, pictures, sink)?;
             }
-            News::Verdict(failed, reason) => verdict(failed, &reason, sink)?,
+            StreamEvent::Verdict(failed, reason) => verdict(failed, &reason, sink)?,
         }
     }
     Ok(())
 }
 
-impl Follow for Viewer {
+impl Observer for Stream {
     fn step(&mut self, step: &EpisodeStep<'_>) {
         let name = self.goal_names.get(step.goal).map_or("", String::as_str);
         let trace = Box::new(StepTrace::new(step, name));
         let frame = Some(step.observation.frame.image.clone());
         // As above: a viewer that is gone is reported at the end.
-        let _ = self.news.send(News::Step(trace, frame));
+        let _ = self.events.send(StreamEvent::Step(trace, frame));
     }
 }

@@ -21,7 +21,7 @@ use crate::controllers::{EpisodeController, LatentModel, ModelSource, Oracle, Or
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Fewer moves than this say nothing.
 const FEWEST_MOVES: u32 = 6;

@@ -1,81 +1,7 @@
-//! What demonstrations are made of: behaviours, starts, noise, and how often each.
+//! `[demonstrations]` of a scenario: behaviours, starts, noise, and how often each.
 
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// What a demonstrator tries to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Behaviour {
-    /// Hover, descend, close, lift, carry over the target, lower, open, rise.
-    PickAndPlace,
-    /// Hover, descend, close, lift, hold.
-    Grasp,
-    /// From one free point to the next.
-    Reach,
-    /// Like `Reach`, with the object in the hand from the start.
-    Carry,
-    /// Sweep the object over the table with the closed hand.
-    Push,
-    /// Around the object, opening and closing at any place and time.
-    Fumble,
-    /// Actions drawn at random.
-    Random,
-}
-
-impl Behaviour {
-    /// All behaviours, in the order of their weights.
-    pub const ALL: [Behaviour; 7] = [
-        Behaviour::PickAndPlace,
-        Behaviour::Grasp,
-        Behaviour::Reach,
-        Behaviour::Carry,
-        Behaviour::Push,
-        Behaviour::Fumble,
-        Behaviour::Random,
-    ];
-
-    /// The name in metadata and summaries.
-    pub fn name(self) -> &'static str {
-        match self {
-            Behaviour::PickAndPlace => "pick_and_place",
-            Behaviour::Grasp => "grasp",
-            Behaviour::Reach => "reach",
-            Behaviour::Carry => "carry",
-            Behaviour::Push => "push",
-            Behaviour::Fumble => "fumble",
-            Behaviour::Random => "random",
-        }
-    }
-}
-
-/// How an episode begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Start {
-    /// Where the scene puts the arm.
-    Scene,
-    /// The open hand anywhere over the table.
-    Wide,
-    /// The hand within a few centimetres of the object.
-    Near,
-    /// The object in the closed hand, on the table or lifted.
-    InHand,
-}
-
-impl Start {
-    /// The name in metadata and summaries.
-    pub fn name(self) -> &'static str {
-        match self {
-            Start::Scene => "scene",
-            Start::Wide => "wide",
-            Start::Near => "near",
-            Start::InHand => "in_hand",
-        }
-    }
-}
 
 /// The mixture demonstrations are drawn from.
 ///
@@ -84,20 +10,20 @@ impl Start {
 /// to half of the actions random, so that failures are part of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct DemonstrationMix {
-    /// Weight of [`Behaviour::PickAndPlace`].
+pub struct DemonstrationConfig {
+    /// Weight of episodes that pick the object up and place it on the target.
     pub pick_and_place: f64,
-    /// Weight of [`Behaviour::Grasp`].
+    /// Weight of episodes that grasp the object and lift it.
     pub grasp: f64,
-    /// Weight of [`Behaviour::Reach`].
+    /// Weight of episodes that move from one free point to the next.
     pub reach: f64,
-    /// Weight of [`Behaviour::Carry`], which always starts in hand.
+    /// Weight of the same with the object in the hand, which always start in hand.
     pub carry: f64,
-    /// Weight of [`Behaviour::Push`].
+    /// Weight of episodes that sweep the object over the table with the closed hand.
     pub push: f64,
-    /// Weight of [`Behaviour::Fumble`].
+    /// Weight of episodes that open and close the hand anywhere around the object.
     pub fumble: f64,
-    /// Weight of [`Behaviour::Random`].
+    /// Weight of episodes of random actions.
     pub random: f64,
     /// Share of the other behaviours' episodes that start anywhere over the table, 0 to 1.
     pub wide_start_share: f64,
@@ -124,9 +50,9 @@ pub struct DemonstrationMix {
     pub max_gripper_step: f64,
 }
 
-impl Default for DemonstrationMix {
+impl Default for DemonstrationConfig {
     fn default() -> Self {
-        DemonstrationMix {
+        DemonstrationConfig {
             pick_and_place: 0.27,
             grasp: 0.20,
             reach: 0.06,
@@ -149,28 +75,7 @@ impl Default for DemonstrationMix {
     }
 }
 
-/// What one episode has drawn from the mixture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Style {
-    /// What is tried.
-    pub behaviour: Behaviour,
-    /// How the episode begins.
-    pub start: Start,
-    /// Standard deviation of a waypoint's offset, m.
-    pub waypoint_noise_m: f64,
-    /// Probability that an action is replaced by a random one.
-    pub random_action_share: f64,
-    /// Largest scripted step, m an axis.
-    pub stride_m: f64,
-    /// Closedness a scripted closing adds an action.
-    pub closing_step: f64,
-    /// Closedness a scripted opening takes away an action.
-    pub opening_step: f64,
-    /// Standard deviation of gripper changes while the script leaves the gripper alone; often 0.
-    pub gripper_noise: f64,
-}
-
-impl DemonstrationMix {
+impl DemonstrationConfig {
     /// Checks ranges.
     ///
     /// # Errors
@@ -243,46 +148,8 @@ impl DemonstrationMix {
         Ok(())
     }
 
-    /// Draws one episode's style. The mixture must have passed [`DemonstrationMix::check`].
-    pub fn sample(&self, rng: &mut ChaCha8Rng) -> Style {
-        let weights = self.weights();
-        let mut at = rng.random_range(0.0..weights.iter().sum::<f64>());
-        let mut behaviour = Behaviour::Random;
-        for (candidate, weight) in Behaviour::ALL.into_iter().zip(weights) {
-            if at < weight {
-                behaviour = candidate;
-                break;
-            }
-            at -= weight;
-        }
-        let draw: f64 = rng.random();
-        let start = if behaviour == Behaviour::Carry || draw < self.in_hand_start_share {
-            Start::InHand
-        } else if draw < self.in_hand_start_share + self.near_start_share {
-            Start::Near
-        } else if draw < self.in_hand_start_share + self.near_start_share + self.wide_start_share {
-            Start::Wide
-        } else {
-            Start::Scene
-        };
-        let noise = rng.random_range(0..self.waypoint_noise_m.len());
-        Style {
-            behaviour,
-            start,
-            waypoint_noise_m: self.waypoint_noise_m[noise],
-            random_action_share: between(rng, self.random_action_share),
-            stride_m: between(rng, self.stride_m),
-            closing_step: gripper_step(rng),
-            opening_step: gripper_step(rng),
-            gripper_noise: if rng.random_bool(0.4) {
-                between(rng, [0.02, 0.15])
-            } else {
-                0.0
-            },
-        }
-    }
-
-    fn weights(&self) -> [f64; 7] {
+    /// Weights of the behaviours, in the order they are declared in.
+    pub fn weights(&self) -> [f64; 7] {
         [
             self.pick_and_place,
             self.grasp,
@@ -295,44 +162,9 @@ impl DemonstrationMix {
     }
 }
 
-/// A search draws gripper changes from a continuous range, so scripted ones vary too: the
-/// notebook's bound, whole strokes, and partial ones.
-fn gripper_step(rng: &mut ChaCha8Rng) -> f64 {
-    match rng.random_range(0..10) {
-        0..=2 => 0.75,
-        3..=4 => 1.0,
-        5..=7 => rng.random_range(0.4..0.75),
-        _ => rng.random_range(0.12..0.4),
-    }
-}
-
-/// A uniform draw that also takes an interval of no length.
-fn between(rng: &mut ChaCha8Rng, [low, high]: [f64; 2]) -> f64 {
-    low + (high - low) * rng.random::<f64>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
-
-    #[test]
-    fn a_third_of_the_default_starts_are_in_contact() {
-        let mix = DemonstrationMix::default();
-        mix.check().expect("the defaults are valid");
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let styles: Vec<Style> = (0..4000).map(|_| mix.sample(&mut rng)).collect();
-        let share = |wanted: fn(&Style) -> bool| {
-            styles.iter().filter(|s| wanted(s)).count() as f64 / styles.len() as f64
-        };
-        let contact = share(|s| matches!(s.start, Start::Near | Start::InHand));
-        assert!((0.33..=0.42).contains(&contact), "{contact}");
-        assert!((share(|s| s.behaviour == Behaviour::PickAndPlace) - 0.27).abs() < 0.03);
-        assert!(share(|s| s.behaviour == Behaviour::Carry && s.start != Start::InHand) == 0.0);
-        assert!(styles
-            .iter()
-            .all(|s| (0.05..=0.5).contains(&s.random_action_share)));
-    }
 
     #[test]
     fn wrong_mixtures_are_explained() {
@@ -347,10 +179,10 @@ mod tests {
             ("max_step_m = 3.0", "max_step_m"),
         ];
         for (text, word) in wrong {
-            let mix: DemonstrationMix = toml::from_str(text).expect("readable");
+            let mix: DemonstrationConfig = toml::from_str(text).expect("readable");
             let error = mix.check().expect_err(text);
             assert!(error.contains(word), "{text}: {error}");
         }
-        assert!(toml::from_str::<DemonstrationMix>("gras = 1.0").is_err());
+        assert!(toml::from_str::<DemonstrationConfig>("gras = 1.0").is_err());
     }
 }

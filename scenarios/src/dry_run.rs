@@ -14,7 +14,7 @@ use crate::controllers::{ModelSource, ReadyController};
 use crate::env::{self, Env, EnvPlant, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
-use crate::run::RunError;
+use crate::error::RunError;
 use crate::scenario::RobotKind;
 
 /// What would happen first towards one sub-goal.

@@ -16,7 +16,7 @@ use image::RgbImage;
 use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
 use crate::load::LoadedScenario;
-use crate::run::RunError;
+use crate::error::RunError;
 use crate::scenario::{HomePose, RobotKind};
 
 /// An arm with its surroundings.

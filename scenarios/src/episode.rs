@@ -10,7 +10,7 @@ use foresight_sim::GroundTruth;
 use crate::controllers::ReadyController;
 use crate::env::{Env, EnvPlant, Executed};
 use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use crate::error::RunError;
 use crate::success::{FailureKind, SuccessDetector, Verdict};
 
 /// How long released objects get to come to rest before the verdict, s.
@@ -19,8 +19,8 @@ const REST_S: f64 = 1.5;
 /// A step of an episode.
 pub type EpisodeStep<'a> = Step<'a, Observation, Executed>;
 
-/// Follows an episode: progress, recording, interruption.
-pub trait Follow {
+/// Observes an episode: progress, recording, interruption.
+pub trait Observer {
     /// Before a decision; `Break` ends the episode.
     fn deciding(&mut self, _goal: usize, _goal_step: u32) -> ControlFlow<()> {
         ControlFlow::Continue(())
@@ -33,7 +33,7 @@ pub trait Follow {
 /// Nobody watches.
 pub struct Unwatched;
 
-impl Follow for Unwatched {
+impl Observer for Unwatched {
     fn step(&mut self, _: &EpisodeStep<'_>) {}
 }
 
@@ -64,7 +64,7 @@ pub struct EpisodeOutcome {
 
 struct Watcher<'a> {
     success: Option<SuccessDetector>,
-    follow: &'a mut dyn Follow,
+    follow: &'a mut dyn Observer,
     plan_seconds: f64,
     evaluations: u64,
 }
@@ -94,7 +94,7 @@ pub fn play(
     env: &mut Env,
     ready: ReadyController<'_>,
     view_px: Option<u32>,
-    follow: &mut dyn Follow,
+    follow: &mut dyn Observer,
 ) -> Result<EpisodeOutcome, RunError> {
     let ReadyController {
         mut controller,

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::load::LoadedScenario;
-use crate::run::RunError;
+use crate::error::RunError;
 use crate::scenario::{GoalStateName, PointRange, RobotKind, Start};
 
 /// How high an object that is in the hand from the start is above where it stood, m.

@@ -1,7 +1,6 @@
 //! Plays many episodes in virtual time and counts honestly.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use foresight_datasets::Split;
 use rayon::prelude::*;
@@ -11,10 +10,8 @@ use crate::controllers::ModelSource;
 use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
 use crate::episode_spec::EpisodeSpec;
-use crate::folder::Hindsight;
 use crate::load::LoadedScenario;
-use crate::report;
-use crate::run::{play_into, RunError};
+use crate::error::RunError;
 use crate::success::{FailureKind, Verdict};
 use crate::variation::Variation;
 
@@ -86,19 +83,19 @@ pub fn evaluate(
     options: &EvaluationOptions,
     done: impl Fn(&EvaluatedEpisode) + Sync,
 ) -> Result<Evaluation, RunError> {
-    evaluate_into(None, loaded, source, options, done)
+    let play = |instance: &EpisodeSpec| play(instance, source);
+    evaluate_with(loaded, source, options, play, done)
 }
 
-/// As [`evaluate`]; with a folder every episode leaves a run folder in it, and all of them a
-/// page, [`crate::report::evaluation`].
+/// As [`evaluate`], each episode played by `play`.
 ///
 /// # Errors
-/// As [`evaluate`], or [`RunError::Write`].
-pub fn evaluate_into(
-    out: Option<&Path>,
+/// As [`evaluate`].
+pub fn evaluate_with(
     loaded: &LoadedScenario,
     source: &ModelSource,
     options: &EvaluationOptions,
+    play: impl Fn(&EpisodeSpec) -> Result<EpisodeOutcome, RunError> + Sync,
     done: impl Fn(&EvaluatedEpisode) + Sync,
 ) -> Result<Evaluation, RunError> {
     if options.episodes == 0 {
@@ -122,9 +119,9 @@ pub fn evaluate_into(
         .num_threads(options.jobs.max(1))
         .build()
         .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
-    let play = |number: u32| {
+    let judged = |number: u32| {
         let seed = options.seed + u64::from(number);
-        let episode = match play(loaded, source, seed, out) {
+        let episode = match play(&EpisodeSpec::new(loaded, seed)) {
             Ok(outcome) => EvaluatedEpisode {
                 seed,
                 steps: outcome.steps,
@@ -145,36 +142,20 @@ pub fn evaluate_into(
     };
     let numbers = 0..options.episodes as u32; // the split has a million seeds
     let runs: Vec<EvaluatedEpisode> =
-        pool.install(|| numbers.into_par_iter().with_max_len(1).map(play).collect());
+        pool.install(|| numbers.into_par_iter().with_max_len(1).map(judged).collect());
     let planned_by = format!(
         "{}, {}",
         source.describe(),
         loaded.scenario.planner.describe()
     );
-    let evaluation = summarise(&loaded.scenario.name, planned_by, options, runs);
-    if let Some(out) = out {
-        report::evaluation::write(out, &evaluation)?;
-    }
-    Ok(evaluation)
+    Ok(summarise(&loaded.scenario.name, planned_by, options, runs))
 }
 
-fn play(
-    loaded: &LoadedScenario,
-    source: &ModelSource,
-    seed: u64,
-    out: Option<&Path>,
-) -> Result<EpisodeOutcome, RunError> {
-    let instance = EpisodeSpec::new(loaded, seed);
-    if let Some(out) = out {
-        let path = out.join(report::evaluation::episode_folder(seed));
-        let brief = Hindsight::Brief;
-        let played = play_into(path, &instance, source, true, brief, &mut Unwatched);
-        return played.map(|(outcome, _)| outcome);
-    }
+fn play(instance: &EpisodeSpec, source: &ModelSource) -> Result<EpisodeOutcome, RunError> {
     let images = instance.goal_images()?;
-    let controller = source.controller(&instance, &images)?;
-    let mut env = Env::in_virtual_time(&instance)?;
-    episode::play(&instance, &mut env, controller, None, &mut Unwatched)
+    let controller = source.controller(instance, &images)?;
+    let mut env = Env::in_virtual_time(instance)?;
+    episode::play(instance, &mut env, controller, None, &mut Unwatched)
 }
 
 fn summarise(

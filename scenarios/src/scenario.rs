@@ -11,7 +11,7 @@ use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::action_map::ActionMap;
-use crate::demonstrate::DemonstrationMix;
+use crate::demonstrations::DemonstrationConfig;
 
 /// A task for an arm: which model plans, which arm moves, within which limits, towards which
 /// goal images, and what counts as success.
@@ -63,7 +63,7 @@ pub struct Scenario {
     pub success: Option<Success>,
     /// What `record` records in this scenario's scenes.
     #[serde(default)]
-    pub demonstrations: DemonstrationMix,
+    pub demonstrations: DemonstrationConfig,
 }
 
 impl Scenario {

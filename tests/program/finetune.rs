@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use foresight_datasets::Split;
-use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
+use foresight_demonstrations::{record_all, RecordingPlan};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

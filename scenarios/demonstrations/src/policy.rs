@@ -6,11 +6,12 @@ use foresight_planner::{Action, Pose};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::mix::{Behaviour, DemonstrationMix, Style};
+use crate::episode_config::{Behaviour, EpisodeConfig};
+use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 /// What the demonstrator sees before each action.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub struct DemonstratorView {
     /// Measured pose of the hand.
     pub pose: Pose,
     /// The object's centre in the base frame, m.
@@ -21,7 +22,7 @@ pub struct View {
 
 /// The scene's geometry as far as a script needs it, base frame, m.
 #[derive(Debug, Clone, Copy)]
-pub struct Site {
+pub struct ScriptGeometry {
     /// Target's centre on the table.
     pub target_m: [f64; 2],
     /// Height of the hand's centre point for a grasp of the standing object.
@@ -50,7 +51,7 @@ enum Anchor {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+enum ScriptStage {
     /// Move until within `tolerance_m` on every axis.
     Go {
         anchor: Anchor,
@@ -64,7 +65,7 @@ enum Stage {
     Open,
     /// Bring the gripper near a closedness.
     GripTo(f64),
-    /// Start over when the object is not in the hand.
+    /// StartKind over when the object is not in the hand.
     RetryUnlessHeld,
     /// Stay, for one action.
     Stay,
@@ -80,13 +81,13 @@ const MAX_GRIPPER_ACTIONS: usize = 4;
 /// Produces one action a step.
 #[derive(Debug, Clone)]
 pub struct Demonstrator {
-    style: Style,
-    site: Site,
+    style: EpisodeConfig,
+    site: ScriptGeometry,
     action_noise_m: f64,
     max_step_m: f64,
     max_gripper_step: f64,
     rng: ChaCha8Rng,
-    stages: VecDeque<Stage>,
+    stages: VecDeque<ScriptStage>,
     /// Offset of the current waypoint, drawn once when it is set out for, m.
     waypoint_offset_m: Option<[f64; 3]>,
     spent: usize,
@@ -97,7 +98,7 @@ pub struct Demonstrator {
 
 impl Demonstrator {
     /// A demonstrator of a style for a scene; `rng` is its own.
-    pub fn new(mix: &DemonstrationMix, style: Style, site: Site, rng: ChaCha8Rng) -> Self {
+    pub fn new(mix: &DemonstrationConfig, style: EpisodeConfig, site: ScriptGeometry, rng: ChaCha8Rng) -> Self {
         Demonstrator {
             style,
             site,
@@ -114,7 +115,7 @@ impl Demonstrator {
     }
 
     /// The next action: within ± the mixture's bounds on every axis, no rotation.
-    pub fn act(&mut self, view: &View) -> Action {
+    pub fn act(&mut self, view: &DemonstratorView) -> Action {
         let random = self.style.behaviour == Behaviour::Random
             || self.rng.random_bool(self.style.random_action_share);
         let blocked = self.blocked(view);
@@ -144,7 +145,7 @@ impl Demonstrator {
     }
 
     /// Whether the last action should have moved the hand and something held it back.
-    fn blocked(&self, view: &View) -> bool {
+    fn blocked(&self, view: &DemonstratorView) -> bool {
         let distance = |a: [f64; 3], b: [f64; 3]| -> f64 {
             a.iter()
                 .zip(b)
@@ -162,7 +163,7 @@ impl Demonstrator {
     /// it can grasp.
     fn escape(&mut self) -> Action {
         match self.stages.get(1) {
-            Some(Stage::Close) => {
+            Some(ScriptStage::Close) => {
                 self.next_stage();
                 self.grip(self.style.closing_step)
             }
@@ -197,7 +198,7 @@ impl Demonstrator {
         }
     }
 
-    fn scripted_action(&mut self, view: &View) -> Action {
+    fn scripted_action(&mut self, view: &DemonstratorView) -> Action {
         // Stages that are already done cost no action; a plan that only retries ends anyway.
         for _ in 0..32 {
             let Some(stage) = self.stages.front().copied() else {
@@ -223,9 +224,9 @@ impl Demonstrator {
     }
 
     /// One action of a stage, or nothing when the stage is over.
-    fn try_stage(&mut self, stage: Stage, view: &View) -> Option<Action> {
+    fn try_stage(&mut self, stage: ScriptStage, view: &DemonstratorView) -> Option<Action> {
         match stage {
-            Stage::Go {
+            ScriptStage::Go {
                 anchor,
                 offset_m,
                 height_m,
@@ -262,7 +263,7 @@ impl Demonstrator {
                     gripper: self.idle_gripper(),
                 })
             }
-            Stage::Close => {
+            ScriptStage::Close => {
                 let closed = view.pose.gripper > 0.97;
                 let done = (view.held && self.spent > 0) || closed;
                 if done || self.spent >= MAX_GRIPPER_ACTIONS {
@@ -270,35 +271,35 @@ impl Demonstrator {
                 }
                 Some(self.grip(self.style.closing_step))
             }
-            Stage::Open => {
+            ScriptStage::Open => {
                 if view.pose.gripper < 0.05 || self.spent >= MAX_GRIPPER_ACTIONS {
                     return None;
                 }
                 Some(self.grip(-self.style.opening_step))
             }
-            Stage::GripTo(closedness) => {
+            ScriptStage::GripTo(closedness) => {
                 let change = closedness - view.pose.gripper;
                 if change.abs() < 0.06 || self.spent >= 2 {
                     return None;
                 }
                 Some(self.grip(change))
             }
-            Stage::RetryUnlessHeld => {
+            ScriptStage::RetryUnlessHeld => {
                 if !view.held && self.retries < 2 {
                     self.retries += 1;
                     self.stages.clear();
                 }
                 None
             }
-            Stage::Stay => (self.spent == 0).then(|| self.stay()),
+            ScriptStage::Stay => (self.spent == 0).then(|| self.stay()),
         }
     }
 
     /// The stages of the behaviour, from wherever the hand is.
-    fn plan(&mut self, view: &View) -> Vec<Stage> {
+    fn plan(&mut self, view: &DemonstratorView) -> Vec<ScriptStage> {
         let (grasp, hover) = (self.site.grasp_height_m, self.site.hover_height_m);
         let carry = (hover + self.rng.random_range(-0.01..0.05)).min(self.site.box_max_m[2]);
-        let go = |anchor, height_m, tolerance_m| Stage::Go {
+        let go = |anchor, height_m, tolerance_m| ScriptStage::Go {
             anchor,
             offset_m: [0.0; 2],
             height_m,
@@ -307,7 +308,7 @@ impl Demonstrator {
         let mut pick = Vec::new();
         if !view.held {
             if view.pose.gripper > 0.15 {
-                pick.push(Stage::Open);
+                pick.push(ScriptStage::Open);
             }
             // Straight down mostly; sometimes aslant, which sweeps the object: both happen
             // when a search moves the hand.
@@ -315,27 +316,27 @@ impl Demonstrator {
                 pick.push(go(Anchor::Object, hover, 0.02));
             }
             pick.push(go(Anchor::Object, grasp, 0.008));
-            pick.push(Stage::Close);
+            pick.push(ScriptStage::Close);
         }
         match self.style.behaviour {
             Behaviour::PickAndPlace => {
                 pick.push(go(Anchor::Object, carry, 0.02));
-                pick.push(Stage::RetryUnlessHeld);
+                pick.push(ScriptStage::RetryUnlessHeld);
                 pick.push(go(Anchor::Target, carry, 0.015));
                 let release = grasp + self.rng.random_range(0.0..0.02);
                 pick.push(go(Anchor::Target, release, 0.01));
-                pick.push(Stage::Open);
+                pick.push(ScriptStage::Open);
                 pick.push(go(Anchor::Target, hover, 0.02));
-                pick.extend([Stage::Stay; 3]);
+                pick.extend([ScriptStage::Stay; 3]);
                 pick.push(self.wander(view));
                 pick
             }
             Behaviour::Grasp => {
                 pick.push(go(Anchor::Object, carry, 0.02));
-                pick.push(Stage::RetryUnlessHeld);
-                pick.extend([Stage::Stay; 4]);
+                pick.push(ScriptStage::RetryUnlessHeld);
+                pick.extend([ScriptStage::Stay; 4]);
                 pick.push(if self.rng.random_bool(0.5) {
-                    Stage::Open
+                    ScriptStage::Open
                 } else {
                     self.wander(view)
                 });
@@ -344,7 +345,7 @@ impl Demonstrator {
             Behaviour::Reach => {
                 let mut stages = vec![self.wander(view), self.wander(view)];
                 if self.rng.random_bool(0.4) {
-                    stages.push(Stage::GripTo(self.rng.random_range(0.0..1.0)));
+                    stages.push(ScriptStage::GripTo(self.rng.random_range(0.0..1.0)));
                 }
                 stages
             }
@@ -358,7 +359,7 @@ impl Demonstrator {
                     stages.push(go(Anchor::Target, carry, 0.015));
                     stages.push(go(Anchor::Target, grasp, 0.01));
                     if self.rng.random_bool(0.8) {
-                        stages.push(Stage::Open);
+                        stages.push(ScriptStage::Open);
                         stages.push(go(Anchor::Target, hover, 0.02));
                     }
                 }
@@ -370,13 +371,13 @@ impl Demonstrator {
     }
 
     /// Closed hand beside the object, then through where it stands.
-    fn push_stages(&mut self) -> Vec<Stage> {
+    fn push_stages(&mut self) -> Vec<ScriptStage> {
         let angle = self.rng.random_range(0.0..std::f64::consts::TAU);
         let (sin, cos) = angle.sin_cos();
         let beside = self.rng.random_range(0.055..0.08);
         let beyond = self.rng.random_range(-0.02..0.08);
         let low = self.site.grasp_height_m + self.rng.random_range(-0.005..0.02);
-        let at = |distance: f64, height_m, tolerance_m| Stage::Go {
+        let at = |distance: f64, height_m, tolerance_m| ScriptStage::Go {
             anchor: Anchor::Object,
             offset_m: [cos * distance, sin * distance],
             height_m,
@@ -384,7 +385,7 @@ impl Demonstrator {
         };
         let mut stages = Vec::new();
         if self.rng.random_bool(0.8) {
-            stages.push(Stage::GripTo(1.0));
+            stages.push(ScriptStage::GripTo(1.0));
         }
         stages.push(at(-beside, self.site.hover_height_m, 0.025));
         stages.push(at(-beside, low, 0.015));
@@ -400,21 +401,21 @@ impl Demonstrator {
         stages
     }
 
-    fn fumble_stages(&mut self) -> Vec<Stage> {
+    fn fumble_stages(&mut self) -> Vec<ScriptStage> {
         let mut stages = Vec::new();
         for _ in 0..3 {
             let offset_m = [self.normal(0.025), self.normal(0.025)];
             let (low, high) = (self.site.grasp_height_m, self.site.hover_height_m);
-            stages.push(Stage::Go {
+            stages.push(ScriptStage::Go {
                 anchor: Anchor::Object,
                 offset_m,
                 height_m: self.rng.random_range(low..high),
                 tolerance_m: 0.015,
             });
             match self.rng.random_range(0..4) {
-                0 => stages.push(Stage::Close),
-                1 => stages.push(Stage::Open),
-                2 => stages.push(Stage::GripTo(self.rng.random_range(0.0..1.0))),
+                0 => stages.push(ScriptStage::Close),
+                1 => stages.push(ScriptStage::Open),
+                2 => stages.push(ScriptStage::GripTo(self.rng.random_range(0.0..1.0))),
                 _ => {}
             }
         }
@@ -422,7 +423,7 @@ impl Demonstrator {
     }
 
     /// To a point of the box, low points as often as high ones.
-    fn wander(&mut self, view: &View) -> Stage {
+    fn wander(&mut self, view: &DemonstratorView) -> ScriptStage {
         let (min, max) = (self.site.free_min_m, self.site.free_max_m);
         let mut axis = |i: usize| self.rng.random_range(min[i]..=max[i]);
         let point = [axis(0), axis(1)];
@@ -430,7 +431,7 @@ impl Demonstrator {
         if view.held {
             height_m = height_m.max(self.site.grasp_height_m);
         }
-        Stage::Go {
+        ScriptStage::Go {
             anchor: Anchor::Point(point),
             offset_m: [0.0; 2],
             height_m,
@@ -487,15 +488,15 @@ impl Demonstrator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demonstrate::mix::Start;
+    use crate::episode_config::StartKind;
     use rand::SeedableRng;
 
     const GRASP_M: f64 = 0.025;
 
     fn demonstrator(behaviour: Behaviour, random_action_share: f64, seed: u64) -> Demonstrator {
-        let style = Style {
+        let style = EpisodeConfig {
             behaviour,
-            start: Start::Scene,
+            start: StartKind::Scene,
             waypoint_noise_m: 0.003,
             random_action_share,
             stride_m: 0.07,
@@ -503,7 +504,7 @@ mod tests {
             opening_step: 0.75,
             gripper_noise: 0.0,
         };
-        let site = Site {
+        let site = ScriptGeometry {
             target_m: [0.55, -0.1],
             grasp_height_m: GRASP_M,
             hover_height_m: 0.11,
@@ -513,12 +514,12 @@ mod tests {
             box_max_m: [0.65, 0.22, 0.35],
         };
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Demonstrator::new(&DemonstrationMix::default(), style, site, rng)
+        Demonstrator::new(&DemonstrationConfig::default(), style, site, rng)
     }
 
     /// A world in which a hand closing around the object holds it and nothing else happens.
-    fn play(demonstrator: &mut Demonstrator, steps: usize) -> Vec<(View, Action)> {
-        let mut view = View {
+    fn play(demonstrator: &mut Demonstrator, steps: usize) -> Vec<(DemonstratorView, Action)> {
+        let mut view = DemonstratorView {
             pose: Pose::from_array([0.42, 0.05, 0.15, std::f64::consts::PI, 0.0, 0.0, 0.0]),
             object_m: [0.45, 0.08, 0.02],
             held: false,
@@ -565,7 +566,7 @@ mod tests {
                     assert_eq!(action.rotation_rad, [0.0; 3]);
                 }
                 let again = play(&mut demonstrator(behaviour, 0.5, seed), 16);
-                let actions = |p: &[(View, Action)]| p.iter().map(|x| x.1).collect::<Vec<_>>();
+                let actions = |p: &[(DemonstratorView, Action)]| p.iter().map(|x| x.1).collect::<Vec<_>>();
                 assert_eq!(actions(&played), actions(&again));
             }
         }
@@ -574,7 +575,7 @@ mod tests {
     #[test]
     fn a_blocked_hand_gives_way() {
         let mut demonstrator = demonstrator(Behaviour::PickAndPlace, 0.0, 1);
-        let view = View {
+        let view = DemonstratorView {
             pose: Pose::from_array([0.45, 0.08, 0.11, std::f64::consts::PI, 0.0, 0.0, 0.0]),
             object_m: [0.45, 0.08, 0.02],
             held: false,

@@ -16,11 +16,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::mix::{Behaviour, DemonstrationMix, Style};
-use super::policy::{Demonstrator, View};
-use super::staging;
-use super::summary::Summary;
-use crate::{LoadedScenario, ScenarioError};
+use crate::episode_config::{Behaviour, EpisodeConfig};
+use foresight_scenarios::demonstrations::DemonstrationConfig;
+use crate::policy::{Demonstrator, DemonstratorView};
+use crate::scene_setup;
+use crate::summary::RecordingSummary;
+use foresight_scenarios::{LoadedScenario, ScenarioError};
 
 /// The dataset's top folder, DROID's laboratory.
 const LAB: &str = "SIM";
@@ -45,7 +46,7 @@ pub struct RecordingPlan {
     /// The safety envelope the arm moves in.
     pub envelope: EnvelopeConfig,
     /// The demonstrators.
-    pub mix: DemonstrationMix,
+    pub mix: DemonstrationConfig,
     /// What the episodes are for.
     pub split: Split,
     /// Width and height of the frames, px.
@@ -99,7 +100,7 @@ pub enum RecordError {
 
 /// One recorded episode and what it took.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct RecordedEpisode {
     /// The episode.
     pub episode: Episode,
     /// Targets the guard refused; 0 in normal operation.
@@ -124,7 +125,7 @@ pub fn record_all(
     root: &Path,
     jobs: usize,
     done: impl Fn(u64) + Sync,
-) -> Result<Summary, RecordError> {
+) -> Result<RecordingSummary, RecordError> {
     plan.mix.check().map_err(RecordError::Plan)?;
     if plan.steps == 0 || !(8..=1024).contains(&plan.image_px) {
         return Err(RecordError::Plan(format!(
@@ -135,7 +136,7 @@ pub fn record_all(
     let recorder = Recorder::new(root, LAB)?;
     let there = recorder.recorded_seeds()?;
     let seeds: Vec<u64> = seeds.collect();
-    let summary = Mutex::new(Summary::default());
+    let summary = Mutex::new(RecordingSummary::default());
     let start = Instant::now();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs.max(1))
@@ -172,7 +173,7 @@ pub fn record_all(
     Ok(summary)
 }
 
-fn lock(summary: &Mutex<Summary>) -> std::sync::MutexGuard<'_, Summary> {
+fn lock(summary: &Mutex<RecordingSummary>) -> std::sync::MutexGuard<'_, RecordingSummary> {
     // Numbers stay numbers when another worker panicked.
     summary.lock().unwrap_or_else(|e| e.into_inner())
 }
@@ -181,16 +182,16 @@ fn lock(summary: &Mutex<Summary>) -> std::sync::MutexGuard<'_, Summary> {
 ///
 /// # Errors
 /// [`RecordError::Simulator`] or [`RecordError::Arm`].
-pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, RecordError> {
+pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode, RecordError> {
     let building = Instant::now();
     let scene = plan.scenes.sample(seed);
     // The scene has drawn from the seed itself; the demonstrator draws from another stream.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
-    let style = plan.mix.sample(&mut rng);
-    let site = staging::site(&scene, &plan.envelope, &plan.mix);
+    let style = EpisodeConfig::sample(&plan.mix, &mut rng);
+    let site = scene_setup::site(&scene, &plan.envelope, &plan.mix);
     let mut simulator = Simulator::new(&scene)?;
-    let mut initial_state = staging::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
+    let mut initial_state = scene_setup::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
     initial_state.envelope = serde_json::to_string(&plan.envelope)
         .map_err(|e| RecordError::Plan(format!("the limits cannot be written: {e}")))?;
     let config = VirtualArmConfig {
@@ -202,7 +203,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
     let building_seconds = building.elapsed().as_secs_f64();
 
     let mut demonstrator = Demonstrator::new(&plan.mix, style.clone(), site, rng);
-    let mut track = Track::new(plan.image_px, &scene, seed)?;
+    let mut track = EpisodeTrack::new(plan.image_px, &scene, seed)?;
     track.simulator.initial_state = Some(initial_state);
     let (mut moving_seconds, mut observing_seconds) = (0.0, 0.0);
     let mut shortened_actions = 0;
@@ -216,7 +217,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
         if step == plan.steps {
             break;
         }
-        let action = demonstrator.act(&View {
+        let action = demonstrator.act(&DemonstratorView {
             pose: observation.pose,
             object_m: truth.object_position_m,
             held: truth.held,
@@ -232,7 +233,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
     }
     let refused_targets = arm.refused_targets();
     let success = track.achieved(style.behaviour);
-    Ok(Recorded {
+    Ok(RecordedEpisode {
         episode: track.into_episode(plan, &style, seed, success),
         refused_targets,
         shortened_actions,
@@ -243,7 +244,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<Recorded, Recor
 }
 
 /// What is collected along an episode.
-struct Track {
+struct EpisodeTrack {
     frames: FrameStack,
     trajectory: Trajectory,
     simulator: SimulatorTrack,
@@ -251,11 +252,11 @@ struct Track {
     last: Option<GroundTruth>,
 }
 
-impl Track {
+impl EpisodeTrack {
     fn new(image_px: u32, scene: &Scene, seed: u64) -> Result<Self, RecordError> {
         let text = serde_json::to_string(scene)
             .map_err(|e| RecordError::Plan(format!("the scene cannot be written: {e}")))?;
-        Ok(Track {
+        Ok(EpisodeTrack {
             frames: FrameStack::new(image_px, image_px),
             trajectory: Trajectory {
                 states: Vec::new(),
@@ -316,7 +317,7 @@ impl Track {
     fn into_episode(
         self,
         plan: &RecordingPlan,
-        style: &Style,
+        style: &EpisodeConfig,
         seed: u64,
         success: bool,
     ) -> Episode {
@@ -365,8 +366,8 @@ impl Track {
     }
 }
 
-impl Summary {
-    fn add(&mut self, recorded: &Recorded, writing_seconds: f64) {
+impl RecordingSummary {
+    fn add(&mut self, recorded: &RecordedEpisode, writing_seconds: f64) {
         let episode = &recorded.episode;
         let success = u64::from(episode.metadata.success);
         self.recorded += 1;

@@ -7,8 +7,9 @@ use foresight_sim::{Scene, SimError, Simulator};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::mix::{DemonstrationMix, Start};
-use super::policy::Site;
+use crate::episode_config::StartKind;
+use foresight_scenarios::demonstrations::DemonstrationConfig;
+use crate::policy::ScriptGeometry;
 
 /// Virtual time an object placed in the hand gets to come to rest, s.
 const SETTLING_S: f64 = 0.3;
@@ -18,14 +19,14 @@ const NEAR_M: f64 = 0.045;
 const TIPS_CLEAR_M: f64 = 0.012;
 
 /// The scene's geometry as the demonstrator needs it.
-pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationMix) -> Site {
+pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationConfig) -> ScriptGeometry {
     let mut box_min_m = envelope.workspace.min_m;
     box_min_m[2] = envelope.floor_m();
     let box_max_m = envelope.workspace.max_m;
     let bounded = |corner: [f64; 3]| -> [f64; 3] {
         std::array::from_fn(|i| corner[i].clamp(box_min_m[i], box_max_m[i]))
     };
-    Site {
+    ScriptGeometry {
         free_min_m: bounded(mix.free_min_m),
         free_max_m: bounded(mix.free_max_m),
         target_m: scene.target.position_m,
@@ -43,15 +44,15 @@ pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationMix) ->
 pub fn place(
     simulator: &mut Simulator,
     scene: &Scene,
-    site: &Site,
-    start: Start,
+    site: &ScriptGeometry,
+    start: StartKind,
     rng: &mut ChaCha8Rng,
 ) -> Result<InitialState, SimError> {
     let goal = match start {
-        Start::Scene => return Ok(InitialState::default()),
-        Start::Wide => wide(scene, site, rng),
-        Start::Near => near(scene, site, rng),
-        Start::InHand => in_hand(scene, site, rng),
+        StartKind::Scene => return Ok(InitialState::default()),
+        StartKind::Wide => wide(scene, site, rng),
+        StartKind::Near => near(scene, site, rng),
+        StartKind::InHand => in_hand(scene, site, rng),
     };
     simulator.set_goal_state(&goal)?;
     simulator.advance(SETTLING_S);
@@ -68,7 +69,7 @@ pub fn place(
 }
 
 /// The open hand anywhere over the table, higher than the object.
-fn wide(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+fn wide(scene: &Scene, site: &ScriptGeometry, rng: &mut ChaCha8Rng) -> GoalState {
     let mut goal = goals::above_object(scene);
     for axis in 0..2 {
         goal.arm.position_m[axis] = between(rng, site.free_min_m[axis], site.free_max_m[axis]);
@@ -81,7 +82,7 @@ fn wide(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
 
 /// Around the object, open or partly closed: low enough to touch it with the next action, and
 /// never with a finger inside it.
-fn near(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+fn near(scene: &Scene, site: &ScriptGeometry, rng: &mut ChaCha8Rng) -> GoalState {
     let mut goal = goals::at_object(scene);
     let around = rng.random_bool(0.5);
     let position = &mut goal.arm.position_m;
@@ -112,7 +113,7 @@ fn near(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
 }
 
 /// The object in the closed hand, anywhere between the table and the top of the box.
-fn in_hand(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
+fn in_hand(scene: &Scene, site: &ScriptGeometry, rng: &mut ChaCha8Rng) -> GoalState {
     let on_table = rng.random_bool(0.25);
     let top = (site.free_max_m[2] - site.grasp_height_m).max(0.02);
     // Low as often as high: that is where placing happens.
@@ -145,7 +146,7 @@ fn in_hand(scene: &Scene, site: &Site, rng: &mut ChaCha8Rng) -> GoalState {
     goal
 }
 
-fn inside(goal: &mut GoalState, site: &Site) {
+fn inside(goal: &mut GoalState, site: &ScriptGeometry) {
     for (axis, at) in goal.arm.position_m.iter_mut().enumerate() {
         *at = at.clamp(site.box_min_m[axis], site.box_max_m[axis]);
     }

@@ -16,7 +16,7 @@ pub struct Count {
 
 /// The outcome of a recording.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Summary {
+pub struct RecordingSummary {
     /// Episodes recorded now.
     pub recorded: u64,
     /// Episodes found already recorded and left alone.
@@ -49,14 +49,14 @@ pub struct Summary {
     pub starts: BTreeMap<String, Count>,
 }
 
-impl Summary {
+impl RecordingSummary {
     /// Frames a second of wall time.
     pub fn frames_per_second(&self) -> f64 {
         self.frames as f64 / self.seconds.max(1e-9)
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for RecordingSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use foresight_datasets::{Episode, Split};
 use foresight_robot::{EnvelopeConfig, WorkspaceBox};
-use foresight_scenarios::demonstrate::{record_all, DemonstrationMix, RecordingPlan};
+use foresight_demonstrations::{record_all, RecordingPlan};
+use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 fn plan() -> RecordingPlan {
     RecordingPlan {
@@ -16,7 +17,7 @@ fn plan() -> RecordingPlan {
             min_m: [0.35, -0.22, 0.0],
             max_m: [0.65, 0.22, 0.35],
         }),
-        mix: DemonstrationMix::default(),
+        mix: DemonstrationConfig::default(),
         split: Split::Train,
         image_px: 32,
         steps: 6,

@@ -8,8 +8,12 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::imageops::{overlay, resize, FilterType};
 use image::{Delay, Frame, ImageError, Rgb, RgbImage, RgbaImage};
 
+use foresight_runs::folder::VIEW_PX;
+use foresight_scenarios::episode::{EpisodeOutcome, EpisodeStep};
+use foresight_scenarios::RunError;
+
 /// Side of each of the two panels, px.
-pub const PANEL_PX: u32 = 192;
+const PANEL_PX: u32 = VIEW_PX;
 /// Space around the panels, px.
 const MARGIN_PX: u32 = 6;
 /// How long a step is shown, and the last one, ms.
@@ -18,8 +22,52 @@ const LAST_MS: u32 = 2500;
 /// Quantiser speed of the GIF encoder, 1 (best) to 30 (fastest).
 const SPEED: i32 = 10;
 
+/// The animation of an episode that is being played.
+pub(crate) struct Animation {
+    goals: Vec<RgbImage>,
+    view: Option<RgbImage>,
+    panels: Vec<RgbImage>,
+}
+
+impl Animation {
+    /// Begins with the goals' pictures, by sub-goal, and the larger picture of the scene as it
+    /// is, if there is one.
+    pub(crate) fn new(goals: Vec<RgbImage>, view: Option<RgbImage>) -> Self {
+        Animation {
+            goals,
+            view,
+            panels: Vec::new(),
+        }
+    }
+
+    /// Takes what was seen before a step.
+    pub(crate) fn step(&mut self, step: &EpisodeStep<'_>) {
+        self.push(&step.observation.frame.image, step.goal);
+        self.view.clone_from(&step.execution.view);
+    }
+
+    /// Takes what was seen at the end, and writes the GIF unless nothing was ever seen.
+    ///
+    /// # Errors
+    /// [`RunError::Write`] when the disk refuses.
+    pub(crate) fn finish(mut self, outcome: &EpisodeOutcome, path: &Path) -> Result<(), RunError> {
+        self.push(&outcome.last.frame.image, self.goals.len().saturating_sub(1));
+        if self.panels.is_empty() {
+            return Ok(());
+        }
+        write_gif(path, &self.panels).map_err(|e| RunError::write(path, std::io::Error::other(e)))
+    }
+
+    fn push(&mut self, frame: &RgbImage, goal: usize) {
+        if let Some(goal) = self.goals.get(goal) {
+            let seen = self.view.as_ref().unwrap_or(frame);
+            self.panels.push(panel(seen, goal));
+        }
+    }
+}
+
 /// Camera and goal side by side.
-pub fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
+fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
     let width = 2 * PANEL_PX + 3 * MARGIN_PX;
     let mut canvas = RgbImage::from_pixel(width, PANEL_PX + 2 * MARGIN_PX, Rgb([24, 24, 26]));
     for (i, image) in [camera, goal].into_iter().enumerate() {
@@ -31,10 +79,7 @@ pub fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
 }
 
 /// Writes the panels as an endless GIF.
-///
-/// # Errors
-/// When the file can't be written.
-pub fn write_gif(path: &Path, panels: &[RgbImage]) -> Result<(), ImageError> {
+fn write_gif(path: &Path, panels: &[RgbImage]) -> Result<(), ImageError> {
     let mut encoder = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), SPEED);
     encoder.set_repeat(Repeat::Infinite)?;
     for (i, panel) in panels.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::page::figure;
-use super::read::RunData;
+use foresight_runs::read::RunData;
 use super::svg::{Axis, Chart};
 
 const WIDTH: f64 = 360.0;
@@ -48,10 +48,10 @@ fn distance(data: &RunData) -> String {
         .iter()
         .map(|s| (number(s.step), f64::from(s.distance)))
         .collect();
-    let hindsight = data.hindsight.as_ref();
-    let of = |value: fn(&crate::hindsight::StepHindsight) -> f32| -> Vec<(f64, f64)> {
-        let steps = hindsight.map_or(&[][..], |h| &h.steps);
-        let point = |s: &crate::hindsight::StepHindsight| (number(s.step), f64::from(value(s)));
+    let analysis = data.analysis.as_ref();
+    let of = |value: fn(&foresight_runs::analysis::StepAnalysis) -> f32| -> Vec<(f64, f64)> {
+        let steps = analysis.map_or(&[][..], |h| &h.steps);
+        let point = |s: &foresight_runs::analysis::StepAnalysis| (number(s.step), f64::from(value(s)));
         steps.iter().map(point).collect()
     };
     let (predicted, reached) = (of(|s| s.predicted_to_goal), of(|s| s.reached_to_goal));
@@ -81,16 +81,16 @@ fn distance(data: &RunData) -> String {
 
 /// How far the prediction was from what came, against expecting no change.
 fn surprise(data: &RunData) -> String {
-    let Some(hindsight) = &data.hindsight else {
+    let Some(analysis) = &data.analysis else {
         return String::new();
     };
     let point = |at: u32, value: f32| (number(at), f64::from(value));
-    let wrong: Vec<(f64, f64)> = hindsight
+    let wrong: Vec<(f64, f64)> = analysis
         .steps
         .iter()
         .map(|s| point(s.step, s.predicted_to_reached))
         .collect();
-    let still: Vec<(f64, f64)> = hindsight
+    let still: Vec<(f64, f64)> = analysis
         .steps
         .iter()
         .map(|s| point(s.step, s.seen_to_reached))
@@ -163,7 +163,7 @@ fn gripper(data: &RunData) -> String {
 
 /// Where the time of each step went.
 fn latency(data: &RunData) -> String {
-    let parts = |s: &crate::trace::StepSeconds| [s.observe, s.plan, s.execute];
+    let parts = |s: &foresight_runs::trace::StepSeconds| [s.observe, s.plan, s.execute];
     let sums = data.steps.iter().map(|s| parts(&s.seconds).iter().sum());
     let (x, y) = (
         Axis::steps(1, data.steps.len()),

@@ -1,12 +1,12 @@
 //! One decision: what was seen, wanted, imagined and came; how the search converged, and where.
 
-use super::film::{goal, seen};
-use super::heat;
+use super::filmstrip::{goal, seen};
+use super::heatmap;
 use super::page::{data_url, figure, picture};
-use super::read::RunData;
+use foresight_runs::read::RunData;
 use super::svg::{escape, Axis, Chart};
-use crate::hindsight::StepHindsight;
-use crate::trace::{IterationTrace, StepTrace};
+use foresight_runs::analysis::StepAnalysis;
+use foresight_runs::trace::{IterationTrace, StepTrace};
 
 /// Half the side of a cloud's figure when nothing tells the search's box, cm.
 const DEFAULT_BOX_CM: f64 = 7.5;
@@ -17,17 +17,17 @@ pub fn explanation(data: &RunData) -> String {
                     the elites' first actions, those of the last iteration outlined, the spread of \
                     the sampling distribution as ellipses, the chosen action in red."
         .to_owned();
-    let Some(hindsight) = &data.hindsight else {
+    let Some(analysis) = &data.analysis else {
         return text;
     };
-    if hindsight.steps.iter().any(|s| !s.plane_xy.is_empty()) {
+    if analysis.steps.iter().any(|s| !s.plane_xy.is_empty()) {
         text += " Behind them the energy around the chosen action: bright is low.";
     }
-    if !hindsight.gallery.is_empty() {
+    if !analysis.gallery.is_empty() {
         text += &format!(
             " The model has no decoder. <b>Imagined</b> is the frame whose latent lies nearest to \
              the predicted one, out of {}.",
-            escape(&hindsight.gallery)
+            escape(&analysis.gallery)
         );
     }
     text
@@ -43,7 +43,7 @@ pub fn all(data: &RunData) -> String {
 }
 
 fn one(data: &RunData, i: usize, step: &StepTrace) -> String {
-    let hindsight = data.hindsight.as_ref().and_then(|h| h.steps.get(i));
+    let analysis = data.analysis.as_ref().and_then(|h| h.steps.get(i));
     let [dx, dy, dz, rx, ry, rz, dg] = step.action;
     let cm = |v: f64| format!("{:+.1}", 100.0 * v).replace('-', "−");
     let mut facts = format!("Δ {} {} {} cm", cm(dx), cm(dy), cm(dz));
@@ -65,15 +65,15 @@ fn one(data: &RunData, i: usize, step: &StepTrace) -> String {
     };
     let charts = [
         convergence(step),
-        cloud(step, hindsight, 1),
-        cloud(step, hindsight, 2),
+        cloud(step, analysis, 1),
+        cloud(step, analysis, 2),
     ];
     format!(
         "<article class=decision id=step{n}><header><h3>Step {n} · {} {}</h3>\
          <span class=meta>{facts}</span>{notes}</header>{}<div class=row>{}</div></article>",
         escape(&step.subgoal),
         step.subgoal_step + 1,
-        pictures(data, i, step, hindsight),
+        pictures(data, i, step, analysis),
         charts.concat(),
         n = step.step + 1,
     )
@@ -84,12 +84,12 @@ fn pictures(
     data: &RunData,
     i: usize,
     step: &StepTrace,
-    hindsight: Option<&StepHindsight>,
+    analysis: Option<&StepAnalysis>,
 ) -> String {
     let Some(Some(imagined)) = data.imagined.get(i) else {
         return String::new();
     };
-    let Some(hindsight) = hindsight else {
+    let Some(analysis) = analysis else {
         return String::new();
     };
     let camera = |i: usize| match data.frames.get(i) {
@@ -104,7 +104,7 @@ fn pictures(
             &picture(imagined, "the frame nearest to the predicted latent"),
             &format!(
                 "imagined, nearest at {:.3}",
-                hindsight.nearest_distance.unwrap_or(f32::NAN)
+                analysis.nearest_distance.unwrap_or(f32::NAN)
             ),
         ),
         figure(
@@ -112,7 +112,7 @@ fn pictures(
             &camera(i + 1),
             &format!(
                 "came, {:.3} from the prediction",
-                hindsight.predicted_to_reached
+                analysis.predicted_to_reached
             ),
         ),
     ];
@@ -167,8 +167,8 @@ fn convergence(step: &StepTrace) -> String {
 }
 
 /// The elites' first actions over Δx and Δy (`up` = 1) or Δz (`up` = 2), cm.
-fn cloud(step: &StepTrace, hindsight: Option<&StepHindsight>, up: usize) -> String {
-    let plane = hindsight.and_then(|h| {
+fn cloud(step: &StepTrace, analysis: Option<&StepAnalysis>, up: usize) -> String {
+    let plane = analysis.and_then(|h| {
         let energies = if up == 1 { &h.plane_xy } else { &h.plane_xz };
         (!energies.is_empty()).then_some((h, energies))
     });
@@ -196,7 +196,7 @@ fn cloud(step: &StepTrace, hindsight: Option<&StepHindsight>, up: usize) -> Stri
     let title = format!("elites over Δx and {name}");
     let mut chart = Chart::new(240.0, 224.0, &title, axis("Δx, cm"), axis(name));
     if let Some((h, energies)) = plane {
-        let url = data_url(&heat::picture(energies, h.plane_side));
+        let url = data_url(&heatmap::picture(energies, h.plane_side));
         let out = half_cm + spacing / 2.0;
         chart.image(&url, (-out, -out), (out, out));
     }

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
-use super::page::{figure, jpeg_url, Page};
-use super::svg::escape;
-use crate::evaluate::{EvaluatedEpisode, Evaluation};
-use crate::run::RunError;
+use foresight_runs::analysis::AnalysisDepth;
+use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::evaluate::{evaluate_with, EvaluatedEpisode};
+use foresight_scenarios::{Evaluation, EvaluationOptions, LoadedScenario, RunError, ModelSource};
+
+use crate::page::{figure, jpeg_url, Page};
+use crate::run::play_into;
+use crate::summary::failure_words;
+use crate::svg::escape;
 
 /// The page's file name in an evaluation's folder.
 pub const FILE_NAME: &str = "index.html";
@@ -14,8 +19,30 @@ const STRIP: usize = 8;
 /// Strips shown of each kind of failure.
 const EXAMPLES: usize = 3;
 
+/// As [`evaluate`](foresight_scenarios::evaluate()), with a run folder of every episode in `out`
+/// and a page over all of them.
+///
+/// # Errors
+/// As there, or [`RunError::Write`].
+pub fn evaluate_into(
+    out: &Path,
+    loaded: &LoadedScenario,
+    source: &ModelSource,
+    options: &EvaluationOptions,
+    done: impl Fn(&EvaluatedEpisode) + Sync,
+) -> Result<Evaluation, RunError> {
+    let play = |instance: &foresight_scenarios::EpisodeSpec| {
+        let path = out.join(episode_folder(instance.seed));
+        let brief = AnalysisDepth::Brief;
+        play_into(path, instance, source, true, brief, &mut Unwatched)
+    };
+    let evaluation = evaluate_with(loaded, source, options, play, done)?;
+    write(out, &evaluation)?;
+    Ok(evaluation)
+}
+
 /// Name of the run folder of an episode.
-pub fn episode_folder(seed: u64) -> String {
+fn episode_folder(seed: u64) -> String {
     format!("seed-{seed:06}")
 }
 
@@ -23,7 +50,7 @@ pub fn episode_folder(seed: u64) -> String {
 ///
 /// # Errors
 /// [`RunError::Write`] when the disk refuses.
-pub fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
+fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
     let json = folder.join("evaluation.json");
     let text = serde_json::to_string_pretty(evaluation)
         .map_err(|e| RunError::write(&json, std::io::Error::other(e)))?;
@@ -34,7 +61,7 @@ pub fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
 }
 
 /// The page as HTML.
-pub fn html(folder: &Path, evaluation: &Evaluation) -> String {
+fn html(folder: &Path, evaluation: &Evaluation) -> String {
     let e = evaluation;
     let mut page = Page::new(&format!("{}: {} episodes", e.scenario, e.episodes));
     page.push(&header(e));
@@ -69,8 +96,7 @@ fn achieved(run: &EvaluatedEpisode) -> bool {
 fn kind_of(run: &EvaluatedEpisode) -> String {
     run.verdict
         .failure
-        .and_then(|k| serde_json::to_value(k).ok())
-        .and_then(|v| v.as_str().map(|s| s.replace('_', " ")))
+        .map(failure_words)
         .unwrap_or_default()
 }
 

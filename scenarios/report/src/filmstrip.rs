@@ -1,7 +1,7 @@
 //! The filmstrip: every step with its goal beside it.
 
 use super::page::{figure, jpeg_url, picture};
-use super::read::RunData;
+use foresight_runs::read::RunData;
 use super::svg::escape;
 
 /// One figure a step, and one for the end.

@@ -3,8 +3,8 @@
 use foresight_planner::Landscape;
 use image::{Rgb, RgbImage};
 
-use super::heat;
-use crate::lettering;
+use super::heatmap;
+use crate::bitmap_text;
 
 /// Side of each panel, px.
 const PANEL: i64 = 380;
@@ -54,7 +54,7 @@ pub fn picture(landscape: &Landscape, marks: &Marks) -> RgbImage {
             cross(&mut image, x, y);
         }
     }
-    lettering::write(&mut image, LEFT, 10, 1, INK, &legend(landscape, marks));
+    bitmap_text::write(&mut image, LEFT, 10, 1, INK, &legend(landscape, marks));
     image
 }
 
@@ -97,41 +97,41 @@ fn panel(
     name: &str,
 ) {
     let side = landscape.side;
-    let small = heat::picture(energies, side);
+    let small = heatmap::picture(energies, side);
     for y in 0..PANEL {
         for x in 0..PANEL {
             let cell = |v: i64| (v * side as i64 / PANEL).clamp(0, side as i64 - 1) as u32;
             put(image, left + x, TOP + y, *small.get_pixel(cell(x), cell(y)));
         }
     }
-    lettering::write(image, left, TOP - 18, 1, INK, title);
+    bitmap_text::write(image, left, TOP - 18, 1, INK, title);
     for share in [-1.0, -0.5, 0.0, 0.5, 1.0] {
         let v = share * landscape.half_width_m;
         let text = format!("{:.1}", 100.0 * v);
-        let wide = i64::from(lettering::width(&text, 1));
+        let wide = i64::from(bitmap_text::width(&text, 1));
         let (x, y) = place(landscape, left, v, v);
         for k in 0..5 {
             put(image, x, TOP + PANEL + k, INK);
             put(image, left - 1 - k, y, INK);
         }
-        lettering::write(image, x - wide / 2, TOP + PANEL + 10, 1, INK, &text);
-        lettering::write(image, left - 10 - wide, y - 4, 1, INK, &text);
+        bitmap_text::write(image, x - wide / 2, TOP + PANEL + 10, 1, INK, &text);
+        bitmap_text::write(image, left - 10 - wide, y - 4, 1, INK, &text);
     }
-    let wide = i64::from(lettering::width("dx, cm", 1));
+    let wide = i64::from(bitmap_text::width("dx, cm", 1));
     let middle = left + PANEL / 2 - wide / 2;
-    lettering::write(image, middle, TOP + PANEL + 30, 1, INK, "dx, cm");
-    lettering::write(image, left - 76, TOP - 18, 1, INK, name);
+    bitmap_text::write(image, middle, TOP + PANEL + 30, 1, INK, "dx, cm");
+    bitmap_text::write(image, left - 76, TOP - 18, 1, INK, name);
     let bar = left + PANEL + 12;
     for y in 0..PANEL {
-        let colour = heat::colour(y as f32 / (PANEL - 1) as f32);
+        let colour = heatmap::colour(y as f32 / (PANEL - 1) as f32);
         for x in 0..BAR {
             put(image, bar + x, TOP + y, colour);
         }
     }
-    if let Some([low, high]) = heat::range(energies) {
+    if let Some([low, high]) = heatmap::range(energies) {
         let words = bar + BAR + 4;
-        lettering::write(image, words, TOP, 1, INK, &format!("{high:.3}"));
-        lettering::write(image, words, TOP + PANEL - 8, 1, INK, &format!("{low:.3}"));
+        bitmap_text::write(image, words, TOP, 1, INK, &format!("{high:.3}"));
+        bitmap_text::write(image, words, TOP + PANEL - 8, 1, INK, &format!("{low:.3}"));
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
         let image = picture(&landscape, &marks);
         let (x, y) = place(&landscape, LEFT, minimum_m[0], minimum_m[1]);
         let at = image.get_pixel(x as u32, y as u32);
-        assert_eq!(*at, heat::colour(1.0), "the middle of the ring");
+        assert_eq!(*at, heatmap::colour(1.0), "the middle of the ring");
         assert!(x > LEFT + 3 * PANEL / 4 && y > TOP + PANEL / 2);
     }
 

@@ -10,8 +10,8 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::imageops::{overlay, resize, FilterType};
 use image::{Delay, Frame, ImageError, Rgb, RgbImage};
 
-use super::play::Replay;
-use crate::lettering;
+use foresight_runs::replay::play::Replay;
+use crate::bitmap_text;
 
 /// Side of each picture, px.
 const SIDE: u32 = 192;
@@ -43,7 +43,7 @@ pub fn strip(replay: &Replay) -> Option<RgbImage> {
     } else {
         "replayed"
     };
-    lettering::write(&mut canvas, i64::from(GAP), 5, 1, INK, title);
+    bitmap_text::write(&mut canvas, i64::from(GAP), 5, 1, INK, title);
     for column in 0..columns {
         let at = if columns == 1 {
             0
@@ -63,7 +63,7 @@ pub fn strip(replay: &Replay) -> Option<RgbImage> {
             overlay(&mut canvas, &square(replayed), x, y);
         }
         y += i64::from(SIDE + 4);
-        lettering::write(
+        bitmap_text::write(
             &mut canvas,
             x,
             y,
@@ -145,7 +145,7 @@ fn film(replay: &Replay) -> Vec<RgbImage> {
             if let Some(replayed) = &step.replayed_view {
                 overlay(&mut canvas, &square(replayed), x, i64::from(GAP));
             }
-            lettering::write(
+            bitmap_text::write(
                 &mut canvas,
                 i64::from(GAP),
                 i64::from(SIDE + 2 * GAP),

@@ -1,33 +1,32 @@
 //! The top of a report: what happened, in one look, and what went not as it should.
 
-use super::read::RunData;
-use super::svg::escape;
+use foresight_runs::read::RunData;
+use foresight_scenarios::success::FailureKind;
+
+use crate::svg::escape;
 
 /// Verdict, reason and key numbers.
-pub fn header(data: &RunData) -> String {
-    let result = &data.result["result"];
-    let (class, verdict) = match result["success"].as_bool() {
+pub(crate) fn header(data: &RunData) -> String {
+    let record = data.record.clone().unwrap_or_default();
+    let (class, verdict) = match record.result.success {
         Some(true) => ("yes", "Achieved"),
         Some(false) => ("no", "Not achieved"),
         None => ("", "Done"),
     };
-    let failure = data.result["failure"]
-        .as_str()
-        .map_or_else(String::new, |f| format!(" · {}", f.replace('_', " ")));
-    let mut meta = vec![format!("seed {}", result["seed"])];
-    for key in ["imagination", "time"] {
-        meta.extend(data.result[key].as_str().map(str::to_owned));
+    let failure = record
+        .failure
+        .map_or_else(String::new, |kind| format!(" · {}", failure_words(kind)));
+    let mut meta = vec![format!("seed {}", record.result.seed)];
+    if let Some(end) = &record.end {
+        meta.push(end.imagination.clone());
     }
-    if let Some(virtual_time) = data.result["virtual_time"].as_bool() {
-        let time = if virtual_time {
-            "virtual time"
-        } else {
-            "real time"
-        };
-        meta.push(time.into());
+    meta.push(record.time);
+    if let Some(end) = &record.end {
+        let clock = if end.virtual_time { "virtual" } else { "real" };
+        meta.push(format!("{clock} time"));
     }
-    if let Some(version) = data.result["program_version"].as_str() {
-        meta.push(format!("foresight {version}"));
+    if !record.program_version.is_empty() {
+        meta.push(format!("foresight {}", record.program_version));
     }
     let mut tiles = String::new();
     for (name, value) in numbers(data) {
@@ -37,30 +36,37 @@ pub fn header(data: &RunData) -> String {
         "<header><span class=\"verdict {class}\">{verdict}{}</span><h1>{}</h1>\
          <p class=reason>{}</p><p class=meta>{}</p><dl class=tiles>{tiles}</dl></header>",
         escape(&failure),
-        escape(data.text("scenario")),
-        escape(data.text("reason")),
+        escape(&record.result.scenario),
+        escape(&record.result.reason),
         escape(&meta.join(" · ")),
     )
 }
 
+/// A kind of failure in words.
+pub(crate) fn failure_words(kind: FailureKind) -> String {
+    let name = serde_json::to_value(kind).ok();
+    name.and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
+}
+
 fn numbers(data: &RunData) -> Vec<(&'static str, String)> {
-    let result = &data.result["result"];
+    let result = data.record.as_ref().map(|record| &record.result);
+    let end = data.record.as_ref().and_then(|record| record.end.as_ref());
     let steps = &data.steps;
     let mut tiles = vec![("Steps", steps.len().to_string())];
-    if let Some(reached) = result["subgoals_reached"].as_u64() {
-        tiles.push((
-            "Sub-goals worked through",
-            format!("{reached} of {}", data.goals.len()),
-        ));
-    }
-    if let Some(seconds) = result["seconds_per_action"].as_f64() {
-        tiles.push(("Planning an action", format!("{seconds:.2} s")));
+    if let (Some(result), Some(_)) = (result, end) {
+        let reached = format!("{} of {}", result.subgoals_reached, data.goals.len());
+        let seconds = format!("{:.2} s", result.seconds_per_action);
+        tiles.extend([
+            ("Sub-goals worked through", reached),
+            ("Planning an action", seconds),
+        ]);
     }
     let evaluations: usize = steps.iter().map(|s| s.plan.evaluations).sum();
     if evaluations > 0 {
         tiles.push(("Futures imagined", thousands(evaluations)));
     }
-    if let Some(last) = data.result["last_distance"].as_f64() {
+    if let Some(last) = end.and_then(|end| end.last_distance) {
         tiles.push(("Distance to the last goal", format!("{last:.3}")));
     }
     let touched = steps
@@ -68,11 +74,12 @@ fn numbers(data: &RunData) -> Vec<(&'static str, String)> {
         .filter(|s| !s.adjustments.is_empty() || s.refusal.is_some())
         .count();
     tiles.push(("Actions the envelope limited", touched.to_string()));
-    let refused = result["refused_targets"].as_u64();
-    tiles.push((
-        "Targets refused",
-        refused.map_or_else(|| "–".into(), |n| n.to_string()),
-    ));
+    let refused: u64 = steps.iter().map(|s| s.refused_targets).sum();
+    let refused = match (result, end) {
+        (Some(result), Some(_)) => result.refused_targets,
+        _ => refused,
+    };
+    tiles.push(("Targets refused", refused.to_string()));
     tiles
 }
 
@@ -88,7 +95,7 @@ fn thousands(number: usize) -> String {
 }
 
 /// What did not go as it should, or a line saying that everything did.
-pub fn warnings(data: &RunData) -> String {
+pub(crate) fn warnings(data: &RunData) -> String {
     let lines = warning_lines(data);
     if lines.is_empty() {
         return "<p class=calm>None: every action passed the safety envelope, no target was \
@@ -104,7 +111,7 @@ pub fn warnings(data: &RunData) -> String {
 
 fn warning_lines(data: &RunData) -> Vec<String> {
     let mut lines = Vec::new();
-    if data.result.is_null() {
+    if data.record.is_none() {
         lines.push("the run has no verdict: it was interrupted before it ended".to_owned());
     }
     for step in &data.steps {

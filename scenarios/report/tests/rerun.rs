@@ -8,10 +8,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use foresight_scenarios::replay::play::Place;
-use foresight_scenarios::replay::{self, OpenOptions, ReplayOptions, Tolerance};
-use foresight_scenarios::report::read::RunData;
-use foresight_scenarios::timeline::{rerun_file, rerun_viewer, tell};
+use foresight_report::timeline::{exporter, rerun_file, rerun_viewer};
+use foresight_runs::read::RunData;
+use foresight_runs::replay::play::Place;
+use foresight_runs::replay::{self, OpenOptions, ReplayOptions, Tolerance};
 use played::played;
 use re_sdk::external::re_log_encoding::DecoderApp;
 use re_sdk::log::{Chunk, LogMsg};
@@ -69,7 +69,7 @@ fn a_run_becomes_a_recording() {
     let data = RunData::read(&run).expect("the run");
     let file = folder.path().join("run.rrd");
     let mut recording = rerun_file(&file).expect("a file");
-    tell::run(&run, recording.as_mut()).expect("told");
+    exporter::run(&run, recording.as_mut()).expect("told");
     recording.finish().expect("finished");
     let seen = read(&file);
 
@@ -124,7 +124,7 @@ fn a_run_becomes_a_recording() {
 fn a_replay_becomes_a_recording() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = played(folder.path());
-    let tape = replay::open(&run, &OpenOptions::default()).expect("a tape");
+    let recording = replay::open(&run, &OpenOptions::default()).expect("a recording");
     let mut nobody = |_: &replay::ReplayedStep| std::ops::ControlFlow::Continue(());
     let options = ReplayOptions {
         place: Place::VirtualTime,
@@ -137,11 +137,11 @@ fn a_replay_becomes_a_recording() {
             gripper: 0.15,
         },
     };
-    let replayed = replay::replay(&tape, &options, &mut nobody).expect("replayed");
+    let replayed = replay::replay(&recording, &options, &mut nobody).expect("replayed");
     assert!(replayed.identical);
     let file = folder.path().join("replay.rrd");
     let mut recording = rerun_file(&file).expect("a file");
-    tell::replay(&replayed, recording.as_mut()).expect("told");
+    exporter::replay(&replayed, recording.as_mut()).expect("told");
     recording.finish().expect("finished");
     let seen = read(&file);
     for (entity, component) in [

@@ -9,8 +9,12 @@ use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::gallery::Gallery;
-use crate::run::RunError;
+use foresight_scenarios::EpisodeSpec;
+
+use crate::folder::{save, write_json};
+use crate::nearest_neighbour::NearestNeighbours;
+use crate::read::RunData;
+use foresight_scenarios::RunError;
 use crate::trace::StepTrace;
 
 /// Points along each axis of an energy plane.
@@ -21,18 +25,18 @@ const LIGHT_PARAMETERS: usize = 50_000_000;
 
 /// A run as the model sees it afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hindsight {
+pub struct RunAnalysis {
     /// The model's name.
     pub model: String,
     /// Where the frames come from that imagined latents are recognised by; empty without them.
     pub gallery: String,
     /// Every step.
-    pub steps: Vec<StepHindsight>,
+    pub steps: Vec<StepAnalysis>,
 }
 
 /// One step; all distances are L1 between layer-normalised latents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepHindsight {
+pub struct StepAnalysis {
     /// The step.
     pub step: u32,
     /// From what was seen before the action to the goal.
@@ -57,11 +61,21 @@ pub struct StepHindsight {
     pub plane_half_width_m: f64,
 }
 
+/// How much is computed about a run after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnalysisDepth {
+    /// What was predicted and what came.
+    Brief,
+    /// Also the energy around each decision and the frames imagined latents are recognised as,
+    /// when the model is small enough.
+    Full,
+}
+
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Depth<'a> {
+pub struct AnalysisOptions<'a> {
     /// Frames to recognise imagined latents by.
-    pub gallery: Option<&'a Gallery>,
+    pub gallery: Option<&'a NearestNeighbours>,
     /// Whether to compute the energy around each decision.
     pub planes: bool,
     /// How the decisions weighed differences to the goal.
@@ -71,7 +85,7 @@ pub struct Depth<'a> {
 }
 
 /// Whether a model is small enough to be asked thousands of things after each run.
-pub fn is_light(model: &WorldModel) -> bool {
+fn is_light(model: &WorldModel) -> bool {
     let config = model.config();
     let block = |width: usize, ratio: f64| (4.0 + 2.0 * ratio) * (width * width) as f64;
     let encoder = &config.encoder;
@@ -82,20 +96,76 @@ pub fn is_light(model: &WorldModel) -> bool {
     parameters < LIGHT_PARAMETERS as f64
 }
 
+/// Looks back at a run with the model that planned it, as its scenario says.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_own(
+    run: &Path,
+    instance: &EpisodeSpec,
+    model: &WorldModel,
+    depth: AnalysisDepth,
+) -> Result<(), RunError> {
+    let data = RunData::read(run).map_err(RunError::Input)?;
+    let full = depth == AnalysisDepth::Full && is_light(model);
+    let gallery = if full {
+        let path_m: Vec<[f64; 3]> = data.steps.iter().map(|s| s.reached_pose).map(xyz).collect();
+        NearestNeighbours::posed(model, instance, &path_m)?
+    } else {
+        None
+    };
+    let options = AnalysisOptions {
+        gallery: gallery.as_ref().filter(|g| !g.is_empty()),
+        planes: full,
+        weighting: instance.loaded.scenario.goal_weighting(),
+        room: instance.loaded.scenario.workspace_bounds(),
+    };
+    analyse(run, &data, model, options)
+}
+
+fn xyz(pose: [f64; 7]) -> [f64; 3] {
+    [pose[0], pose[1], pose[2]]
+}
+
+/// Looks back at the run in the folder `run`, read as `data`, and writes `hindsight.json` and
+/// `imagined/` there, replacing older ones.
+///
+/// # Errors
+/// [`RunError::Input`] when frames are missing, [`RunError::Imagination`] when the model can't be
+/// asked, [`RunError::Write`] when the disk refuses.
+pub fn analyse(
+    run: &Path,
+    data: &RunData,
+    model: &WorldModel,
+    options: AnalysisOptions<'_>,
+) -> Result<(), RunError> {
+    let frames: Vec<RgbImage> = data.frames.iter().flatten().cloned().collect();
+    if frames.len() < data.frames.len() {
+        return Err(RunError::Input(format!("{} lacks frames", run.display())));
+    }
+    let goals = RunData::model_goals(run);
+    let (analysis, recognised) = look_back(model, &data.steps, &frames, &goals, options)?;
+    write_json(&run.join("hindsight.json"), &analysis)?;
+    for (step, image) in analysis.steps.iter().zip(recognised) {
+        save(&image, &run.join(format!("imagined/{:04}.png", step.step)))?;
+    }
+    Ok(())
+}
+
 /// Looks back at a run.
 ///
 /// `frames` are what was seen before each step and after the last one, `goals` the goal images.
-/// Returns the hindsight and, with a gallery, the recognised frame of every step.
+/// Returns the analysis and, with a gallery, the recognised frame of every step.
 ///
 /// # Errors
 /// [`RunError::Imagination`] when the model can't be asked.
-pub fn look_back(
+fn look_back(
     model: &WorldModel,
     steps: &[StepTrace],
     frames: &[RgbImage],
     goals: &[RgbImage],
-    depth: Depth<'_>,
-) -> Result<(Hindsight, Vec<RgbImage>), RunError> {
+    depth: AnalysisOptions<'_>,
+) -> Result<(RunAnalysis, Vec<RgbImage>), RunError> {
     let encode = |images: &[RgbImage]| -> Result<Vec<Latent>, RunError> {
         let images: Vec<&RgbImage> = images.iter().collect();
         let encoded = model.encode(&images);
@@ -104,7 +174,7 @@ pub fn look_back(
     let seen = encode(frames)?;
     let goals = encode(goals)?;
     let half_width_m = model.config().action_space.max_translation_m;
-    let mut hindsight = Hindsight {
+    let mut analysis = RunAnalysis {
         model: model.config().name.clone(),
         gallery: depth.gallery.map_or_else(String::new, |g| g.origin.clone()),
         steps: Vec::new(),
@@ -146,7 +216,7 @@ pub fn look_back(
             plane_through(&energy, &action, [0, up], PLANE_SIDE, half_width_m)
                 .map_err(|e| RunError::Imagination(e.to_string()))
         };
-        hindsight.steps.push(StepHindsight {
+        analysis.steps.push(StepAnalysis {
             step: step.step,
             seen_to_goal: before.distance(goal),
             predicted_to_goal: predicted.distance(goal),
@@ -161,7 +231,7 @@ pub fn look_back(
         });
         recognised.extend(nearest.map(|(image, _)| image.clone()));
     }
-    Ok((hindsight, recognised))
+    Ok((analysis, recognised))
 }
 
 /// The latent the model expects after one action.
@@ -184,7 +254,7 @@ fn predict(
     })
 }
 
-impl Hindsight {
+impl RunAnalysis {
     /// Reads `hindsight.json`; `None` when it is missing or from another version.
     pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()

@@ -3,40 +3,40 @@
 //! | file | content |
 //! |---|---|
 //! | `report.html` | all of it to look at, offline |
-//! | `plan.jsonl` | a line per step, [`crate::trace::StepTrace`] |
-//! | `trajectory.csv` | poses and actions with all their bits, [`crate::poses::PoseTable`] |
+//! | `plan.jsonl` | a line per step, [`StepTrace`] |
+//! | `trajectory.csv` | poses and actions with all their bits, [`Trajectory`](crate::trajectory_csv) |
 //! | `frames/` | what the camera saw before each step and after the last |
 //! | `views/` | the same moments in larger pictures, from the simulator |
 //! | `goals/` | the goal images |
 //! | `imagined/` | the frame each predicted latent was recognised as |
-//! | `hindsight.json` | predicted against reached, [`crate::hindsight::Hindsight`] |
+//! | `hindsight.json` | predicted against reached, [`crate::analysis`] |
 //! | `episode.gif` | camera and goal side by side |
 //! | `scenario.resolved.toml` | the scenario with its seed and versions |
 //! | `scene.json` | the simulated scene |
-//! | `result.json` | the verdict |
+//! | `result.json` | what it came to, [`RunRecord`] |
+//!
+//! The report, the animation and the analysis are made from the folder afterwards, by others.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use foresight_planner::{Action, Pose};
+use foresight_scenarios::controllers::LoadedModel;
+use foresight_scenarios::episode::{EpisodeOutcome, EpisodeStep};
+use foresight_scenarios::ModelSource;
+use foresight_scenarios::{EpisodeSpec, RunError};
 use image::codecs::jpeg::JpegEncoder;
 use image::RgbImage;
 use serde::Serialize;
-use serde_json::json;
 
-use crate::animation;
-use crate::calendar::UtcTime;
-use crate::controllers::{LoadedModel, ModelSource};
-use crate::episode::{EpisodeOutcome, EpisodeStep};
-use crate::episode_spec::EpisodeSpec;
-use crate::gallery::Gallery;
-use crate::hindsight::{self, Depth};
-use crate::poses::PoseTable;
-use crate::report;
-use crate::run::RunError;
+use crate::record::RunRecord;
 use crate::trace::StepTrace;
+use crate::trajectory_csv::PoseTable;
+use crate::utc;
 
+/// Width and height of the larger pictures, px.
+pub const VIEW_PX: u32 = 192;
 /// JPEG quality of the larger pictures.
 const VIEW_QUALITY: u8 = 88;
 
@@ -45,34 +45,20 @@ pub struct RunFolder {
     path: PathBuf,
     plan: BufWriter<File>,
     names: Vec<String>,
-    goals: Vec<RgbImage>,
-    seen_goals: Vec<RgbImage>,
-    panels: Vec<RgbImage>,
-    view: Option<RgbImage>,
-    frames: Vec<RgbImage>,
     steps: Vec<StepTrace>,
     last: Option<(Pose, f64)>,
-}
-
-/// How much is computed about a run after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hindsight {
-    /// What was predicted and what came.
-    Brief,
-    /// Also the energy around each decision and the frames imagined latents are recognised as,
-    /// when the model is small enough.
-    Full,
 }
 
 impl RunFolder {
     /// A name for a new run folder: `<root>/<time>-<scenario>-<seed>`.
     pub fn fresh_path(root: &Path, instance: &EpisodeSpec) -> PathBuf {
         let scenario = &instance.loaded.scenario;
-        let name = format!("{}-{}-{}", timestamp(), scenario.name, instance.seed);
+        let name = format!("{}-{}-{}", utc::timestamp(), scenario.name, instance.seed);
         fresh(root, &name)
     }
 
-    /// Creates the folder and writes what is known before the first step.
+    /// Creates the folder and writes what is known before the first step: the scenario, the
+    /// scene, the goal images and, where there are any, larger pictures of them.
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
@@ -81,22 +67,19 @@ impl RunFolder {
         instance: &EpisodeSpec,
         source: &ModelSource,
         goals: &[RgbImage],
+        views: &[Option<RgbImage>],
     ) -> Result<Self, RunError> {
         let scenario = &instance.loaded.scenario;
         for folder in ["frames", "goals"] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(|e| RunError::write(&folder, e))?;
         }
-        let views = instance.goal_views(animation::PANEL_PX);
-        let mut seen_goals = Vec::new();
         for (i, (goal, image)) in scenario.subgoal.iter().zip(goals).enumerate() {
             let name = path.join(format!("goals/{i}-{}.png", file_name(&goal.name)));
             save(image, &name)?;
-            let view = views.get(i).cloned().flatten();
-            if let Some(view) = &view {
+            if let Some(Some(view)) = views.get(i) {
                 save_jpeg(view, &name.with_extension("jpg"))?;
             }
-            seen_goals.push(view.unwrap_or_else(|| image.clone()));
         }
         let resolved = path.join("scenario.resolved.toml");
         let text = resolved_text(instance, source);
@@ -110,11 +93,6 @@ impl RunFolder {
             path,
             plan: BufWriter::new(file),
             names: scenario.subgoal.iter().map(|g| g.name.clone()).collect(),
-            goals: goals.to_vec(),
-            seen_goals,
-            panels: Vec::new(),
-            view: None,
-            frames: Vec::new(),
             steps: Vec::new(),
             last: None,
         })
@@ -134,13 +112,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
-    pub fn view(&mut self, view: Option<RgbImage>) -> Result<(), RunError> {
-        if let Some(view) = &view {
-            let name = format!("views/{:04}.jpg", self.steps.len());
-            save_jpeg(view, &self.path.join(name))?;
-        }
-        self.view = view;
-        Ok(())
+    pub fn view(&mut self, view: Option<&RgbImage>) -> Result<(), RunError> {
+        let name = format!("views/{:04}.jpg", self.steps.len());
+        view.map_or(Ok(()), |view| save_jpeg(view, &self.path.join(name)))
     }
 
     /// Writes one step: its line and its frame.
@@ -154,96 +128,40 @@ impl RunFolder {
             .and_then(|line| writeln!(self.plan, "{line}"))
             .and_then(|()| self.plan.flush());
         written.map_err(|e| RunError::write(&self.path.join("plan.jsonl"), e))?;
-        let frame = &step.observation.frame.image;
-        save(
-            frame,
-            &self.path.join(format!("frames/{:04}.png", step.number)),
-        )?;
-        let seen = self.view.as_ref().unwrap_or(frame);
-        self.panels
-            .push(animation::panel(seen, &self.seen_goals[step.goal]));
-        self.frames.push(frame.clone());
+        let name = format!("frames/{:04}.png", step.number);
+        save(&step.observation.frame.image, &self.path.join(name))?;
         let executed = &step.execution.execution;
         let time_s = step.observation.arm_time_s + executed.seconds;
         self.last = Some((executed.reached_pose, time_s));
         self.steps.push(trace);
-        self.view(step.execution.view.clone())
+        self.view(step.execution.view.as_ref())
     }
 
-    /// Writes the last frame, the animation, the trajectory, the hindsight, the verdict and the
-    /// report.
+    /// Writes the last frame, the trajectory and the record.
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
-    pub fn finish(
-        mut self,
-        outcome: &EpisodeOutcome,
-        result: &impl Serialize,
-        instance: &EpisodeSpec,
-        source: &ModelSource,
-        hindsight: Hindsight,
-        virtual_time: bool,
-    ) -> Result<PathBuf, RunError> {
-        let frame = &outcome.last.frame.image;
+    pub fn finish(mut self, outcome: &EpisodeOutcome, record: &RunRecord) -> Result<(), RunError> {
         let name = format!("frames/{:04}.png", outcome.steps);
-        save(frame, &self.path.join(name))?;
-        if let Some(goal) = self.seen_goals.last() {
-            let seen = self.view.as_ref().unwrap_or(frame);
-            self.panels.push(animation::panel(seen, goal));
-        }
-        self.frames.push(frame.clone());
+        save(&outcome.last.frame.image, &self.path.join(name))?;
         self.last = Some((outcome.last.pose, outcome.last.arm_time_s));
-        let gif = self.path.join("episode.gif");
-        if !self.panels.is_empty() {
-            animation::write_gif(&gif, &self.panels)
-                .map_err(|e| RunError::write(&gif, std::io::Error::other(e)))?;
-        }
-        let full = json!({
-            "result": result,
-            "failure": outcome.verdict.failure,
-            "evaluations": outcome.evaluations,
-            "last_pose": outcome.last.pose.to_array(),
-            "last_joints_rad": outcome.last.joints_rad,
-            "last_distance": outcome.last_distance,
-            "truth": outcome.truth,
-            "imagination": source.describe(),
-            "virtual_time": virtual_time,
-            "time": calendar_text(),
-            "program_version": env!("CARGO_PKG_VERSION"),
-        });
-        self.look_back(instance, source, hindsight)?;
-        self.close(&full)
+        self.close(record)
     }
 
     /// Writes what there is of a run that an error ended.
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
-    pub fn abandon(self, why: &str, instance: &EpisodeSpec) -> Result<PathBuf, RunError> {
-        let full = json!({
-            "result": {
-                "scenario": instance.loaded.scenario.name,
-                "seed": instance.seed,
-                "success": false,
-                "reason": format!("ended by an error: {why}"),
-                "steps": self.steps.len(),
-            },
-            "failure": "aborted",
-            "time": calendar_text(),
-            "program_version": env!("CARGO_PKG_VERSION"),
-        });
-        self.close(&full)
+    pub fn abandon(self, why: &str, instance: &EpisodeSpec) -> Result<(), RunError> {
+        let record = RunRecord::abandoned(instance, &self.steps, why, &self.path);
+        self.close(&record)
     }
 
-    fn close(mut self, result: &serde_json::Value) -> Result<PathBuf, RunError> {
+    fn close(self, record: &RunRecord) -> Result<(), RunError> {
         let csv = self.path.join("trajectory.csv");
         let text = self.trajectory().to_csv();
         fs::write(&csv, text).map_err(|e| RunError::write(&csv, e))?;
-        write_json(&self.path.join("result.json"), result)?;
-        let flushed = self.plan.flush();
-        flushed.map_err(|e| RunError::write(&self.path.join("plan.jsonl"), e))?;
-        report::write(&self.path)?;
-        Ok(self.path)
+        write_json(&self.path.join("result.json"), record)
     }
 
     /// Poses before each step and after the last one.
@@ -260,53 +178,6 @@ impl RunFolder {
                 .collect(),
         }
     }
-
-    fn look_back(
-        &self,
-        instance: &EpisodeSpec,
-        source: &ModelSource,
-        how: Hindsight,
-    ) -> Result<(), RunError> {
-        let Some(model) = source.predicting() else {
-            return Ok(());
-        };
-        let full = how == Hindsight::Full && hindsight::is_light(model);
-        let path_m: Vec<[f64; 3]> = self.steps.iter().map(|s| s.reached_pose).map(xyz).collect();
-        let gallery = if full {
-            Gallery::posed(model, instance, &path_m)?
-        } else {
-            None
-        };
-        let depth = Depth {
-            gallery: gallery.as_ref().filter(|g| !g.is_empty()),
-            planes: full,
-            weighting: instance.loaded.scenario.goal_weighting(),
-            room: instance.loaded.scenario.workspace_bounds(),
-        };
-        let (seen, recognised) =
-            hindsight::look_back(model, &self.steps, &self.frames, &self.goals, depth)?;
-        write_hindsight(&self.path, &seen, &recognised)
-    }
-}
-
-fn xyz(pose: [f64; 7]) -> [f64; 3] {
-    [pose[0], pose[1], pose[2]]
-}
-
-/// Writes `hindsight.json` and `imagined/` into a run folder, replacing older ones.
-///
-/// # Errors
-/// [`RunError::Write`] when the disk refuses.
-pub fn write_hindsight(
-    run: &Path,
-    hindsight: &hindsight::Hindsight,
-    recognised: &[RgbImage],
-) -> Result<(), RunError> {
-    write_json(&run.join("hindsight.json"), hindsight)?;
-    for (step, image) in hindsight.steps.iter().zip(recognised) {
-        save(image, &run.join(format!("imagined/{:04}.png", step.step)))?;
-    }
-    Ok(())
 }
 
 /// The scenario with this run's seed and absolute paths, readable as a scenario again.
@@ -322,7 +193,7 @@ fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
         None => absolute(&scenario.model.dir),
     };
     if scenario.robot.franka.is_some() {
-        scenario.robot.franka = Some(crate::env::franka(&instance.loaded));
+        scenario.robot.franka = Some(foresight_scenarios::env::franka(&instance.loaded));
     }
     for goal in &mut scenario.subgoal {
         goal.image = goal.image.as_deref().map(absolute);
@@ -338,7 +209,7 @@ fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
     )
 }
 
-fn save(image: &RgbImage, path: &Path) -> Result<(), RunError> {
+pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), RunError> {
     make_parent(path)?;
     image
         .save(path)
@@ -362,7 +233,7 @@ fn make_parent(path: &Path) -> Result<(), RunError> {
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| RunError::write(path, std::io::Error::other(e)))?;
     fs::write(path, text + "\n").map_err(|e| RunError::write(path, e))
@@ -384,22 +255,4 @@ fn fresh(root: &Path, name: &str) -> PathBuf {
 fn file_name(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     name.chars().map(keep).collect()
-}
-
-/// Now, UTC, as `YYYYMMDD-HHMMSS`.
-fn timestamp() -> String {
-    let t = UtcTime::now();
-    format!(
-        "{:04}{:02}{:02}-{:02}{:02}{:02}",
-        t.year, t.month, t.day, t.hour, t.minute, t.second
-    )
-}
-
-/// Now, UTC, for people.
-fn calendar_text() -> String {
-    let t = UtcTime::now();
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
-        t.year, t.month, t.day, t.hour, t.minute, t.second
-    )
 }

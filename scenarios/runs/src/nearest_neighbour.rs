@@ -12,8 +12,8 @@ use foresight_sim::{goals, GoalState, Scene, Simulator};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use foresight_scenarios::EpisodeSpec;
+use foresight_scenarios::RunError;
 
 /// Distance of neighbouring hand positions in a posed gallery, m.
 const SPACING_M: f64 = 0.03;
@@ -24,14 +24,14 @@ const MOST: usize = 4000;
 
 /// Frames and their latents.
 #[derive(Debug, Clone)]
-pub struct Gallery {
+pub struct NearestNeighbours {
     /// Where the frames come from, for reports.
     pub origin: String,
     images: Vec<RgbImage>,
     latents: Vec<Latent>,
 }
 
-impl Gallery {
+impl NearestNeighbours {
     /// Encodes frames.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Gallery {
         for batch in batches {
             latents.extend(batch?);
         }
-        Ok(Gallery {
+        Ok(NearestNeighbours {
             origin,
             images,
             latents,
@@ -89,7 +89,7 @@ impl Gallery {
             images.len(),
             root.display()
         );
-        Gallery::new(model, origin, images)
+        NearestNeighbours::new(model, origin, images)
     }
 
     /// The instance's scene with the hand posed on a grid around `path_m`: open with the object
@@ -127,7 +127,7 @@ impl Gallery {
             images.len(),
             100.0 * SPACING_M
         );
-        Gallery::new(model, origin, images).map(Some)
+        NearestNeighbours::new(model, origin, images).map(Some)
     }
 
     /// Number of frames.

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use serde_json::Value;
 
-use crate::hindsight::Hindsight;
+use crate::analysis::RunAnalysis;
+use crate::record::RunRecord;
 use crate::trace::{self, StepTrace};
 
 /// What a run folder holds.
 pub struct RunData {
-    /// `result.json`.
-    pub result: Value,
+    /// `result.json`; `None` when the run was interrupted before it could be written.
+    pub record: Option<RunRecord>,
     /// Every step.
     pub steps: Vec<StepTrace>,
     /// What the camera saw before each step and after the last.
@@ -24,7 +24,7 @@ pub struct RunData {
     /// The frame each predicted latent was recognised as, by step.
     pub imagined: Vec<Option<RgbImage>>,
     /// What the model sees looking back.
-    pub hindsight: Option<Hindsight>,
+    pub analysis: Option<RunAnalysis>,
     /// `scenario.resolved.toml`.
     pub scenario: String,
     /// `scene.json`.
@@ -43,14 +43,14 @@ impl RunData {
         let image = |path: PathBuf| image::open(path).ok().map(|i| i.to_rgb8());
         let numbered = |folder: &str, i: usize| image(run.join(format!("{folder}/{i:04}.png")));
         Ok(RunData {
-            result: serde_json::from_str(&text("result.json")).unwrap_or(Value::Null),
+            record: serde_json::from_str(&text("result.json")).ok(),
             frames: (0..=count).map(|i| numbered("frames", i)).collect(),
             views: (0..=count)
                 .map(|i| fs::read(run.join(format!("views/{i:04}.jpg"))).ok())
                 .collect(),
             imagined: (0..count).map(|i| numbered("imagined", i)).collect(),
             goals: goals(&run.join("goals")),
-            hindsight: Hindsight::read(&run.join("hindsight.json")),
+            analysis: RunAnalysis::read(&run.join("hindsight.json")),
             scenario: text("scenario.resolved.toml"),
             scene: serde_json::from_str(&text("scene.json")).ok(),
             steps,
@@ -64,11 +64,6 @@ impl RunData {
             .filter_map(|path| image::open(path).ok())
             .map(|i| i.to_rgb8())
             .collect()
-    }
-
-    /// A text of `result.json`'s `result`.
-    pub fn text(&self, key: &str) -> &str {
-        self.result["result"][key].as_str().unwrap_or_default()
     }
 }
 

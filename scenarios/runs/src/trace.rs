@@ -7,7 +7,7 @@ use foresight_robot::{Adjustment, Refusal};
 use foresight_sim::GroundTruth;
 use serde::{Deserialize, Serialize};
 
-use crate::episode::EpisodeStep;
+use foresight_scenarios::episode::EpisodeStep;
 
 /// One executed step. Poses and actions are `[x, y, z, rx, ry, rz, gripper]` in m, rad and
 /// closedness, base frame.

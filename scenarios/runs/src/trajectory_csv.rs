@@ -16,6 +16,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
 use foresight_planner::{Action, Pose};
 
 const POSE: [&str; 7] = ["x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "gripper"];
@@ -85,28 +86,22 @@ impl PoseTable {
     /// # Errors
     /// The line, from 1, and what is wrong there.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let mut lines = text
-            .lines()
-            .enumerate()
-            .map(|(i, line)| (i + 1, line.trim()))
-            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-            .peekable();
-        let Some(&(first, head)) = lines.peek() else {
+        let mut rows = rows(text);
+        let Some(first) = rows.next().transpose()? else {
             return Err((1, "the file has no poses".into()));
         };
-        let named = head
-            .chars()
-            .any(|c| c.is_alphabetic() && c != 'e' && c != 'E');
-        let columns = if named {
-            lines.next();
-            Columns::named(head).map_err(|what| (first, what))?
+        let line = first.0;
+        let named = |c: char| c.is_alphabetic() && c != 'e' && c != 'E';
+        let at = |what| (line, what);
+        let (columns, first) = if first.1.iter().any(|cell| cell.contains(named)) {
+            (Columns::named(&first.1).map_err(at)?, None)
         } else {
-            Columns::plain(cells(head).count()).map_err(|what| (first, what))?
+            (Columns::plain(first.1.len()).map_err(at)?, Some(Ok(first)))
         };
         let mut table = PoseTable::default();
         let mut ended = None;
-        for (line, row) in lines {
-            let row: Vec<&str> = cells(row).collect();
+        for row in first.into_iter().chain(rows) {
+            let (line, row) = row?;
             if let Some(ended) = ended {
                 if columns.action.is_some() {
                     return Err((ended, "only the last row may have no action".into()));
@@ -128,19 +123,37 @@ impl PoseTable {
         }
         if table.poses.len() < 2 {
             let what = "a replay needs at least two poses".to_owned();
-            return Err((first, what));
+            return Err((line, what));
         }
         table.actions.truncate(table.poses.len() - 1);
         Ok(table)
     }
 }
 
-fn cells(line: &str) -> impl Iterator<Item = &str> {
-    line.split([',', ';', '\t']).map(str::trim)
+/// A row's line and cells, or the line and what is wrong there.
+type Row = Result<(usize, StringRecord), (usize, String)>;
+
+/// The rows that are no comments, cut at commas, or at semicolons or tabs when the first has some.
+fn rows(text: &str) -> impl Iterator<Item = Row> + '_ {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let first = lines.find(|line| !line.trim().is_empty()).unwrap_or("");
+    let delimiter = [b';', b'\t'].into_iter().find(|d| first.as_bytes().contains(d));
+    let reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .comment(Some(b'#'))
+        .trim(Trim::All)
+        .delimiter(delimiter.unwrap_or(b','))
+        .from_reader(text.as_bytes());
+    let line = |at: Option<&Position>| at.map_or(1, |at| at.line() as usize);
+    reader.into_records().map(move |row| match row {
+        Ok(row) => Ok((line(row.position()), row)),
+        Err(error) => Err((line(error.position()), error.to_string())),
+    })
 }
 
-fn number(row: &[&str], column: usize, name: &str) -> Result<f64, String> {
-    let text = row.get(column).copied().unwrap_or_default();
+fn number(row: &StringRecord, column: usize, name: &str) -> Result<f64, String> {
+    let text = row.get(column).unwrap_or_default();
     let value: f64 = text
         .parse()
         .map_err(|_| format!("{name} is {text:?}, not a number"))?;
@@ -159,10 +172,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn named(head: &str) -> Result<Self, String> {
-        let names: Vec<String> = cells(head)
-            .map(|n| n.trim_matches('"').to_lowercase())
-            .collect();
+    fn named(head: &StringRecord) -> Result<Self, String> {
+        let names: Vec<String> = head.iter().map(str::to_lowercase).collect();
         let find = |wanted: &[&str]| names.iter().position(|n| wanted.contains(&n.as_str()));
         let pose: [Option<usize>; 7] = std::array::from_fn(|i| find(&[POSE[i], SHORT[i]]));
         if let Some(missing) = (0..6).find(|i| pose[*i].is_none()) {
@@ -197,7 +208,7 @@ impl Columns {
         })
     }
 
-    fn pose(&self, row: &[&str]) -> Result<[f64; 7], String> {
+    fn pose(&self, row: &StringRecord) -> Result<[f64; 7], String> {
         let mut pose = [0.0; 7];
         for (i, column) in self.pose.iter().enumerate() {
             if let Some(column) = column {
@@ -213,13 +224,13 @@ impl Columns {
         Ok(pose)
     }
 
-    fn action(&self, row: &[&str]) -> Result<Option<[f64; 7]>, String> {
+    fn action(&self, row: &StringRecord) -> Result<Option<[f64; 7]>, String> {
         let Some(columns) = self.action else {
             return Ok(None);
         };
         if columns
             .iter()
-            .all(|c| row.get(*c).is_none_or(|t| t.is_empty()))
+            .all(|c| row.get(*c).is_none_or(str::is_empty))
         {
             return Ok(None);
         }

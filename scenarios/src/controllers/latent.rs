@@ -7,7 +7,7 @@ use foresight_predictor::{Latent, LatentEnergy, WorldModel};
 use foresight_robot::Observation;
 
 use super::encode::EncodedObservation;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// A world model with an episode's goals encoded.
 #[derive(Debug)]

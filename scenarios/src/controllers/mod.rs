@@ -29,7 +29,7 @@ pub use true_dynamics::TrueDynamics;
 
 use crate::env::ObservedSimulator;
 use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// What controllers are made of; loaded once, used for any number of episodes.
 #[derive(Debug)]

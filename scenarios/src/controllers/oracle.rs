@@ -5,7 +5,7 @@ use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Pose, R
 use foresight_robot::Observation;
 
 use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// A position off by this much weighs as much as a gripper off by all its stroke, m.
 const POSITION_SCALE_M: f64 = 0.05;

@@ -6,7 +6,7 @@ use foresight_predictor::{Latent, WorldModel};
 use foresight_robot::Observation;
 
 use super::encode::EncodedObservation;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// A policy with an episode's goals encoded.
 #[derive(Debug)]

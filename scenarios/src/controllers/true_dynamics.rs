@@ -14,7 +14,7 @@ use super::encode::EncodedObservation;
 use crate::action_map::ActionMap;
 use crate::env::{virtual_arm_config, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// A model's encoder with an episode's goals encoded, and the simulator for a predictor.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
 use super::{latents, Recordings};
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Frames the map is fitted on.
 const FIT_FRAMES: usize = 6000;

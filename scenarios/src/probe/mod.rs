@@ -18,7 +18,7 @@ pub use prediction::PredictionErrors;
 pub use ranks::{EnergyRanks, RankOptions};
 pub use recordings::Recordings;
 
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Everything `foresight probe` measures.
 #[derive(Debug, Clone, PartialEq, Serialize)]

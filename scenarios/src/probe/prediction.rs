@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{latents, Recordings};
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Most episodes looked at.
 const EPISODES: usize = 150;

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Number of the first scene inside the validation split: far from what is recorded.
 const FIRST_SCENE: u64 = 800_000;

@@ -6,7 +6,7 @@ use foresight_planner::Pose;
 use foresight_sim::parts::{self, VisualMesh};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
-use super::{Sink, TimelineError};
+use super::sink::{Sink, TimelineError};
 
 /// An arm to show.
 pub struct ArmShown(Fr3);

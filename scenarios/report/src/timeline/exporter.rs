@@ -10,10 +10,10 @@ use image::{ImageFormat, RgbImage};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
 use super::arm::{object, place_hand, ArmShown};
-use super::{Dot, Sink, TimelineError};
-use crate::replay::Replay;
-use crate::report::read::RunData;
-use crate::trace::{IterationTrace, StepTrace};
+use super::sink::{Dot, Sink, TimelineError};
+use foresight_runs::replay::Replay;
+use foresight_runs::read::RunData;
+use foresight_runs::trace::{IterationTrace, StepTrace};
 
 /// Tells the run in `folder`.
 ///
@@ -22,20 +22,20 @@ use crate::trace::{IterationTrace, StepTrace};
 pub fn run(folder: &Path, sink: &mut dyn Sink) -> Result<(), TimelineError> {
     let data = RunData::read(folder).map_err(TimelineError::Run)?;
     let frame = |i: usize| fs::read(folder.join(format!("frames/{i:04}.png"))).ok();
-    let mut course = Course::begin(data.scene.as_ref(), sink)?;
+    let mut exporter = RunExporter::begin(data.scene.as_ref(), sink)?;
     for (i, step) in data.steps.iter().enumerate() {
-        let pictures = Pictures {
+        let pictures = StepPictures {
             frame: frame(i),
             goal: data.goals.get(step.subgoal_index),
             imagined: data.imagined.get(i).and_then(Option::as_ref),
         };
-        course.step(step, pictures, sink)?;
+        exporter.step(step, pictures, sink)?;
     }
-    let joints = data.result["last_joints_rad"].clone();
-    let joints = serde_json::from_value(joints).ok();
-    course.end(frame(data.steps.len()), joints.as_ref(), sink)?;
-    let failed = data.result["result"]["success"] == false;
-    verdict(failed, data.text("reason"), sink)
+    let record = data.record.unwrap_or_default();
+    let joints = record.end.and_then(|end| end.last_joints_rad);
+    exporter.end(frame(data.steps.len()), joints.as_ref(), sink)?;
+    let result = record.result;
+    verdict(result.success == Some(false), &result.reason, sink)
 }
 
 /// Tells how it ended.
@@ -50,7 +50,7 @@ pub fn verdict(failed: bool, reason: &str, sink: &mut dyn Sink) -> Result<(), Ti
 }
 
 /// What there is to see of a step.
-pub struct Pictures<'a> {
+pub struct StepPictures<'a> {
     /// What the camera saw before it, a PNG file.
     pub frame: Option<Vec<u8>>,
     /// The goal pursued.
@@ -60,14 +60,14 @@ pub struct Pictures<'a> {
 }
 
 /// A run being told step by step, after it or while it goes on.
-pub struct Course {
+pub struct RunExporter {
     arm: ArmShown,
     time_s: f64,
     shown_goal: Option<usize>,
     last_pose: Option<Pose>,
 }
 
-impl Course {
+impl RunExporter {
     /// Begins: shapes, and the object where it stands.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Course {
             sink.part(&object(scene))?;
             sink.placed(parts::OBJECT, &scene.object.pose())?;
         }
-        Ok(Course {
+        Ok(RunExporter {
             arm,
             time_s: 0.0,
             shown_goal: None,
@@ -90,11 +90,11 @@ impl Course {
     /// The next step.
     ///
     /// # Errors
-    /// See [`Course::begin`].
+    /// See [`RunExporter::begin`].
     pub fn step(
         &mut self,
         step: &StepTrace,
-        pictures: Pictures<'_>,
+        pictures: StepPictures<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), TimelineError> {
         self.time_s += step.seconds.observe;
@@ -126,7 +126,7 @@ impl Course {
     /// What was there to see at the end: the last frame as a PNG file, the last joints in rad.
     ///
     /// # Errors
-    /// See [`Course::begin`].
+    /// See [`RunExporter::begin`].
     pub fn end(
         &self,
         frame: Option<Vec<u8>>,

@@ -9,23 +9,26 @@
 //! | `/elites`, `/plan` | `SceneUpdate` | where the best sampled actions would end; the chosen way |
 //! | `/state`, `/energy`, `/motion`, `/latency`; of replays `/error` | numbers by name | to plot |
 //! | `/log` | `Log` | sub-goals, what the envelope changed, the verdict |
+//!
+//! Messages lie in chunks with indexes, so that readers seek instead of reading all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use ::mcap::records::MessageHeader;
+use ::mcap::{McapError, WriteOptions, Writer};
 use foresight_sim::parts::VisualMesh;
 use nalgebra::Isometry3;
 use serde::Serialize;
 use serde_json::{json, Value};
 
-use super::container::Container;
 use super::foxglove::{
     Colour, CompressedImage, FrameTransform, Line, Log, Message, Pose, PoseInFrame, SceneEntity,
     SceneUpdate, Sphere, Time, Triangles,
 };
-use super::{rank_colour, screen_colour, Dot, Numbers, Sink, TimelineError};
+use super::sink::{rank_colour, screen_colour, Dot, Numbers, Sink, TimelineError};
 
 /// The frame everything is given in.
 const BASE: &str = "base";
@@ -35,7 +38,10 @@ const DOT_M: f64 = 0.006;
 /// An MCAP file being written.
 pub struct McapFile {
     path: PathBuf,
-    file: Container<BufWriter<File>>,
+    file: Writer<BufWriter<File>>,
+    /// By topic.
+    channels: BTreeMap<String, u16>,
+    sequence: u32,
     parts: BTreeSet<String>,
     now_ns: u64,
 }
@@ -46,13 +52,17 @@ impl McapFile {
     /// # Errors
     /// [`TimelineError::Write`] when it can't be written.
     pub fn create(path: &Path) -> Result<Self, TimelineError> {
-        let library = concat!("foresight ", env!("CARGO_PKG_VERSION"));
-        let file = File::create(path)
-            .and_then(|file| Container::new(BufWriter::new(file), library))
+        let options =
+            WriteOptions::new().library(concat!("foresight ", env!("CARGO_PKG_VERSION")));
+        let file = File::create(path).map_err(|e| TimelineError::write(path, e))?;
+        let file = options
+            .create(BufWriter::new(file))
             .map_err(|e| TimelineError::write(path, e))?;
         Ok(McapFile {
             path: path.to_owned(),
             file,
+            channels: BTreeMap::new(),
+            sequence: 0,
             parts: BTreeSet::new(),
             now_ns: 0,
         })
@@ -73,14 +83,36 @@ impl McapFile {
         schema: impl FnOnce() -> Vec<u8>,
         content: &impl Serialize,
     ) -> Result<(), TimelineError> {
-        let written = serde_json::to_vec(content)
-            .map_err(io::Error::other)
-            .and_then(|data| {
-                let time_ns = self.now_ns;
-                self.file
-                    .message(topic, schema_name, schema, time_ns, &data)
-            });
+        let data = serde_json::to_vec(content).map_err(|e| TimelineError::write(&self.path, e))?;
+        let written = self.channel(topic, schema_name, schema).and_then(|id| {
+            self.sequence += 1;
+            let header = MessageHeader {
+                channel_id: id,
+                sequence: self.sequence,
+                log_time: self.now_ns,
+                publish_time: self.now_ns,
+            };
+            self.file.write_to_known_channel(&header, &data)
+        });
         written.map_err(|e| TimelineError::write(&self.path, e))
+    }
+
+    /// The channel of a topic; the first message on it settles its schema.
+    fn channel(
+        &mut self,
+        topic: &str,
+        schema_name: &str,
+        schema: impl FnOnce() -> Vec<u8>,
+    ) -> Result<u16, McapError> {
+        if let Some(id) = self.channels.get(topic) {
+            return Ok(*id);
+        }
+        let schema = self.file.add_schema(schema_name, "jsonschema", &schema())?;
+        let id = self
+            .file
+            .add_channel(schema, topic, "json", &BTreeMap::new())?;
+        self.channels.insert(topic.to_owned(), id);
+        Ok(id)
     }
 }
 
@@ -177,8 +209,11 @@ impl Sink for McapFile {
     }
 
     fn finish(self: Box<Self>) -> Result<(), TimelineError> {
-        let done = self.file.finish();
-        done.map_err(|e| TimelineError::write(&self.path, e))
+        let McapFile { path, mut file, .. } = *self;
+        file.finish().map_err(|e| TimelineError::write(&path, e))?;
+        let written = file.into_inner().into_inner();
+        written.map_err(|e| TimelineError::write(&path, e))?;
+        Ok(())
     }
 }
 

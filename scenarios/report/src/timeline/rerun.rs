@@ -27,7 +27,7 @@ use re_sdk_types::archetypes::{
 use re_sdk_types::components::{LineStrip3D, MediaType, Radius, TextLogLevel};
 use re_sdk_types::datatypes::{Quaternion, Rgba32};
 
-use super::{rank_colour, screen_colour, Dot, Numbers, Sink, TimelineError};
+use super::sink::{rank_colour, screen_colour, Dot, Numbers, Sink, TimelineError};
 
 /// Where everything in space hangs.
 const BASE: &str = "base";
@@ -43,7 +43,7 @@ const WAY: Rgba32 = Rgba32::from_rgb(26, 102, 230);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A recording being told.
-pub struct Recording {
+pub struct RerunSink {
     stream: RecordingStream,
     /// The file or the viewer.
     target: Target,
@@ -68,7 +68,7 @@ impl Target {
     }
 }
 
-impl Recording {
+impl RerunSink {
     /// Begins a file, in place of one that is there.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Recording {
         // Time is the run's own; the moments of writing and their order mean nothing.
         stream.set_log_time_enabled(false);
         stream.set_log_tick_enabled(false);
-        let recording = Recording {
+        let recording = RerunSink {
             stream,
             target,
             parts: BTreeSet::new(),
@@ -132,7 +132,7 @@ impl Recording {
     }
 }
 
-impl Sink for Recording {
+impl Sink for RerunSink {
     fn at(&mut self, time_s: f64, step: u32) {
         self.stream.set_duration_secs("time", time_s.max(0.0));
         self.stream.set_time_sequence("step", i64::from(step));

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use foresight_planner::PlannerConfig;
+use foresight_report::{run, RunOptions};
 use foresight_scenarios::env::Env;
-use foresight_scenarios::episode::{EpisodeStep, Follow};
+use foresight_scenarios::episode::{EpisodeStep, Observer};
 use foresight_scenarios::{
-    evaluate, run, EpisodeSpec, EvaluationOptions, LoadedScenario, ModelSource, RunError,
-    RunOptions, Variation,
+    evaluate, EvaluationOptions, EpisodeSpec, LoadedScenario, RunError, Variation, ModelSource,
 };
 
 fn bundled(name: &str) -> LoadedScenario {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{name}.toml"));
     let mut loaded = LoadedScenario::read(&file).expect("a valid scenario");
     loaded.scenario.planner.samples = 200;
     loaded.scenario.planner.iterations = 6;
@@ -149,7 +149,7 @@ struct Checks {
     steps: u32,
 }
 
-impl Follow for Checks {
+impl Observer for Checks {
     fn step(&mut self, step: &EpisodeStep<'_>) {
         self.steps += 1;
         let execution = &step.execution.execution;
@@ -167,7 +167,7 @@ impl Follow for Checks {
     }
 }
 
-fn play(loaded: &LoadedScenario, seed: u64, out: &Path) -> foresight_scenarios::RunResult {
+fn play(loaded: &LoadedScenario, seed: u64, out: &Path) -> foresight_runs::record::RunResult {
     let options = RunOptions {
         seed,
         out: out.to_owned(),

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use foresight_report::{run, RunOptions};
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::{run, LoadedScenario, ModelSource, RunOptions};
+use foresight_scenarios::{LoadedScenario, ModelSource};
 
 /// A short run, planned by whoever knows the goal poses: its folder.
 pub fn played(out: &Path) -> PathBuf {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/reach.toml");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reach.toml");
     let loaded = LoadedScenario::read(&scenario).expect("the scenario");
     let options = RunOptions {
         seed: 5,

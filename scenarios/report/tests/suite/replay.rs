@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{layout, Split};
-use foresight_scenarios::demonstrate::{record_all, RecordingPlan};
+use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::poses::PoseTable;
-use foresight_scenarios::replay::play::Place;
-use foresight_scenarios::replay::{
-    open, pictures, replay, OpenOptions, Replay, ReplayOptions, Tolerance,
+use foresight_report::{replay_pictures as pictures, run, RunOptions};
+use foresight_runs::trajectory_csv::PoseTable;
+use foresight_runs::replay::play::Place;
+use foresight_runs::replay::{
+    open, replay, OpenOptions, Replay, ReplayOptions, Tolerance,
 };
-use foresight_scenarios::{run, LoadedScenario, ModelSource, RunError, RunOptions};
+use foresight_scenarios::{LoadedScenario, RunError, ModelSource};
 
 const TOLERANCE: Tolerance = Tolerance {
     position_mm: 10.0,
@@ -31,17 +32,17 @@ fn options() -> ReplayOptions {
     }
 }
 
-fn play(tape: &Path, options: &ReplayOptions) -> Result<Replay, RunError> {
+fn play(recording: &Path, options: &ReplayOptions) -> Result<Replay, RunError> {
     let open_options = OpenOptions {
         rate_hz: 4.0,
         ..OpenOptions::default()
     };
-    let tape = open(tape, &open_options)?;
-    replay(&tape, options, &mut |_| ControlFlow::Continue(()))
+    let recording = open(recording, &open_options)?;
+    replay(&recording, options, &mut |_| ControlFlow::Continue(()))
 }
 
 fn bundled(name: &str) -> LoadedScenario {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{name}.toml"));
     let mut loaded = LoadedScenario::read(&file).expect("a valid scenario");
     loaded.scenario.planner.samples = 100;
     loaded.scenario.planner.iterations = 4;
@@ -104,7 +105,7 @@ fn a_changed_action_is_noticed() {
 #[test]
 fn recordings_of_every_beginning_are_reproduced_bit_for_bit() {
     let out = tempfile::tempdir().expect("a folder");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pick_and_place.toml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pick_and_place.toml");
     let mut plan = RecordingPlan::from_scenario(&file).expect("a plan");
     plan.split = Split::Validation;
     plan.steps = 8;
@@ -127,7 +128,7 @@ fn recordings_of_every_beginning_are_reproduced_bit_for_bit() {
 #[test]
 fn droid_s_episode_is_followed_within_tolerance() {
     let fixtures = std::env::var_os("FORESIGHT_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"),
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures"),
         PathBuf::from,
     );
     let folders = layout::episode_folders(&fixtures.join("11_droid")).expect("listed");
@@ -152,7 +153,7 @@ fn lerobot_episodes_are_followed_and_filmed() {
     if !crate::require::ffmpeg() {
         return;
     }
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/11_droid");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/11_droid");
     let droid = foresight_datasets::open(&fixtures).expect("DROID's episodes");
     let folder = tempfile::tempdir().expect("a folder");
     let dataset = folder.path().join("dataset");
@@ -217,7 +218,7 @@ fn long_steps_are_cut_and_slow_speed_gets_there_too() {
 #[test]
 fn wrong_input_is_named() {
     let out = tempfile::tempdir().expect("a folder");
-    let error = play(out.path(), &options()).expect_err("no tape");
+    let error = play(out.path(), &options()).expect_err("no recording");
     assert!(
         error.is_input() && error.to_string().contains("plan.jsonl"),
         "{error}"

@@ -3,67 +3,50 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use foresight_report::timeline::mcap::McapFile;
+use foresight_report::timeline::{exporter, Sink};
+use foresight_runs::read::RunData;
+use mcap::sans_io::indexed_reader::{
+    IndexedReadEvent, IndexedReader, IndexedReaderOptions,
+};
 use crate::played::played;
-use foresight_scenarios::report::read::RunData;
-use foresight_scenarios::timeline::mcap::McapFile;
-use foresight_scenarios::timeline::{tell, Sink};
 use serde_json::Value;
 
-/// Takes `N` bytes off the front.
-fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
-    let (front, rest) = bytes.split_first_chunk().expect("enough bytes");
-    *bytes = rest;
-    *front
-}
-
-/// Takes a text with its length off the front.
-fn text(bytes: &mut &[u8]) -> String {
-    let length = u32::from_le_bytes(take(bytes)) as usize;
-    let (text, rest) = bytes.split_at(length);
-    *bytes = rest;
-    String::from_utf8(text.to_vec()).expect("UTF-8")
-}
-
-/// Every message of a file by topic: its time in s and its content. Reads the format as
-/// <https://mcap.dev/spec> has it.
+/// Every message of a file by topic: its time in s and its content, found by the index.
 fn messages(file: &Path) -> BTreeMap<String, Vec<(f64, Value)>> {
-    const MAGIC: &[u8] = b"\x89MCAP0\r\n";
     let bytes = std::fs::read(file).expect("the recording");
-    let records = bytes.strip_prefix(MAGIC).expect("the magic at the front");
-    let mut left = records.strip_suffix(MAGIC).expect("the magic at the end");
-    let (mut schemas, mut channels) = (BTreeMap::new(), BTreeMap::new());
+    let summary = mcap::Summary::read(&bytes).expect("an MCAP file");
+    let summary = summary.expect("a summary");
+    let counted = summary.stats.as_ref().expect("statistics").message_count;
+    let indexed = summary.chunk_indexes.iter();
+    assert!(
+        indexed.clone().count() > 0 && indexed.clone().all(|c| !c.message_index_offsets.is_empty()),
+        "chunks without message indexes"
+    );
     let mut seen = BTreeMap::<String, Vec<(f64, Value)>>::new();
+    let mut reader = IndexedReader::new(&summary).expect("an index");
     let mut count = 0;
-    while !left.is_empty() {
-        let [kind] = take(&mut left);
-        let length = u64::from_le_bytes(take(&mut left)) as usize;
-        let (mut record, rest) = left.split_at(length);
-        left = rest;
-        match kind {
-            3 => {
-                let id = u16::from_le_bytes(take(&mut record));
-                let name = text(&mut record);
-                assert_eq!(text(&mut record), "jsonschema");
-                let shape: Value = serde_json::from_str(&text(&mut record)).expect("a schema");
+    while let Some(event) = reader.next_event() {
+        match event.expect("a whole file") {
+            IndexedReadEvent::ReadChunkRequest { offset, length } => {
+                let chunk = &bytes[offset as usize..offset as usize + length];
+                reader
+                    .insert_chunk_record_data(offset, chunk)
+                    .expect("a chunk");
+            }
+            IndexedReadEvent::Message { header, data } => {
+                let channel = &summary.channels[&header.channel_id];
+                let schema = channel.schema.as_ref().expect("a schema");
+                let name = &schema.name;
+                assert_eq!(
+                    (channel.message_encoding.as_str(), schema.encoding.as_str()),
+                    ("json", "jsonschema")
+                );
+                let shape: Value = serde_json::from_slice(&schema.data).expect("a schema");
                 assert_eq!(shape["type"], "object", "{name}");
                 assert!(!shape.to_string().contains("$ref"), "{name}");
-                schemas.insert(id, (name, shape));
-            }
-            4 => {
-                let id = u16::from_le_bytes(take(&mut record));
-                let schema = u16::from_le_bytes(take(&mut record));
-                let topic = text(&mut record);
-                assert_eq!(text(&mut record), "json");
-                channels.insert(id, (topic, schema));
-            }
-            5 => {
-                let (topic, schema) = &channels[&u16::from_le_bytes(take(&mut record))];
-                let _sequence: [u8; 4] = take(&mut record);
-                let time_s = u64::from_le_bytes(take(&mut record)) as f64 * 1e-9;
-                let _published: [u8; 8] = take(&mut record);
-                let content: Value = serde_json::from_slice(record).expect("JSON");
+                let content: Value = serde_json::from_slice(data).expect("JSON");
                 // Every field is in the schema, and the other way round.
-                let (name, shape) = &schemas[schema];
                 let keys = |v: &Value| {
                     v.as_object()
                         .expect("an object")
@@ -72,16 +55,40 @@ fn messages(file: &Path) -> BTreeMap<String, Vec<(f64, Value)>> {
                         .collect::<BTreeSet<_>>()
                 };
                 assert_eq!(keys(&content), keys(&shape["properties"]), "{name}");
-                seen.entry(topic.clone())
+                let time_s = header.log_time as f64 * 1e-9;
+                seen.entry(channel.topic.clone())
                     .or_default()
                     .push((time_s, content));
                 count += 1;
             }
-            0x0b => assert_eq!(u64::from_le_bytes(take(&mut record)), count),
-            _ => {}
         }
     }
+    assert_eq!(count, counted);
     seen
+}
+
+/// The topics of what an indexed reader finds from `time_s` on.
+fn topics_from(file: &Path, time_s: f64) -> BTreeSet<String> {
+    let bytes = std::fs::read(file).expect("the recording");
+    let summary = mcap::Summary::read(&bytes).expect("an MCAP file");
+    let summary = summary.expect("a summary");
+    let options = IndexedReaderOptions::new().starting_at((time_s * 1e9) as u64);
+    let mut reader = IndexedReader::new_with_options(&summary, options).expect("an index");
+    let mut topics = BTreeSet::new();
+    while let Some(event) = reader.next_event() {
+        match event.expect("a whole file") {
+            IndexedReadEvent::ReadChunkRequest { offset, length } => {
+                let chunk = &bytes[offset as usize..offset as usize + length];
+                reader
+                    .insert_chunk_record_data(offset, chunk)
+                    .expect("a chunk");
+            }
+            IndexedReadEvent::Message { header, .. } => {
+                topics.insert(summary.channels[&header.channel_id].topic.clone());
+            }
+        }
+    }
+    topics
 }
 
 #[test]
@@ -91,7 +98,7 @@ fn a_run_becomes_a_recording() {
     let data = RunData::read(&run).expect("the run");
     let file = folder.path().join("run.mcap");
     let mut recording: Box<dyn Sink> = Box::new(McapFile::create(&file).expect("a file"));
-    tell::run(&run, recording.as_mut()).expect("told");
+    exporter::run(&run, recording.as_mut()).expect("told");
     recording.finish().expect("finished");
     let seen = messages(&file);
 
@@ -123,6 +130,10 @@ fn a_run_becomes_a_recording() {
             assert_eq!(target.1["pose"]["position"][axis], step.commanded_pose[i]);
         }
     }
+    // Meshes stand at the beginning; whoever seeks to the middle doesn't read them.
+    let middle_s = seen["/camera"][steps / 2].0;
+    let later = topics_from(&file, middle_s);
+    assert!(later.contains("/camera") && !later.contains("/scene"), "{later:?}");
     let times: Vec<f64> = seen["/camera"].iter().map(|(t, _)| *t).collect();
     assert!(times.windows(2).all(|w| w[0] < w[1]), "{times:?}");
     // The hand's mesh is where the hand is: 10.34 cm above the TCP.
@@ -148,7 +159,7 @@ fn a_run_becomes_a_recording() {
 fn a_folder_that_is_no_run_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut recording = McapFile::create(&folder.path().join("x.mcap")).expect("a file");
-    let error = tell::run(folder.path(), &mut recording).expect_err("no run");
+    let error = exporter::run(folder.path(), &mut recording).expect_err("no run");
     assert!(error.to_string().contains("plan.jsonl"), "{error}");
     let unwritable = McapFile::create(&folder.path().join("nowhere/x.mcap"));
     assert!(unwritable

@@ -5,15 +5,15 @@ use std::path::Path;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::{EpisodeStore, View};
 
-use super::read::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
-use super::tape::{Tape, TapeKind};
-use crate::run::RunError;
+use super::options::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
+use super::recording::{Recording, RecordingKind};
+use foresight_scenarios::RunError;
 
 /// Opens an episode of a dataset.
 ///
 /// # Errors
 /// [`RunError::Input`] when the dataset can't be read or has no such episode or camera.
-pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
+pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
     let store = LeRobotStore::open(path).map_err(input)?;
     let count = store.episodes().len();
@@ -54,14 +54,14 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError>
             Vec::new()
         }
     };
-    Ok(Tape {
+    Ok(Recording {
         name: format!("{}-{}", name_of(path), entry.path),
-        kind: TapeKind::Lerobot,
+        kind: RecordingKind::Lerobot,
         frames: fitting(frames, poses.len(), &mut notes),
         poses,
         time_s: track.time_s,
         actions: Vec::new(),
-        stage: None,
+        replay_scene: None,
         notes,
     })
 }

@@ -7,22 +7,22 @@ use foresight_robot::{Execution, Observation};
 use image::RgbImage;
 use serde::Serialize;
 
-use super::error::{PoseError, Tolerance};
+use super::pose_error::{PoseError, Tolerance};
 use super::follow::Follower;
-use super::outside::{stretches, Stretch};
-use super::stage::Stage;
-use super::tape::Tape;
-use crate::env::Env;
-use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
-use crate::run::RunError;
+use super::out_of_bounds::{out_of_bounds, OutOfBoundsInterval};
+use super::scene::ReplayScene;
+use super::recording::Recording;
+use foresight_scenarios::env::Env;
+use foresight_scenarios::EpisodeSpec;
+use foresight_scenarios::LoadedScenario;
+use foresight_scenarios::RunError;
 
 /// Side of the pictures for people, px.
 const VIEW_PX: u32 = 192;
 /// Speeds below this share of the limits move nothing in a bearable time.
 const SLOWEST: f64 = 0.05;
 
-/// Where a tape is replayed.
+/// Where a recording is replayed.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// The simulator in virtual time: as fast as it can be computed, the same bits every time.
@@ -33,14 +33,14 @@ pub enum Place {
     Robot(Box<LoadedScenario>),
 }
 
-/// How a tape is replayed.
+/// How a recording is replayed.
 #[derive(Debug, Clone)]
 pub struct ReplayOptions {
     /// Where.
     pub place: Place,
     /// The first pose compared.
     pub from: usize,
-    /// The last pose compared; the tape's last when absent.
+    /// The last pose compared; the recording's last when absent.
     pub to: Option<usize>,
     /// Share of the speed and acceleration the limits allow, above 0 to 1.
     pub speed: f64,
@@ -48,10 +48,10 @@ pub struct ReplayOptions {
     pub tolerance: Tolerance,
 }
 
-/// One pose of a tape and what became of it.
+/// One pose of a recording and what became of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReplayedStep {
-    /// Its number on the tape.
+    /// Its number on the recording.
     pub step: usize,
     /// When it was recorded, s from the first one.
     pub time_s: Option<f64>,
@@ -76,7 +76,7 @@ pub struct ReplayedStep {
 /// What a replay came to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Replay {
-    /// The tape's name.
+    /// The recording's name.
     pub name: String,
     /// Every pose compared.
     pub steps: Vec<ReplayedStep>,
@@ -90,28 +90,28 @@ pub struct Replay {
     pub within_tolerance: bool,
     /// The tolerance.
     pub tolerance: Tolerance,
-    /// Where the tape leaves the workspace.
-    pub outside: Vec<Stretch>,
+    /// Where the recording leaves the workspace.
+    pub outside: Vec<OutOfBoundsInterval>,
     /// Targets the guard refused.
     pub refused_targets: u64,
     /// What the user should know.
     pub notes: Vec<String>,
 }
 
-/// Replays a tape; `watch` sees every compared pose and may end it.
+/// Replays a recording; `watch` sees every compared pose and may end it.
 ///
 /// # Errors
 /// [`RunError`] when options make no sense, or the arm can't be set up or driven.
 pub fn replay(
-    tape: &Tape,
+    recording: &Recording,
     options: &ReplayOptions,
     watch: &mut dyn FnMut(&ReplayedStep) -> ControlFlow<()>,
 ) -> Result<Replay, RunError> {
-    let last = tape.poses.len().saturating_sub(1);
+    let last = recording.poses.len().saturating_sub(1);
     let to = options.to.unwrap_or(last);
     if options.from >= to || to > last {
         return Err(RunError::Input(format!(
-            "--from {} and --to {to} don't fit: the tape has the poses 0 to {last}",
+            "--from {} and --to {to} don't fit: the recording has the poses 0 to {last}",
             options.from
         )));
     }
@@ -121,21 +121,21 @@ pub fn replay(
             options.speed
         )));
     }
-    let mut notes = tape.notes.clone();
-    let mut same_actions = tape.is_exact() && !matches!(options.place, Place::Robot(_));
+    let mut notes = recording.notes.clone();
+    let mut same_actions = recording.is_exact() && !matches!(options.place, Place::Robot(_));
     if same_actions && options.speed < 1.0 {
         notes.push("at another speed the arm gets there another way: not bit for bit".into());
     }
-    let (mut env, limits) = set_up(tape, options, same_actions)?;
+    let (mut env, limits) = set_up(recording, options, same_actions)?;
     if same_actions && env.truth().is_none() {
         same_actions = false;
     }
-    let outside: Vec<Stretch> = stretches(&tape.poses, &limits)
+    let outside: Vec<OutOfBoundsInterval> = out_of_bounds(&recording.poses, &limits)
         .into_iter()
         .filter(|s| s.to >= options.from && s.from <= to)
         .collect();
     let mut player = Player {
-        tape,
+        recording,
         env: &mut env,
         follower: Follower::new(limits),
         range: options.from..=to,
@@ -154,7 +154,7 @@ pub fn replay(
         .fold(PoseError::default(), PoseError::max);
     let refused_targets = env.arm().refused_targets();
     Ok(Replay {
-        name: tape.name.clone(),
+        name: recording.name.clone(),
         same_actions,
         identical: !steps.is_empty() && steps.iter().all(|s| s.identical == Some(true)),
         within_tolerance: !steps.is_empty()
@@ -169,7 +169,7 @@ pub fn replay(
 }
 
 fn set_up(
-    tape: &Tape,
+    recording: &Recording,
     options: &ReplayOptions,
     same_actions: bool,
 ) -> Result<(Env, foresight_robot::EnvelopeConfig), RunError> {
@@ -179,19 +179,19 @@ fn set_up(
         let instance = EpisodeSpec::new(&loaded, loaded.scenario.seed);
         return Ok((Env::in_real_time(&instance)?, loaded.scenario.safety));
     }
-    let mut stage = match &tape.stage {
-        Some(stage) => stage.clone(),
-        None => Stage::elsewhere(&tape.poses)?,
+    let mut replay_scene = match &recording.replay_scene {
+        Some(replay_scene) => replay_scene.clone(),
+        None => ReplayScene::elsewhere(&recording.poses),
     };
     if !same_actions {
-        stage = stage.starting_at(&tape.poses[options.from]);
+        replay_scene = replay_scene.starting_at(&recording.poses[options.from]);
     }
-    slow_down(&mut stage.safety, options.speed);
+    slow_down(&mut replay_scene.safety, options.speed);
     let env = match options.place {
-        Place::RealTime => stage.in_real_time()?,
-        _ => stage.in_virtual_time()?,
+        Place::RealTime => replay_scene.in_real_time()?,
+        _ => replay_scene.in_virtual_time()?,
     };
-    Ok((env, stage.safety))
+    Ok((env, replay_scene.safety))
 }
 
 fn slow_down(limits: &mut foresight_robot::EnvelopeConfig, share: f64) {
@@ -202,7 +202,7 @@ fn slow_down(limits: &mut foresight_robot::EnvelopeConfig, share: f64) {
 }
 
 struct Player<'a> {
-    tape: &'a Tape,
+    recording: &'a Recording,
     env: &'a mut Env,
     follower: Follower,
     range: std::ops::RangeInclusive<usize>,
@@ -223,7 +223,7 @@ impl Player<'_> {
             if step == *self.range.end() {
                 break;
             }
-            let execution = self.env.arm().execute(&self.tape.actions[step])?;
+            let execution = self.env.arm().execute(&self.recording.actions[step])?;
             self.note(&execution);
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Player<'_> {
     fn follow(&mut self, watch: Watch<'_>) -> Result<(), RunError> {
         for step in self.range.clone() {
             let observation = self.env.arm().observe()?;
-            let target = self.tape.poses[step];
+            let target = self.recording.poses[step];
             let off = PoseError::between(&observation.pose, &target);
             // In the simulator the first pose is where the arm starts.
             let observation =
@@ -270,15 +270,15 @@ impl Player<'_> {
         observation: &Observation,
         watch: Watch<'_>,
     ) -> ControlFlow<()> {
-        let recorded: Pose = self.tape.poses[step];
+        let recorded: Pose = self.recording.poses[step];
         let frame = &observation.frame.image;
-        let recorded_frame = self.tape.frames.get(step);
+        let recorded_frame = self.recording.frames.get(step);
         let same_pose =
             recorded.to_array().map(f64::to_bits) == observation.pose.to_array().map(f64::to_bits);
         let same_frame = recorded_frame.map(|r| r == frame);
         let replayed = ReplayedStep {
             step,
-            time_s: self.tape.seconds(step),
+            time_s: self.recording.seconds(step),
             recorded: recorded.to_array(),
             replayed: observation.pose.to_array(),
             error: PoseError::between(&recorded, &observation.pose),

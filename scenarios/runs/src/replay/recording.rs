@@ -4,12 +4,12 @@ use foresight_planner::{Action, Pose};
 use image::RgbImage;
 use serde::Serialize;
 
-use super::stage::Stage;
+use super::scene::ReplayScene;
 
-/// Where a tape comes from.
+/// Where a recording comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TapeKind {
+pub enum RecordingKind {
     /// A run folder of `foresight run`.
     Run,
     /// An episode of `foresight record`.
@@ -24,11 +24,11 @@ pub enum TapeKind {
 
 /// Something recorded.
 #[derive(Debug, Clone)]
-pub struct Tape {
+pub struct Recording {
     /// A name for people and folders.
     pub name: String,
     /// Where it comes from.
-    pub kind: TapeKind,
+    pub kind: RecordingKind,
     /// Poses of the tool centre point, base frame.
     pub poses: Vec<Pose>,
     /// When each pose was measured, s; as many as poses, or none.
@@ -38,15 +38,15 @@ pub struct Tape {
     /// What the camera saw at each pose; as many as poses, or none.
     pub frames: Vec<RgbImage>,
     /// The scene and limits it was made in.
-    pub stage: Option<Stage>,
+    pub replay_scene: Option<ReplayScene>,
     /// What the user should know about it.
     pub notes: Vec<String>,
 }
 
-impl Tape {
+impl Recording {
     /// Whether the simulator can be told exactly what it was told then.
     pub fn is_exact(&self) -> bool {
-        self.stage.is_some() && self.actions.len() + 1 == self.poses.len()
+        self.replay_scene.is_some() && self.actions.len() + 1 == self.poses.len()
     }
 
     /// When pose `step` was measured, s from the first one.
@@ -54,7 +54,7 @@ impl Tape {
         Some(self.time_s.get(step)? - self.time_s.first()?)
     }
 
-    /// Keeps about `rate_hz` poses a second of a tape with times; actions no longer fit then.
+    /// Keeps about `rate_hz` poses a second of a recording with times; actions no longer fit then.
     pub fn thin(&mut self, rate_hz: f64) {
         let Some(first) = self.time_s.first().copied() else {
             return;
@@ -88,21 +88,21 @@ mod tests {
 
     #[test]
     fn thinning_follows_the_clock() {
-        let mut tape = Tape {
+        let mut recording = Recording {
             name: String::new(),
-            kind: TapeKind::Csv,
+            kind: RecordingKind::Csv,
             poses: vec![Pose::from_array([0.0; 7]); 31],
             time_s: (0..31).map(|i| 10.0 + f64::from(i) / 15.0).collect(),
             actions: Vec::new(),
             frames: Vec::new(),
-            stage: None,
+            replay_scene: None,
             notes: Vec::new(),
         };
-        tape.thin(5.0);
-        assert_eq!(tape.poses.len(), 11);
-        assert!((tape.seconds(1).unwrap() - 0.2).abs() < 1e-9);
-        assert!((tape.seconds(10).unwrap() - 2.0).abs() < 1e-9);
-        tape.thin(100.0);
-        assert_eq!(tape.poses.len(), 11);
+        recording.thin(5.0);
+        assert_eq!(recording.poses.len(), 11);
+        assert!((recording.seconds(1).unwrap() - 0.2).abs() < 1e-9);
+        assert!((recording.seconds(10).unwrap() - 2.0).abs() < 1e-9);
+        recording.thin(100.0);
+        assert_eq!(recording.poses.len(), 11);
     }
 }

@@ -1,4 +1,4 @@
-//! The scene a tape is replayed in, set up as it was when the tape was made.
+//! The scene a recording is replayed in, set up as it was when the recording was made.
 
 use foresight_planner::Pose;
 use foresight_robot::{
@@ -7,26 +7,26 @@ use foresight_robot::{
 };
 use foresight_sim::{GoalState, Scene, SceneDistribution, Simulator};
 
-use crate::env::Env;
-use crate::episode_spec::EpisodeSpec;
-use crate::run::RunError;
+use foresight_scenarios::env::Env;
+use foresight_scenarios::EpisodeSpec;
+use foresight_scenarios::RunError;
 
-/// Where a tape that nobody staged may go, m: what an FR3 on a table reaches.
+/// Where a recording that has no scene may go, m: what an FR3 on a table reaches.
 const REACH: WorkspaceBox = WorkspaceBox {
     min_m: [0.15, -0.6, 0.0],
     max_m: [0.85, 0.6, 0.85],
 };
 
-/// From where the camera looks at such a tape's poses, m.
+/// From where the camera looks at such a recording's poses, m.
 const VIEW_FROM_M: [f64; 3] = [0.85, 0.5, 0.3];
 
 /// A scene with its initial state, its limits and its camera's picture.
 #[derive(Debug, Clone)]
-pub struct Stage {
+pub struct ReplayScene {
     /// The scene.
     pub scene: Scene,
     /// How it begins.
-    pub initial_state: InitialState,
+    pub initial_state: ReplayStart,
     /// Limits of every motion.
     pub safety: EnvelopeConfig,
     /// Width of the camera's picture, px.
@@ -37,7 +37,7 @@ pub struct Stage {
 
 /// How a scene begins.
 #[derive(Debug, Clone)]
-pub enum InitialState {
+pub enum ReplayStart {
     /// As a scenario's instance does.
     Instance(Box<EpisodeSpec>),
     /// The scene as it is, or posed and given some time to come to rest.
@@ -49,25 +49,22 @@ pub enum InitialState {
     },
 }
 
-impl Stage {
-    /// The stage of a scenario's instance; `None` when it drives a real arm.
+impl ReplayScene {
+    /// The scene of a scenario's instance; `None` when it drives a real arm.
     pub fn of(instance: &EpisodeSpec) -> Option<Self> {
         let scenario = &instance.loaded.scenario;
-        Some(Stage {
+        Some(ReplayScene {
             scene: instance.scene.clone()?,
-            initial_state: InitialState::Instance(Box::new(instance.clone())),
+            initial_state: ReplayStart::Instance(Box::new(instance.clone())),
             safety: scenario.safety,
             width_px: scenario.camera.width_px,
             height_px: scenario.camera.height_px,
         })
     }
 
-    /// A table with the object and the target out of the way, for tapes from elsewhere; the
+    /// A table with the object and the target out of the way, for recordings from elsewhere; the
     /// camera looks at where the poses are.
-    ///
-    /// # Errors
-    /// [`RunError::Input`] when the default limits can't be had.
-    pub fn elsewhere(poses: &[Pose]) -> Result<Self, RunError> {
+    pub fn elsewhere(poses: &[Pose]) -> Self {
         let mut scene = SceneDistribution::default().sample(0);
         scene.object.position_m = [0.32, 0.40];
         scene.target.position_m = [0.32, -0.40];
@@ -79,26 +76,21 @@ impl Stage {
         scene.camera.look_at_m = look_at_m;
         scene.camera.eye_m = std::array::from_fn(|i| look_at_m[i] + VIEW_FROM_M[i]);
         scene.camera.fov_rad = 0.75;
-        let text = toml::to_string(&Limits { workspace: REACH });
-        let safety = text
-            .map_err(|e| e.to_string())
-            .and_then(|t| toml::from_str(&t).map_err(|e| e.to_string()))
-            .map_err(RunError::Input)?;
-        Ok(Stage {
+        ReplayScene {
             scene,
-            initial_state: InitialState::Posed {
+            initial_state: ReplayStart::Posed {
                 state: None,
                 settling_s: 0.0,
             },
-            safety,
+            safety: EnvelopeConfig::new(REACH),
             width_px: 192,
             height_px: 192,
-        })
+        }
     }
 
     /// The same with the hand at `pose` from the start, nothing held.
     pub fn starting_at(mut self, pose: &Pose) -> Self {
-        self.initial_state = InitialState::Posed {
+        self.initial_state = ReplayStart::Posed {
             state: Some(GoalState {
                 arm: *pose,
                 object: None,
@@ -150,14 +142,14 @@ impl Stage {
         })
     }
 
-    /// Puts a new simulator of the scene where the tape begins.
+    /// Puts a new simulator of the scene where the recording begins.
     ///
     /// # Errors
     /// [`RunError::Simulator`] when the arm can't take the pose.
     pub fn prepare(&self, simulator: &mut Simulator) -> Result<(), RunError> {
         match &self.initial_state {
-            InitialState::Instance(instance) => instance.prepare(simulator),
-            InitialState::Posed { state, settling_s } => {
+            ReplayStart::Instance(instance) => instance.prepare(simulator),
+            ReplayStart::Posed { state, settling_s } => {
                 if let Some(state) = state {
                     simulator.set_goal_state(state)?;
                     simulator.advance(*settling_s);
@@ -168,8 +160,14 @@ impl Stage {
     }
 }
 
-/// Limits of which only the box is stated; the others are the defaults.
-#[derive(serde::Serialize)]
-struct Limits {
-    workspace: WorkspaceBox,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_recordings_from_elsewhere_are_a_scenario_files_defaults() {
+        let scene = ReplayScene::elsewhere(&[Pose::from_array([0.5; 7])]);
+        let stated = "[workspace]\nmin_m = [0.15, -0.6, 0.0]\nmax_m = [0.85, 0.6, 0.85]\n";
+        assert_eq!(Ok(scene.safety), toml::from_str(stated));
+    }
 }

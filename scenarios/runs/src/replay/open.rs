@@ -4,60 +4,31 @@ use std::path::Path;
 
 use foresight_datasets::lerobot::store::is_lerobot;
 use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
-use foresight_kinematics::hand::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
-use foresight_planner::{euler, Pose};
+use foresight_planner::Pose;
 use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
-use nalgebra::Vector3;
 
 use super::lerobot;
-use super::stage::{InitialState, Stage};
-use super::tape::{Tape, TapeKind};
-use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
-use crate::poses::PoseTable;
-use crate::report::read::RunData;
-use crate::run::RunError;
+use super::options::{
+    fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE,
+};
+use super::scene::{ReplayStart, ReplayScene};
+use super::recording::{Recording, RecordingKind};
+use foresight_scenarios::EpisodeSpec;
+use foresight_scenarios::LoadedScenario;
+use crate::trajectory_csv::PoseTable;
+use crate::read::RunData;
+use foresight_scenarios::RunError;
 
 /// States a second in DROID's recordings.
 const DROID_HZ: f64 = 15.0;
-
-pub(super) const FLANGE_NOTE: &str =
-    "poses are taken as the flange's, as DROID records them, and the TCP \
-     10.34 cm before it is led along (--frame tcp takes them as they are)";
-
-/// Which frame recorded poses are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoseFrame {
-    /// The tool centre point between the fingertips.
-    Tcp,
-    /// The flange, as DROID records it; 10.34 cm behind the Franka Hand's fingertips.
-    Flange,
-}
-
-/// How a tape is opened.
-#[derive(Debug, Clone, Default)]
-pub struct OpenOptions {
-    /// Scene and limits for tapes that have none of their own.
-    pub scenario: Option<LoadedScenario>,
-    /// Seed of that scene; the scenario's when absent.
-    pub seed: Option<u64>,
-    /// What poses are of; by default the flange in DROID's own episodes, else the TCP.
-    pub frame: Option<PoseFrame>,
-    /// Poses kept of tapes with times, a second; all when 0.
-    pub rate_hz: f64,
-    /// Which camera's frames; the first when absent.
-    pub camera: Option<String>,
-    /// Which episode of a dataset of many.
-    pub episode: usize,
-}
 
 /// Opens a run folder, an episode folder, a LeRobot dataset or a CSV file.
 ///
 /// # Errors
 /// [`RunError::Input`] saying what it is not, or what is wrong with it.
-pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
-    let mut tape = if path.join("plan.jsonl").exists() {
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
+    let mut recording = if path.join("plan.jsonl").exists() {
         run(path)?
     } else if path.join(layout::TRAJECTORY).exists() {
         episode(path, options)?
@@ -73,32 +44,26 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
         )));
     };
     if let Some(loaded) = &options.scenario {
-        // Exact tapes bring their own scene; a scenario replaces it and the exactness.
+        // Exact recordings bring their own scene; a scenario replaces it and the exactness.
         let instance = EpisodeSpec::new(loaded, options.seed.unwrap_or(loaded.scenario.seed));
-        tape.stage = Stage::of(&instance);
-        tape.actions.clear();
+        recording.replay_scene = ReplayScene::of(&instance);
+        recording.actions.clear();
     }
-    if !tape.is_exact() {
-        tape.thin(options.rate_hz);
-        tape.actions.clear();
+    if !recording.is_exact() {
+        recording.thin(options.rate_hz);
+        recording.actions.clear();
     }
-    if tape.poses.len() < 2 {
+    if recording.poses.len() < 2 {
         return Err(RunError::Input(format!(
             "{} has {} poses; a replay needs at least two",
             path.display(),
-            tape.poses.len()
+            recording.poses.len()
         )));
     }
-    Ok(tape)
+    Ok(recording)
 }
 
-pub(super) fn name_of(path: &Path) -> String {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    path.file_stem()
-        .map_or_else(|| "tape".into(), |n| n.to_string_lossy().into_owned())
-}
-
-fn run(path: &Path) -> Result<Tape, RunError> {
+fn run(path: &Path) -> Result<Recording, RunError> {
     let csv = path.join("trajectory.csv");
     let table = PoseTable::read(&csv).map_err(|e| {
         RunError::Input(format!(
@@ -110,40 +75,41 @@ fn run(path: &Path) -> Result<Tape, RunError> {
     let data = RunData::read(path).map_err(RunError::Input)?;
     let frames: Vec<RgbImage> = data.frames.into_iter().flatten().collect();
     let mut notes = Vec::new();
-    if data.result["virtual_time"] == false {
+    let end = data.record.and_then(|r| r.end);
+    if end.is_some_and(|end| !end.virtual_time) {
         notes.push(
             "the run was in real time: its replay is near, not bit for bit (`run --virtual-time` \
              can be replayed exactly)"
                 .into(),
         );
     }
-    Ok(Tape {
+    Ok(Recording {
         name: name_of(path),
-        kind: TapeKind::Run,
+        kind: RecordingKind::Run,
         frames: fitting(frames, table.poses.len(), &mut notes),
         poses: table.poses,
         time_s: table.time_s,
         actions: table.actions,
-        stage: Stage::of(&instance),
+        replay_scene: ReplayScene::of(&instance),
         notes,
     })
 }
 
-fn table(path: &Path) -> Result<Tape, RunError> {
+fn table(path: &Path) -> Result<Recording, RunError> {
     let table = PoseTable::read(path).map_err(RunError::Input)?;
-    Ok(Tape {
+    Ok(Recording {
         name: name_of(path),
-        kind: TapeKind::Csv,
+        kind: RecordingKind::Csv,
         poses: table.poses,
         time_s: table.time_s,
         actions: Vec::new(),
         frames: Vec::new(),
-        stage: None,
+        replay_scene: None,
         notes: Vec::new(),
     })
 }
 
-fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
+fn episode(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
     let mut trajectory = Trajectory::read(&path.join(layout::TRAJECTORY)).map_err(input)?;
     let metadata = layout::metadata_file(path)
@@ -151,9 +117,9 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
         .ok();
     let ours = metadata.as_ref().is_some_and(|m| m.foresight.is_some());
     let kind = if ours {
-        TapeKind::Recording
+        RecordingKind::Recording
     } else {
-        TapeKind::Droid
+        RecordingKind::Droid
     };
     let mut notes = Vec::new();
     let frames = frames(path, options, &trajectory, &mut notes)?;
@@ -167,44 +133,28 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Tape, RunError> {
         trajectory.states = trajectory.states.iter().map(tcp_of_flange).collect();
         notes.push(FLANGE_NOTE.into());
     }
-    if trajectory.time_s.is_empty() && kind == TapeKind::Droid {
+    if trajectory.time_s.is_empty() && kind == RecordingKind::Droid {
         trajectory.time_s = (0..trajectory.len()).map(|i| i as f64 / DROID_HZ).collect();
         notes.push(format!(
             "the episode has no times; DROID's {DROID_HZ} states a second are assumed"
         ));
     }
     let size = frames.first().map(RgbImage::dimensions);
-    let stage = match &trajectory.simulator {
-        Some(track) => stage(track, size, &mut notes)?,
+    let replay_scene = match &trajectory.simulator {
+        Some(track) => replay_scene(track, size, &mut notes)?,
         None => None,
     };
     let actions = trajectory.commands.iter().map(|c| c.requested).collect();
-    Ok(Tape {
+    Ok(Recording {
         name: name_of(path),
         kind,
         poses: trajectory.states,
         time_s: trajectory.time_s,
         actions,
         frames,
-        stage,
+        replay_scene,
         notes,
     })
-}
-
-/// One frame a pose, or none with a note.
-pub(super) fn fitting(
-    frames: Vec<RgbImage>,
-    poses: usize,
-    notes: &mut Vec<String>,
-) -> Vec<RgbImage> {
-    if frames.len() == poses || frames.is_empty() {
-        return frames;
-    }
-    notes.push(format!(
-        "{} frames don't fit {poses} poses; the pictures are left out",
-        frames.len()
-    ));
-    Vec::new()
 }
 
 fn frames(
@@ -242,12 +192,12 @@ fn frames(
     }
 }
 
-/// The stage a recording of ours was made on; without a recorded beginning the nearest to it.
-fn stage(
+/// The scene a recording of ours was made in; without a recorded initial state the nearest to it.
+fn replay_scene(
     track: &SimulatorTrack,
     size: Option<(u32, u32)>,
     notes: &mut Vec<String>,
-) -> Result<Option<Stage>, RunError> {
+) -> Result<Option<ReplayScene>, RunError> {
     let scene = serde_json::from_str(&track.scene)
         .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
     let Some(initial_state) = &track.initial_state else {
@@ -263,17 +213,15 @@ fn stage(
     let (width_px, height_px) = size.unwrap_or((64, 64));
     let state = initial_state.pose.map(|pose| GoalState {
         arm: Pose::from_array(pose),
-        object: initial_state
-            .object
-            .map(|[x, y, z, i, j, k, w]| ObjectPose {
-                position_m: [x, y, z],
-                quaternion_xyzw: [i, j, k, w],
-            }),
+        object: initial_state.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
+            position_m: [x, y, z],
+            quaternion_xyzw: [i, j, k, w],
+        }),
         grasping: initial_state.grasping,
     });
-    Ok(Some(Stage {
+    Ok(Some(ReplayScene {
         scene,
-        initial_state: InitialState::Posed {
+        initial_state: ReplayStart::Posed {
             state,
             settling_s: initial_state.settling_s,
         },
@@ -281,16 +229,4 @@ fn stage(
         width_px,
         height_px,
     }))
-}
-
-/// The Franka Hand's TCP of a flange pose.
-pub(super) fn tcp_of_flange(flange: &Pose) -> Pose {
-    let rotation = flange.rotation();
-    let along = rotation * Vector3::z() * FLANGE_TO_TCP_M;
-    let turned = rotation * euler::to_matrix([0.0, 0.0, HAND_YAW_RAD]);
-    Pose {
-        position_m: std::array::from_fn(|i| flange.position_m[i] + along[i]),
-        euler_rad: euler::from_matrix(&turned),
-        gripper: flange.gripper,
-    }
 }

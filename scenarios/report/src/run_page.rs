@@ -1,23 +1,13 @@
-//! `report.html`: a run, or an evaluation, to look at. Self-contained: pictures and figures are
+//! `report.html`: a run to look at. Self-contained: pictures and figures are
 //! inside, nothing is fetched, and there is no script.
-
-pub mod course;
-pub mod decision;
-pub mod evaluation;
-pub mod film;
-pub mod heat;
-pub mod landscape;
-pub mod page;
-pub mod read;
-pub mod summary;
-pub mod svg;
 
 use std::path::Path;
 
-use crate::run::RunError;
-use page::Page;
-use read::RunData;
-use svg::escape;
+use foresight_scenarios::RunError;
+use crate::page::Page;
+use crate::svg::escape;
+use crate::{course, decision, filmstrip, summary};
+use foresight_runs::read::RunData;
 
 /// The report's file name inside a run folder.
 pub const FILE_NAME: &str = "report.html";
@@ -34,11 +24,10 @@ pub fn write(run: &Path) -> Result<(), RunError> {
 
 /// The report as HTML.
 pub fn html(data: &RunData, run: &Path) -> String {
-    let title = format!(
-        "{}, seed {}",
-        data.text("scenario"),
-        data.result["result"]["seed"]
-    );
+    let title = match &data.record {
+        Some(record) => format!("{}, seed {}", record.result.scenario, record.result.seed),
+        None => "a run without a verdict".into(),
+    };
     let mut page = Page::new(&title);
     for (i, goal) in data.goals.iter().enumerate() {
         page.shared_picture(&format!("goal{i}"), goal);
@@ -50,7 +39,7 @@ pub fn html(data: &RunData, run: &Path) -> String {
         "What it saw, and where it wanted to go",
         "Left of each pair: the scene before the step. Right, outlined: the goal image pursued. \
          The model itself sees the camera frame at its own, smaller size.",
-        &film::strip(data),
+        &filmstrip::strip(data),
     );
     page.section(
         "course",

@@ -1,12 +1,12 @@
-//! Where a tape leaves the workspace.
+//! Where a recording leaves the workspace.
 
 use foresight_planner::Pose;
 use foresight_robot::EnvelopeConfig;
 use serde::Serialize;
 
-/// A stretch of poses outside the workspace box.
+/// An interval of poses outside the workspace box.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stretch {
+pub struct OutOfBoundsInterval {
     /// Its first pose.
     pub from: usize,
     /// Its last pose.
@@ -21,29 +21,29 @@ pub struct Stretch {
     pub limit_m: f64,
 }
 
-impl Stretch {
+impl OutOfBoundsInterval {
     /// How far beyond the limit, m.
     pub fn beyond_m(&self) -> f64 {
         (self.at_m - self.limit_m).abs()
     }
 }
 
-/// Every stretch outside the limits, in order.
-pub fn stretches(poses: &[Pose], limits: &EnvelopeConfig) -> Vec<Stretch> {
-    let mut found: Vec<Stretch> = Vec::new();
+/// Every interval outside the limits, in order.
+pub fn out_of_bounds(poses: &[Pose], limits: &EnvelopeConfig) -> Vec<OutOfBoundsInterval> {
+    let mut found: Vec<OutOfBoundsInterval> = Vec::new();
     for (step, pose) in poses.iter().enumerate() {
         let Some((axis, at_m, limit_m)) = worst_axis(pose, limits) else {
             continue;
         };
         match found.last_mut() {
-            Some(stretch) if stretch.to + 1 == step => {
-                stretch.to = step;
-                if (at_m - limit_m).abs() > stretch.beyond_m() {
-                    (stretch.worst, stretch.axis) = (step, axis);
-                    (stretch.at_m, stretch.limit_m) = (at_m, limit_m);
+            Some(interval) if interval.to + 1 == step => {
+                interval.to = step;
+                if (at_m - limit_m).abs() > interval.beyond_m() {
+                    (interval.worst, interval.axis) = (step, axis);
+                    (interval.at_m, interval.limit_m) = (at_m, limit_m);
                 }
             }
-            _ => found.push(Stretch {
+            _ => found.push(OutOfBoundsInterval {
                 from: step,
                 to: step,
                 worst: step,
@@ -79,9 +79,10 @@ mod tests {
 
     #[test]
     fn stretches_name_their_worst_pose() {
-        let limits: EnvelopeConfig =
-            toml::from_str("[workspace]\nmin_m = [0.3, -0.2, 0.0]\nmax_m = [0.6, 0.2, 0.4]\n")
-                .unwrap();
+        let limits = EnvelopeConfig::new(foresight_robot::WorkspaceBox {
+            min_m: [0.3, -0.2, 0.0],
+            max_m: [0.6, 0.2, 0.4],
+        });
         let at = |x: f64, z: f64| Pose::from_array([x, 0.0, z, 3.1, 0.0, 0.0, 0.0]);
         let poses = [
             at(0.5, 0.1),
@@ -90,11 +91,11 @@ mod tests {
             at(0.5, 0.1),
             at(0.5, 0.0),
         ];
-        let found = stretches(&poses, &limits);
+        let found = out_of_bounds(&poses, &limits);
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!((found[0].from, found[0].to, found[0].worst), (1, 2, 2));
         assert!((found[0].beyond_m() - 0.05).abs() < 1e-9 && found[0].axis == 'x');
         assert_eq!((found[1].axis, found[1].limit_m), ('z', limits.floor_m()));
-        assert_eq!(stretches(&poses[..1], &limits), []);
+        assert_eq!(out_of_bounds(&poses[..1], &limits), []);
     }
 }

@@ -1,0 +1,177 @@
+//! What one demonstration is: its behaviour, its start, its noise, drawn from a scenario's mixture.
+
+use foresight_scenarios::demonstrations::DemonstrationConfig;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// What a demonstrator tries to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Hover, descend, close, lift, carry over the target, lower, open, rise.
+    PickAndPlace,
+    /// Hover, descend, close, lift, hold.
+    Grasp,
+    /// From one free point to the next.
+    Reach,
+    /// Like `Reach`, with the object in the hand from the start.
+    Carry,
+    /// Sweep the object over the table with the closed hand.
+    Push,
+    /// Around the object, opening and closing at any place and time.
+    Fumble,
+    /// Actions drawn at random.
+    Random,
+}
+
+impl Behaviour {
+    /// All behaviours, in the order of their weights.
+    pub const ALL: [Behaviour; 7] = [
+        Behaviour::PickAndPlace,
+        Behaviour::Grasp,
+        Behaviour::Reach,
+        Behaviour::Carry,
+        Behaviour::Push,
+        Behaviour::Fumble,
+        Behaviour::Random,
+    ];
+
+    /// The name in metadata and summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::PickAndPlace => "pick_and_place",
+            Behaviour::Grasp => "grasp",
+            Behaviour::Reach => "reach",
+            Behaviour::Carry => "carry",
+            Behaviour::Push => "push",
+            Behaviour::Fumble => "fumble",
+            Behaviour::Random => "random",
+        }
+    }
+}
+
+/// How an episode begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartKind {
+    /// Where the scene puts the arm.
+    Scene,
+    /// The open hand anywhere over the table.
+    Wide,
+    /// The hand within a few centimetres of the object.
+    Near,
+    /// The object in the closed hand, on the table or lifted.
+    InHand,
+}
+
+impl StartKind {
+    /// The name in metadata and summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            StartKind::Scene => "scene",
+            StartKind::Wide => "wide",
+            StartKind::Near => "near",
+            StartKind::InHand => "in_hand",
+        }
+    }
+}
+
+/// What one episode has drawn from the mixture of `[demonstrations]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EpisodeConfig {
+    /// What is tried.
+    pub behaviour: Behaviour,
+    /// How the episode begins.
+    pub start: StartKind,
+    /// Standard deviation of a waypoint's offset, m.
+    pub waypoint_noise_m: f64,
+    /// Probability that an action is replaced by a random one.
+    pub random_action_share: f64,
+    /// Largest scripted step, m an axis.
+    pub stride_m: f64,
+    /// Closedness a scripted closing adds an action.
+    pub closing_step: f64,
+    /// Closedness a scripted opening takes away an action.
+    pub opening_step: f64,
+    /// Standard deviation of gripper changes while the script leaves the gripper alone; often 0.
+    pub gripper_noise: f64,
+}
+
+impl EpisodeConfig {
+    /// Draws one episode of a mixture that has passed [`DemonstrationConfig::check`].
+    pub fn sample(mix: &DemonstrationConfig, rng: &mut ChaCha8Rng) -> Self {
+        let weights = mix.weights();
+        let mut at = rng.random_range(0.0..weights.iter().sum::<f64>());
+        let mut behaviour = Behaviour::Random;
+        for (candidate, weight) in Behaviour::ALL.into_iter().zip(weights) {
+            if at < weight {
+                behaviour = candidate;
+                break;
+            }
+            at -= weight;
+        }
+        let draw: f64 = rng.random();
+        let start = if behaviour == Behaviour::Carry || draw < mix.in_hand_start_share {
+            StartKind::InHand
+        } else if draw < mix.in_hand_start_share + mix.near_start_share {
+            StartKind::Near
+        } else if draw < mix.in_hand_start_share + mix.near_start_share + mix.wide_start_share {
+            StartKind::Wide
+        } else {
+            StartKind::Scene
+        };
+        let noise = rng.random_range(0..mix.waypoint_noise_m.len());
+        EpisodeConfig {
+            behaviour,
+            start,
+            waypoint_noise_m: mix.waypoint_noise_m[noise],
+            random_action_share: between(rng, mix.random_action_share),
+            stride_m: between(rng, mix.stride_m),
+            closing_step: gripper_step(rng),
+            opening_step: gripper_step(rng),
+            gripper_noise: if rng.random_bool(0.4) {
+                between(rng, [0.02, 0.15])
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+/// A search draws gripper changes from a continuous range, so scripted ones vary too: the
+/// notebook's bound, whole strokes, and partial ones.
+fn gripper_step(rng: &mut ChaCha8Rng) -> f64 {
+    match rng.random_range(0..10) {
+        0..=2 => 0.75,
+        3..=4 => 1.0,
+        5..=7 => rng.random_range(0.4..0.75),
+        _ => rng.random_range(0.12..0.4),
+    }
+}
+
+/// A uniform draw that also takes an interval of no length.
+fn between(rng: &mut ChaCha8Rng, [low, high]: [f64; 2]) -> f64 {
+    low + (high - low) * rng.random::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn a_third_of_the_default_starts_are_in_contact() {
+        let mix = DemonstrationConfig::default();
+        mix.check().expect("the defaults are valid");
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let styles: Vec<EpisodeConfig> = (0..4000).map(|_| EpisodeConfig::sample(&mix, &mut rng)).collect();
+        let share = |wanted: fn(&EpisodeConfig) -> bool| {
+            styles.iter().filter(|s| wanted(s)).count() as f64 / styles.len() as f64
+        };
+        let contact = share(|s| matches!(s.start, StartKind::Near | StartKind::InHand));
+        assert!((0.33..=0.42).contains(&contact), "{contact}");
+        assert!((share(|s| s.behaviour == Behaviour::PickAndPlace) - 0.27).abs() < 0.03);
+        assert!(share(|s| s.behaviour == Behaviour::Carry && s.start != StartKind::InHand) == 0.0);
+        assert!(styles
+            .iter()
+            .all(|s| (0.05..=0.5).contains(&s.random_action_share)));
+    }
+}
