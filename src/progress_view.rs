@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foresight_scenarios::episode::{EpisodeStep, Observer};
 use foresight_runs::trace::StepTrace;
+use foresight_scenarios::episode::{EpisodeStep, Observer};
 use foresight_scenarios::LoadedScenario;
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -11,7 +11,7 @@ use foresight_report::replay_pictures as pictures;
 use foresight_report::timeline::exporter;
 use foresight_runs::replay::play::Place;
 use foresight_runs::replay::{
-    self, OpenOptions, PoseFrame, Replay, ReplayOptions, ReplayedStep, Recording, Tolerance,
+    self, OpenOptions, PoseFrame, Recording, Replay, ReplayOptions, ReplayedStep, Tolerance,
 };
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::{LoadedScenario, RunError};
@@ -182,7 +182,11 @@ fn announce(recording: &Recording) {
     } else {
         "its poses are followed"
     };
-    println!("{}: {} poses, {what}", recording.name, recording.poses.len());
+    println!(
+        "{}: {} poses, {what}",
+        recording.name,
+        recording.poses.len()
+    );
     println!("pose     time   position  rotation  gripper");
 }
 

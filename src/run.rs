@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_report::timeline::exporter;
 use foresight_report::{run as play, RunOptions};
 use foresight_runs::record::RunResult;
+use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_scenarios::episode::{EpisodeStep, Observer};
 use foresight_scenarios::EpisodeSpec;
 

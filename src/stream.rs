@@ -57,7 +57,9 @@ impl Stream {
     pub fn finish(self, result: &RunResult) -> Result<()> {
         let failed = result.success == Some(false);
         // Nobody listens when telling failed; why is what the thread ended with.
-        let _ = self.events.send(StreamEvent::Verdict(failed, result.reason.clone()));
+        let _ = self
+            .events
+            .send(StreamEvent::Verdict(failed, result.reason.clone()));
         drop(self.events);
         match self.teller.join() {
             Ok(told) => Ok(told?),

@@ -20,8 +20,8 @@ use serde::Serialize;
 use crate::controllers::{EpisodeController, LatentModel, ModelSource, Oracle, OracleGoal};
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
 use crate::error::RunError;
+use crate::load::LoadedScenario;
 
 /// Fewer moves than this say nothing.
 const FEWEST_MOVES: u32 = 6;

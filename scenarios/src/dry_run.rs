@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::controllers::{ModelSource, ReadyController};
 use crate::env::{self, Env, EnvPlant, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
 use crate::error::RunError;
+use crate::load::LoadedScenario;
 use crate::scenario::RobotKind;
 
 /// What would happen first towards one sub-goal.

@@ -15,8 +15,8 @@ use image::RgbImage;
 
 use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
 use crate::error::RunError;
+use crate::load::LoadedScenario;
 use crate::scenario::{HomePose, RobotKind};
 
 /// An arm with its surroundings.

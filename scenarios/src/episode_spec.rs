@@ -8,8 +8,8 @@ use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::load::LoadedScenario;
 use crate::error::RunError;
+use crate::load::LoadedScenario;
 use crate::scenario::{GoalStateName, PointRange, RobotKind, Start};
 
 /// How high an object that is in the hand from the start is above where it stood, m.

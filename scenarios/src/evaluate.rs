@@ -10,8 +10,8 @@ use crate::controllers::ModelSource;
 use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
 use crate::episode_spec::EpisodeSpec;
-use crate::load::LoadedScenario;
 use crate::error::RunError;
+use crate::load::LoadedScenario;
 use crate::success::{FailureKind, Verdict};
 use crate::variation::Variation;
 
@@ -141,8 +141,13 @@ pub fn evaluate_with(
         episode
     };
     let numbers = 0..options.episodes as u32; // the split has a million seeds
-    let runs: Vec<EvaluatedEpisode> =
-        pool.install(|| numbers.into_par_iter().with_max_len(1).map(judged).collect());
+    let runs: Vec<EvaluatedEpisode> = pool.install(|| {
+        numbers
+            .into_par_iter()
+            .with_max_len(1)
+            .map(judged)
+            .collect()
+    });
     let planned_by = format!(
         "{}, {}",
         source.describe(),

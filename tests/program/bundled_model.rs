@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use foresight_datasets::{Split, Subset};
-use foresight_predictor::WorldModel;
 use foresight_demonstrations::{record_all, RecordingPlan};
+use foresight_predictor::WorldModel;
+use foresight_report::{run, RunOptions};
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::probe::ranks::{measure, RankOptions};
 use foresight_scenarios::probe::{prediction, Recordings};
-use foresight_report::{run, RunOptions};
 use foresight_scenarios::{LoadedScenario, ModelSource};
 
 /// Number of the first episode of these tests inside the validation split: far from those that

@@ -162,7 +162,9 @@ mod tests {
         let mix = DemonstrationConfig::default();
         mix.check().expect("the defaults are valid");
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let styles: Vec<EpisodeConfig> = (0..4000).map(|_| EpisodeConfig::sample(&mix, &mut rng)).collect();
+        let styles: Vec<EpisodeConfig> = (0..4000)
+            .map(|_| EpisodeConfig::sample(&mix, &mut rng))
+            .collect();
         let share = |wanted: fn(&EpisodeConfig) -> bool| {
             styles.iter().filter(|s| wanted(s)).count() as f64 / styles.len() as f64
         };

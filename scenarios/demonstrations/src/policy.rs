@@ -98,7 +98,12 @@ pub struct Demonstrator {
 
 impl Demonstrator {
     /// A demonstrator of a style for a scene; `rng` is its own.
-    pub fn new(mix: &DemonstrationConfig, style: EpisodeConfig, site: ScriptGeometry, rng: ChaCha8Rng) -> Self {
+    pub fn new(
+        mix: &DemonstrationConfig,
+        style: EpisodeConfig,
+        site: ScriptGeometry,
+        rng: ChaCha8Rng,
+    ) -> Self {
         Demonstrator {
             style,
             site,
@@ -566,7 +571,8 @@ mod tests {
                     assert_eq!(action.rotation_rad, [0.0; 3]);
                 }
                 let again = play(&mut demonstrator(behaviour, 0.5, seed), 16);
-                let actions = |p: &[(DemonstratorView, Action)]| p.iter().map(|x| x.1).collect::<Vec<_>>();
+                let actions =
+                    |p: &[(DemonstratorView, Action)]| p.iter().map(|x| x.1).collect::<Vec<_>>();
                 assert_eq!(actions(&played), actions(&again));
             }
         }

@@ -17,10 +17,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::episode_config::{Behaviour, EpisodeConfig};
-use foresight_scenarios::demonstrations::DemonstrationConfig;
 use crate::policy::{Demonstrator, DemonstratorView};
 use crate::scene_setup;
 use crate::summary::RecordingSummary;
+use foresight_scenarios::demonstrations::DemonstrationConfig;
 use foresight_scenarios::{LoadedScenario, ScenarioError};
 
 /// The dataset's top folder, DROID's laboratory.
@@ -191,7 +191,8 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
     let style = EpisodeConfig::sample(&plan.mix, &mut rng);
     let site = scene_setup::site(&scene, &plan.envelope, &plan.mix);
     let mut simulator = Simulator::new(&scene)?;
-    let mut initial_state = scene_setup::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
+    let mut initial_state =
+        scene_setup::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
     initial_state.envelope = serde_json::to_string(&plan.envelope)
         .map_err(|e| RecordError::Plan(format!("the limits cannot be written: {e}")))?;
     let config = VirtualArmConfig {

@@ -8,8 +8,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::episode_config::StartKind;
-use foresight_scenarios::demonstrations::DemonstrationConfig;
 use crate::policy::ScriptGeometry;
+use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 /// Virtual time an object placed in the hand gets to come to rest, s.
 const SETTLING_S: f64 = 0.3;

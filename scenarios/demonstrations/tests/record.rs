@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use foresight_datasets::{Episode, Split};
-use foresight_robot::{EnvelopeConfig, WorkspaceBox};
 use foresight_demonstrations::{record_all, RecordingPlan};
+use foresight_robot::{EnvelopeConfig, WorkspaceBox};
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 fn plan() -> RecordingPlan {

@@ -51,7 +51,10 @@ impl Animation {
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
     pub(crate) fn finish(mut self, outcome: &EpisodeOutcome, path: &Path) -> Result<(), RunError> {
-        self.push(&outcome.last.frame.image, self.goals.len().saturating_sub(1));
+        self.push(
+            &outcome.last.frame.image,
+            self.goals.len().saturating_sub(1),
+        );
         if self.panels.is_empty() {
             return Ok(());
         }

@@ -3,8 +3,8 @@
 use std::f64::consts::TAU;
 
 use super::page::figure;
-use foresight_runs::read::RunData;
 use super::svg::{Axis, Chart};
+use foresight_runs::read::RunData;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 220.0;
@@ -51,7 +51,8 @@ fn distance(data: &RunData) -> String {
     let analysis = data.analysis.as_ref();
     let of = |value: fn(&foresight_runs::analysis::StepAnalysis) -> f32| -> Vec<(f64, f64)> {
         let steps = analysis.map_or(&[][..], |h| &h.steps);
-        let point = |s: &foresight_runs::analysis::StepAnalysis| (number(s.step), f64::from(value(s)));
+        let point =
+            |s: &foresight_runs::analysis::StepAnalysis| (number(s.step), f64::from(value(s)));
         steps.iter().map(point).collect()
     };
     let (predicted, reached) = (of(|s| s.predicted_to_goal), of(|s| s.reached_to_goal));

@@ -3,9 +3,9 @@
 use super::filmstrip::{goal, seen};
 use super::heatmap;
 use super::page::{data_url, figure, picture};
-use foresight_runs::read::RunData;
 use super::svg::{escape, Axis, Chart};
 use foresight_runs::analysis::StepAnalysis;
+use foresight_runs::read::RunData;
 use foresight_runs::trace::{IterationTrace, StepTrace};
 
 /// Half the side of a cloud's figure when nothing tells the search's box, cm.
@@ -80,12 +80,7 @@ fn one(data: &RunData, i: usize, step: &StepTrace) -> String {
 }
 
 /// Seen, wanted, imagined, came.
-fn pictures(
-    data: &RunData,
-    i: usize,
-    step: &StepTrace,
-    analysis: Option<&StepAnalysis>,
-) -> String {
+fn pictures(data: &RunData, i: usize, step: &StepTrace, analysis: Option<&StepAnalysis>) -> String {
     let Some(Some(imagined)) = data.imagined.get(i) else {
         return String::new();
     };

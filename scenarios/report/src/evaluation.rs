@@ -5,7 +5,7 @@ use std::path::Path;
 use foresight_runs::analysis::AnalysisDepth;
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::evaluate::{evaluate_with, EvaluatedEpisode};
-use foresight_scenarios::{Evaluation, EvaluationOptions, LoadedScenario, RunError, ModelSource};
+use foresight_scenarios::{Evaluation, EvaluationOptions, LoadedScenario, ModelSource, RunError};
 
 use crate::page::{figure, jpeg_url, Page};
 use crate::run::play_into;
@@ -94,10 +94,7 @@ fn achieved(run: &EvaluatedEpisode) -> bool {
 }
 
 fn kind_of(run: &EvaluatedEpisode) -> String {
-    run.verdict
-        .failure
-        .map(failure_words)
-        .unwrap_or_default()
+    run.verdict.failure.map(failure_words).unwrap_or_default()
 }
 
 fn header(e: &Evaluation) -> String {

@@ -1,8 +1,8 @@
 //! The filmstrip: every step with its goal beside it.
 
 use super::page::{figure, jpeg_url, picture};
-use foresight_runs::read::RunData;
 use super::svg::escape;
+use foresight_runs::read::RunData;
 
 /// One figure a step, and one for the end.
 pub fn strip(data: &RunData) -> String {

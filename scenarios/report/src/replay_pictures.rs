@@ -10,8 +10,8 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::imageops::{overlay, resize, FilterType};
 use image::{Delay, Frame, ImageError, Rgb, RgbImage};
 
-use foresight_runs::replay::play::Replay;
 use crate::bitmap_text;
+use foresight_runs::replay::play::Replay;
 
 /// Side of each picture, px.
 const SIDE: u32 = 192;

@@ -8,7 +8,7 @@ use foresight_runs::folder::{RunFolder, VIEW_PX};
 use foresight_runs::record::{RunRecord, RunResult};
 use foresight_scenarios::env::Env;
 use foresight_scenarios::episode::{self, EpisodeOutcome, EpisodeStep, Observer};
-use foresight_scenarios::{EpisodeSpec, LoadedScenario, RunError, ModelSource};
+use foresight_scenarios::{EpisodeSpec, LoadedScenario, ModelSource, RunError};
 
 use crate::animation::Animation;
 use crate::run_page;

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use foresight_scenarios::RunError;
 use crate::page::Page;
 use crate::svg::escape;
 use crate::{course, decision, filmstrip, summary};
 use foresight_runs::read::RunData;
+use foresight_scenarios::RunError;
 
 /// The report's file name inside a run folder.
 pub const FILE_NAME: &str = "report.html";

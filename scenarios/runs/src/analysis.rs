@@ -14,8 +14,8 @@ use foresight_scenarios::EpisodeSpec;
 use crate::folder::{save, write_json};
 use crate::nearest_neighbour::NearestNeighbours;
 use crate::read::RunData;
-use foresight_scenarios::RunError;
 use crate::trace::StepTrace;
+use foresight_scenarios::RunError;
 
 /// Points along each axis of an energy plane.
 const PLANE_SIDE: usize = 15;

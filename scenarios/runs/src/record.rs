@@ -113,7 +113,12 @@ impl RunRecord {
     }
 
     /// The record of a run that an error ended after `steps`.
-    pub fn abandoned(instance: &EpisodeSpec, steps: &[StepTrace], why: &str, run_dir: &Path) -> Self {
+    pub fn abandoned(
+        instance: &EpisodeSpec,
+        steps: &[StepTrace],
+        why: &str,
+        run_dir: &Path,
+    ) -> Self {
         let seconds: f64 = steps.iter().map(|s| s.seconds.plan).sum();
         let result = RunResult {
             scenario: instance.loaded.scenario.name.clone(),

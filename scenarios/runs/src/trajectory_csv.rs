@@ -137,7 +137,9 @@ type Row = Result<(usize, StringRecord), (usize, String)>;
 fn rows(text: &str) -> impl Iterator<Item = Row> + '_ {
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let first = lines.find(|line| !line.trim().is_empty()).unwrap_or("");
-    let delimiter = [b';', b'\t'].into_iter().find(|d| first.as_bytes().contains(d));
+    let delimiter = [b';', b'\t']
+        .into_iter()
+        .find(|d| first.as_bytes().contains(d));
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -11,8 +11,8 @@ use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
 use super::arm::{object, place_hand, ArmShown};
 use super::sink::{Dot, Sink, TimelineError};
-use foresight_runs::replay::Replay;
 use foresight_runs::read::RunData;
+use foresight_runs::replay::Replay;
 use foresight_runs::trace::{IterationTrace, StepTrace};
 
 /// Tells the run in `folder`.

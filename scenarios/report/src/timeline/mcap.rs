@@ -52,8 +52,7 @@ impl McapFile {
     /// # Errors
     /// [`TimelineError::Write`] when it can't be written.
     pub fn create(path: &Path) -> Result<Self, TimelineError> {
-        let options =
-            WriteOptions::new().library(concat!("foresight ", env!("CARGO_PKG_VERSION")));
+        let options = WriteOptions::new().library(concat!("foresight ", env!("CARGO_PKG_VERSION")));
         let file = File::create(path).map_err(|e| TimelineError::write(path, e))?;
         let file = options
             .create(BufWriter::new(file))

@@ -9,11 +9,11 @@
 //! was taken by, so that a search can be watched although the arm stands still meanwhile.
 
 mod arm;
+pub mod exporter;
 pub mod foxglove;
 pub mod mcap;
 #[cfg(feature = "rerun")]
 mod rerun;
-pub mod exporter;
 mod sink;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use foresight_report::{run, RunOptions};
 use foresight_scenarios::env::Env;
 use foresight_scenarios::episode::{EpisodeStep, Observer};
 use foresight_scenarios::{
-    evaluate, EvaluationOptions, EpisodeSpec, LoadedScenario, RunError, Variation, ModelSource,
+    evaluate, EpisodeSpec, EvaluationOptions, LoadedScenario, ModelSource, RunError, Variation,
 };
 
 fn bundled(name: &str) -> LoadedScenario {

@@ -20,17 +20,32 @@ fn old_run() -> PathBuf {
 fn everything_in_an_old_folder_is_found() {
     let data = RunData::read(&old_run()).expect("a run");
     assert_eq!(data.steps.len(), 8);
-    assert!(data.frames.iter().chain(&data.imagined).all(Option::is_some));
+    assert!(data
+        .frames
+        .iter()
+        .chain(&data.imagined)
+        .all(Option::is_some));
     assert_eq!((data.frames.len(), data.goals.len()), (9, 1));
     let analysis = data.analysis.as_ref().expect("hindsight.json");
-    assert_eq!((analysis.steps.len(), analysis.steps[7].plane_xy.len()), (8, 225));
+    assert_eq!(
+        (analysis.steps.len(), analysis.steps[7].plane_xy.len()),
+        (8, 225)
+    );
     let record = data.record.as_ref().expect("result.json");
-    assert_eq!((record.result.scenario.as_str(), record.result.seed), ("reach", 1));
+    assert_eq!(
+        (record.result.scenario.as_str(), record.result.seed),
+        ("reach", 1)
+    );
     assert_eq!((record.result.success, record.failure), (Some(true), None));
     let end = record.end.as_ref().expect("an end");
     assert!(end.virtual_time && end.last_joints_rad.is_some() && end.truth.is_some());
     let page = run_page::html(&data, &old_run());
-    for words in ["Achieved", "hand 2.5 cm from its goal", "virtual time", "Imagined"] {
+    for words in [
+        "Achieved",
+        "hand 2.5 cm from its goal",
+        "virtual time",
+        "Imagined",
+    ] {
         assert!(page.contains(words), "{words}");
     }
 }
@@ -70,7 +85,10 @@ fn an_old_run_is_replayed_and_exported() {
     };
     let mut nobody = |_: &foresight_runs::replay::ReplayedStep| ControlFlow::Continue(());
     let replayed = replay(&recording, &options, &mut nobody).expect("replayed");
-    assert!(replayed.same_actions && replayed.within_tolerance, "{replayed:#?}");
+    assert!(
+        replayed.same_actions && replayed.within_tolerance,
+        "{replayed:#?}"
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("run.mcap");
     let mut sink: Box<dyn Sink> = Box::new(McapFile::create(&file).expect("a file"));

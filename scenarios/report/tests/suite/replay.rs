@@ -7,14 +7,12 @@ use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{layout, Split};
 use foresight_demonstrations::{record_all, RecordingPlan};
-use foresight_scenarios::episode::Unwatched;
 use foresight_report::{replay_pictures as pictures, run, RunOptions};
-use foresight_runs::trajectory_csv::PoseTable;
 use foresight_runs::replay::play::Place;
-use foresight_runs::replay::{
-    open, replay, OpenOptions, Replay, ReplayOptions, Tolerance,
-};
-use foresight_scenarios::{LoadedScenario, RunError, ModelSource};
+use foresight_runs::replay::{open, replay, OpenOptions, Replay, ReplayOptions, Tolerance};
+use foresight_runs::trajectory_csv::PoseTable;
+use foresight_scenarios::episode::Unwatched;
+use foresight_scenarios::{LoadedScenario, ModelSource, RunError};
 
 const TOLERANCE: Tolerance = Tolerance {
     position_mm: 10.0,

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::played::played;
 use foresight_report::timeline::mcap::McapFile;
 use foresight_report::timeline::{exporter, Sink};
 use foresight_runs::read::RunData;
-use mcap::sans_io::indexed_reader::{
-    IndexedReadEvent, IndexedReader, IndexedReaderOptions,
-};
-use crate::played::played;
+use mcap::sans_io::indexed_reader::{IndexedReadEvent, IndexedReader, IndexedReaderOptions};
 use serde_json::Value;
 
 /// Every message of a file by topic: its time in s and its content, found by the index.
@@ -133,7 +131,10 @@ fn a_run_becomes_a_recording() {
     // Meshes stand at the beginning; whoever seeks to the middle doesn't read them.
     let middle_s = seen["/camera"][steps / 2].0;
     let later = topics_from(&file, middle_s);
-    assert!(later.contains("/camera") && !later.contains("/scene"), "{later:?}");
+    assert!(
+        later.contains("/camera") && !later.contains("/scene"),
+        "{later:?}"
+    );
     let times: Vec<f64> = seen["/camera"].iter().map(|(t, _)| *t).collect();
     assert!(times.windows(2).all(|w| w[0] < w[1]), "{times:?}");
     // The hand's mesh is where the hand is: 10.34 cm above the TCP.

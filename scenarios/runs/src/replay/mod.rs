@@ -15,9 +15,9 @@ pub mod pose_error;
 pub mod recording;
 pub mod scene;
 
-pub use pose_error::{PoseError, Tolerance};
-pub use play::{replay, Replay, ReplayOptions, ReplayedStep};
 pub use open::open;
 pub use options::{OpenOptions, PoseFrame};
-pub use scene::ReplayScene;
+pub use play::{replay, Replay, ReplayOptions, ReplayedStep};
+pub use pose_error::{PoseError, Tolerance};
 pub use recording::{Recording, RecordingKind};
+pub use scene::ReplayScene;

@@ -9,15 +9,13 @@ use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
 
 use super::lerobot;
-use super::options::{
-    fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE,
-};
-use super::scene::{ReplayStart, ReplayScene};
+use super::options::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
 use super::recording::{Recording, RecordingKind};
+use super::scene::{ReplayScene, ReplayStart};
+use crate::read::RunData;
+use crate::trajectory_csv::PoseTable;
 use foresight_scenarios::EpisodeSpec;
 use foresight_scenarios::LoadedScenario;
-use crate::trajectory_csv::PoseTable;
-use crate::read::RunData;
 use foresight_scenarios::RunError;
 
 /// States a second in DROID's recordings.
@@ -213,10 +211,12 @@ fn replay_scene(
     let (width_px, height_px) = size.unwrap_or((64, 64));
     let state = initial_state.pose.map(|pose| GoalState {
         arm: Pose::from_array(pose),
-        object: initial_state.object.map(|[x, y, z, i, j, k, w]| ObjectPose {
-            position_m: [x, y, z],
-            quaternion_xyzw: [i, j, k, w],
-        }),
+        object: initial_state
+            .object
+            .map(|[x, y, z, i, j, k, w]| ObjectPose {
+                position_m: [x, y, z],
+                quaternion_xyzw: [i, j, k, w],
+            }),
         grasping: initial_state.grasping,
     });
     Ok(Some(ReplayScene {

@@ -7,11 +7,11 @@ use foresight_robot::{Execution, Observation};
 use image::RgbImage;
 use serde::Serialize;
 
-use super::pose_error::{PoseError, Tolerance};
 use super::follow::Follower;
 use super::out_of_bounds::{out_of_bounds, OutOfBoundsInterval};
-use super::scene::ReplayScene;
+use super::pose_error::{PoseError, Tolerance};
 use super::recording::Recording;
+use super::scene::ReplayScene;
 use foresight_scenarios::env::Env;
 use foresight_scenarios::EpisodeSpec;
 use foresight_scenarios::LoadedScenario;

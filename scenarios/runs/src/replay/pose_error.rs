@@ -93,7 +93,10 @@ mod tests {
                 let mut turn = foresight_planner::Action::default();
                 turn.rotation_rad[axis] = PI;
                 let error = PoseError::between(&pose, &pose.apply(&turn));
-                assert!((error.rotation_deg - 180.0).abs() < 1e-5, "{pose:?}: {error:?}");
+                assert!(
+                    (error.rotation_deg - 180.0).abs() < 1e-5,
+                    "{pose:?}: {error:?}"
+                );
             }
         }
     }
