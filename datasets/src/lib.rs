@@ -8,6 +8,16 @@
 //! one format of another.
 //!
 //! Which seeds may be recorded for what is decided in one place, [`split`].
+//!
+//! ```
+//! use foresight_datasets::Split;
+//!
+//! // Seeds of evaluations are never recorded for training.
+//! let seed = Split::Evaluation.seed(7)?;
+//! assert_eq!(Split::of_seed(seed), Some(Split::Evaluation));
+//! assert!(Split::Train.check(seed).is_err());
+//! # Ok::<(), foresight_datasets::DatasetError>(())
+//! ```
 
 pub mod alignment;
 mod arrays;

@@ -7,6 +7,28 @@
 //! A [`Controller`] decides on actions, [`Mpc`] by searching a [`CostModel`]; [`control_loop`]
 //! executes one action of each decision and decides again, [`SubGoal`]s are what it works through,
 //! [`WorkspaceBounds`] where the hand may go.
+//!
+//! ```
+//! use foresight_planner::{
+//!     solve, ActionSequences, CemConfig, Constraints, Energy, EnergyError, SearchMethod, SeededNoise,
+//! };
+//!
+//! /// How far the first action is from 5 cm along x.
+//! struct Along;
+//!
+//! impl Energy for Along {
+//!     fn energies(&self, candidates: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+//!         Ok((0..candidates.samples())
+//!             .map(|s| (candidates.action(s, 0)[0] - 0.05).abs())
+//!             .collect())
+//!     }
+//! }
+//!
+//! let mut search = CemConfig::fast().begin(&Constraints::default());
+//! let plan = solve(&mut *search, &Along, &mut SeededNoise::new(1, 0))?;
+//! assert!((plan.actions[0].translation_m[0] - 0.05).abs() < 0.01);
+//! # Ok::<(), foresight_planner::PlanError>(())
+//! ```
 
 mod baseline;
 mod bounds;

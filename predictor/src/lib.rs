@@ -3,6 +3,18 @@
 //!
 //! [`encoder`] and [`ac_predictor`] are the networks on candle: the reference, differentiable, on
 //! any device. [`WorldModel`] plans through a [`backend`]: our CPU [`kernels`], or candle on a GPU.
+//!
+//! ```
+//! use foresight_predictor::WorldModel;
+//!
+//! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tabletop");
+//! let model = WorldModel::load(folder.as_ref())?;
+//! let pictures = [40, 200].map(|grey| image::RgbImage::from_pixel(64, 64, image::Rgb([grey; 3])));
+//! let latents = model.encode(&[&pictures[0], &pictures[1]])?;
+//! assert_eq!(latents[0].distance(&latents[0]), 0.0);
+//! assert!(latents[0].distance(&latents[1]) > 0.0);
+//! # Ok::<(), foresight_predictor::PredictorError>(())
+//! ```
 
 pub mod ac_predictor;
 pub mod backend;

@@ -4,6 +4,22 @@
 //! in the [`streamer`], and reaches either a franka-node over zenoh ([`ZenohArm`]) or a
 //! simulator in this process ([`VirtualArm`]). [`SimServer`] is that simulator behind
 //! franka-node's own keys, state machine, watchdogs and guard.
+//!
+//! ```
+//! use foresight_planner::Action;
+//! use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig, WorkspaceBox};
+//! use foresight_sim::SceneDistribution;
+//!
+//! let scene = SceneDistribution::default().sample(1);
+//! let workspace = WorkspaceBox { min_m: [0.3, -0.3, 0.0], max_m: [0.7, 0.3, 0.5] };
+//! let envelope = EnvelopeConfig::new(workspace);
+//! let mut arm = VirtualArm::new(&scene, envelope, VirtualArmConfig::default())?;
+//! let up = Action::from_array([0.0, 0.0, 0.03, 0.0, 0.0, 0.0, 0.0]);
+//! let moved = arm.execute(&up)?;
+//! assert!(moved.settled && moved.refusal.is_none());
+//! assert!(moved.error_m < 0.002);
+//! # Ok::<(), foresight_robot::ArmError>(())
+//! ```
 
 mod action_gate;
 pub mod arm;

@@ -4,6 +4,16 @@
 //! [`episode`] lets a controller ([`controllers`]) drive an environment ([`env`]), [`evaluate()`]
 //! plays many episodes in virtual time. Whoever wants to see or record steps is an
 //! [`Observer`](episode::Observer); the crates above this one record, replay and report.
+//!
+//! ```
+//! use foresight_scenarios::{EpisodeSpec, LoadedScenario};
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/reach.toml");
+//! let scenario = LoadedScenario::read(file.as_ref())?;
+//! let goals = EpisodeSpec::new(&scenario, 4)?.goal_images()?;
+//! assert_eq!(goals.len(), scenario.scenario.subgoal.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod action_map;
 pub mod calibrate;

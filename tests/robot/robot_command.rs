@@ -29,24 +29,28 @@ fn json(text: &str) -> Value {
 }
 
 /// A served simulator; killed when dropped.
-struct Served(Child, String, RwLockReadGuard<'static, ()>);
+struct Served {
+    process: Child,
+    endpoint: String,
+    _alone: RwLockReadGuard<'static, ()>,
+}
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 fn serve(extra: &[&str], scheme: &str) -> Served {
-    let alone = crate::lab::no_lab();
+    let _alone = crate::lab::no_lab();
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|socket| socket.local_addr())
         .expect("a free port")
         .port();
     let endpoint = format!("{scheme}/127.0.0.1:{port}");
     let reach = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reach.toml");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_foresight"))
+    let mut process = Command::new(env!("CARGO_BIN_EXE_foresight"))
         .arg("sim")
         .arg(reach)
         .args(["--listen", &endpoint])
@@ -56,17 +60,21 @@ fn serve(extra: &[&str], scheme: &str) -> Served {
         .expect("the simulator starts");
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(child.try_wait().expect("a process").is_none(), "it ended");
+        assert!(process.try_wait().expect("a process").is_none(), "it ended");
         assert!(Instant::now() < deadline, "it does not listen");
         std::thread::sleep(Duration::from_millis(100));
     }
-    Served(child, endpoint, alone)
+    Served {
+        process,
+        endpoint,
+        _alone,
+    }
 }
 
 #[test]
 fn an_arm_by_hand() {
     let served = serve(&[], "tcp");
-    let connect = ["--connect", &served.1];
+    let connect = ["--connect", &served.endpoint];
     let robot = |arguments: &[&str]| {
         let output = foresight(&[&["robot"], arguments, &connect].concat());
         text(&output)
@@ -75,7 +83,7 @@ fn an_arm_by_hand() {
         "doctor",
         "--json",
         "--connect",
-        &served.1,
+        &served.endpoint,
     ])));
     let checks = checks.as_array().expect("checks");
     assert!(checks.len() >= 10, "{checks:?}");
@@ -133,7 +141,7 @@ fn what_is_missing_is_named() {
         "doctor",
         "--json",
         "--connect",
-        &served.1,
+        &served.endpoint,
         "--arm",
         "nobody",
         "--camera",
@@ -147,7 +155,7 @@ fn what_is_missing_is_named() {
         "{out}"
     );
     // What is logged into a pipe has no colours in it, and no warning of disabled gossip.
-    let arguments = ["robot", "state", "--connect", &served.1, "--arm", "nobody"];
+    let arguments = ["robot", "state", "--connect", &served.endpoint, "--arm", "nobody"];
     let wrong = Command::new(env!("CARGO_BIN_EXE_foresight"))
         .args(arguments)
         .env("RUST_LOG", "info")
@@ -176,7 +184,7 @@ fn certificates_made_by_the_command_let_a_viewer_stop() {
     ]));
     assert_eq!(made.lines().count(), 12, "{made}");
     let served = serve(&["--certificates", &dir], "tls");
-    let viewer = ["--connect", &served.1, "--certificates", &dir];
+    let viewer = ["--connect", &served.endpoint, "--certificates", &dir];
     let state = text(&foresight(
         &[&["robot", "state", "--json"], &viewer[..]].concat(),
     ));
@@ -192,6 +200,6 @@ fn certificates_made_by_the_command_let_a_viewer_stop() {
     ]
     .concat();
     assert!(text(&foresight(&planner)).contains("home"));
-    let stranger = foresight(&["robot", "state", "--connect", &served.1]);
+    let stranger = foresight(&["robot", "state", "--connect", &served.endpoint]);
     assert_eq!(stranger.status.code(), Some(3));
 }

@@ -11,6 +11,14 @@
 //!
 //! Results don't depend on the number of threads: work is cut by rows, every row's sums have one
 //! order, and nothing is added up across threads.
+//!
+//! ```
+//! use foresight_kernels::rope::{RopeTable, RopeVariant};
+//!
+//! // Where tokens stand: 2 frames of 3 × 4 patches.
+//! let positions = RopeTable::grid(2, 3, 4);
+//! assert_eq!(positions.len(), 24);
+//! ```
 
 pub mod aligned;
 #[cfg(target_arch = "x86_64")]

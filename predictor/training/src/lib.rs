@@ -15,6 +15,15 @@
 //! differentiation. All parameters and gradients of a network live in one flat buffer, which makes
 //! the optimiser a single pass and a checkpoint a copy. A predictor can also learn through candle
 //! alone, on a GPU ([`training_device`]).
+//!
+//! ```
+//! use foresight_training::settings::Settings;
+//!
+//! // Defaults, changed from the command line.
+//! let settings = Settings::resolve(None, &["run.log_every=5".into()])?;
+//! assert_eq!(settings.run.log_every, 5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod adamw;
 mod ahead;

@@ -6,6 +6,15 @@
 //!
 //! Frames: the robot's base (`link0`); the TCP is franka's `O_T_EE` with the Franka Hand: the
 //! flange, 0.1034 m along its z and yawed by −45°. Joint angles are in rad, lengths in m.
+//!
+//! ```
+//! use foresight_kinematics::{Fr3, READY};
+//!
+//! let arm = Fr3::new()?;
+//! let tcp = arm.tcp_pose(&READY);
+//! assert!((tcp.translation.vector.x - 0.307).abs() < 1e-3);
+//! # Ok::<(), foresight_kinematics::KinematicsError>(())
+//! ```
 
 mod chain;
 pub mod hand;

@@ -10,6 +10,20 @@
 //! the hand's pose is the TCP of the Franka Hand (see `foresight-kinematics`); quaternions are
 //! `[x, y, z, w]`. Everything is a pure function of the scene and the commands: the same run gives
 //! the same bits.
+//!
+//! ```
+//! use foresight_sim::{SceneDistribution, Simulator};
+//!
+//! let scene = SceneDistribution::default().sample(1);
+//! let mut simulator = Simulator::new(&scene)?;
+//! let mut target = simulator.pose();
+//! target.position_m[2] += 0.05;
+//! simulator.set_pose_target(&target);
+//! simulator.advance(2.0);
+//! assert!(simulator.pose().distance_m(&target) < 1e-3);
+//! assert_eq!(simulator.render(64, 48).dimensions(), (64, 48));
+//! # Ok::<(), foresight_sim::SimError>(())
+//! ```
 
 pub mod arm;
 pub mod distribution;
