@@ -1,11 +1,18 @@
 //! The examples run, and do what they say.
 
+#[path = "../../examples/own_arm.rs"]
+mod own_arm;
 #[path = "../../examples/own_cost.rs"]
 mod own_cost;
 #[path = "../../examples/plan_two_images.rs"]
 mod plan_two_images;
 
 use foresight_predictor::WorldModel;
+
+#[test]
+fn own_arm() {
+    own_arm::main().expect("it runs");
+}
 
 #[test]
 fn own_cost() {

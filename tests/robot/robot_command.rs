@@ -155,7 +155,14 @@ fn what_is_missing_is_named() {
         "{out}"
     );
     // What is logged into a pipe has no colours in it, and no warning of disabled gossip.
-    let arguments = ["robot", "state", "--connect", &served.endpoint, "--arm", "nobody"];
+    let arguments = [
+        "robot",
+        "state",
+        "--connect",
+        &served.endpoint,
+        "--arm",
+        "nobody",
+    ];
     let wrong = Command::new(env!("CARGO_BIN_EXE_foresight"))
         .args(arguments)
         .env("RUST_LOG", "info")
