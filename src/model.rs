@@ -7,8 +7,7 @@ mod inspect;
 mod verify;
 
 use anyhow::Result;
-use candle_core::DType;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 /// Arguments of `foresight model`.
 #[derive(Debug, Args)]
@@ -27,27 +26,6 @@ enum ModelCommand {
     Verify(verify::VerifyArgs),
     /// Write a model folder with random weights.
     Init(init::InitArgs),
-}
-
-/// Element types weights can be written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// 32 bits.
-    F32,
-    /// 16 bits, IEEE half precision.
-    F16,
-    /// 16 bits with the range of 32.
-    Bf16,
-}
-
-impl Precision {
-    fn dtype(self) -> DType {
-        match self {
-            Precision::F32 => DType::F32,
-            Precision::F16 => DType::F16,
-            Precision::Bf16 => DType::BF16,
-        }
-    }
 }
 
 /// Runs `foresight model`.

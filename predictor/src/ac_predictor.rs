@@ -133,44 +133,44 @@ impl AcPredictor {
 /// What steps taken one by one need of each other: keys and values of the steps taken, block by
 /// block, and the RoPE tables of all.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct KvCache {
     blocks: Vec<Option<(Tensor, Tensor)>>,
     tables: Vec<(Tensor, Tensor)>,
     taken: usize,
 }
 
 impl AcPredictor {
-    /// Nothing remembered yet, for `steps` steps through the first `depth` blocks. Tables are on
+    /// Nothing kept yet, for `steps` steps through the first `depth` blocks. Tables are on
     /// the device before the first step, so that none waits for them.
     ///
     /// # Errors
     /// When the device can't hold them.
-    pub fn begin(&self, steps: usize, depth: usize) -> Result<Memory> {
+    pub fn begin(&self, steps: usize, depth: usize) -> Result<KvCache> {
         let table = |step| {
             let (cos, sin) = rope::tensors(&rope_table(&self.config, step, 1), self.device())?;
             Ok((cos.to_dtype(self.dtype())?, sin.to_dtype(self.dtype())?))
         };
-        Ok(Memory {
+        Ok(KvCache {
             blocks: vec![None; depth.min(self.blocks.len())],
             tables: (0..steps).map(table).collect::<Result<_>>()?,
             taken: 0,
         })
     }
 
-    /// One more time step after those in `memory`: latents `[B, N, D]`, action and state
+    /// One more time step after those in `cache`: latents `[B, N, D]`, action and state
     /// `[B, 1, 7]` and, where the model has them, camera extrinsics `[B, 1, 6]`, to the next
     /// latents `[B, N, D]`. Equals the last step of [`AcPredictor::forward`] over all of them,
     /// because its mask never lets an earlier step see a later one.
     ///
     /// # Errors
-    /// As there, and when `memory` was made for fewer steps.
+    /// As there, and when `cache` was made for fewer steps.
     pub fn step(
         &self,
         latents: &Tensor,
         action: &Tensor,
         state: &Tensor,
         extrinsics: Option<&Tensor>,
-        memory: &mut Memory,
+        cache: &mut KvCache,
     ) -> Result<Tensor> {
         let x = self.predictor_embed.forward(latents)?;
         let action = self.action_encoder.forward(action)?;
@@ -183,15 +183,15 @@ impl AcPredictor {
             (Some(_), None) => candle_core::bail!("this predictor needs camera extrinsics"),
             (None, Some(_)) => candle_core::bail!("this predictor takes no camera extrinsics"),
         };
-        let Some((cos, sin)) = memory.tables.get(memory.taken) else {
-            candle_core::bail!("all {} steps have been taken", memory.taken);
+        let Some((cos, sin)) = cache.tables.get(cache.taken) else {
+            candle_core::bail!("all {} steps have been taken", cache.taken);
         };
-        memory.taken += 1;
-        let more = memory.taken < memory.tables.len();
-        for (block, memory) in self.blocks.iter().zip(&mut memory.blocks) {
-            x = block.forward_remembering(&x, cos, sin, None, memory)?;
+        cache.taken += 1;
+        let more = cache.taken < cache.tables.len();
+        for (block, kept) in self.blocks.iter().zip(&mut cache.blocks) {
+            x = block.forward_cached(&x, cos, sin, None, kept)?;
             // After the last step nobody looks back.
-            memory.take_if(|_| !more);
+            kept.take_if(|_| !more);
         }
         let condition = self.config.condition_tokens();
         let patches = x.narrow(1, condition, self.config.tokens_per_frame())?;

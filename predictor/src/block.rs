@@ -2,7 +2,9 @@
 //!
 //! Layer normalisation and softmax are spelled out in plain operations: candle's fused versions
 //! have no backward pass and would cut the graph without a word. What plans on a GPU asks for
-//! them ([`Block::fused`]): they take fewer passes over its memory. Both add up in f32 in any type.
+//! them ([`Block::fused`]): they take fewer passes over its memory. Layer normalisation adds up in f32
+//! in any type, and so does softmax on a GPU; on the CPU candle's softmax adds up in the type it is
+//! given, in which bf16 stops counting at 256, so there it is given f32.
 
 use candle_core::{DType, Result, Tensor, D};
 use candle_nn::{Linear, Module, VarBuilder};
@@ -118,21 +120,21 @@ impl Block {
         sin: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<Tensor> {
-        self.forward_remembering(x, cos, sin, bias, &mut None)
+        self.forward_cached(x, cos, sin, bias, &mut None)
     }
 
-    /// As [`Block::forward`] for the newest tokens of a longer sequence: `memory` holds rotated
+    /// As [`Block::forward`] for the newest tokens of a longer sequence: `cache` holds rotated
     /// keys, and values, `[B, heads, seen, head_dim]`, of the tokens before them and gets theirs.
     ///
     /// # Errors
     /// When the shapes don't agree.
-    pub fn forward_remembering(
+    pub fn forward_cached(
         &self,
         x: &Tensor,
         cos: &Tensor,
         sin: &Tensor,
         bias: Option<&Tensor>,
-        memory: &mut Option<(Tensor, Tensor)>,
+        cache: &mut Option<(Tensor, Tensor)>,
     ) -> Result<Tensor> {
         let (b, n, d) = x.dims3()?;
         let head_dim = d / self.heads;
@@ -145,14 +147,14 @@ impl Block {
         let q = rope::rotate(&part(0)?, cos, sin)?;
         let k = rope::rotate(&part(1)?, cos, sin)?;
         let v = part(2)?;
-        let (k, v) = match memory.take() {
+        let (k, v) = match cache.take() {
             Some((keys, values)) => (
                 Tensor::cat(&[&keys, &k], 2)?,
                 Tensor::cat(&[&values, &v], 2)?,
             ),
             None => (k, v),
         };
-        *memory = Some((k.clone(), v.clone()));
+        *cache = Some((k.clone(), v.clone()));
         // Queries are scaled rather than logits, of which there are many more.
         let q = (q * (head_dim as f64).powf(-0.5))?;
         let logits = q.matmul(&k.t()?)?;
@@ -160,15 +162,44 @@ impl Block {
             Some(bias) => logits.broadcast_add(bias)?,
             None => logits,
         };
-        let weights = if self.fused {
-            candle_nn::ops::softmax_last_dim(&logits)?
-        } else {
-            candle_nn::ops::softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?
-                .to_dtype(logits.dtype())?
-        };
+        let weights = attention_weights(&logits, self.fused)?;
         let attended = weights.matmul(&v)?.transpose(1, 2)?.reshape((b, n, d))?;
         let x = (x + self.proj.forward(&attended)?)?;
         let hidden = self.fc1.forward(&self.norm2.forward(&x)?)?.gelu_erf()?;
         &x + self.fc2.forward(&hidden)?
+    }
+}
+
+/// Softmax over the last dimension, its sums in f32.
+fn attention_weights(logits: &Tensor, fused: bool) -> Result<Tensor> {
+    if fused && !logits.device().is_cpu() {
+        return candle_nn::ops::softmax_last_dim(logits);
+    }
+    let wide = logits.to_dtype(DType::F32)?;
+    let weights = match fused {
+        true => candle_nn::ops::softmax_last_dim(&wide)?,
+        false => candle_nn::ops::softmax(&wide, D::Minus1)?,
+    };
+    weights.to_dtype(logits.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn weights_of_many_keys_add_up_to_one_in_any_type() {
+        for dtype in [DType::F32, DType::BF16] {
+            let logits = Tensor::zeros((1, 1, 1, 1024), dtype, &Device::Cpu).unwrap();
+            for fused in [false, true] {
+                let weights = attention_weights(&logits, fused).unwrap();
+                assert_eq!(weights.dtype(), dtype);
+                let wide = weights.to_dtype(DType::F32).unwrap();
+                let sum: f32 = wide.sum_all().unwrap().to_scalar().unwrap();
+                assert!((sum - 1.0).abs() < 1e-3, "{dtype:?}, fused {fused}: {sum}");
+            }
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
 use crate::compute_device::ComputeDevice;
 
 /// Errors of this crate.
@@ -35,9 +34,9 @@ pub enum PredictorError {
         /// What is wrong and what to do.
         what: String,
     },
-    /// A checkpoint can't be used.
+    /// A checkpoint can't be used: a `CheckpointError`.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(Box<dyn std::error::Error + Send + Sync>),
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -20,16 +20,18 @@ pub struct LatentEnergy<'a> {
     budget: Budget,
 }
 
-impl<'a> LatentEnergy<'a> {
-    pub(crate) fn new(
-        model: &'a WorldModel,
+impl WorldModel {
+    /// The energy of action sequences from `context`, where the robot is at `pose`, towards
+    /// `goal`: the L1 distance of the last predicted latent.
+    pub fn energy<'a>(
+        &'a self,
         context: &'a Latent,
         pose: &Pose,
         goal: &'a Latent,
         budget: Budget,
-    ) -> Self {
+    ) -> LatentEnergy<'a> {
         LatentEnergy {
-            model,
+            model: self,
             context,
             pose: *pose,
             extrinsics: None,
@@ -37,7 +39,9 @@ impl<'a> LatentEnergy<'a> {
             budget,
         }
     }
+}
 
+impl<'a> LatentEnergy<'a> {
     /// With the camera pose `[6]` for predictors that take one.
     pub fn with_extrinsics(mut self, extrinsics: [f32; 6]) -> Self {
         self.extrinsics = Some(extrinsics);

@@ -28,7 +28,7 @@ pub struct NpzError {
 
 /// Values of an array, in C order.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Values {
+pub enum ArrayValues {
     /// `uint8` (or `bool`).
     U8(Vec<u8>),
     /// `float32`.
@@ -45,7 +45,7 @@ pub struct Array {
     /// Its dimensions.
     pub shape: Vec<usize>,
     /// Its values.
-    pub values: Values,
+    pub values: ArrayValues,
 }
 
 /// An opened archive.
@@ -180,7 +180,7 @@ impl Trajectory {
             )
         };
         let shape = without_batch(&observations.shape, 4);
-        let (Some(&[t, h, w, 3]), Values::U8(pixels)) = (shape, &observations.values) else {
+        let (Some(&[t, h, w, 3]), ArrayValues::U8(pixels)) = (shape, &observations.values) else {
             return Err(wrong(format!(
                 "`observations` of shape {:?} is not [1,T,H,W,3] of uint8",
                 observations.shape
@@ -190,8 +190,8 @@ impl Trajectory {
             return Err(wrong("`observations` is empty".into()));
         }
         let values: Vec<f64> = match states.values {
-            Values::F32(v) => v.into_iter().map(f64::from).collect(),
-            Values::F64(v) => v,
+            ArrayValues::F32(v) => v.into_iter().map(f64::from).collect(),
+            ArrayValues::F64(v) => v,
             _ => return Err(wrong("`states` is not float".into())),
         };
         if without_batch(&states.shape, 2) != Some(&[t, 7]) {
@@ -267,11 +267,11 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
         .next()
         .unwrap_or_default();
     let values = match descr {
-        "|u1" | "|b1" => Values::U8(sized(data, count, |[b]: [u8; 1]| b)?),
-        "<f4" => Values::F32(sized(data, count, f32::from_le_bytes)?),
-        "<f8" => Values::F64(sized(data, count, f64::from_le_bytes)?),
-        "<i8" => Values::I64(sized(data, count, i64::from_le_bytes)?),
-        "<i4" => Values::I64(sized(data, count, |b| i64::from(i32::from_le_bytes(b)))?),
+        "|u1" | "|b1" => ArrayValues::U8(sized(data, count, |[b]: [u8; 1]| b)?),
+        "<f4" => ArrayValues::F32(sized(data, count, f32::from_le_bytes)?),
+        "<f8" => ArrayValues::F64(sized(data, count, f64::from_le_bytes)?),
+        "<i8" => ArrayValues::I64(sized(data, count, i64::from_le_bytes)?),
+        "<i4" => ArrayValues::I64(sized(data, count, |b| i64::from(i32::from_le_bytes(b)))?),
         other => return Err(format!("its type {other} is not supported")),
     };
     Ok(Array { shape, values })
@@ -321,7 +321,7 @@ mod tests {
     fn reads_arrays_and_refuses_what_does_not_fit() {
         let array = parse(&npy("<f4", "(2,)", &[0, 0, 128, 63, 0, 0, 0, 64])).unwrap();
         assert_eq!(array.shape, [2]);
-        assert_eq!(array.values, Values::F32(vec![1.0, 2.0]));
+        assert_eq!(array.values, ArrayValues::F32(vec![1.0, 2.0]));
         assert_eq!(parse(&npy("|u1", "()", &[7])).unwrap().shape, [0usize; 0]);
         for bad in [
             npy("<f4", "(3,)", &[0; 8]),

@@ -14,7 +14,6 @@ use crate::config::{ModelConfig, PredictorConfig};
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
 use crate::kernels::Precision;
-use crate::latent_energy::LatentEnergy;
 use crate::layout;
 use crate::parameters::{self, Tensors};
 use crate::rollout::{Budget, Rollout, RolloutStart};
@@ -193,18 +192,6 @@ impl WorldModel {
             tokens,
         };
         Ok(latents.chunks_exact(tokens * width).map(latent).collect())
-    }
-
-    /// The energy of action sequences from `context`, where the robot is at `pose`, towards
-    /// `goal`: the L1 distance of the last predicted latent.
-    pub fn energy<'a>(
-        &'a self,
-        context: &'a Latent,
-        pose: &Pose,
-        goal: &'a Latent,
-        budget: Budget,
-    ) -> LatentEnergy<'a> {
-        LatentEnergy::new(self, context, pose, goal, budget)
     }
 
     /// The latents and poses after each step of sequence `sample`; `extrinsics` is the camera pose

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_predictor::checkpoint::{self, Checkpoint, Part};
+use foresight_predictor::checkpoint::{self, Checkpoint, Part, WeightType};
 
 use super::architecture::ArchitectureArgs;
-use super::Precision;
 
 #[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
@@ -16,9 +15,9 @@ pub(super) struct ConvertArgs {
     /// The model folder to write.
     #[arg(long)]
     out: PathBuf,
-    /// Type of the written weights.
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Precision,
+    /// Type of the written weights: f32, f16 or bf16.
+    #[arg(long, default_value_t = WeightType::F32)]
+    dtype: WeightType,
     /// The model's name; the folder's when absent.
     #[arg(long)]
     name: Option<String>,

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_predictor::checkpoint::{self, PRESETS};
+use foresight_predictor::checkpoint::{self, WeightType, PRESETS};
 use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::{layout, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::inspect::thousands;
-use super::{architecture, Precision};
+use super::architecture;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -27,9 +27,9 @@ pub(super) struct InitArgs {
     /// The model folder to write.
     #[arg(long)]
     out: PathBuf,
-    /// Type of the written weights.
-    #[arg(long, value_enum, default_value = "bf16")]
-    dtype: Precision,
+    /// Type of the written weights: f32, f16 or bf16.
+    #[arg(long, default_value_t = WeightType::Bf16)]
+    dtype: WeightType,
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<()> {

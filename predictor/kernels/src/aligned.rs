@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use crate::number::Number;
 
 /// Bytes of a cache line.
-pub const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// A vector of numbers whose first one lies at a multiple of [`LINE`] bytes.
 #[derive(Debug)]

@@ -17,19 +17,19 @@ pub enum Visibility {
 
 /// StridedRows of one sample: `rows` of `width` values each `stride` apart.
 #[derive(Debug, Clone, Copy)]
-pub struct StridedRows<'a> {
+pub(crate) struct StridedRows<'a> {
     /// Memory that starts at the first row.
-    pub data: &'a [f32],
+    pub(crate) data: &'a [f32],
     /// Number of rows.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Distance between rows.
-    pub stride: usize,
+    pub(crate) stride: usize,
 }
 
 /// `out [queries, heads·head_dim] = softmax(q·kᵀ/√head_dim)·v`, head by head, for one sample.
 /// `weights` receives the attention weights `[heads, queries, keys]`.
 #[allow(clippy::too_many_arguments)]
-pub fn attend(
+pub(crate) fn attend(
     q: StridedRows,
     k: StridedRows,
     v: StridedRows,
@@ -82,7 +82,7 @@ pub fn attend(
 /// Backward of [`attend`] where queries, keys and values are the three thirds of one buffer
 /// `qkv [n, 3·d]`, rotated: `dqkv` receives the gradients, from `dout [n, d]` and the saved
 /// weights `[heads, n, n]`. `scratch` holds at least `n²` values.
-pub fn attend_backward(
+pub(crate) fn attend_backward(
     qkv: &[f32],
     weights: &[f32],
     dout: &[f32],

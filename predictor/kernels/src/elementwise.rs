@@ -17,19 +17,11 @@ pub fn gelu(x: &[f32], y: &mut [f32]) {
 
 /// Multiplies `dy` by the derivative of GELU at `x`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {
+pub(crate) fn gelu_backward(x: &[f32], dy: &mut [f32]) {
     const FRAC_1_SQRT_2PI: f32 = 0.398_942_3;
     for (dy, x) in dy.iter_mut().zip(x) {
         let cdf = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
         *dy *= cdf + x * FRAC_1_SQRT_2PI * exp(-0.5 * x * x);
-    }
-}
-
-/// `y += x`.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn add(x: &[f32], y: &mut [f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += x;
     }
 }
 
@@ -111,7 +103,7 @@ pub fn normalise_rows(x: &mut [f32], d: usize, eps: f32) {
 
 /// As [`layer_norm`], keeping `x̂` and `1/σ` for the backward pass.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn layer_norm_saved(
+pub(crate) fn layer_norm_saved(
     x: &[f32],
     (weight, bias): (&[f32], &[f32]),
     eps: f32,
@@ -137,7 +129,7 @@ pub fn layer_norm_saved(
 
 /// `y = x̂·weight + bias`, again from what [`layer_norm_saved`] kept.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn affine(xhat: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+pub(crate) fn affine(xhat: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     let d = weight.len();
     for (xhat, y) in xhat.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
         for i in 0..d {
@@ -149,7 +141,7 @@ pub fn affine(xhat: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
 /// Backward of layer normalisation: `dx += …`, and the gradients of weight and bias. `dy` is
 /// used as scratch.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn layer_norm_backward(
+pub(crate) fn layer_norm_backward(
     dy: &mut [f32],
     xhat: &[f32],
     rstds: &[f32],
@@ -179,7 +171,7 @@ pub fn layer_norm_backward(
 
 /// Softmax of `scale · x` over each row of `columns`, in place.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
+pub(crate) fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
     for row in x.chunks_exact_mut(columns) {
         let highest = row.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
         for v in row.iter_mut() {
@@ -194,7 +186,7 @@ pub fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
 
 /// Backward of softmax: `dp` becomes `p · (dp − Σ dp·p)` row by row.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn softmax_backward(p: &[f32], dp: &mut [f32], columns: usize) {
+pub(crate) fn softmax_backward(p: &[f32], dp: &mut [f32], columns: usize) {
     for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
         let along = lane_dot(p, dp);
         for (dp, p) in dp.iter_mut().zip(p) {
@@ -205,7 +197,7 @@ pub fn softmax_backward(p: &[f32], dp: &mut [f32], columns: usize) {
 
 /// Turns one row of heads by one token's tables, in place; the row is `heads · head_dim` wide.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn rotate(row: &mut [f32], cos: &[f32], sin: &[f32]) {
+pub(crate) fn rotate(row: &mut [f32], cos: &[f32], sin: &[f32]) {
     for head in row.chunks_exact_mut(cos.len()) {
         for ((x, c), s) in head
             .chunks_exact_mut(2)
@@ -221,7 +213,7 @@ pub fn rotate(row: &mut [f32], cos: &[f32], sin: &[f32]) {
 
 /// The transpose of [`rotate`]: gradients back through it.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn rotate_backward(row: &mut [f32], cos: &[f32], sin: &[f32]) {
+pub(crate) fn rotate_backward(row: &mut [f32], cos: &[f32], sin: &[f32]) {
     for head in row.chunks_exact_mut(cos.len()) {
         for ((g, c), s) in head
             .chunks_exact_mut(2)
@@ -262,7 +254,7 @@ fn tile_each<T>(
 
 /// `dst = tile + bias` for `rows` rows of `bias.len()` columns, `stride` apart.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn tile_set(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
+pub(crate) fn tile_set(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
     let bias = &padded_bias(bias);
     tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
         *y = sum + bias.0[x]
@@ -271,7 +263,7 @@ pub fn tile_set(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: 
 
 /// `dst += tile + bias`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
+pub(crate) fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: &[f32]) {
     let bias = &padded_bias(bias);
     tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
         *y += sum + bias.0[x]
@@ -280,7 +272,7 @@ pub fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize, bias: 
 
 /// `dst = gelu(tile + bias)`, rounded.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn tile_gelu<E: Number>(tile: &Tile, rows: usize, dst: &mut [E], stride: usize, bias: &[f32]) {
+pub(crate) fn tile_gelu<E: Number>(tile: &Tile, rows: usize, dst: &mut [E], stride: usize, bias: &[f32]) {
     let bias = &padded_bias(bias);
     tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
         *y = E::round(E::gelu(sum + bias.0[x]))
@@ -289,7 +281,7 @@ pub fn tile_gelu<E: Number>(tile: &Tile, rows: usize, dst: &mut [E], stride: usi
 
 /// `dst = tile`, rounded, for `rows` rows of `columns`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn tile_rounded<E: Number>(
+pub(crate) fn tile_rounded<E: Number>(
     tile: &Tile,
     rows: usize,
     dst: &mut [E],
@@ -341,7 +333,7 @@ pub fn round_rows<E: Number>(x: &[f32], width: usize, y: &mut [E], stride: usize
 /// Softmax of `scale · x` over the first `columns` of rows `stride` apart, rounded into `y` of
 /// the same shape; columns beyond get a weight of nothing.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub fn softmax_rounded<E: Number>(
+pub(crate) fn softmax_rounded<E: Number>(
     x: &mut [f32],
     stride: usize,
     columns: usize,

@@ -18,7 +18,7 @@ use crate::instruction_set::InstructionSet;
 use crate::packed::{
     matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows,
 };
-use crate::profile::{Laps, Stage};
+use crate::profile::{Laps, KernelStage};
 use crate::rope::RopeTable;
 use crate::tile::{Element, Scope};
 
@@ -39,11 +39,6 @@ impl<E: Element> PackedLinear<E> {
         }
     }
 
-    /// Outputs.
-    pub fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-
     /// `dst = x·wᵀ + b`.
     pub fn set(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut [f32]) {
         let out = Epilogue::Set(dst, self.bias.len(), &self.bias);
@@ -51,21 +46,16 @@ impl<E: Element> PackedLinear<E> {
     }
 
     /// `dst += x·wᵀ + b`.
-    pub fn add(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut [f32]) {
+    pub(crate) fn add(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut [f32]) {
         let out = Epilogue::Add(dst, self.bias.len(), &self.bias);
         execution.product(x, &self.weight, out);
     }
 
     /// `dst = gelu(x·wᵀ + b)`.
-    pub fn gelu(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut Rows<E>) {
+    pub(crate) fn gelu(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut Rows<E>) {
         let stride = dst.stride();
         let out = Epilogue::Gelu(dst.values_mut(), stride, &self.bias);
         execution.product(x, &self.weight, out);
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.weight.bytes() + size_of_val(&self.bias[..])
     }
 }
 
@@ -185,12 +175,6 @@ impl<E: Element> PackedBlock<E> {
         }
     }
 
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        let layers = [&self.qkv, &self.proj, &self.fc1, &self.fc2];
-        layers.iter().map(|l| l.bytes()).sum::<usize>() + 16 * self.shape.dim
-    }
-
     /// `x [B·n, D]` through the block in place, `n = rope.tokens()`, for as many samples as
     /// there are `caches`: the tokens' keys and values are added to them, and queries see all
     /// that is remembered.
@@ -207,25 +191,25 @@ impl<E: Element> PackedBlock<E> {
         let mut laps = Laps::start();
         workspace.normed.reshape(rows, d);
         norm(&self.norm1, x, &mut workspace.normed);
-        laps.mark(Stage::Norm);
+        laps.mark(KernelStage::Norm);
         workspace.qkv.reserve_zeroed(rows * 3 * d);
         self.qkv.set(
             execution,
             workspace.normed.all(),
             &mut workspace.qkv[..rows * 3 * d],
         );
-        laps.mark(Stage::Products);
+        laps.mark(KernelStage::Products);
         self.attend(execution, rope, caches, workspace);
-        laps.mark(Stage::Attention);
+        laps.mark(KernelStage::Attention);
         self.proj.add(execution, workspace.attended.all(), x);
-        laps.mark(Stage::Products);
+        laps.mark(KernelStage::Products);
         norm(&self.norm2, x, &mut workspace.normed);
-        laps.mark(Stage::Norm);
+        laps.mark(KernelStage::Norm);
         workspace.hidden.reshape(rows, self.shape.hidden);
         let (normed, hidden) = (&workspace.normed, &mut workspace.hidden);
         self.fc1.gelu(execution, normed.all(), hidden);
         self.fc2.add(execution, workspace.hidden.all(), x);
-        laps.mark(Stage::Products);
+        laps.mark(KernelStage::Products);
     }
 
     /// `attended = softmax(q·kᵀ/√head_dim)·v` for every sample and head.

@@ -13,7 +13,6 @@ use crate::amx_detection;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Precision {
     /// 32 bits throughout, as the official code by default.
     #[default]

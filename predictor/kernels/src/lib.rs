@@ -4,7 +4,7 @@
 //! stay in use wherever speed doesn't matter, on other devices, and under automatic
 //! differentiation. This crate knows slices of numbers: no tensors, no files.
 //!
-//! For plans, forwards only, in f32 or bf16: [`tile`] multiplies on whatever vector unit there
+//! For plans, forwards only, in f32 or bf16: `tile` multiplies on whatever vector unit there
 //! is, [`packed`] is its safe interface, [`inference`] makes blocks of it, [`ceiling`] and
 //! [`profile`] measure. For training, f32, over the `gemm` crate: [`attention`]
 //! and [`block`] with their backward passes. [`elementwise`] serves both.
@@ -36,7 +36,7 @@ pub mod packed;
 pub mod patches;
 pub mod profile;
 pub mod rope;
-pub mod tile;
+mod tile;
 
 pub use block::{BlockGradients, BlockShape, BlockWeights, Saved, Workspace};
 pub use gemm::Parallelism;

@@ -4,7 +4,7 @@ use gemm::Parallelism;
 
 /// A strided view of an f32 matrix.
 #[derive(Debug, Clone, Copy)]
-pub struct MatrixView {
+pub(crate) struct MatrixView {
     rows: usize,
     columns: usize,
     row_stride: usize,
@@ -13,12 +13,12 @@ pub struct MatrixView {
 
 impl MatrixView {
     /// `rows × columns`, rows contiguous.
-    pub fn new(rows: usize, columns: usize) -> Self {
+    pub(crate) fn new(rows: usize, columns: usize) -> Self {
         MatrixView::strided(rows, columns, columns)
     }
 
     /// `rows × columns` with rows `row_stride` apart.
-    pub fn strided(rows: usize, columns: usize, row_stride: usize) -> Self {
+    pub(crate) fn strided(rows: usize, columns: usize, row_stride: usize) -> Self {
         MatrixView {
             rows,
             columns,
@@ -28,7 +28,7 @@ impl MatrixView {
     }
 
     /// The transpose of the same memory.
-    pub fn t(self) -> Self {
+    pub(crate) fn t(self) -> Self {
         MatrixView {
             rows: self.columns,
             columns: self.rows,
@@ -48,7 +48,7 @@ impl MatrixView {
 
 /// What happens to the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     /// Overwritten.
     Set,
     /// Added to.
@@ -61,7 +61,7 @@ pub enum Store {
 /// When the shapes don't agree or a view reaches past its slice: a bug in the caller, checked
 /// once per product.
 #[allow(clippy::too_many_arguments)]
-pub fn matmul(
+pub(crate) fn matmul(
     (dst, dst_view): (&mut [f32], MatrixView),
     (a, a_view): (&[f32], MatrixView),
     (b, b_view): (&[f32], MatrixView),
@@ -105,7 +105,7 @@ pub fn matmul(
 
 /// `dst [rows, out] = x [rows, in] · wᵀ + bias`, or added to `dst`; `w` is `[out, in]` as
 /// PyTorch stores it.
-pub fn linear(
+pub(crate) fn linear(
     dst: &mut [f32],
     x: &[f32],
     w: &[f32],
@@ -138,7 +138,7 @@ pub fn linear(
 /// Gradients of [`linear`]: adds to `w_grad` and `bias_grad`, and stores `dx = dy · w` when
 /// asked for.
 #[allow(clippy::too_many_arguments)]
-pub fn linear_backward(
+pub(crate) fn linear_backward(
     dy: &[f32],
     x: &[f32],
     w: &[f32],

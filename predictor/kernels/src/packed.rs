@@ -60,7 +60,7 @@ impl<E: Element> PackedMatrix<E> {
 
     /// Sets the column of output `output` from the inner index `first` on: keys, whose inner
     /// dimension is a head's.
-    pub fn set_output(&mut self, output: usize, values: &[f32]) {
+    pub(crate) fn set_output(&mut self, output: usize, values: &[f32]) {
         // Groups of the inner dimension lie a panel's width apart.
         let first = offset::<E>(output, 0, self.padded);
         let groups = self.panels[first..].chunks_mut(COLUMNS * E::GROUP);
@@ -72,7 +72,7 @@ impl<E: Element> PackedMatrix<E> {
     }
 
     /// Sets row `k` of the inner dimension: values, whose inner dimension is the keys.
-    pub fn set_inner(&mut self, k: usize, values: &[f32]) {
+    pub(crate) fn set_inner(&mut self, k: usize, values: &[f32]) {
         let first = offset::<E>(0, k, self.padded);
         let panels = self.panels[first..].chunks_mut(self.padded * COLUMNS);
         for (panel, values) in panels.zip(values.chunks(COLUMNS)) {
@@ -80,26 +80,6 @@ impl<E: Element> PackedMatrix<E> {
                 dst[0] = E::round(*value);
             }
         }
-    }
-
-    /// Number of outputs.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// The inner dimension.
-    pub fn inner(&self) -> usize {
-        self.inner
-    }
-
-    /// The inner dimension with its padding.
-    pub fn padded_inner(&self) -> usize {
-        self.padded
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.panels.len() * size_of::<E>()
     }
 }
 
@@ -317,7 +297,7 @@ pub fn matmul<E: Element>(
 ///
 /// # Panics
 /// As there.
-pub fn matmul_in<E: Element>(
+pub(crate) fn matmul_in<E: Element>(
     scope: &Scope,
     left: LeftOperand<E>,
     right: &PackedMatrix<E>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Kinds of work in a transformer block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum KernelStage {
     /// Layer normalisation.
     Norm,
     /// Products with weights, and what is fused into them (bias, GELU, residual).
@@ -15,27 +15,27 @@ pub enum Stage {
     Attention,
 }
 
-impl Stage {
+impl KernelStage {
     /// All of them.
-    pub const ALL: [Stage; 3] = [Stage::Norm, Stage::Products, Stage::Attention];
+    const ALL: [KernelStage; 3] = [KernelStage::Norm, KernelStage::Products, KernelStage::Attention];
 }
 
 static NANOSECONDS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// Seconds of all threads by [`Stage::ALL`] since the last call.
+/// Seconds of all threads since the last call: norms, products with weights, attention.
 pub fn take() -> [f64; 3] {
-    Stage::ALL.map(|stage| NANOSECONDS[stage as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
+    KernelStage::ALL.map(|stage| NANOSECONDS[stage as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
 }
 
 /// A stopwatch that splits its time among parts.
 #[derive(Debug)]
-pub(super) struct Laps {
+pub(crate) struct Laps {
     last: Instant,
     spent: [u64; 3],
 }
 
 impl Laps {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Laps {
             last: Instant::now(),
             spent: [0; 3],
@@ -43,7 +43,7 @@ impl Laps {
     }
 
     /// What went by since the last mark was `stage`.
-    pub(super) fn mark(&mut self, stage: Stage) {
+    pub(crate) fn mark(&mut self, stage: KernelStage) {
         let now = Instant::now();
         self.spent[stage as usize] += (now - self.last).as_nanos() as u64;
         self.last = now;

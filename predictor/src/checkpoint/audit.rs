@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use candle_core::DType;
 use serde::Serialize;
 
-use super::entry::Entry;
 use crate::layout;
 
 /// Names listed in a message before "and N more".
@@ -49,30 +49,32 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Compares `found` with `expected`. Names in `optional` may be there or not.
-    pub fn new(
-        found: &BTreeMap<String, Entry>,
+    /// Compares `found`, names with shapes and types, with `expected`. Names in `optional` may be
+    /// there or not.
+    pub fn new<'a>(
+        found: impl IntoIterator<Item = (&'a str, (&'a [usize], DType))>,
         expected: &[layout::Entry],
         optional: &[&str],
     ) -> Self {
+        let found: BTreeMap<&str, (&[usize], DType)> = found.into_iter().collect();
         let mut audit = Audit::default();
         let mut missing = Vec::new();
         for (name, shape) in expected {
-            match found.get(name) {
+            match found.get(name.as_str()) {
                 None => missing.push(name.as_str()),
-                Some(entry) if entry.shape != *shape => audit.misshapen.push(Misshapen {
+                Some((found, _)) if *found != shape.as_slice() => audit.misshapen.push(Misshapen {
                     name: name.clone(),
-                    found: entry.shape.clone(),
+                    found: found.to_vec(),
                     expected: shape.clone(),
                 }),
-                Some(entry) if !entry.dtype.is_float() => audit.not_float.push(name.clone()),
+                Some((_, dtype)) if !dtype.is_float() => audit.not_float.push(name.clone()),
                 Some(_) => {}
             }
         }
         let known: BTreeSet<&str> = expected.iter().map(|(n, _)| n.as_str()).collect();
         let unexpected: Vec<&str> = found
             .keys()
-            .map(String::as_str)
+            .copied()
             .filter(|name| !known.contains(name) && !optional.contains(name))
             .collect();
         audit.missing = matched(&missing, &unexpected);

@@ -8,7 +8,9 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 
 use super::error::CheckpointError;
-use super::safetensors_file::VALUES_AT_ONCE;
+
+/// Values that are turned into bytes, or back, at a time.
+pub(super) const VALUES_AT_ONCE: usize = 1 << 16;
 
 /// Bytes of one of the checkpoint's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

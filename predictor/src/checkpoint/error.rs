@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::audit::Audit;
 use super::Part;
+use crate::error::PredictorError;
 
 /// A checkpoint that can't be used; every message names the file, the fault and a remedy.
 #[derive(Debug, thiserror::Error)]
@@ -98,5 +99,11 @@ impl CheckpointError {
     pub(super) fn tensor(path: &Path) -> impl FnOnce(candle_core::Error) -> CheckpointError {
         let path = path.to_path_buf();
         move |reason| CheckpointError::Tensor { path, reason }
+    }
+}
+
+impl From<CheckpointError> for PredictorError {
+    fn from(error: CheckpointError) -> Self {
+        PredictorError::Checkpoint(Box::new(error))
     }
 }

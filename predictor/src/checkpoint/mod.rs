@@ -21,6 +21,7 @@ mod open;
 mod pickle;
 pub mod safetensors_file;
 mod torch;
+mod weight_type;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +38,7 @@ pub use folder::{
     convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE, WEIGHTS_FILE,
 };
 pub use init::{init, preset, PRESETS};
+pub use weight_type::WeightType;
 
 use crate::config::{EncoderConfig, ModelConfig, PredictorConfig};
 use crate::layout;
@@ -211,8 +213,8 @@ impl Checkpoint {
 
     /// Compares a part's tensors with the parameters an architecture needs.
     pub fn audit(&self, part: Part, expected: &[layout::Entry]) -> Audit {
-        let none = BTreeMap::new();
-        let found = self.parts.get(&part).unwrap_or(&none);
+        let found = self.parts.get(&part).into_iter().flatten();
+        let found = found.map(|(name, e)| (name.as_str(), (&e.shape[..], e.dtype)));
         let optional: &[&str] = match part {
             Part::AcPredictor => &OPTIONAL,
             _ => &[],

@@ -11,13 +11,11 @@ use std::path::Path;
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Piece, Span};
+use super::entry::{Entry, Piece, Span, VALUES_AT_ONCE};
 use super::error::CheckpointError;
 
 /// Largest header, bytes: the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
-/// Values that are turned into bytes, or back, at a time.
-pub(super) const VALUES_AT_ONCE: usize = 1 << 16;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Info {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{anyhow, bail, Context, Result};
-use candle_core::DType;
 use foresight_datasets::ClipOptions;
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Checkpoint, Part};
@@ -17,7 +16,7 @@ use crate::estimate::StepShape;
 use crate::init::start_at_persistence;
 use crate::latent_clips::LatentClips;
 use crate::latent_source::{open_folder, LatentSource};
-use crate::settings::{Dtype, NewPredictor, Settings};
+use crate::settings::{NewPredictor, Settings};
 use crate::{PredictorTrainer, TrainState, TrainingDevice};
 
 /// A model folder, and the predictor that learns behind its encoder.
@@ -197,11 +196,7 @@ impl Base {
         settings: &Settings,
         folder: &Path,
     ) -> Result<()> {
-        let dtype = match settings.output.dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::Bf16 => DType::BF16,
-            Dtype::F16 => DType::F16,
-        };
+        let dtype = settings.output.dtype.dtype();
         let parameters = trainer.state().parameters()?;
         if self.new.is_some() {
             let entries = layout::encoder(&self.config.encoder);

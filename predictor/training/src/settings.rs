@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 use foresight_datasets::{ClipOptions, ClipShape, Draws, OnBadEpisode, Sampling, View};
+use foresight_predictor::checkpoint::WeightType;
 use foresight_predictor::config::ActionSpace;
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{ComputeDevice, EncoderConfig, Precision, PredictorConfig};
@@ -250,17 +251,7 @@ pub struct Run {
 pub struct Output {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    pub dtype: Dtype,
-}
-
-/// Numbers weights are stored in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Dtype {
-    F32,
-    Bf16,
-    F16,
+    pub dtype: WeightType,
 }
 
 impl Settings {

@@ -71,7 +71,7 @@ pub trait Element: Number {
 
 /// Asks for numbers to be brought nearer, into the second-level cache. Changes nothing else.
 #[inline(always)]
-pub fn prefetch<E: Number>(numbers: &[E]) {
+pub(crate) fn prefetch<E: Number>(numbers: &[E]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks(crate::aligned::LINE / size_of::<E>()) {
         use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
@@ -83,7 +83,7 @@ pub fn prefetch<E: Number>(numbers: &[E]) {
 }
 
 /// Multiplies on registers alone `rounds` times; returns the floating-point operations done.
-pub fn burn(instruction_set: InstructionSet, rounds: usize) -> f64 {
+pub(crate) fn burn(instruction_set: InstructionSet, rounds: usize) -> f64 {
     assert!(instruction_set.is_available(), "no {instruction_set} here");
     let _scope = Scope::enter(instruction_set);
     // SAFETY: the unit is available (asserted) and set up on this thread.
@@ -104,7 +104,7 @@ pub fn burn(instruction_set: InstructionSet, rounds: usize) -> f64 {
 
 /// While it lives, this thread may multiply on its unit.
 #[derive(Debug)]
-pub struct Scope {
+pub(crate) struct Scope {
     instruction_set: InstructionSet,
     #[cfg(target_arch = "x86_64")]
     _tiles: Option<Tiles>,
@@ -112,7 +112,7 @@ pub struct Scope {
 
 impl Scope {
     /// Sets the unit up on this thread.
-    pub fn enter(instruction_set: InstructionSet) -> Self {
+    pub(crate) fn enter(instruction_set: InstructionSet) -> Self {
         Scope {
             instruction_set,
             #[cfg(target_arch = "x86_64")]
@@ -121,7 +121,7 @@ impl Scope {
     }
 
     /// The unit.
-    pub fn instruction_set(&self) -> InstructionSet {
+    pub(crate) fn instruction_set(&self) -> InstructionSet {
         self.instruction_set
     }
 }
