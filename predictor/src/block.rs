@@ -11,7 +11,7 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::rope;
 
-pub use foresight_kernels::block::NORM_EPS;
+pub use foresight_kernels::NORM_EPS;
 
 /// Layer normalisation with weight and bias.
 #[derive(Debug, Clone)]

@@ -1,8 +1,7 @@
 //! Names and shapes of every parameter of the two networks, in the official state-dict order.
 
 use crate::config::{EncoderConfig, PredictorConfig, Stem};
-use crate::kernels::block::PARAMETER_NAMES;
-use crate::kernels::BlockShape;
+use crate::kernels::{BlockShape, PARAMETER_NAMES};
 
 /// A parameter's official name and its shape.
 pub type Entry = (String, Vec<usize>);

@@ -6,8 +6,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::PredictorError;
-use crate::kernels::block::PARAMETER_NAMES;
-use crate::kernels::{BlockGradients, BlockWeights};
+use crate::kernels::{BlockGradients, BlockWeights, PARAMETER_NAMES};
 use crate::layout::Entry;
 
 /// Tensors under their official state-dict names.
@@ -125,7 +124,7 @@ impl Parameters {
 
     /// The weights of the block `prefix`.
     pub fn block(&self, prefix: &str) -> BlockWeights<'_> {
-        BlockWeights::from_slices(
+        BlockWeights::from_array(
             PARAMETER_NAMES.map(|name| self.slice(&format!("{prefix}.{name}"))),
         )
     }
@@ -153,23 +152,9 @@ pub fn check(entries: &[Entry], tensors: &Tensors) -> Result<(), PredictorError>
 /// Cuts a gradient buffer that covers one block (`[parameters of the block]`, in order) into its
 /// parameters; `weights` gives their sizes.
 pub fn block_gradients<'a>(weights: &BlockWeights, buffer: &'a mut [f32]) -> BlockGradients<'a> {
-    let lengths = [
-        weights.norm1_weight.len(),
-        weights.norm1_bias.len(),
-        weights.qkv_weight.len(),
-        weights.qkv_bias.len(),
-        weights.proj_weight.len(),
-        weights.proj_bias.len(),
-        weights.norm2_weight.len(),
-        weights.norm2_bias.len(),
-        weights.fc1_weight.len(),
-        weights.fc1_bias.len(),
-        weights.fc2_weight.len(),
-        weights.fc2_bias.len(),
-    ];
     let mut rest = buffer;
-    BlockGradients::from_slices(lengths.map(|len| {
-        let (part, tail) = std::mem::take(&mut rest).split_at_mut(len);
+    BlockGradients::from_array(weights.into_array().map(|weights| {
+        let (part, tail) = std::mem::take(&mut rest).split_at_mut(weights.len());
         rest = tail;
         part
     }))

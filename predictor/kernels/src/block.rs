@@ -1,125 +1,12 @@
-//! One transformer block, forwards over a batch of samples and backwards for training.
+//! One transformer block for training, over a batch of samples: forwards and backwards.
 
 use gemm::Parallelism;
 
 use crate::attention::{attend, attend_backward, StridedRows, Visibility};
+use crate::block_parameters::{BlockGradients, BlockShape, BlockWeights, EPS};
 use crate::elementwise;
 use crate::matmul::{linear, linear_backward, Store};
 use crate::rope::RopeTable;
-
-/// Sizes of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockShape {
-    /// Width of a token, `D`.
-    pub dim: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Hidden width of the MLP, `M`.
-    pub hidden: usize,
-}
-
-impl BlockShape {
-    /// Width of one head.
-    pub fn head_dim(&self) -> usize {
-        self.dim / self.heads
-    }
-}
-
-/// One block's parameters in the official order and layout (`[out, in]` row-major).
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct BlockWeights<'a> {
-    pub norm1_weight: &'a [f32],
-    pub norm1_bias: &'a [f32],
-    pub qkv_weight: &'a [f32],
-    pub qkv_bias: &'a [f32],
-    pub proj_weight: &'a [f32],
-    pub proj_bias: &'a [f32],
-    pub norm2_weight: &'a [f32],
-    pub norm2_bias: &'a [f32],
-    pub fc1_weight: &'a [f32],
-    pub fc1_bias: &'a [f32],
-    pub fc2_weight: &'a [f32],
-    pub fc2_bias: &'a [f32],
-}
-
-/// Where one block's parameter gradients are added up.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub struct BlockGradients<'a> {
-    pub norm1_weight: &'a mut [f32],
-    pub norm1_bias: &'a mut [f32],
-    pub qkv_weight: &'a mut [f32],
-    pub qkv_bias: &'a mut [f32],
-    pub proj_weight: &'a mut [f32],
-    pub proj_bias: &'a mut [f32],
-    pub norm2_weight: &'a mut [f32],
-    pub norm2_bias: &'a mut [f32],
-    pub fc1_weight: &'a mut [f32],
-    pub fc1_bias: &'a mut [f32],
-    pub fc2_weight: &'a mut [f32],
-    pub fc2_bias: &'a mut [f32],
-}
-
-/// Names of a block's parameters in [`BlockWeights`] order.
-pub const PARAMETER_NAMES: [&str; 12] = [
-    "norm1.weight",
-    "norm1.bias",
-    "attn.qkv.weight",
-    "attn.qkv.bias",
-    "attn.proj.weight",
-    "attn.proj.bias",
-    "norm2.weight",
-    "norm2.bias",
-    "mlp.fc1.weight",
-    "mlp.fc1.bias",
-    "mlp.fc2.weight",
-    "mlp.fc2.bias",
-];
-
-impl<'a> BlockWeights<'a> {
-    /// From slices in [`PARAMETER_NAMES`] order.
-    pub fn from_slices(s: [&'a [f32]; 12]) -> Self {
-        let [norm1_weight, norm1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias, norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias] =
-            s;
-        BlockWeights {
-            norm1_weight,
-            norm1_bias,
-            qkv_weight,
-            qkv_bias,
-            proj_weight,
-            proj_bias,
-            norm2_weight,
-            norm2_bias,
-            fc1_weight,
-            fc1_bias,
-            fc2_weight,
-            fc2_bias,
-        }
-    }
-}
-
-impl<'a> BlockGradients<'a> {
-    /// From slices in [`PARAMETER_NAMES`] order.
-    pub fn from_slices(s: [&'a mut [f32]; 12]) -> Self {
-        let [norm1_weight, norm1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias, norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias] =
-            s;
-        BlockGradients {
-            norm1_weight,
-            norm1_bias,
-            qkv_weight,
-            qkv_bias,
-            proj_weight,
-            proj_bias,
-            norm2_weight,
-            norm2_bias,
-            fc1_weight,
-            fc1_bias,
-            fc2_weight,
-            fc2_bias,
-        }
-    }
-}
 
 /// Buffers one thread reuses from block to block.
 #[derive(Debug)]
@@ -134,7 +21,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Matrix products use `parallelism`: none where samples are spread over the cores already.
+    /// Matrix products use `parallelism`: none where samples are shared by the cores already.
     pub fn new(parallelism: Parallelism) -> Self {
         Workspace {
             parallelism,
@@ -160,11 +47,6 @@ pub struct Saved {
     rstd2: Vec<f32>,
     hidden: Vec<f32>,
 }
-
-/// Added to the variance in every affine layer normalisation of the models.
-pub const NORM_EPS: f64 = 1e-6;
-
-pub(crate) const EPS: f32 = NORM_EPS as f32;
 
 fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
@@ -192,10 +74,10 @@ pub fn forward_saved(
     visibility: Visibility,
     ws: &mut Workspace,
 ) -> Saved {
+    let parallelism = ws.parallelism;
     let (d, n, m) = (shape.dim, rope.tokens(), shape.hidden);
     let rows = x.len() / d;
     let samples = rows / n;
-    let none = ws.parallelism;
     let mut saved = Saved {
         xhat1: vec![0.0; rows * d],
         rstd1: vec![0.0; rows],
@@ -207,22 +89,9 @@ pub fn forward_saved(
         hidden: vec![0.0; rows * m],
     };
     let normed = resize(&mut ws.normed, rows * d);
-    elementwise::layer_norm_saved(
-        x,
-        (w.norm1_weight, w.norm1_bias),
-        EPS,
-        normed,
-        &mut saved.xhat1,
-        &mut saved.rstd1,
-    );
-    linear(
-        &mut saved.qkv,
-        normed,
-        w.qkv_weight,
-        w.qkv_bias,
-        Store::Set,
-        none,
-    );
+    let (xhat, rstd) = (&mut saved.xhat1, &mut saved.rstd1);
+    elementwise::layer_norm_saved(x, w.norm1, EPS, normed, xhat, rstd);
+    linear(&mut saved.qkv, normed, w.qkv, Store::Set, parallelism);
     rotate_qk(&mut saved.qkv, d, rope, elementwise::rotate);
     for sample in 0..samples {
         let qkv = &saved.qkv[sample * n * 3 * d..(sample + 1) * n * 3 * d];
@@ -243,33 +112,13 @@ pub fn forward_saved(
             &mut saved.attended[sample * n * d..(sample + 1) * n * d],
         );
     }
-    linear(
-        x,
-        &saved.attended,
-        w.proj_weight,
-        w.proj_bias,
-        Store::Add,
-        none,
-    );
-    elementwise::layer_norm_saved(
-        x,
-        (w.norm2_weight, w.norm2_bias),
-        EPS,
-        normed,
-        &mut saved.xhat2,
-        &mut saved.rstd2,
-    );
-    linear(
-        &mut saved.hidden,
-        normed,
-        w.fc1_weight,
-        w.fc1_bias,
-        Store::Set,
-        none,
-    );
+    linear(x, &saved.attended, w.proj, Store::Add, parallelism);
+    let (xhat, rstd) = (&mut saved.xhat2, &mut saved.rstd2);
+    elementwise::layer_norm_saved(x, w.norm2, EPS, normed, xhat, rstd);
+    linear(&mut saved.hidden, normed, w.fc1, Store::Set, parallelism);
     let activated = resize(&mut ws.activated, rows * m);
     elementwise::gelu(&saved.hidden, activated);
-    linear(x, activated, w.fc2_weight, w.fc2_bias, Store::Add, none);
+    linear(x, activated, w.fc2, Store::Add, parallelism);
     saved
 }
 
@@ -293,46 +142,17 @@ pub fn backward(
     let activated = resize(&mut ws.activated, rows * m);
     elementwise::gelu(&saved.hidden, activated);
     let dhidden = resize(&mut ws.hidden, rows * m);
-    linear_backward(
-        grad,
-        activated,
-        w.fc2_weight,
-        g.fc2_weight,
-        g.fc2_bias,
-        Some((dhidden, Store::Set)),
-        parallelism,
-    );
+    linear_backward(grad, activated, w.fc2, &mut g.fc2, dhidden, parallelism);
     elementwise::gelu_backward(&saved.hidden, dhidden);
-    elementwise::affine(&saved.xhat2, w.norm2_weight, w.norm2_bias, normed);
+    elementwise::affine(&saved.xhat2, w.norm2, normed);
     let dnormed = resize(&mut ws.attended, rows * d);
-    linear_backward(
-        dhidden,
-        normed,
-        w.fc1_weight,
-        g.fc1_weight,
-        g.fc1_bias,
-        Some((dnormed, Store::Set)),
-        parallelism,
-    );
-    elementwise::layer_norm_backward(
-        dnormed,
-        &saved.xhat2,
-        &saved.rstd2,
-        w.norm2_weight,
-        (g.norm2_weight, g.norm2_bias),
-        grad,
-    );
+    linear_backward(dhidden, normed, w.fc1, &mut g.fc1, dnormed, parallelism);
+    let (xhat, rstd) = (&saved.xhat2, &saved.rstd2);
+    elementwise::layer_norm_backward(dnormed, xhat, rstd, w.norm2, &mut g.norm2, grad);
     // Attention.
     let dattended = dnormed;
-    linear_backward(
-        grad,
-        &saved.attended,
-        w.proj_weight,
-        g.proj_weight,
-        g.proj_bias,
-        Some((dattended, Store::Set)),
-        parallelism,
-    );
+    let attended = &saved.attended;
+    linear_backward(grad, attended, w.proj, &mut g.proj, dattended, parallelism);
     let dqkv = resize(&mut ws.qkv, rows * 3 * d);
     let scratch = resize(&mut ws.weights, n * n);
     for sample in 0..samples {
@@ -349,23 +169,9 @@ pub fn backward(
         );
     }
     rotate_qk(dqkv, d, rope, elementwise::rotate_backward);
-    elementwise::affine(&saved.xhat1, w.norm1_weight, w.norm1_bias, normed);
+    elementwise::affine(&saved.xhat1, w.norm1, normed);
     let dnormed = dattended;
-    linear_backward(
-        dqkv,
-        normed,
-        w.qkv_weight,
-        g.qkv_weight,
-        g.qkv_bias,
-        Some((dnormed, Store::Set)),
-        parallelism,
-    );
-    elementwise::layer_norm_backward(
-        dnormed,
-        &saved.xhat1,
-        &saved.rstd1,
-        w.norm1_weight,
-        (g.norm1_weight, g.norm1_bias),
-        grad,
-    );
+    linear_backward(dqkv, normed, w.qkv, &mut g.qkv, dnormed, parallelism);
+    let (xhat, rstd) = (&saved.xhat1, &saved.rstd1);
+    elementwise::layer_norm_backward(dnormed, xhat, rstd, w.norm1, &mut g.norm1, grad);
 }

@@ -4,6 +4,7 @@
 use multiversion::multiversion;
 
 use crate::approximations::{erf, exp, gelu_exact};
+use crate::block_parameters::LayerParameters;
 use crate::number::Number;
 use crate::tile::{Tile, COLUMNS};
 
@@ -105,12 +106,13 @@ pub fn normalise_rows(x: &mut [f32], d: usize, eps: f32) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
 pub(crate) fn layer_norm_saved(
     x: &[f32],
-    (weight, bias): (&[f32], &[f32]),
+    layer: LayerParameters<&[f32]>,
     eps: f32,
     y: &mut [f32],
     xhat: &mut [f32],
     rstds: &mut [f32],
 ) {
+    let LayerParameters { weight, bias } = layer;
     let d = weight.len();
     for (((x, y), xhat), rstd_out) in x
         .chunks_exact(d)
@@ -129,7 +131,8 @@ pub(crate) fn layer_norm_saved(
 
 /// `y = x̂·weight + bias`, again from what [`layer_norm_saved`] kept.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn affine(xhat: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+pub(crate) fn affine(xhat: &[f32], layer: LayerParameters<&[f32]>, y: &mut [f32]) {
+    let LayerParameters { weight, bias } = layer;
     let d = weight.len();
     for (xhat, y) in xhat.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
         for i in 0..d {
@@ -145,11 +148,12 @@ pub(crate) fn layer_norm_backward(
     dy: &mut [f32],
     xhat: &[f32],
     rstds: &[f32],
-    weight: &[f32],
-    (weight_grad, bias_grad): (&mut [f32], &mut [f32]),
+    layer: LayerParameters<&[f32]>,
+    gradient: &mut LayerParameters<&mut [f32]>,
     dx: &mut [f32],
 ) {
-    let d = weight.len();
+    let (weight, d) = (layer.weight, layer.weight.len());
+    let (weight_grad, bias_grad) = (&mut *gradient.weight, &mut *gradient.bias);
     for (((dy, xhat), rstd), dx) in dy
         .chunks_exact_mut(d)
         .zip(xhat.chunks_exact(d))

@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use crate::aligned::Aligned;
-use crate::block::{BlockShape, BlockWeights, EPS};
+use crate::block_parameters::{BlockShape, BlockWeights, LayerParameters, EPS};
 use crate::elementwise;
 use crate::instruction_set::InstructionSet;
 use crate::packed::{
@@ -164,14 +164,16 @@ impl<E: Element> AttentionWorkspace<E> {
 impl<E: Element> PackedBlock<E> {
     /// Packs a block's weights.
     pub fn new(shape: BlockShape, w: &BlockWeights) -> Self {
+        let linear = |l: LayerParameters<&[f32]>| PackedLinear::new(l.weight, l.bias);
+        let norm = |l: LayerParameters<&[f32]>| [l.weight.to_vec(), l.bias.to_vec()];
         PackedBlock {
             shape,
-            norm1: [w.norm1_weight.to_vec(), w.norm1_bias.to_vec()],
-            qkv: PackedLinear::new(w.qkv_weight, w.qkv_bias),
-            proj: PackedLinear::new(w.proj_weight, w.proj_bias),
-            norm2: [w.norm2_weight.to_vec(), w.norm2_bias.to_vec()],
-            fc1: PackedLinear::new(w.fc1_weight, w.fc1_bias),
-            fc2: PackedLinear::new(w.fc2_weight, w.fc2_bias),
+            norm1: norm(w.norm1),
+            qkv: linear(w.qkv),
+            proj: linear(w.proj),
+            norm2: norm(w.norm2),
+            fc1: linear(w.fc1),
+            fc2: linear(w.fc2),
         }
     }
 

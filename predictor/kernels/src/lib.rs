@@ -26,6 +26,7 @@ mod amx_detection;
 mod approximations;
 pub mod attention;
 pub mod block;
+mod block_parameters;
 pub mod ceiling;
 pub mod elementwise;
 pub mod inference;
@@ -38,7 +39,11 @@ pub mod profile;
 pub mod rope;
 mod tile;
 
-pub use block::{BlockGradients, BlockShape, BlockWeights, Saved, Workspace};
+pub use block::{Saved, Workspace};
+pub use block_parameters::{
+    BlockGradients, BlockParameters, BlockShape, BlockWeights, LayerParameters, NORM_EPS,
+    PARAMETER_NAMES,
+};
 pub use gemm::Parallelism;
 pub use instruction_set::{InstructionSet, Precision};
 pub use number::Number;

@@ -2,6 +2,8 @@
 
 use gemm::Parallelism;
 
+use crate::block_parameters::LayerParameters;
+
 /// A strided view of an f32 matrix.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MatrixView {
@@ -103,58 +105,51 @@ pub(crate) fn matmul(
     }
 }
 
-/// `dst [rows, out] = x [rows, in] · wᵀ + bias`, or added to `dst`; `w` is `[out, in]` as
-/// PyTorch stores it.
+/// `dst [rows, out] = x [rows, in] · wᵀ + bias`, or added to `dst`.
 pub(crate) fn linear(
     dst: &mut [f32],
     x: &[f32],
-    w: &[f32],
-    bias: &[f32],
+    layer: LayerParameters<&[f32]>,
     store: Store,
     parallelism: Parallelism,
 ) {
-    let outputs = bias.len();
+    let outputs = layer.bias.len();
     if outputs == 0 || dst.is_empty() {
         return;
     }
-    let rows = dst.len() / outputs;
-    let inputs = w.len() / outputs;
+    let (rows, inputs) = (dst.len() / outputs, layer.weight.len() / outputs);
     for row in dst.chunks_exact_mut(outputs) {
         match store {
-            Store::Set => row.copy_from_slice(bias),
-            Store::Add => row.iter_mut().zip(bias).for_each(|(y, b)| *y += b),
+            Store::Set => row.copy_from_slice(layer.bias),
+            Store::Add => row.iter_mut().zip(layer.bias).for_each(|(y, b)| *y += b),
         }
     }
     matmul(
         (dst, MatrixView::new(rows, outputs)),
         (x, MatrixView::new(rows, inputs)),
-        (w, MatrixView::new(outputs, inputs).t()),
+        (layer.weight, MatrixView::new(outputs, inputs).t()),
         1.0,
         Store::Add,
         parallelism,
     );
 }
 
-/// Gradients of [`linear`]: adds to `w_grad` and `bias_grad`, and stores `dx = dy · w` when
-/// asked for.
-#[allow(clippy::too_many_arguments)]
+/// Gradients of [`linear`]: adds to those of the layer, and stores `dx = dy · w`.
 pub(crate) fn linear_backward(
     dy: &[f32],
     x: &[f32],
-    w: &[f32],
-    w_grad: &mut [f32],
-    bias_grad: &mut [f32],
-    dx: Option<(&mut [f32], Store)>,
+    layer: LayerParameters<&[f32]>,
+    gradient: &mut LayerParameters<&mut [f32]>,
+    dx: &mut [f32],
     parallelism: Parallelism,
 ) {
-    let outputs = bias_grad.len();
+    let outputs = layer.bias.len();
     if outputs == 0 || dy.is_empty() {
         return;
     }
-    let rows = dy.len() / outputs;
-    let inputs = w.len() / outputs;
+    let (rows, inputs) = (dy.len() / outputs, layer.weight.len() / outputs);
     matmul(
-        (w_grad, MatrixView::new(outputs, inputs)),
+        (&mut *gradient.weight, MatrixView::new(outputs, inputs)),
         (dy, MatrixView::new(rows, outputs).t()),
         (x, MatrixView::new(rows, inputs)),
         1.0,
@@ -162,16 +157,15 @@ pub(crate) fn linear_backward(
         parallelism,
     );
     for row in dy.chunks_exact(outputs) {
-        bias_grad.iter_mut().zip(row).for_each(|(g, d)| *g += d);
+        let sums = gradient.bias.iter_mut().zip(row);
+        sums.for_each(|(g, d)| *g += d);
     }
-    if let Some((dx, store)) = dx {
-        matmul(
-            (dx, MatrixView::new(rows, inputs)),
-            (dy, MatrixView::new(rows, outputs)),
-            (w, MatrixView::new(outputs, inputs)),
-            1.0,
-            store,
-            parallelism,
-        );
-    }
+    matmul(
+        (dx, MatrixView::new(rows, inputs)),
+        (dy, MatrixView::new(rows, outputs)),
+        (layer.weight, MatrixView::new(outputs, inputs)),
+        1.0,
+        Store::Set,
+        parallelism,
+    );
 }

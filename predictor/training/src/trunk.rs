@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
 use foresight_predictor::kernels::attention::Visibility;
-use foresight_predictor::kernels::block::PARAMETER_NAMES;
+use foresight_predictor::kernels::PARAMETER_NAMES;
 use foresight_predictor::kernels::{block, BlockShape, Parallelism, Saved, Workspace};
 use foresight_predictor::parameters::{block_gradients, Parameters};
 use foresight_predictor::rope::RopeTable;
