@@ -104,7 +104,7 @@ pub fn normalise_rows(x: &mut [f32], d: usize, eps: f32) {
 
 /// As [`layer_norm`], keeping `x̂` and `1/σ` for the backward pass.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn layer_norm_saved(
+pub fn layer_norm_saved(
     x: &[f32],
     layer: LayerParameters<&[f32]>,
     eps: f32,
@@ -144,7 +144,7 @@ pub(crate) fn affine(xhat: &[f32], layer: LayerParameters<&[f32]>, y: &mut [f32]
 /// Backward of layer normalisation: `dx += …`, and the gradients of weight and bias. `dy` is
 /// used as scratch.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn layer_norm_backward(
+pub fn layer_norm_backward(
     dy: &mut [f32],
     xhat: &[f32],
     rstds: &[f32],

@@ -19,7 +19,6 @@ use crate::tile::{prefetch, Element, InitialSums, Scope, Tile, COLUMNS, ROWS};
 pub struct PackedMatrix<E: Element> {
     panels: Aligned<E>,
     outputs: usize,
-    inner: usize,
     padded: usize,
 }
 
@@ -30,7 +29,6 @@ impl<E: Element> PackedMatrix<E> {
         PackedMatrix {
             panels: Aligned::zeros(outputs.next_multiple_of(COLUMNS) * padded),
             outputs,
-            inner,
             padded,
         }
     }

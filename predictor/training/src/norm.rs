@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use foresight_predictor::kernels::elementwise;
+use foresight_predictor::kernels::{elementwise, LayerParameters};
 
 /// `x` `[…, D]` normalised over its last dimension: the same as [`foresight_predictor::block::normalise`] in
 /// one pass forwards and one backwards instead of a dozen.
@@ -41,17 +41,18 @@ impl CustomOp1 for Normalise {
         let zeros = vec![0.0; width];
         let (mut y, mut xhat) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         let mut rstd = vec![0.0; x.len() / width];
-        elementwise::layer_norm_saved(&x, (&ones, &zeros), self.eps, &mut y, &mut xhat, &mut rstd);
-        let (mut unused_weight, mut unused_bias) = (zeros.clone(), zeros);
+        let layer = LayerParameters {
+            weight: &ones[..],
+            bias: &zeros[..],
+        };
+        elementwise::layer_norm_saved(&x, layer, self.eps, &mut y, &mut xhat, &mut rstd);
+        let (mut unused_weight, mut unused_bias) = (zeros.clone(), zeros.clone());
+        let mut unused = LayerParameters {
+            weight: &mut unused_weight[..],
+            bias: &mut unused_bias[..],
+        };
         let mut dx = vec![0.0; x.len()];
-        elementwise::layer_norm_backward(
-            &mut dy,
-            &xhat,
-            &rstd,
-            &ones,
-            (&mut unused_weight, &mut unused_bias),
-            &mut dx,
-        );
+        elementwise::layer_norm_backward(&mut dy, &xhat, &rstd, layer, &mut unused, &mut dx);
         Ok(Some(Tensor::from_vec(dx, arg.shape(), arg.device())?))
     }
 }
