@@ -14,7 +14,7 @@ use crate::rollout::RolloutStart;
 ///
 /// # Errors
 /// When candle fails, which is a matter of memory.
-pub fn gradients(
+pub(crate) fn gradients(
     predictor: &AcPredictor,
     start: &RolloutStart,
     sequences: &ActionSequences,

@@ -48,4 +48,4 @@ pub use gemm::Parallelism;
 pub use instruction_set::{InstructionSet, Precision};
 pub use number::Number;
 pub use rope::{RopeTable, RopeVariant};
-pub use tile::Element;
+pub use tile::{Element, InitialSums, Tile};

@@ -39,7 +39,7 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub fn encoder(&self) -> EncoderConfig {
+    pub(super) fn encoder(&self) -> EncoderConfig {
         EncoderConfig {
             img_size: [self.crop_size; 2],
             patch_size: self.patch_size,
@@ -55,7 +55,7 @@ impl Config {
     }
 
     /// `None` for a model saved without its predictor.
-    pub fn mask_predictor(&self) -> Option<MaskPredictorConfig> {
+    pub(super) fn mask_predictor(&self) -> Option<MaskPredictorConfig> {
         (self.pred_num_attention_heads > 0).then_some(MaskPredictorConfig {
             img_size: [self.crop_size; 2],
             patch_size: self.patch_size,

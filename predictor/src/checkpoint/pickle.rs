@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 /// Index of an object in its [`Pickle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Id(u32);
+pub(super) struct Id(u32);
 
 /// One Python object.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Node {
+pub(super) enum Node {
     /// `None`.
     None,
     /// `True` or `False`.
@@ -42,7 +42,7 @@ pub enum Node {
 
 /// A parsed pickle.
 #[derive(Debug)]
-pub struct Pickle {
+pub(super) struct Pickle {
     nodes: Vec<Node>,
     root: Id,
 }
@@ -52,7 +52,7 @@ impl Pickle {
     ///
     /// # Errors
     /// A phrase saying what is wrong and at which byte.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let mut machine = Machine {
             bytes,
             at: 0,
@@ -77,17 +77,17 @@ impl Pickle {
     }
 
     /// The object that was pickled.
-    pub fn root(&self) -> Id {
+    pub(super) fn root(&self) -> Id {
         self.root
     }
 
     /// An object.
-    pub fn node(&self, id: Id) -> &Node {
+    pub(super) fn node(&self, id: Id) -> &Node {
         &self.nodes[id.0 as usize]
     }
 
     /// An object as text.
-    pub fn text(&self, id: Id) -> Option<&str> {
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
         match self.node(id) {
             Node::Text(text) => Some(text),
             _ => None,
@@ -95,7 +95,7 @@ impl Pickle {
     }
 
     /// An object as a number that is not negative.
-    pub fn size(&self, id: Id) -> Option<usize> {
+    pub(super) fn size(&self, id: Id) -> Option<usize> {
         match self.node(id) {
             Node::Int(value) => usize::try_from(*value).ok(),
             _ => None,
@@ -103,7 +103,7 @@ impl Pickle {
     }
 
     /// An object's elements, if it is a tuple or a list.
-    pub fn items(&self, id: Id) -> Option<&[Id]> {
+    pub(super) fn items(&self, id: Id) -> Option<&[Id]> {
         match self.node(id) {
             Node::Tuple(items) | Node::List(items) => Some(items),
             _ => None,
@@ -111,7 +111,7 @@ impl Pickle {
     }
 
     /// An object's entries, if it is a dictionary.
-    pub fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
+    pub(super) fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
         match self.node(id) {
             Node::Dict(entries) => Some(entries),
             _ => None,
@@ -119,7 +119,7 @@ impl Pickle {
     }
 
     /// Module, name and arguments, if an object is an uncalled call of a global.
-    pub fn call(&self, id: Id) -> Option<(&str, &str, &[Id])> {
+    pub(super) fn call(&self, id: Id) -> Option<(&str, &str, &[Id])> {
         let Node::Call(callable, args) = self.node(id) else {
             return None;
         };

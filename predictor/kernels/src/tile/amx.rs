@@ -33,14 +33,14 @@ thread_local! {
 
 /// This thread's tile registers are configured while one of these lives.
 #[derive(Debug)]
-pub struct Tiles(PhantomData<*const ()>); // stays on its thread
+pub(super) struct Tiles(PhantomData<*const ()>); // stays on its thread
 
 impl Tiles {
     /// All eight tiles at full size.
     ///
     /// # Panics
     /// When the unit is not available.
-    pub fn configure() -> Self {
+    pub(super) fn configure() -> Self {
         assert!(InstructionSet::Amx.is_available(), "no tile unit");
         if HOLDERS.replace(HOLDERS.get() + 1) == 0 {
             let mut configuration = Configuration {
@@ -77,7 +77,7 @@ impl Drop for Tiles {
 /// As there; a [`Tiles`] lives on this thread. Tile registers are named in one block of
 /// assembly only, so nothing has to be kept between blocks.
 #[inline]
-pub unsafe fn tile(
+pub(super) unsafe fn tile(
     a: *const bf16,
     stride: usize,
     rows: usize,
@@ -185,7 +185,7 @@ pub unsafe fn tile(
 ///
 /// # Safety
 /// A [`Tiles`] lives on this thread.
-pub unsafe fn burn(rounds: usize) -> f64 {
+pub(super) unsafe fn burn(rounds: usize) -> f64 {
     for _ in 0..rounds {
         // SAFETY: the tiles are configured; no memory is touched.
         unsafe {

@@ -22,7 +22,7 @@ const LANES: usize = 8;
 /// # Safety
 /// As there; the machine has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub unsafe fn tile(
+pub(super) unsafe fn tile(
     a: *const bf16,
     stride: usize,
     rows: usize,

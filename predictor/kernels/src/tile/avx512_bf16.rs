@@ -17,7 +17,7 @@ const HEIGHT: usize = 8;
 /// # Safety
 /// As there; the machine has AVX-512F and AVX-512 BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub unsafe fn tile(
+pub(super) unsafe fn tile(
     a: *const bf16,
     stride: usize,
     rows: usize,
@@ -55,7 +55,7 @@ pub unsafe fn tile(
 /// # Safety
 /// The machine has AVX-512F and AVX-512 BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub unsafe fn burn(rounds: usize) -> f64 {
+pub(super) unsafe fn burn(rounds: usize) -> f64 {
     let mut sums = [_mm512_setzero_ps(); 24];
     // SAFETY: 512 bits without a meaning of their own; sixteen pairs of one half.
     let halves =

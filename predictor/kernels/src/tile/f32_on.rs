@@ -63,7 +63,7 @@ macro_rules! f32_on {
         /// # Safety
         /// As there; the machine has the unit's features.
         #[target_feature(enable = $feature)]
-        pub unsafe fn tile(
+        pub(super) unsafe fn tile(
             a: *const f32,
             stride: usize,
             rows: usize,
@@ -109,7 +109,7 @@ macro_rules! f32_on {
         /// # Safety
         /// The machine has the unit's features.
         #[target_feature(enable = $feature)]
-        pub unsafe fn burn(rounds: usize) -> f64 {
+        pub(super) unsafe fn burn(rounds: usize) -> f64 {
             let mut sums = [$zero(); $burning];
             let (a, b) = ($set(1.0001), $set(0.5));
             for _ in 0..rounds {

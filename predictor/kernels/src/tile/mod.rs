@@ -34,7 +34,8 @@ mod shape;
 #[cfg(target_arch = "x86_64")]
 use amx::Tiles;
 use half::bf16;
-pub use shape::{InitialSums, Tile, COLUMNS, ROWS};
+pub use shape::{InitialSums, Tile};
+pub(crate) use shape::{COLUMNS, ROWS};
 
 use crate::instruction_set::{InstructionSet, Precision};
 use crate::number::Number;

@@ -11,7 +11,7 @@ const WIDTH: usize = 16;
 ///
 /// # Safety
 /// As there.
-pub unsafe fn tile<E: Number, const GROUP: usize>(
+pub(super) unsafe fn tile<E: Number, const GROUP: usize>(
     a: *const E,
     stride: usize,
     rows: usize,
@@ -56,7 +56,7 @@ pub unsafe fn tile<E: Number, const GROUP: usize>(
 ///
 /// # Safety
 /// None is needed; the other units' have the same signature.
-pub unsafe fn burn(rounds: usize) -> f64 {
+pub(super) unsafe fn burn(rounds: usize) -> f64 {
     let mut sums = [0f32; 64];
     let (a, b) = (
         std::hint::black_box(1.0001f32),

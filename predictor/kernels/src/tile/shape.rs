@@ -1,9 +1,9 @@
 //! The outputs of one tile.
 
 /// Most rows of a tile. Left operands are readable up to a multiple of this.
-pub const ROWS: usize = 32;
+pub(crate) const ROWS: usize = 32;
 /// Columns of a tile, hence of a panel.
-pub const COLUMNS: usize = 32;
+pub(crate) const COLUMNS: usize = 32;
 
 /// The outputs of one tile, row-major.
 #[derive(Debug, Clone)]
