@@ -10,8 +10,8 @@ use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::{layout, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::inspect::thousands;
 use super::architecture;
+use super::inspect::thousands;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {

@@ -276,7 +276,13 @@ pub(crate) fn tile_add(tile: &Tile, rows: usize, dst: &mut [f32], stride: usize,
 
 /// `dst = gelu(tile + bias)`, rounded.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn tile_gelu<E: Number>(tile: &Tile, rows: usize, dst: &mut [E], stride: usize, bias: &[f32]) {
+pub(crate) fn tile_gelu<E: Number>(
+    tile: &Tile,
+    rows: usize,
+    dst: &mut [E],
+    stride: usize,
+    bias: &[f32],
+) {
     let bias = &padded_bias(bias);
     tile_each(tile, [rows, bias.1], dst, stride, |y, sum, x| {
         *y = E::round(E::gelu(sum + bias.0[x]))

@@ -18,7 +18,7 @@ use crate::instruction_set::InstructionSet;
 use crate::packed::{
     matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows,
 };
-use crate::profile::{Laps, KernelStage};
+use crate::profile::{KernelStage, Laps};
 use crate::rope::RopeTable;
 use crate::tile::{Element, Scope};
 

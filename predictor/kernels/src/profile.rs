@@ -17,14 +17,19 @@ pub(crate) enum KernelStage {
 
 impl KernelStage {
     /// All of them.
-    const ALL: [KernelStage; 3] = [KernelStage::Norm, KernelStage::Products, KernelStage::Attention];
+    const ALL: [KernelStage; 3] = [
+        KernelStage::Norm,
+        KernelStage::Products,
+        KernelStage::Attention,
+    ];
 }
 
 static NANOSECONDS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// Seconds of all threads since the last call: norms, products with weights, attention.
 pub fn take() -> [f64; 3] {
-    KernelStage::ALL.map(|stage| NANOSECONDS[stage as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
+    KernelStage::ALL
+        .map(|stage| NANOSECONDS[stage as usize].swap(0, Ordering::Relaxed) as f64 * 1e-9)
 }
 
 /// A stopwatch that splits its time among parts.
