@@ -8,7 +8,6 @@ use zenoh::Wait;
 use zerocopy::IntoBytes;
 
 use crate::arm::ArmError;
-use crate::frame_sync::grasped;
 use crate::link::{self, link_error, Lease};
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
@@ -94,8 +93,7 @@ impl Driver {
 
     /// Width between the fingers, m, and whether they hold something.
     pub fn gripper(&self) -> (f64, bool) {
-        let state = self.viewer.monitor().gripper();
-        state.map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
+        self.viewer.monitor().width_and_grasp()
     }
 
     /// Gives the lease back.

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foresight_planner::Pose;
-use franka_node::{GripperStateMsg, GRIPPER_GRASPED};
 use nalgebra::Isometry3;
 
 use crate::arm::{ArmError, Observation};
 use crate::frame::Frame;
 use crate::link::{Monitor, RawFrame, TimedState};
-use foresight_kinematics::hand::{closedness, STROKE_M};
+use foresight_kinematics::hand::closedness;
 
 /// How long states may stay away before that is an error.
 pub(crate) const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -58,18 +57,11 @@ impl FrameStateSync {
         }
     }
 
-    /// Width between the fingers, m, and whether they hold something.
-    pub fn gripper(&self) -> (f64, bool) {
-        self.monitor
-            .gripper()
-            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
-    }
-
     /// A frame captured after `rest`, with the pose measured at its capture.
     pub fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation, ArmError> {
         let frame = self.frame_after(rest)?;
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
-        let (width_m, grasped) = self.gripper();
+        let (width_m, grasped) = self.monitor.width_and_grasp();
         Ok(Observation {
             pose: Pose::from_isometry(&placement, closedness(width_m)),
             joints_rad: paired.joints_rad(),
@@ -162,8 +154,4 @@ impl FrameStateSync {
 
 fn from_the_future(frame: &RawFrame) -> bool {
     frame.age_ns.is_some_and(|age_ns| age_ns < -FUTURE_NS)
-}
-
-pub(crate) fn grasped(state: &GripperStateMsg) -> bool {
-    state.flags & GRIPPER_GRASPED != 0
 }

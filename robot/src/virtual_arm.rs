@@ -193,8 +193,9 @@ impl VirtualArm {
         let reference = se3::to_wire(&measured);
         match self.guard.check(&msg, now_ns, Some(&reference)) {
             Verdict::Accept => {
-                let [x, y, z, a, b, c, d] = data;
-                self.simulator.set_cartesian_target([x, y, z], [a, b, c, d]);
+                if let Some(target) = se3::from_wire(&data) {
+                    self.simulator.set_cartesian_target(target);
+                }
             }
             Verdict::Refuse(reason) => {
                 self.refused += 1;

@@ -5,11 +5,12 @@
 //! [`Object::grasp_width_m`](crate::scene::Object::grasp_width_m) apart, and the rubber pads keep
 //! it turned as it stood. A test compares both.
 
+use foresight_kinematics::hand::closedness;
 use foresight_planner::Pose;
+use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use serde::{Deserialize, Serialize};
 
 use crate::scene::{Object, Scene};
-use foresight_kinematics::hand::closedness;
 
 /// The hand's height over the object when it hovers, TCP above the object's top, m.
 pub const HOVER_M: f64 = 0.06;
@@ -39,6 +40,23 @@ impl ObjectPose {
             position_m,
             quaternion_xyzw: [0.0, 0.0, sin, cos],
         }
+    }
+
+    /// Where `transform` puts the object's frame.
+    pub fn from_isometry(transform: &Isometry3<f64>) -> Self {
+        ObjectPose {
+            position_m: transform.translation.vector.into(),
+            quaternion_xyzw: transform.rotation.coords.into(),
+        }
+    }
+
+    /// From the object's frame to the base's; `None` when a number is not finite or the quaternion
+    /// has no direction.
+    pub fn isometry(&self) -> Option<Isometry3<f64>> {
+        let ([x, y, z], [i, j, k, w]) = (self.position_m, self.quaternion_xyzw);
+        let rotation = UnitQuaternion::try_new(Quaternion::new(w, i, j, k), 1e-6)?;
+        let finite = [x, y, z, i, j, k, w].iter().all(|c| c.is_finite());
+        finite.then(|| Isometry3::from_parts(Translation3::new(x, y, z), rotation))
     }
 }
 

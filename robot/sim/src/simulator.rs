@@ -4,7 +4,7 @@ use foresight_kinematics::hand::{closedness, width_m, FLANGE_TO_TCP_M, STROKE_M}
 use foresight_kinematics::{Fr3, IkError, IkOptions, KinematicsError, READY};
 use foresight_planner::Pose;
 use image::RgbImage;
-use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
+use nalgebra::{Isometry3, Translation3, Vector3};
 
 use crate::arm::{Arm, ArmState};
 use crate::goals::{GoalState, ObjectPose};
@@ -130,18 +130,9 @@ impl Simulator {
         }
     }
 
-    /// Follows this TCP pose from now on. Numbers that are not finite are ignored.
-    pub fn set_cartesian_target(&mut self, position_m: [f64; 3], quaternion_xyzw: [f64; 4]) {
-        if let Some(target) = isometry(position_m, quaternion_xyzw) {
-            self.arm.set_cartesian(target);
-        }
-    }
-
-    /// Follows this planner pose from now on; its gripper is left out.
-    pub fn set_pose_target(&mut self, pose: &Pose) {
-        let target = pose.isometry();
-        let (t, r) = (target.translation, target.rotation.coords);
-        self.set_cartesian_target([t.x, t.y, t.z], [r.x, r.y, r.z, r.w]);
+    /// Follows this TCP pose, in the base frame, from now on.
+    pub fn set_cartesian_target(&mut self, tcp: Isometry3<f64>) {
+        self.arm.set_cartesian(tcp);
     }
 
     /// Goes to these joint angles, rad, kept within their limits.
@@ -215,11 +206,10 @@ impl Simulator {
         let height = self.physics.object_lowest_m();
         let position = object.translation.vector;
         let [x, y] = self.scene.target.position_m;
-        let r = object.rotation.coords;
         GroundTruth {
             time_s: self.time_s(),
             object_position_m: position.into(),
-            object_quaternion_xyzw: [r.x, r.y, r.z, r.w],
+            object_quaternion_xyzw: object.rotation.coords.into(),
             object_speed_m_s: speed,
             object_angular_speed_rad_s: angular_speed,
             object_height_m: height,
@@ -359,15 +349,8 @@ fn hand_of(tcp: &Isometry3<f64>) -> Isometry3<f64> {
     tcp * Translation3::new(0.0, 0.0, -FLANGE_TO_TCP_M)
 }
 
-fn isometry([x, y, z]: [f64; 3], [i, j, k, w]: [f64; 4]) -> Option<Isometry3<f64>> {
-    let rotation = UnitQuaternion::try_new(Quaternion::new(w, i, j, k), 1e-6)?;
-    let finite =
-        [x, y, z].iter().all(|c| c.is_finite()) && rotation.coords.iter().all(|c| c.is_finite());
-    finite.then(|| Isometry3::from_parts(Translation3::new(x, y, z), rotation))
-}
-
 fn object_isometry(pose: &ObjectPose) -> Result<Isometry3<f64>, SimError> {
-    isometry(pose.position_m, pose.quaternion_xyzw).ok_or(SimError::Invalid {
+    pose.isometry().ok_or(SimError::Invalid {
         what: "the norm of the object's quaternion",
         value: pose
             .quaternion_xyzw

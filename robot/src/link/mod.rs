@@ -8,6 +8,7 @@ mod session;
 mod threads;
 
 pub use commands::{command, request, stop, Lease};
+pub(crate) use monitor::grasped;
 pub use monitor::{Monitor, RawFrame, TimedState, FROZEN};
 pub(crate) use publisher::SetpointPublisher;
 pub use session::{open, LinkConfig, TlsConfig};

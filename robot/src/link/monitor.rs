@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use franka_node::{GripperStateMsg, Phase, StateMsg, FLAG_JOINTS};
+use foresight_kinematics::hand::STROKE_M;
+use franka_node::{GripperStateMsg, Phase, StateMsg, FLAG_JOINTS, GRIPPER_GRASPED};
 use nalgebra::Isometry3;
 use zenoh::pubsub::Subscriber;
 use zenoh::{Session, Wait};
@@ -158,6 +159,13 @@ impl Monitor {
         lock(&self.shared.0).gripper
     }
 
+    /// Width between the fingers, m, and whether they hold something; open and empty while no
+    /// gripper has reported.
+    pub fn width_and_grasp(&self) -> (f64, bool) {
+        self.gripper()
+            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
+    }
+
     /// States and frames seen since subscribing.
     pub fn counts(&self) -> (u64, u64) {
         let seen = lock(&self.shared.0);
@@ -220,6 +228,11 @@ impl Monitor {
                 .0;
         }
     }
+}
+
+/// Whether a gripper reports that it holds something.
+pub(crate) fn grasped(state: &GripperStateMsg) -> bool {
+    state.flags & GRIPPER_GRASPED != 0
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

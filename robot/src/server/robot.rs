@@ -104,11 +104,8 @@ impl Control for SimControl {
         }
         if self.joints {
             inner.simulator.set_joint_target(data);
-        } else {
-            let [x, y, z, a, b, c, d] = data;
-            inner
-                .simulator
-                .set_cartesian_target([x, y, z], [a, b, c, d]);
+        } else if let Some(target) = se3::from_wire(&data) {
+            inner.simulator.set_cartesian_target(target);
         }
         Ok(())
     }

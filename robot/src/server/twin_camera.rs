@@ -16,11 +16,8 @@ use zenoh::{Session, Wait};
 use super::clock::SharedSimulator;
 use super::{camera, listen, serve_camera, SimServerConfig};
 use crate::arm::ArmError;
-use crate::frame_sync::grasped;
 use crate::link::Monitor;
-use crate::se3;
 use crate::worker::Worker;
-use foresight_kinematics::hand::STROKE_M;
 
 /// How long to wait for a state before looking whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -88,9 +85,7 @@ fn follow(world: &SharedSimulator, stop: &AtomicBool, monitor: &Monitor, kinemat
             continue;
         };
         seen_ns = state.node_ns();
-        let (width_m, grasping) = monitor
-            .gripper()
-            .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)));
+        let (width_m, grasping) = monitor.width_and_grasp();
         let tcp = kinematics.tcp_pose(&state.joints_rad());
         let mut inner = world.lock();
         let simulator = &mut inner.simulator;
@@ -102,7 +97,7 @@ fn follow(world: &SharedSimulator, stop: &AtomicBool, monitor: &Monitor, kinemat
         };
         match (held, grasping) {
             (None, true) if truth.hand_distance_m < IN_HAND_M => {
-                held = isometry(&object).map(|object| tcp.inverse() * object);
+                held = object.isometry().map(|object| tcp.inverse() * object);
             }
             (Some(in_hand), true) => put(simulator, &(tcp * in_hand)),
             (Some(_), false) => {
@@ -110,7 +105,7 @@ fn follow(world: &SharedSimulator, stop: &AtomicBool, monitor: &Monitor, kinemat
                 let mut fallen = object;
                 fallen.position_m[2] -= truth.object_height_m;
                 held = None;
-                if let Some(fallen) = isometry(&fallen) {
+                if let Some(fallen) = fallen.isometry() {
                     put(simulator, &fallen);
                 }
             }
@@ -119,18 +114,8 @@ fn follow(world: &SharedSimulator, stop: &AtomicBool, monitor: &Monitor, kinemat
     }
 }
 
-fn isometry(pose: &ObjectPose) -> Option<Isometry3<f64>> {
-    let ([x, y, z], [a, b, c, d]) = (pose.position_m, pose.quaternion_xyzw);
-    se3::from_wire(&[x, y, z, a, b, c, d])
-}
-
 fn put(simulator: &mut Simulator, place: &Isometry3<f64>) {
-    let [x, y, z, a, b, c, d] = se3::to_wire(place);
-    let pose = ObjectPose {
-        position_m: [x, y, z],
-        quaternion_xyzw: [a, b, c, d],
-    };
-    if let Err(e) = simulator.set_object(&pose) {
+    if let Err(e) = simulator.set_object(&ObjectPose::from_isometry(place)) {
         tracing::debug!("the held object: {e}");
     }
 }

@@ -8,9 +8,8 @@ use zerocopy::IntoBytes;
 
 use super::ZenohArm;
 use crate::arm::ArmError;
-use crate::frame_sync::grasped;
 use crate::gripper::GripperCommand;
-use crate::link::link_error;
+use crate::link::{grasped, link_error};
 
 /// How long the gripper's state may take to show a command.
 const REACTION: Duration = Duration::from_millis(300);

@@ -163,7 +163,7 @@ impl ZenohArm {
             .express(true)
             .wait()
             .map_err(|e| link_error(format!("publishing on {key}"), e))?;
-        let width_m = sync.gripper().0;
+        let width_m = sync.monitor.width_and_grasp().0;
         Ok(ZenohArm {
             gate: ActionGate::new(envelope, config.gripper, width_m),
             config,
@@ -330,7 +330,7 @@ impl Arm for ZenohArm {
         let state = self.ensure_active()?;
         self.publisher
             .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
-        let (width_m, _) = self.sync.gripper();
+        let (width_m, _) = self.sync.monitor.width_and_grasp();
         let (refused, targets) = (self.refused_targets(), self.publisher.targets());
         let joints = state.joints_rad();
         let command = self.gate.judge(&state.placement, &joints, width_m, action);
@@ -364,7 +364,7 @@ impl Arm for ZenohArm {
             blocked,
         } = self.wait_settled(admitted.placement, gripper)?;
         let last_moving = self.publisher.last_moving();
-        let (width_m, _) = self.sync.gripper();
+        let (width_m, _) = self.sync.monitor.width_and_grasp();
         Ok(Execution {
             requested: *action,
             sent: admitted.sent,

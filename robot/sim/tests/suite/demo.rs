@@ -17,7 +17,7 @@ pub struct Outcome {
 
 /// Goes to a pose and waits until there.
 pub fn go(simulator: &mut Simulator, pose: &Pose) {
-    simulator.set_pose_target(pose);
+    simulator.set_cartesian_target(pose.isometry());
     for _ in 0..3000 {
         simulator.step();
         let state = simulator.arm();

@@ -15,7 +15,7 @@ fn the_arm_keeps_its_limits_and_ends_exactly_on_the_target() {
     let mut simulator = Simulator::new(&scene).unwrap();
     let mut pose = scene.start.pose();
     pose.position_m = [0.5, 0.1, 0.25];
-    simulator.set_pose_target(&pose);
+    simulator.set_cartesian_target(pose.isometry());
     let (mut speed, mut top) = (0.0_f64, 0.0_f64);
     let mut before = simulator.arm();
     for _ in 0..1500 {
@@ -44,7 +44,7 @@ fn a_step_of_the_planner_takes_under_a_second_and_hold_brakes() {
     let start = simulator.pose();
     let mut pose = start;
     pose.position_m[2] += 0.075;
-    simulator.set_pose_target(&pose);
+    simulator.set_cartesian_target(pose.isometry());
     simulator.advance(0.2);
     assert!(
         (simulator.pose().position_m[2] - pose.position_m[2]).abs() > 0.02,
@@ -52,7 +52,7 @@ fn a_step_of_the_planner_takes_under_a_second_and_hold_brakes() {
     );
     simulator.advance(0.7);
     assert!((simulator.pose().position_m[2] - pose.position_m[2]).abs() < 1e-3);
-    simulator.set_pose_target(&start);
+    simulator.set_cartesian_target(start.isometry());
     simulator.advance(0.15);
     simulator.hold();
     let at = simulator.pose().position_m[2];
@@ -76,7 +76,7 @@ fn joint_targets_are_reached_and_the_table_stops_the_hand() {
     }
     let mut pose = scene.start.pose();
     pose.position_m = [0.6, 0.2, -0.1];
-    simulator.set_pose_target(&pose);
+    simulator.set_cartesian_target(pose.isometry());
     simulator.advance(3.0);
     let height = simulator.pose().position_m[2];
     assert!((0.009..0.012).contains(&height), "{height}");
@@ -131,7 +131,7 @@ fn two_runs_and_a_clone_give_the_same_bits() {
 
     let mut original = Simulator::new(&scene).unwrap();
     original.set_goal_state(&goals::grasped(&scene)).unwrap();
-    original.set_pose_target(&goals::lifted(&scene, 0.1).arm);
+    original.set_cartesian_target(goals::lifted(&scene, 0.1).arm.isometry());
     original.advance(0.2);
     let mut clone = original.clone();
     original.advance(0.7);
