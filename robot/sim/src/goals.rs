@@ -10,7 +10,7 @@ use foresight_planner::Pose;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use serde::{Deserialize, Serialize};
 
-use crate::scene::{Object, Scene};
+use crate::scene::Scene;
 
 /// The hand's height over the object when it hovers, TCP above the object's top, m.
 pub const HOVER_M: f64 = 0.06;
@@ -74,14 +74,7 @@ pub struct GoalState {
 
 /// The TCP at `position_m`, the object untouched, the gripper as in the scene's start.
 pub fn reach(scene: &Scene, position_m: [f64; 3]) -> GoalState {
-    GoalState {
-        arm: Pose {
-            position_m,
-            ..scene.start.pose()
-        },
-        object: Some(standing(&scene.object)),
-        grasping: false,
-    }
+    state(scene, position_m, scene.start.gripper, standing(scene))
 }
 
 /// Open, straight above the object.
@@ -120,10 +113,7 @@ pub fn lowered_on_target(scene: &Scene) -> GoalState {
 pub fn placed(scene: &Scene) -> GoalState {
     let [x, y] = scene.target.position_m;
     let z = scene.object.grasp_height_m() + RELEASE_RISE_M;
-    GoalState {
-        object: Some(in_hand(scene, [x, y], 0.0)),
-        ..open_at(scene, [x, y, z])
-    }
+    state(scene, [x, y, z], 0.0, upright_at(scene, [x, y], 0.0))
 }
 
 /// The object `distance_m` further in the direction `heading_rad` (0 is along x) over the table,
@@ -131,55 +121,49 @@ pub fn placed(scene: &Scene) -> GoalState {
 pub fn pushed(scene: &Scene, heading_rad: f64, distance_m: f64) -> GoalState {
     let (sin, cos) = heading_rad.sin_cos();
     let [x, y] = scene.object.position_m;
-    let [width_x, width_y, height] = scene.object.size_m;
+    let [width_x, width_y, _] = scene.object.size_m;
     let behind_m = width_x.hypot(width_y) / 2.0 + PUSH_GAP_M;
-    let object = [x + distance_m * cos, y + distance_m * sin, height / 2.0];
-    GoalState {
-        arm: Pose {
-            position_m: [
-                x - behind_m * cos,
-                y - behind_m * sin,
-                scene.object.grasp_height_m(),
-            ],
-            gripper: 1.0,
-            ..scene.start.pose()
-        },
-        object: Some(ObjectPose::upright(object, scene.object.yaw_rad)),
-        grasping: false,
-    }
+    let hand = [
+        x - behind_m * cos,
+        y - behind_m * sin,
+        scene.object.grasp_height_m(),
+    ];
+    let object = [x + distance_m * cos, y + distance_m * sin];
+    state(scene, hand, 1.0, upright_at(scene, object, 0.0))
 }
 
 fn open_at(scene: &Scene, position_m: [f64; 3]) -> GoalState {
+    state(scene, position_m, 0.0, standing(scene))
+}
+
+fn holding(scene: &Scene, xy_m: [f64; 2], bottom_m: f64) -> GoalState {
+    let hand = [xy_m[0], xy_m[1], bottom_m + scene.object.grasp_height_m()];
+    let closed = closedness(scene.object.grasp_width_m(scene.start.yaw_rad));
+    GoalState {
+        grasping: true,
+        ..state(scene, hand, closed, upright_at(scene, xy_m, bottom_m))
+    }
+}
+
+/// The hand turned as at the scene's start, holding nothing.
+fn state(scene: &Scene, position_m: [f64; 3], gripper: f64, object: ObjectPose) -> GoalState {
     GoalState {
         arm: Pose {
             position_m,
-            gripper: 0.0,
+            gripper,
             ..scene.start.pose()
         },
-        object: Some(standing(&scene.object)),
+        object: Some(object),
         grasping: false,
     }
 }
 
-fn holding(scene: &Scene, xy_m: [f64; 2], bottom_m: f64) -> GoalState {
-    GoalState {
-        arm: Pose {
-            position_m: [xy_m[0], xy_m[1], bottom_m + scene.object.grasp_height_m()],
-            gripper: closedness(scene.object.grasp_width_m(scene.start.yaw_rad)),
-            ..scene.start.pose()
-        },
-        object: Some(in_hand(scene, xy_m, bottom_m)),
-        grasping: true,
-    }
+fn standing(scene: &Scene) -> ObjectPose {
+    upright_at(scene, scene.object.position_m, 0.0)
 }
 
-fn standing(object: &Object) -> ObjectPose {
-    let [x, y] = object.position_m;
-    ObjectPose::upright([x, y, object.size_m[2] / 2.0], object.yaw_rad)
-}
-
-/// The object as the hand carries it: rubber pads keep it turned as it stood.
-fn in_hand(scene: &Scene, [x, y]: [f64; 2], bottom_m: f64) -> ObjectPose {
+/// The object with its bottom at a height, turned as it stood: rubber pads keep it so.
+fn upright_at(scene: &Scene, [x, y]: [f64; 2], bottom_m: f64) -> ObjectPose {
     let object = &scene.object;
     ObjectPose::upright([x, y, bottom_m + object.size_m[2] / 2.0], object.yaw_rad)
 }
