@@ -1,9 +1,7 @@
 //! The set-point's way to its goal: limits, waiting, blocking, pulling back.
 
-use foresight_robot::se3::{self, angle_rad, distance_m};
-use foresight_robot::streamer::{
-    BLOCKED_S, MAX_TICK_S, STREAM_HZ, TRACKING_ERROR_M, TRACKING_ERROR_RAD,
-};
+use foresight_robot::se3::{self, distance_m};
+use foresight_robot::streamer::{BLOCKED_S, MAX_TICK_S, STREAM_HZ, TRACKING_ERROR_M};
 use foresight_robot::{Budget, Streamer};
 use franka_node::{Guard, GuardOptions, Kind, TargetMsg, Verdict};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion};
