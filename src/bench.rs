@@ -102,7 +102,7 @@ fn plans(args: &PlanBench) -> Result<()> {
     let mut planners = Vec::new();
     for name in ["paper", "notebook", "fast"] {
         let changes = [&[preset_change(name)], &changes[..]].concat();
-        planners.push((name, PlannerConfig::layered(None, &changes)?.cem()));
+        planners.push((name, PlannerConfig::changed(&changes)?.cem()));
     }
     let bundled = plan::architecture(&args.model)?;
     let mut timings = plan::measure(&bundled, &planners, options, note)?;

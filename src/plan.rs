@@ -240,11 +240,11 @@ fn settings(args: &PlanArgs, model: &WorldModel) -> Result<PlannerConfig> {
     let box_m = |flag, m: f64| Change::flag(flag, "planner.box_m", m);
     changes.extend(args.max_step_m.map(|m| box_m("--max-step-m", m)));
     changes.extend(Change::parse_all(&args.set.set)?);
-    if PlannerConfig::layered(None, &changes)?.preset != "notebook" {
+    if PlannerConfig::changed(&changes)?.preset != "notebook" {
         let own_m = model.config().action_space.max_translation_m;
         changes.insert(1, box_m("the model's own box", own_m));
     }
-    Ok(PlannerConfig::layered(None, &changes)?)
+    Ok(PlannerConfig::changed(&changes)?)
 }
 
 /// Counts evaluations on a progress bar.

@@ -13,7 +13,7 @@ use foresight_predictor::backend::CpuBackend;
 use foresight_predictor::parameters::Tensors;
 use foresight_predictor::rollout::RolloutStart;
 use foresight_predictor::{ComputeDevice, InstructionSet, Precision, PredictorConfig};
-use foresight_settings::SettingsError;
+use foresight_settings::check;
 use serde::Deserialize;
 use serde_json::{json, Value};
 
@@ -100,7 +100,7 @@ pub fn replay(
         space: SearchSpace::translation_and_gripper(case.max_step_m),
         ..CemConfig::notebook()
     };
-    SettingsError::check(cem.faults(), None, &[]).context("in case.json")?;
+    check(cem.faults(), None, &[]).context("in case.json")?;
     let energy = Timed::new(PredictorEnergy {
         predictor: &predictor,
         start: RolloutStart {

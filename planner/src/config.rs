@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use foresight_settings::{
-    inner_table, layered_with, read, rename, Change, Diagnostic, Remedies, Renamed, SettingsError,
-    Table,
+    check, inner_table, read, Change, Diagnostic, Dialect, Remedies, Renamed, SettingsError,
+    SourceTable,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,18 +22,9 @@ use crate::space::{Component, SearchSpace};
 
 /// Keys of a document with a `[planner]` table that used to be called something else.
 pub const OLD_KEYS: [Renamed; 3] = [
-    Renamed {
-        old: "planner.unresolved_power",
-        new: "planner.residual_power",
-    },
-    Renamed {
-        old: "planner.device",
-        new: "model.device",
-    },
-    Renamed {
-        old: "planner.precision",
-        new: "model.precision",
-    },
+    Renamed::new("planner.unresolved_power", "planner.residual_power"),
+    Renamed::new("planner.device", "model.device"),
+    Renamed::new("planner.precision", "model.precision"),
 ];
 
 /// Beyond this power of the residual a handful of a latent's entries decide everything.
@@ -162,7 +153,7 @@ impl PlannerConfig {
     ///
     /// # Errors
     /// When there is no preset of that name; the path is `preset`.
-    pub fn complete(table: &mut Table<'_>) -> Result<(), Diagnostic> {
+    pub fn complete(table: &mut SourceTable<'_>) -> Result<(), Diagnostic> {
         let chosen = table.contains_key("topk");
         PRESETS.lay_under(table)?;
         // A preset's number of elites must not forbid a small search.
@@ -187,21 +178,24 @@ impl PlannerConfig {
         Ok(())
     }
 
-    /// Settings from a document with a `[planner]` table: `file` with its text, where there is one,
-    /// and `changes` of `planner.*` over it.
+    /// Settings of a command without a scenario: `changes` of `planner.*` over a preset.
     ///
     /// # Errors
     /// [`SettingsError::Content`] with everything that is wrong.
-    pub fn layered(file: Option<(&Path, &str)>, changes: &[Change]) -> Result<Self, SettingsError> {
+    pub fn changed(changes: &[Change]) -> Result<Self, SettingsError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Document {
             planner: PlannerConfig,
         }
-        let complete = &PlannerConfig::complete_within;
-        let Document { planner } = layered_with(file, changes, complete, &Remedies::default())?;
+        let dialect = Dialect {
+            renamed: &OLD_KEYS,
+            complete: &PlannerConfig::complete_within,
+            remedies: Remedies::default(),
+        };
+        let (Document { planner }, _) = dialect.layered(None, changes)?;
         let faults = planner.faults().into_iter().map(|f| f.within("planner"));
-        SettingsError::check(faults.collect(), file, changes)?;
+        check(faults.collect(), None, changes)?;
         Ok(planner)
     }
 
@@ -211,20 +205,22 @@ impl PlannerConfig {
     /// [`SettingsError::Content`] with everything that is wrong.
     pub fn from_table(file: &Path, text: &str) -> Result<Self, SettingsError> {
         let file = Some((file, text));
-        let complete = &PlannerConfig::complete;
-        let planner: PlannerConfig = layered_with(file, &[], complete, &Remedies::default())?;
-        SettingsError::check(planner.faults(), file, &[])?;
+        let dialect = Dialect {
+            renamed: &[],
+            complete: &PlannerConfig::complete,
+            remedies: Remedies::default(),
+        };
+        let (planner, _) = dialect.layered::<PlannerConfig>(file, &[])?;
+        check(planner.faults(), file, &[])?;
         Ok(planner)
     }
 
     /// As [`PlannerConfig::complete`], for the table `planner` of a document; where it has none, it
-    /// gets one. Keys that used to be called something else are renamed before; the hints for them
-    /// are [`OLD_KEYS`]'s.
+    /// gets one.
     ///
     /// # Errors
     /// As [`PlannerConfig::complete`]; the path is `planner.preset`.
-    pub fn complete_within(document: &mut Table<'_>) -> Result<(), Diagnostic> {
-        rename(document, &OLD_KEYS);
+    pub fn complete_within(document: &mut SourceTable<'_>) -> Result<(), Diagnostic> {
         inner_table(document, "planner")
             .map_or(Ok(()), PlannerConfig::complete)
             .map_err(|fault| fault.within("planner"))

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use foresight_planner::{PlannerConfig, OLD_KEYS};
 use foresight_settings::{
-    layered_with, parse, read_text, rename, Change, Diagnostic, Located, Remedies, SettingsError,
+    check, read_text, Change, Diagnostic, Dialect, Located, Remedies, SettingsError,
 };
 
-use crate::check;
+use crate::check::faults;
 use crate::scenario::Scenario;
 
 /// What to do about what serde says of a scenario.
@@ -65,15 +65,17 @@ impl LoadedScenario {
 
     fn parse_changed(text: &str, file: &Path, changes: &[Change]) -> Result<Self, SettingsError> {
         let source = Some((file, text));
-        let complete = &PlannerConfig::complete_within;
-        let scenario: Scenario = layered_with(source, changes, complete, &REMEDIES)?;
-        SettingsError::check(check::faults(&scenario, file), source, changes)?;
-        let hints = rename(&mut parse(text).unwrap_or_default(), &OLD_KEYS);
-        let hints = hints.into_iter().map(|hint| hint.locate(file, text, &[]));
+        let dialect = Dialect {
+            renamed: &OLD_KEYS,
+            complete: &PlannerConfig::complete_within,
+            remedies: REMEDIES,
+        };
+        let (scenario, hints) = dialect.layered(source, changes)?;
+        check(faults(&scenario, file), source, changes)?;
         Ok(LoadedScenario {
             scenario,
             file: file.to_owned(),
-            hints: hints.collect(),
+            hints,
         })
     }
 
@@ -95,7 +97,7 @@ impl LoadedScenario {
         );
         // Only for the line number, so a file that is gone meanwhile is no further fault.
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-        let fault = fault.locate(&self.file, &text, &[]);
+        let fault = fault.locate(&self.file, &text);
         Err(SettingsError::Content(vec![fault]))
     }
 

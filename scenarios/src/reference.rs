@@ -178,20 +178,3 @@ fn default_of(value: &Value) -> String {
         value => format!("`{value}`"),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_section_that_is_linked_exists() {
-        let page = super::markdown();
-        for link in page.split("](#").skip(1) {
-            let name = link.split(')').next().unwrap();
-            let heading = page
-                .lines()
-                .filter_map(|l| l.strip_prefix("## "))
-                .any(|h| h.to_lowercase() == name);
-            assert!(heading, "{name}");
-        }
-        assert!(page.contains("| `workspace` |") && page.contains("**required**"));
-    }
-}

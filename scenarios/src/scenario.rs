@@ -306,34 +306,3 @@ pub enum Success {
         tolerance_m: f64,
     },
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_turned_camera_leaves_borders_in_z_alone() {
-        let text = r#"
-            name = "reach"
-            [model]
-            dir = "models/tabletop"
-            [safety.workspace]
-            min_m = [0.35, -0.22, 0.0]
-            max_m = [0.65, 0.22, 0.35]
-            [[subgoal]]
-            name = "there"
-            steps = 2
-            state = "at_object"
-            [success.grasp]
-            height_m = 0.03
-        "#;
-        let mut scenario: Scenario = toml::from_str(text).expect("a scenario");
-        let straight = scenario.workspace_bounds();
-        assert_eq!(straight.max_m, [0.65, 0.22, 0.35]);
-        assert!(straight.min_m[2] > 0.0, "the table has a clearance");
-        scenario.robot.action_map_xy = Some([[0.0, -1.0], [1.0, 0.0]]);
-        let turned = scenario.workspace_bounds();
-        assert_eq!(turned.max_m, [f64::INFINITY, f64::INFINITY, 0.35]);
-        assert_eq!(turned.min_m[2], straight.min_m[2]);
-    }
-}

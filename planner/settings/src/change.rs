@@ -3,7 +3,7 @@
 use toml::Value;
 
 use crate::diagnostic::{Located, Location, SettingsError};
-use crate::layers::{parse, Table};
+use crate::source_table::{parse, SourceTable};
 
 /// `key.of.it=value`, or what a flag stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +67,7 @@ impl Change {
     }
 
     /// The change as a table.
-    pub fn table(&self) -> Table<'_> {
+    pub fn table(&self) -> SourceTable<'_> {
         // It was read once already.
         parse(&self.text).unwrap_or_default()
     }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::change::Change;
-
 /// A fault, or a hint, at a place given by keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -38,14 +36,13 @@ impl Diagnostic {
         self
     }
 
-    /// At the last change that decides about it, else at its place in `text`, the content of
-    /// `file` (empty where there is none); at the nearest table above it when the key is absent.
-    pub fn locate(self, file: &Path, text: &str, changes: &[Change]) -> Located {
-        let change = changes.iter().rev().find(|c| c.decides(&self.path));
-        let location = match change {
-            Some(change) => change.location(),
-            None if file.as_os_str().is_empty() => Location::Given(self.path.clone()),
-            None => Location::in_file(file, text, offset_of(text, &self.path)),
+    /// At its place in `text`, the content of `file`; at the nearest table above it when the key is
+    /// absent, and at its path where there is no file.
+    pub fn locate(self, file: &Path, text: &str) -> Located {
+        let location = if file.as_os_str().is_empty() {
+            Location::Given(self.path.clone())
+        } else {
+            Location::in_file(file, text, offset_of(text, &self.path))
         };
         self.at(location)
     }
@@ -184,28 +181,6 @@ pub enum SettingsError {
     /// The content is wrong: every fault found.
     #[error("{}", lines(.0))]
     Content(Vec<Located>),
-}
-
-impl SettingsError {
-    /// The faults in the order of their places, where there are any.
-    ///
-    /// # Errors
-    /// [`SettingsError::Content`] with all of them.
-    pub fn check(
-        faults: Vec<Diagnostic>,
-        file: Option<(&Path, &str)>,
-        changes: &[Change],
-    ) -> Result<(), SettingsError> {
-        let (file, text) = file.unwrap_or((Path::new(""), ""));
-        let located = faults.into_iter().map(|f| f.locate(file, text, changes));
-        let mut located: Vec<Located> = located.collect();
-        located.sort_by(|a, b| a.location.cmp(&b.location));
-        if located.is_empty() {
-            Ok(())
-        } else {
-            Err(SettingsError::Content(located))
-        }
-    }
 }
 
 fn lines(faults: &[Located]) -> String {

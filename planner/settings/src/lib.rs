@@ -15,14 +15,16 @@
 //!     spread: f64,
 //! }
 //!
-//! let defaults = "samples = 800\nspread = 0.5";
-//! let search: Search = foresight_settings::layered(defaults, None, &["samples=200".into()])?;
+//! let defaults = foresight_settings::parse("samples = 800\nspread = 0.5")?;
+//! let layered = |change: &str| {
+//!     foresight_settings::layered::<Search>(&defaults, &[], None, &[change.to_owned()])
+//! };
+//! let (search, _) = layered("samples=200")?;
 //! assert_eq!((search.samples, search.spread), (200, 0.5));
 //!
-//! let wrong = foresight_settings::layered::<Search>(defaults, None, &["sample=200".into()]);
-//! let message = wrong.err().map(|e| e.to_string()).unwrap_or_default();
-//! assert!(message.contains("did you mean `samples`"), "{message}");
-//! # Ok::<(), foresight_settings::SettingsError>(())
+//! let message = layered("sample=200").err().map(|e| e.to_string());
+//! assert!(message.is_some_and(|m| m.contains("did you mean `samples`")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod change;
@@ -30,12 +32,11 @@ mod diagnostic;
 mod layers;
 mod presets;
 mod renamed;
+mod source_table;
 
 pub use change::Change;
 pub use diagnostic::{Diagnostic, Located, Location, Remedies, SettingsError};
-pub use layers::{
-    inner_table, lay_over, lay_under, layered, layered_with, parse, read, read_text, Complete,
-    Table,
-};
+pub use layers::{check, layered, read_text, Dialect};
 pub use presets::Presets;
 pub use renamed::{rename, Renamed};
+pub use source_table::{inner_table, lay_over, lay_under, parse, read, SourceTable};

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use toml::Spanned;
 
 use crate::diagnostic::{nearest, Diagnostic};
-use crate::layers::{lay_under, parse, Table};
+use crate::source_table::{lay_under, parse, SourceTable};
 
 /// The key by which a table names the preset it is laid over.
 const KEY: &str = "preset";
@@ -31,7 +31,7 @@ impl Presets {
     ///
     /// # Errors
     /// When there is no preset of that name; the path is `preset`.
-    pub fn lay_under(&self, table: &mut Table<'_>) -> Result<(), Diagnostic> {
+    pub fn lay_under(&self, table: &mut SourceTable<'_>) -> Result<(), Diagnostic> {
         let default = || Spanned::new(0..0, DeValue::String(Cow::Borrowed(self.default)));
         let named = table.entry(key()).or_insert_with(default);
         // What isn't a name is refused when the settings are read.
@@ -44,7 +44,7 @@ impl Presets {
     ///
     /// # Errors
     /// When there is no preset of that name; the path is `preset`.
-    pub fn table(&self, name: &str) -> Result<Table<'static>, Diagnostic> {
+    pub fn table(&self, name: &str) -> Result<SourceTable<'static>, Diagnostic> {
         let wrong = |what: String, remedy: String| Diagnostic {
             path: KEY.into(),
             what,
@@ -71,47 +71,4 @@ impl Presets {
 
 fn key() -> Spanned<Cow<'static, str>> {
     Spanned::new(0..0, Cow::Borrowed(KEY))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::layers::read;
-
-    const PRESETS: Presets = Presets {
-        tables: &[
-            ("plain", "samples = 800\nspread = 1.0"),
-            ("quick", "preset = \"plain\"\nsamples = 64"),
-        ],
-        default: "quick",
-    };
-
-    fn resolved(text: &str) -> Result<(String, i64, f64), Diagnostic> {
-        let mut table = parse(text).expect("TOML");
-        PRESETS.lay_under(&mut table)?;
-        let table: toml::Table = read(table).expect("values");
-        Ok((
-            table["preset"].as_str().expect("a name").to_owned(),
-            table["samples"].as_integer().expect("a number"),
-            table["spread"].as_float().expect("a number"),
-        ))
-    }
-
-    #[test]
-    fn a_table_is_laid_over_its_preset_and_that_over_its_own() {
-        assert_eq!(resolved(""), Ok(("quick".into(), 64, 1.0)));
-        let own = resolved("spread = 0.5");
-        assert_eq!(own, Ok(("quick".into(), 64, 0.5)));
-        let plain = resolved("preset = \"plain\"");
-        assert_eq!(plain, Ok(("plain".into(), 800, 1.0)));
-    }
-
-    #[test]
-    fn an_unknown_name_gets_the_nearest() {
-        let fault = resolved("preset = \"quik\"").expect_err("refused");
-        assert_eq!(fault.path, "preset");
-        assert!(fault.what.contains("quik"));
-        assert!(fault.remedy.contains("did you mean `quick`"));
-        assert!(fault.remedy.contains("plain, quick"));
-    }
 }

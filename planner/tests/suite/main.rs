@@ -1,9 +1,15 @@
 //! All integration tests of this crate, linked once.
 
+mod bounds;
 mod control_loop;
 mod fixtures;
+mod landscape;
+mod noise;
 mod parity_cem;
 mod parity_pose;
 mod pose_geometry;
 mod presets;
 mod search;
+mod settings_layers;
+mod settings_presets;
+mod settings_renamed;

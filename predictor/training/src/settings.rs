@@ -12,9 +12,9 @@ use foresight_predictor::checkpoint::WeightType;
 use foresight_predictor::config::ActionSpace;
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{ComputeDevice, EncoderConfig, Precision, PredictorConfig};
+use foresight_settings::{lay_over, parse, Renamed, SourceTable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use crate::frame_transform::FrameTransform;
 use crate::freeze::FreezeConfig;
@@ -28,13 +28,13 @@ pub const DEFAULT: &str = include_str!("default.toml");
 const TRAINING: &str = include_str!("training.toml");
 
 /// Keys of older settings and recipes, and what they are called now.
-const RENAMED: [[&str; 2]; 6] = [
-    ["data.unusable", "data.on_bad_episode"],
-    ["clip_frames", "data.frames"],
-    ["gripper_event_factor", "data.gripper_events"],
-    ["euler_around_rad", "predictor.euler_around_rad"],
-    ["start_at_persistence", "predictor.start_at_persistence"],
-    ["action_space", "predictor.action_space"],
+const RENAMED: [Renamed; 6] = [
+    Renamed::new("data.unusable", "data.on_bad_episode"),
+    Renamed::new("clip_frames", "data.frames"),
+    Renamed::new("gripper_event_factor", "data.gripper_events"),
+    Renamed::new("euler_around_rad", "predictor.euler_around_rad"),
+    Renamed::new("start_at_persistence", "predictor.start_at_persistence"),
+    Renamed::new("action_space", "predictor.action_space"),
 ];
 
 /// All settings; `default.toml` documents them.
@@ -380,97 +380,32 @@ impl Settings {
 /// Naming file and line, or the change, of what is wrong.
 pub fn read_recipe<T: DeserializeOwned>(file: &Path, changes: &[String]) -> Result<T> {
     let mut defaults = training_defaults()?;
-    defaults.retain(|key, _| key == "data");
+    defaults.retain(|key, _| key.get_ref() == "data");
     layered(defaults, Some(file), changes)
 }
 
-fn training_defaults() -> Result<Table> {
+fn training_defaults() -> Result<SourceTable<'static>> {
     let mut defaults = parsed(DEFAULT)?;
     defaults.remove("crop");
     lay_over(&mut defaults, parsed(TRAINING)?);
     Ok(defaults)
 }
 
-fn parsed(defaults: &str) -> Result<Table> {
-    defaults.parse().context("in the default settings")
+fn parsed(defaults: &'static str) -> Result<SourceTable<'static>> {
+    parse(defaults).context("in the default settings")
 }
 
-/// `key.of.it=value` as a table. A value that is no TOML is taken for text, so that quotes
-/// needn't survive a shell.
-fn changed(change: &str) -> Result<Table> {
-    let Some((key, value)) = change.split_once('=') else {
-        bail!("--set {change}: write KEY=VALUE, e.g. data.fps=5");
-    };
-    let quoted = format!("{} = {:?}", key.trim(), value.trim());
-    format!("{} = {}", key.trim(), value.trim())
-        .parse::<Table>()
-        .or_else(|_| quoted.parse())
-        .with_context(|| format!("in --set {change}"))
-}
-
-/// Values of `over` in place of those of `table`, table by table.
-fn lay_over(table: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(over)) => lay_over(inner, over),
-            // A whole number where a fraction stands: 5 for 5.0.
-            (Some(there @ Value::Float(_)), Value::Integer(number)) => {
-                *there = Value::Float(number as f64);
-            }
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
-}
-
-/// A file and changes over defaults, each layer read by itself so that what is wrong is told of
-/// the layer it came with.
+/// A file and changes over defaults; tells the hints.
 fn layered<T: DeserializeOwned>(
-    mut table: Table,
+    defaults: SourceTable<'static>,
     file: Option<&Path>,
     changes: &[String],
 ) -> Result<T> {
-    let read = |table: &Table| table.clone().try_into::<T>();
-    if let Some(path) = file {
-        let within = || format!("in the settings {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading the settings {}", path.display()))?;
-        let mut over: Table = text.parse().with_context(within)?;
-        rename(&mut over, &path.display().to_string());
-        lay_over(&mut table, over);
-        read(&table).with_context(within)?;
+    let (settings, hints) = foresight_settings::layered(&defaults, &RENAMED, file, changes)?;
+    for hint in hints {
+        tracing::warn!("{hint}");
     }
-    for change in changes {
-        let mut over = changed(change)?;
-        rename(&mut over, &format!("--set {change}"));
-        lay_over(&mut table, over);
-        read(&table).with_context(|| format!("in --set {change}"))?;
-    }
-    read(&table).context("in the settings")
-}
-
-/// Moves values from old keys to what they are called now, and says so.
-fn rename(table: &mut Table, place: &str) {
-    for [old, new] in RENAMED {
-        let value = match old.split_once('.') {
-            None => table.remove(old),
-            Some((outer, key)) => match table.get_mut(outer) {
-                Some(Value::Table(inner)) => inner.remove(key),
-                _ => None,
-            },
-        };
-        let (Some(value), Some((outer, key))) = (value, new.split_once('.')) else {
-            continue;
-        };
-        tracing::warn!("{place}: {old} is now called {new}; the old name goes on working");
-        let inner = table
-            .entry(outer)
-            .or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(inner) = inner {
-            inner.insert(key.to_owned(), value);
-        }
-    }
+    Ok(settings)
 }
 
 #[cfg(test)]

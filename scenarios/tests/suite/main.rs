@@ -4,3 +4,4 @@ mod bundled;
 mod calibrate;
 mod layers;
 mod malformed;
+mod variation;
