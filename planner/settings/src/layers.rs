@@ -34,7 +34,8 @@ impl Dialect<'_> {
         let (path, text) = file.unwrap_or((Path::new(""), ""));
         let mut hints = Vec::new();
         let mut table = SourceTable::default();
-        let mut layer = |change: Option<&Change>| -> Result<T, SettingsError> {
+        let mut value = None;
+        for change in std::iter::once(None).chain(changes.iter().map(Some)) {
             let locate = |fault: Diagnostic| match change {
                 Some(change) => fault.at(change.location()),
                 None => fault.locate(path, text),
@@ -53,13 +54,11 @@ impl Dialect<'_> {
             let mut whole = table.clone();
             let completed = (self.complete)(&mut whole);
             completed.map_err(|fault| SettingsError::Content(vec![locate(fault)]))?;
-            read(whole).map_err(refused)
-        };
-        let mut value = layer(None)?;
-        for change in changes {
-            value = layer(Some(change))?;
+            value = Some(read(whole).map_err(refused)?);
         }
-        Ok((value, hints))
+        // There always is a first layer.
+        let nothing = || SettingsError::Content(Vec::new());
+        Ok((value.ok_or_else(nothing)?, hints))
     }
 }
 

@@ -379,9 +379,11 @@ impl Settings {
 /// # Errors
 /// Naming file and line, or the change, of what is wrong.
 pub fn read_recipe<T: DeserializeOwned>(file: &Path, changes: &[String]) -> Result<T> {
-    let mut defaults = training_defaults()?;
-    defaults.retain(|key, _| key.get_ref() == "data");
-    layered(defaults, Some(file), changes)
+    let mut data = SourceTable::default();
+    if let Some((key, value)) = training_defaults()?.remove_entry("data") {
+        data.insert(key, value);
+    }
+    layered(data, Some(file), changes)
 }
 
 fn training_defaults() -> Result<SourceTable<'static>> {
