@@ -51,9 +51,8 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
             ));
         }
     }
-    if let Err(what) = scenario.demonstrations.check() {
-        faults.push(Diagnostic::new("demonstrations", what, ""));
-    }
+    let demonstrations = scenario.demonstrations.faults().into_iter();
+    faults.extend(demonstrations.map(|fault| fault.within("demonstrations")));
     faults
 }
 

@@ -32,7 +32,8 @@ impl Diagnostic {
 
     /// The same within the table `table`.
     pub fn within(mut self, table: &str) -> Self {
-        self.path = format!("{table}.{}", self.path);
+        let separator = if self.path.is_empty() { "" } else { "." };
+        self.path = format!("{table}{separator}{}", self.path);
         self
     }
 

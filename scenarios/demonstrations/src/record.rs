@@ -126,7 +126,9 @@ pub fn record_all(
     jobs: usize,
     done: impl Fn(u64) + Sync,
 ) -> Result<RecordingSummary, RecordError> {
-    plan.mix.check().map_err(RecordError::Plan)?;
+    if let Some(fault) = plan.mix.faults().first() {
+        return Err(RecordError::Plan(fault.to_string()));
+    }
     if plan.steps == 0 || !(8..=1024).contains(&plan.image_px) {
         return Err(RecordError::Plan(format!(
             "an episode needs at least 1 step and frames of 8 to 1024 px, not {} and {}",

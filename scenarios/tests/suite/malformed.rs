@@ -217,3 +217,25 @@ fn a_scenario_moved_away_from_its_model_says_what_its_paths_count_from() {
     let loaded = LoadedScenario::read(&beside).expect("a bundled scenario");
     assert!(loaded.model_dir().expect("the bundled model").is_dir());
 }
+
+#[test]
+fn a_wrong_mixture_of_demonstrations_is_placed() {
+    for (lines, key, word) in [
+        ("grasp = -1.0", "[demonstrations]", "weights"),
+        (
+            "near_start_share = 0.7\nin_hand_start_share = 0.7",
+            "in_hand_start_share",
+            "add up",
+        ),
+        ("stride_m = [0.07, 0.02]", "stride_m", "falls"),
+        ("waypoint_noise_m = []", "waypoint_noise_m", "empty"),
+        ("max_step_m = 3.0", "max_step_m", "max_step_m is 3"),
+        ("gras = 1.0", "gras", "did you mean `grasp`"),
+    ] {
+        let text = format!("{GOOD}\n[demonstrations]\n{lines}\n");
+        let (line, message) = fault(&text);
+        let at = text.lines().position(|l| l.starts_with(key));
+        assert_eq!(at.map(|at| at + 1), Some(line), "{message}");
+        assert!(message.contains(word), "{message}");
+    }
+}
