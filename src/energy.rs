@@ -108,7 +108,7 @@ pub fn run(args: EnergyArgs) -> Result<()> {
     };
     landscape::picture(&landscape, &marks)
         .save(&png)
-        .map_err(|e| RunError::write(&png, std::io::Error::other(e)))?;
+        .map_err(|e| RunError::write(&png, e))?;
 
     let standing = context.distance(goal);
     if args.json {

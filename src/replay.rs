@@ -6,15 +6,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{bail, Result};
 use clap::{Args, ValueEnum};
-use foresight_datasets::DatasetError;
-use foresight_report::replay_pictures as pictures;
+use foresight_report::replay_folder;
 use foresight_report::timeline::exporter;
 use foresight_runs::replay::play::Place;
 use foresight_runs::replay::{
     self, OpenOptions, PoseFrame, Recording, Replay, ReplayOptions, ReplayedStep, Tolerance,
 };
 use foresight_scenarios::scenario::RobotKind;
-use foresight_scenarios::{LoadedScenario, RunError};
+use foresight_scenarios::LoadedScenario;
 
 use crate::export_options::ExportOptions;
 use crate::overrides::{interruption, read};
@@ -146,7 +145,7 @@ pub fn run(args: ReplayArgs) -> Result<bool> {
         }
     };
     let replay = replay::replay(&recording, &options, &mut watch)?;
-    let folder = write(&args.out, &replay)?;
+    let folder = replay_folder::write(&args.out, &replay)?;
     args.exports.write(|sink| exporter::replay(&replay, sink))?;
     args.exports.show(|sink| exporter::replay(&replay, sink))?;
     if args.json {
@@ -259,54 +258,4 @@ fn summary(replay: &Replay, folder: &Path) -> String {
         folder.display()
     );
     text
-}
-
-/// Writes errors and pictures; returns their folder.
-fn write(out: &Path, replay: &Replay) -> Result<PathBuf, RunError> {
-    let name = format!("{}-{}", foresight_runs::utc::timestamp(), replay.name);
-    let mut folder = out.join(&name);
-    let mut number = 2;
-    while folder.exists() {
-        folder = out.join(format!("{name}-{number}"));
-        number += 1;
-    }
-    std::fs::create_dir_all(&folder).map_err(|e| RunError::write(&folder, e))?;
-    let mut csv = String::from(
-        "step,time_s,position_mm,rotation_deg,gripper,identical,x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,closedness\n",
-    );
-    for step in &replay.steps {
-        let time = step.time_s.map_or_else(String::new, |t| t.to_string());
-        let identical = step.identical.map_or_else(String::new, |i| i.to_string());
-        let pose = step.replayed.map(|v| v.to_string()).join(",");
-        let e = &step.error;
-        csv += &format!(
-            "{},{time},{},{},{},{identical},{pose}\n",
-            step.step, e.position_mm, e.rotation_deg, e.gripper
-        );
-    }
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|e| RunError::write(&path, e))
-    };
-    put("errors.csv", csv)?;
-    let json = serde_json::to_string_pretty(replay).unwrap_or_default();
-    put("replay.json", json + "\n")?;
-    if let Some(strip) = pictures::strip(replay) {
-        let path = folder.join("strip.png");
-        strip
-            .save(&path)
-            .map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
-        let path = folder.join("replay.gif");
-        pictures::write_gif(&path, replay)
-            .map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
-        let path = folder.join("replay.mp4");
-        match pictures::write_mp4(&path, replay) {
-            // The animation is there; a video needs a program that is not.
-            Err(error @ DatasetError::Decoder(_)) => tracing::warn!("no replay.mp4: {error}"),
-            result => {
-                result.map_err(|e| RunError::write(&path, std::io::Error::other(e)))?;
-            }
-        }
-    }
-    Ok(folder)
 }

@@ -79,7 +79,7 @@ pub fn dry_run(
         std::fs::create_dir_all(folder).map_err(|e| RunError::write(folder, e))?;
     }
     let saved = observation.frame.image.save(&frame);
-    saved.map_err(|e| RunError::write(&frame, std::io::Error::other(e)))?;
+    saved.map_err(|e| RunError::write(&frame, e))?;
     let mut steps = Vec::new();
     for (goal, subgoal) in spec.schedule().into_iter().enumerate() {
         let started = Instant::now();

@@ -1,6 +1,7 @@
 //! Why a scenario could not be played: the one error of everything that reads, plays, records or
 //! reports scenarios.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use foresight_planner::PlanError;
@@ -75,11 +76,11 @@ impl RunError {
         }
     }
 
-    /// A failed write.
-    pub fn write(path: &Path, source: std::io::Error) -> Self {
+    /// A failed write, for whatever reason.
+    pub fn write(path: &Path, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         RunError::Write {
             path: path.to_owned(),
-            source,
+            source: std::io::Error::other(reason),
         }
     }
 

@@ -11,6 +11,7 @@ mod episode_config;
 mod policy;
 mod record;
 mod scene_setup;
+mod script;
 mod summary;
 
 pub use record::{record_all, record_episode, RecordError, RecordingPlan};

@@ -2,74 +2,14 @@
 
 use std::collections::VecDeque;
 
-use foresight_planner::{Action, Pose};
+use foresight_planner::Action;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::episode_config::{Behaviour, EpisodeConfig};
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 
-/// What the demonstrator sees before each action.
-#[derive(Debug, Clone, Copy)]
-pub struct DemonstratorView {
-    /// Measured pose of the hand.
-    pub pose: Pose,
-    /// The object's centre in the base frame, m.
-    pub object_m: [f64; 3],
-    /// Whether the object is between both fingers.
-    pub held: bool,
-}
-
-/// The scene's geometry as far as a script needs it, base frame, m.
-#[derive(Debug, Clone, Copy)]
-pub struct ScriptGeometry {
-    /// Target's centre on the table.
-    pub target_m: [f64; 2],
-    /// Height of the hand's centre point for a grasp of the standing object.
-    pub grasp_height_m: f64,
-    /// Height from which to set out: the fingers clear the standing object.
-    pub hover_height_m: f64,
-    /// Lower corner of the box free points are drawn from.
-    pub free_min_m: [f64; 3],
-    /// Upper corner of the box free points are drawn from.
-    pub free_max_m: [f64; 3],
-    /// Lower corner of the box the hand may be in.
-    pub box_min_m: [f64; 3],
-    /// Upper corner of the box the hand may be in.
-    pub box_max_m: [f64; 3],
-}
-
-/// Where a stage goes.
-#[derive(Debug, Clone, Copy)]
-enum Anchor {
-    /// Above the object, wherever it is now.
-    Object,
-    /// Above the target.
-    Target,
-    /// A fixed point.
-    Point([f64; 2]),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ScriptStage {
-    /// Move until within `tolerance_m` on every axis.
-    Go {
-        anchor: Anchor,
-        offset_m: [f64; 2],
-        height_m: f64,
-        tolerance_m: f64,
-    },
-    /// Close until the object is held or the fingers meet.
-    Close,
-    /// Open wide.
-    Open,
-    /// Bring the gripper near a closedness.
-    GripTo(f64),
-    /// StartKind over when the object is not in the hand.
-    RetryUnlessHeld,
-    /// Stay, for one action.
-    Stay,
-}
+use crate::episode_config::{Behaviour, EpisodeConfig};
+use crate::script::{self, normal, Anchor, DemonstratorView, ScriptGeometry, ScriptStage};
 
 /// A stage that makes no headway is given up after so many actions.
 const MAX_ACTIONS_PER_STAGE: usize = 7;
@@ -191,7 +131,7 @@ impl Demonstrator {
         let translation_m = [axis(), axis(), axis()];
         let gripper = match self.rng.random_range(0..10) {
             0..=3 => 0.0,
-            4..=5 => self.normal(0.1),
+            4..=5 => normal(0.1, &mut self.rng),
             6..=8 => self.rng.random_range(-0.75..=0.75),
             _ if self.rng.random_bool(0.5) => 1.0,
             _ => -1.0,
@@ -207,7 +147,8 @@ impl Demonstrator {
         // Stages that are already done cost no action; a plan that only retries ends anyway.
         for _ in 0..32 {
             let Some(stage) = self.stages.front().copied() else {
-                let plan = self.plan(view);
+                let behaviour = self.style.behaviour;
+                let plan = script::stages(behaviour, &self.site, view, &mut self.rng);
                 self.stages.extend(plan);
                 continue;
             };
@@ -259,7 +200,7 @@ impl Demonstrator {
                 let stride = self.style.stride_m;
                 let mut translation_m = [0.0; 3];
                 for (i, step) in translation_m.iter_mut().enumerate() {
-                    let noise = self.normal(self.action_noise_m);
+                    let noise = normal(self.action_noise_m, &mut self.rng);
                     *step = (goal[i] - here[i]).clamp(-stride, stride) + noise;
                 }
                 Some(Action {
@@ -300,154 +241,10 @@ impl Demonstrator {
         }
     }
 
-    /// The stages of the behaviour, from wherever the hand is.
-    fn plan(&mut self, view: &DemonstratorView) -> Vec<ScriptStage> {
-        let (grasp, hover) = (self.site.grasp_height_m, self.site.hover_height_m);
-        let carry = (hover + self.rng.random_range(-0.01..0.05)).min(self.site.box_max_m[2]);
-        let go = |anchor, height_m, tolerance_m| ScriptStage::Go {
-            anchor,
-            offset_m: [0.0; 2],
-            height_m,
-            tolerance_m,
-        };
-        let mut pick = Vec::new();
-        if !view.held {
-            if view.pose.gripper > 0.15 {
-                pick.push(ScriptStage::Open);
-            }
-            // Straight down mostly; sometimes aslant, which sweeps the object: both happen
-            // when a search moves the hand.
-            if self.rng.random_bool(0.75) {
-                pick.push(go(Anchor::Object, hover, 0.02));
-            }
-            pick.push(go(Anchor::Object, grasp, 0.008));
-            pick.push(ScriptStage::Close);
-        }
-        match self.style.behaviour {
-            Behaviour::PickAndPlace => {
-                pick.push(go(Anchor::Object, carry, 0.02));
-                pick.push(ScriptStage::RetryUnlessHeld);
-                pick.push(go(Anchor::Target, carry, 0.015));
-                let release = grasp + self.rng.random_range(0.0..0.02);
-                pick.push(go(Anchor::Target, release, 0.01));
-                pick.push(ScriptStage::Open);
-                pick.push(go(Anchor::Target, hover, 0.02));
-                pick.extend([ScriptStage::Stay; 3]);
-                pick.push(self.wander(view));
-                pick
-            }
-            Behaviour::Grasp => {
-                pick.push(go(Anchor::Object, carry, 0.02));
-                pick.push(ScriptStage::RetryUnlessHeld);
-                pick.extend([ScriptStage::Stay; 4]);
-                pick.push(if self.rng.random_bool(0.5) {
-                    ScriptStage::Open
-                } else {
-                    self.wander(view)
-                });
-                pick
-            }
-            Behaviour::Reach => {
-                let mut stages = vec![self.wander(view), self.wander(view)];
-                if self.rng.random_bool(0.4) {
-                    stages.push(ScriptStage::GripTo(self.rng.random_range(0.0..1.0)));
-                }
-                stages
-            }
-            Behaviour::Carry => {
-                if !view.held {
-                    pick.push(self.wander(view));
-                    return pick;
-                }
-                let mut stages = vec![self.wander(view)];
-                if self.rng.random_bool(0.6) {
-                    stages.push(go(Anchor::Target, carry, 0.015));
-                    stages.push(go(Anchor::Target, grasp, 0.01));
-                    if self.rng.random_bool(0.8) {
-                        stages.push(ScriptStage::Open);
-                        stages.push(go(Anchor::Target, hover, 0.02));
-                    }
-                }
-                stages
-            }
-            Behaviour::Push => self.push_stages(),
-            Behaviour::Random | Behaviour::Fumble => self.fumble_stages(),
-        }
-    }
-
-    /// Closed hand beside the object, then through where it stands.
-    fn push_stages(&mut self) -> Vec<ScriptStage> {
-        let angle = self.rng.random_range(0.0..std::f64::consts::TAU);
-        let (sin, cos) = angle.sin_cos();
-        let beside = self.rng.random_range(0.055..0.08);
-        let beyond = self.rng.random_range(-0.02..0.08);
-        let low = self.site.grasp_height_m + self.rng.random_range(-0.005..0.02);
-        let at = |distance: f64, height_m, tolerance_m| ScriptStage::Go {
-            anchor: Anchor::Object,
-            offset_m: [cos * distance, sin * distance],
-            height_m,
-            tolerance_m,
-        };
-        let mut stages = Vec::new();
-        if self.rng.random_bool(0.8) {
-            stages.push(ScriptStage::GripTo(1.0));
-        }
-        stages.push(at(-beside, self.site.hover_height_m, 0.025));
-        stages.push(at(-beside, low, 0.015));
-        // The goal moves with the object, so the hand follows it until the stage is given up.
-        stages.push(at(beyond, low, 0.015));
-        // Away upwards, or back to where the push began: a search that wants the object alone to
-        // move has to imagine both.
-        if self.rng.random_bool(0.5) {
-            stages.push(at(beyond - 0.09, self.site.hover_height_m, 0.03));
-        } else {
-            stages.push(at(-beside - self.rng.random_range(0.03..0.09), low, 0.02));
-        }
-        stages
-    }
-
-    fn fumble_stages(&mut self) -> Vec<ScriptStage> {
-        let mut stages = Vec::new();
-        for _ in 0..3 {
-            let offset_m = [self.normal(0.025), self.normal(0.025)];
-            let (low, high) = (self.site.grasp_height_m, self.site.hover_height_m);
-            stages.push(ScriptStage::Go {
-                anchor: Anchor::Object,
-                offset_m,
-                height_m: self.rng.random_range(low..high),
-                tolerance_m: 0.015,
-            });
-            match self.rng.random_range(0..4) {
-                0 => stages.push(ScriptStage::Close),
-                1 => stages.push(ScriptStage::Open),
-                2 => stages.push(ScriptStage::GripTo(self.rng.random_range(0.0..1.0))),
-                _ => {}
-            }
-        }
-        stages
-    }
-
-    /// To a point of the box, low points as often as high ones.
-    fn wander(&mut self, view: &DemonstratorView) -> ScriptStage {
-        let (min, max) = (self.site.free_min_m, self.site.free_max_m);
-        let mut axis = |i: usize| self.rng.random_range(min[i]..=max[i]);
-        let point = [axis(0), axis(1)];
-        let mut height_m = axis(2);
-        if view.held {
-            height_m = height_m.max(self.site.grasp_height_m);
-        }
-        ScriptStage::Go {
-            anchor: Anchor::Point(point),
-            offset_m: [0.0; 2],
-            height_m,
-            tolerance_m: 0.02,
-        }
-    }
-
     fn grip(&mut self, change: f64) -> Action {
         let noise = self.action_noise_m;
         Action {
-            translation_m: [self.normal(noise), self.normal(noise), self.normal(noise)],
+            translation_m: [normal(noise, &mut self.rng), normal(noise, &mut self.rng), normal(noise, &mut self.rng)],
             rotation_rad: [0.0; 3],
             gripper: change,
         }
@@ -460,7 +257,7 @@ impl Demonstrator {
 
     fn idle_gripper(&mut self) -> f64 {
         if self.style.gripper_noise > 0.0 && self.rng.random_bool(0.5) {
-            self.normal(self.style.gripper_noise)
+            normal(self.style.gripper_noise, &mut self.rng)
         } else {
             0.0
         }
@@ -473,27 +270,21 @@ impl Demonstrator {
         }
         // Height errs half as much: a centimetre too low is the table.
         let offset = [
-            self.normal(sigma),
-            self.normal(sigma),
-            0.5 * self.normal(sigma),
+            normal(sigma, &mut self.rng),
+            normal(sigma, &mut self.rng),
+            0.5 * normal(sigma, &mut self.rng),
         ];
         self.waypoint_offset_m = Some(offset);
         offset
     }
 
-    /// A normal draw (Box–Muller), cut at three standard deviations.
-    fn normal(&mut self, sigma: f64) -> f64 {
-        let u: f64 = 1.0 - self.rng.random::<f64>();
-        let v: f64 = self.rng.random();
-        let z = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-        sigma * z.clamp(-3.0, 3.0)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::episode_config::StartKind;
+    use foresight_planner::Pose;
     use rand::SeedableRng;
 
     const GRASP_M: f64 = 0.025;

@@ -17,7 +17,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::episode_config::{Behaviour, EpisodeConfig};
-use crate::policy::{Demonstrator, DemonstratorView};
+use crate::policy::Demonstrator;
+use crate::script::DemonstratorView;
 use crate::scene_setup;
 use crate::summary::RecordingSummary;
 use foresight_scenarios::demonstrations::DemonstrationConfig;

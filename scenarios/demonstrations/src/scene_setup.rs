@@ -8,7 +8,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::episode_config::StartKind;
-use crate::policy::ScriptGeometry;
+use crate::script::ScriptGeometry;
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 /// Virtual time an object placed in the hand gets to come to rest, s.

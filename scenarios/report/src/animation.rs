@@ -1,16 +1,14 @@
 //! An episode as an animated picture: what the camera saw beside the goal pursued.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
-
-use image::codecs::gif::{GifEncoder, Repeat};
-use image::imageops::{overlay, resize, FilterType};
-use image::{Delay, Frame, ImageError, Rgb, RgbImage, RgbaImage};
 
 use foresight_runs::folder::VIEW_PX;
 use foresight_scenarios::episode::{EpisodeOutcome, EpisodeStep};
 use foresight_scenarios::RunError;
+use image::imageops::{overlay, resize, FilterType};
+use image::{Rgb, RgbImage};
+
+use crate::gif;
 
 /// Side of each of the two panels, px.
 const PANEL_PX: u32 = VIEW_PX;
@@ -19,8 +17,6 @@ const MARGIN_PX: u32 = 6;
 /// How long a step is shown, and the last one, ms.
 const STEP_MS: u32 = 350;
 const LAST_MS: u32 = 2500;
-/// Quantiser speed of the GIF encoder, 1 (best) to 30 (fastest).
-const SPEED: i32 = 10;
 
 /// The animation of an episode that is being played.
 pub(crate) struct Animation {
@@ -58,7 +54,8 @@ impl Animation {
         if self.panels.is_empty() {
             return Ok(());
         }
-        write_gif(path, &self.panels).map_err(|e| RunError::write(path, std::io::Error::other(e)))
+        let written = gif::write(path, self.panels, STEP_MS, LAST_MS);
+        written.map_err(|e| RunError::write(path, e))
     }
 
     fn push(&mut self, frame: &RgbImage, goal: usize) {
@@ -79,25 +76,4 @@ fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
         overlay(&mut canvas, &side, i64::from(x), i64::from(MARGIN_PX));
     }
     canvas
-}
-
-/// Writes the panels as an endless GIF.
-fn write_gif(path: &Path, panels: &[RgbImage]) -> Result<(), ImageError> {
-    let mut encoder = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), SPEED);
-    encoder.set_repeat(Repeat::Infinite)?;
-    for (i, panel) in panels.iter().enumerate() {
-        let rgba: RgbaImage = image::DynamicImage::ImageRgb8(panel.clone()).to_rgba8();
-        let ms = if i + 1 == panels.len() {
-            LAST_MS
-        } else {
-            STEP_MS
-        };
-        encoder.encode_frame(Frame::from_parts(
-            rgba,
-            0,
-            0,
-            Delay::from_numer_denom_ms(ms, 1),
-        ))?;
-    }
-    Ok(())
 }

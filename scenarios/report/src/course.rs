@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use super::page::figure;
+use foresight_runs::analysis_record::StepAnalysis;
 use super::svg::{Axis, Chart};
 use foresight_runs::read::RunData;
 
@@ -49,10 +50,9 @@ fn distance(data: &RunData) -> String {
         .map(|s| (number(s.step), f64::from(s.distance)))
         .collect();
     let analysis = data.analysis.as_ref();
-    let of = |value: fn(&foresight_runs::analysis::StepAnalysis) -> f32| -> Vec<(f64, f64)> {
+    let of = |value: fn(&StepAnalysis) -> f32| -> Vec<(f64, f64)> {
         let steps = analysis.map_or(&[][..], |h| &h.steps);
-        let point =
-            |s: &foresight_runs::analysis::StepAnalysis| (number(s.step), f64::from(value(s)));
+        let point = |s: &StepAnalysis| (number(s.step), f64::from(value(s)));
         steps.iter().map(point).collect()
     };
     let (predicted, reached) = (of(|s| s.predicted_to_goal), of(|s| s.reached_to_goal));

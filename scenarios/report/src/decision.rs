@@ -4,7 +4,7 @@ use super::filmstrip::{goal, seen};
 use super::heatmap;
 use super::page::{data_url, figure, picture};
 use super::svg::{escape, Axis, Chart};
-use foresight_runs::analysis::StepAnalysis;
+use foresight_runs::analysis_record::StepAnalysis;
 use foresight_runs::read::RunData;
 use foresight_runs::trace::{IterationTrace, StepTrace};
 

@@ -1,16 +1,13 @@
 //! Recorded and replayed frames side by side: a strip and an animation.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use foresight_datasets::video::{VideoCodec, VideoEncoder};
 use foresight_datasets::DatasetError;
-use image::codecs::gif::{GifEncoder, Repeat};
 use image::imageops::{overlay, resize, FilterType};
-use image::{Delay, Frame, ImageError, Rgb, RgbImage};
+use image::{ImageError, Rgb, RgbImage};
 
-use crate::bitmap_text;
+use crate::{bitmap_text, gif};
 use foresight_runs::replay::play::Replay;
 
 /// Side of each picture, px.
@@ -89,16 +86,7 @@ pub fn write_gif(path: &Path, replay: &Replay) -> Result<bool, ImageError> {
     if film.is_empty() {
         return Ok(false);
     }
-    let mut encoder = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), 10);
-    encoder.set_repeat(Repeat::Infinite)?;
-    let last = film.len() - 1;
-    for (i, canvas) in film.into_iter().enumerate() {
-        let ms = if i == last { LAST_MS } else { SHOWN_MS };
-        let rgba = image::DynamicImage::ImageRgb8(canvas).to_rgba8();
-        let delay = Delay::from_numer_denom_ms(ms, 1);
-        encoder.encode_frame(Frame::from_parts(rgba, 0, 0, delay))?;
-    }
-    Ok(true)
+    gif::write(path, film, SHOWN_MS, LAST_MS).map(|()| true)
 }
 
 /// The same as an MP4 video, by the `ffmpeg` program.

@@ -6,11 +6,10 @@ use std::path::Path;
 use foresight_planner::{plane_through, Action, ActionSequences, Pose, WorkspaceBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, WorldModel};
+use foresight_scenarios::{EpisodeSpec, RunError};
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 
-use foresight_scenarios::EpisodeSpec;
-
+use crate::analysis_record::{RunAnalysis, StepAnalysis};
 use crate::folder::{save, write_json};
 use crate::nearest_neighbour::NearestNeighbours;
 use crate::read::RunData;
@@ -22,44 +21,6 @@ const PLANE_SIDE: usize = 15;
 /// Models with more parameters than this look back only at what was predicted and reached: an
 /// encoder pass of theirs takes seconds, a plane of energies minutes.
 const LIGHT_PARAMETERS: usize = 50_000_000;
-
-/// A run as the model sees it afterwards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunAnalysis {
-    /// The model's name.
-    pub model: String,
-    /// Where the frames come from that imagined latents are recognised by; empty without them.
-    pub gallery: String,
-    /// Every step.
-    pub steps: Vec<StepAnalysis>,
-}
-
-/// One step; all distances are L1 between layer-normalised latents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepAnalysis {
-    /// The step.
-    pub step: u32,
-    /// From what was seen before the action to the goal.
-    pub seen_to_goal: f32,
-    /// From what the model predicted for the executed action to the goal: what it hoped for.
-    pub predicted_to_goal: f32,
-    /// From what came to the goal.
-    pub reached_to_goal: f32,
-    /// From what was predicted to what came: how wrong it was.
-    pub predicted_to_reached: f32,
-    /// From what was seen before to what came: how wrong it would be to expect no change.
-    pub seen_to_reached: f32,
-    /// Distance of the recognised frame to the predicted latent.
-    pub nearest_distance: Option<f32>,
-    /// Energies over Δx (slowest) and Δy through the action; empty when not computed.
-    pub plane_xy: Vec<f32>,
-    /// The same over Δx and Δz.
-    pub plane_xz: Vec<f32>,
-    /// Points along each axis of the planes.
-    pub plane_side: usize,
-    /// The planes reach from minus to plus this, m.
-    pub plane_half_width_m: f64,
-}
 
 /// How much is computed about a run after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +105,7 @@ pub fn analyse(
         return Err(RunError::Input(format!("{} lacks frames", run.display())));
     }
     let goals = RunData::model_goals(run);
-    let (analysis, recognised) = look_back(model, &data.steps, &frames, &goals, options)?;
+    let (analysis, recognised) = compare(model, &data.steps, &frames, &goals, options)?;
     write_json(&run.join("hindsight.json"), &analysis)?;
     for (step, image) in analysis.steps.iter().zip(recognised) {
         save(&image, &run.join(format!("imagined/{:04}.png", step.step)))?;
@@ -152,14 +113,14 @@ pub fn analyse(
     Ok(())
 }
 
-/// Looks back at a run.
+/// Compares what was predicted with what came, step by step.
 ///
 /// `frames` are what was seen before each step and after the last one, `goals` the goal images.
 /// Returns the analysis and, with a gallery, the recognised frame of every step.
 ///
 /// # Errors
 /// [`RunError::Imagination`] when the model can't be asked.
-fn look_back(
+fn compare(
     model: &WorldModel,
     steps: &[StepTrace],
     frames: &[RgbImage],
@@ -252,11 +213,4 @@ fn predict(
         values: imagined.latents.pop().unwrap_or_default(),
         tokens: from.tokens,
     })
-}
-
-impl RunAnalysis {
-    /// Reads `hindsight.json`; `None` when it is missing or from another version.
-    pub fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-    }
 }

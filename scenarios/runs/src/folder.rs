@@ -9,7 +9,7 @@
 //! | `views/` | the same moments in larger pictures, from the simulator |
 //! | `goals/` | the goal images |
 //! | `imagined/` | the frame each predicted latent was recognised as |
-//! | `hindsight.json` | predicted against reached, [`crate::analysis`] |
+//! | `hindsight.json` | predicted against reached, [`RunAnalysis`](crate::analysis_record::RunAnalysis) |
 //! | `episode.gif` | camera and goal side by side |
 //! | `scenario.resolved.toml` | the scenario with its seed and versions |
 //! | `scene.json` | the simulated scene |
@@ -212,7 +212,7 @@ pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), RunError> {
     make_parent(path)?;
     image
         .save(path)
-        .map_err(|e| RunError::write(path, std::io::Error::other(e)))
+        .map_err(|e| RunError::write(path, e))
 }
 
 fn save_jpeg(image: &RgbImage, path: &Path) -> Result<(), RunError> {
@@ -221,7 +221,7 @@ fn save_jpeg(image: &RgbImage, path: &Path) -> Result<(), RunError> {
     let mut writer = BufWriter::new(file);
     JpegEncoder::new_with_quality(&mut writer, VIEW_QUALITY)
         .encode_image(image)
-        .map_err(|e| RunError::write(path, std::io::Error::other(e)))?;
+        .map_err(|e| RunError::write(path, e))?;
     writer.flush().map_err(|e| RunError::write(path, e))
 }
 
@@ -234,12 +234,13 @@ fn make_parent(path: &Path) -> Result<(), RunError> {
 
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|e| RunError::write(path, std::io::Error::other(e)))?;
+        .map_err(|e| RunError::write(path, e))?;
     fs::write(path, text + "\n").map_err(|e| RunError::write(path, e))
 }
 
-/// A folder of this name that doesn't exist yet.
-fn fresh(root: &Path, name: &str) -> PathBuf {
+/// The path of a folder of this name, or of the first `<name>-2`, `<name>-3`, … that isn't there
+/// yet.
+pub fn fresh(root: &Path, name: &str) -> PathBuf {
     let first = root.join(name);
     if !first.exists() {
         return first;

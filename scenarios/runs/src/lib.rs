@@ -2,6 +2,7 @@
 //! planned makes of it afterwards.
 
 pub mod analysis;
+pub mod analysis_record;
 pub mod folder;
 pub mod nearest_neighbour;
 pub mod read;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::analysis::RunAnalysis;
+use crate::analysis_record::RunAnalysis;
 use crate::record::RunRecord;
 use crate::trace::{self, StepTrace};
 

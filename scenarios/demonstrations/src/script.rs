@@ -1,0 +1,227 @@
+//! The demonstrator's scripts: which stages a behaviour consists of.
+
+use foresight_planner::Pose;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::episode_config::Behaviour;
+
+/// What the demonstrator sees before each action.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DemonstratorView {
+    /// Measured pose of the hand.
+    pub(crate) pose: Pose,
+    /// The object's centre in the base frame, m.
+    pub(crate) object_m: [f64; 3],
+    /// Whether the object is between both fingers.
+    pub(crate) held: bool,
+}
+
+/// The scene's geometry as far as a script needs it, base frame, m.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScriptGeometry {
+    /// Target's centre on the table.
+    pub(crate) target_m: [f64; 2],
+    /// Height of the hand's centre point for a grasp of the standing object.
+    pub(crate) grasp_height_m: f64,
+    /// Height from which to set out: the fingers clear the standing object.
+    pub(crate) hover_height_m: f64,
+    /// Lower corner of the box free points are drawn from.
+    pub(crate) free_min_m: [f64; 3],
+    /// Upper corner of the box free points are drawn from.
+    pub(crate) free_max_m: [f64; 3],
+    /// Lower corner of the box the hand may be in.
+    pub(crate) box_min_m: [f64; 3],
+    /// Upper corner of the box the hand may be in.
+    pub(crate) box_max_m: [f64; 3],
+}
+
+/// Where a stage goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Anchor {
+    /// Above the object, wherever it is now.
+    Object,
+    /// Above the target.
+    Target,
+    /// A fixed point.
+    Point([f64; 2]),
+}
+
+/// One thing to do before the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ScriptStage {
+    /// Move until within `tolerance_m` on every axis.
+    Go {
+        anchor: Anchor,
+        offset_m: [f64; 2],
+        height_m: f64,
+        tolerance_m: f64,
+    },
+    /// Close until the object is held or the fingers meet.
+    Close,
+    /// Open wide.
+    Open,
+    /// Bring the gripper near a closedness.
+    GripTo(f64),
+    /// StartKind over when the object is not in the hand.
+    RetryUnlessHeld,
+    /// Stay, for one action.
+    Stay,
+}
+
+/// The stages of the behaviour, from wherever the hand is.
+pub(crate) fn stages(
+    behaviour: Behaviour,
+    site: &ScriptGeometry,
+    view: &DemonstratorView,
+    rng: &mut ChaCha8Rng,
+) -> Vec<ScriptStage> {
+    let (grasp, hover) = (site.grasp_height_m, site.hover_height_m);
+    let carry = (hover + rng.random_range(-0.01..0.05)).min(site.box_max_m[2]);
+    let go = |anchor, height_m, tolerance_m| ScriptStage::Go {
+        anchor,
+        offset_m: [0.0; 2],
+        height_m,
+        tolerance_m,
+    };
+    let mut pick = Vec::new();
+    if !view.held {
+        if view.pose.gripper > 0.15 {
+            pick.push(ScriptStage::Open);
+        }
+        // Straight down mostly; sometimes aslant, which sweeps the object: both happen
+        // when a search moves the hand.
+        if rng.random_bool(0.75) {
+            pick.push(go(Anchor::Object, hover, 0.02));
+        }
+        pick.push(go(Anchor::Object, grasp, 0.008));
+        pick.push(ScriptStage::Close);
+    }
+    match behaviour {
+        Behaviour::PickAndPlace => {
+            pick.push(go(Anchor::Object, carry, 0.02));
+            pick.push(ScriptStage::RetryUnlessHeld);
+            pick.push(go(Anchor::Target, carry, 0.015));
+            let release = grasp + rng.random_range(0.0..0.02);
+            pick.push(go(Anchor::Target, release, 0.01));
+            pick.push(ScriptStage::Open);
+            pick.push(go(Anchor::Target, hover, 0.02));
+            pick.extend([ScriptStage::Stay; 3]);
+            pick.push(wander(site, view, rng));
+            pick
+        }
+        Behaviour::Grasp => {
+            pick.push(go(Anchor::Object, carry, 0.02));
+            pick.push(ScriptStage::RetryUnlessHeld);
+            pick.extend([ScriptStage::Stay; 4]);
+            pick.push(if rng.random_bool(0.5) {
+                ScriptStage::Open
+            } else {
+                wander(site, view, rng)
+            });
+            pick
+        }
+        Behaviour::Reach => {
+            let mut stages = vec![wander(site, view, rng), wander(site, view, rng)];
+            if rng.random_bool(0.4) {
+                stages.push(ScriptStage::GripTo(rng.random_range(0.0..1.0)));
+            }
+            stages
+        }
+        Behaviour::Carry => {
+            if !view.held {
+                pick.push(wander(site, view, rng));
+                return pick;
+            }
+            let mut stages = vec![wander(site, view, rng)];
+            if rng.random_bool(0.6) {
+                stages.push(go(Anchor::Target, carry, 0.015));
+                stages.push(go(Anchor::Target, grasp, 0.01));
+                if rng.random_bool(0.8) {
+                    stages.push(ScriptStage::Open);
+                    stages.push(go(Anchor::Target, hover, 0.02));
+                }
+            }
+            stages
+        }
+        Behaviour::Push => push(site, rng),
+        Behaviour::Random | Behaviour::Fumble => fumble(site, rng),
+    }
+}
+
+/// Closed hand beside the object, then through where it stands.
+fn push(site: &ScriptGeometry, rng: &mut ChaCha8Rng) -> Vec<ScriptStage> {
+    let angle = rng.random_range(0.0..std::f64::consts::TAU);
+    let (sin, cos) = angle.sin_cos();
+    let beside = rng.random_range(0.055..0.08);
+    let beyond = rng.random_range(-0.02..0.08);
+    let low = site.grasp_height_m + rng.random_range(-0.005..0.02);
+    let at = |distance: f64, height_m, tolerance_m| ScriptStage::Go {
+        anchor: Anchor::Object,
+        offset_m: [cos * distance, sin * distance],
+        height_m,
+        tolerance_m,
+    };
+    let mut stages = Vec::new();
+    if rng.random_bool(0.8) {
+        stages.push(ScriptStage::GripTo(1.0));
+    }
+    stages.push(at(-beside, site.hover_height_m, 0.025));
+    stages.push(at(-beside, low, 0.015));
+    // The goal moves with the object, so the hand follows it until the stage is given up.
+    stages.push(at(beyond, low, 0.015));
+    // Away upwards, or back to where the push began: a search that wants the object alone to
+    // move has to imagine both.
+    if rng.random_bool(0.5) {
+        stages.push(at(beyond - 0.09, site.hover_height_m, 0.03));
+    } else {
+        stages.push(at(-beside - rng.random_range(0.03..0.09), low, 0.02));
+    }
+    stages
+}
+
+fn fumble(site: &ScriptGeometry, rng: &mut ChaCha8Rng) -> Vec<ScriptStage> {
+    let mut stages = Vec::new();
+    for _ in 0..3 {
+        let offset_m = [normal(0.025, rng), normal(0.025, rng)];
+        let (low, high) = (site.grasp_height_m, site.hover_height_m);
+        stages.push(ScriptStage::Go {
+            anchor: Anchor::Object,
+            offset_m,
+            height_m: rng.random_range(low..high),
+            tolerance_m: 0.015,
+        });
+        match rng.random_range(0..4) {
+            0 => stages.push(ScriptStage::Close),
+            1 => stages.push(ScriptStage::Open),
+            2 => stages.push(ScriptStage::GripTo(rng.random_range(0.0..1.0))),
+            _ => {}
+        }
+    }
+    stages
+}
+
+/// To a point of the box, low points as often as high ones.
+fn wander(site: &ScriptGeometry, view: &DemonstratorView, rng: &mut ChaCha8Rng) -> ScriptStage {
+    let (min, max) = (site.free_min_m, site.free_max_m);
+    let mut axis = |i: usize| rng.random_range(min[i]..=max[i]);
+    let point = [axis(0), axis(1)];
+    let mut height_m = axis(2);
+    if view.held {
+        height_m = height_m.max(site.grasp_height_m);
+    }
+    ScriptStage::Go {
+        anchor: Anchor::Point(point),
+        offset_m: [0.0; 2],
+        height_m,
+        tolerance_m: 0.02,
+    }
+}
+
+/// A normal draw (Box–Muller), cut at three standard deviations.
+pub(crate) fn normal(sigma: f64, rng: &mut ChaCha8Rng) -> f64 {
+    let u: f64 = 1.0 - rng.random::<f64>();
+    let v: f64 = rng.random();
+    let z = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+    sigma * z.clamp(-3.0, 3.0)
+}
