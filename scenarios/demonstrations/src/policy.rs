@@ -244,7 +244,11 @@ impl Demonstrator {
     fn grip(&mut self, change: f64) -> Action {
         let noise = self.action_noise_m;
         Action {
-            translation_m: [normal(noise, &mut self.rng), normal(noise, &mut self.rng), normal(noise, &mut self.rng)],
+            translation_m: [
+                normal(noise, &mut self.rng),
+                normal(noise, &mut self.rng),
+                normal(noise, &mut self.rng),
+            ],
             rotation_rad: [0.0; 3],
             gripper: change,
         }
@@ -277,7 +281,6 @@ impl Demonstrator {
         self.waypoint_offset_m = Some(offset);
         offset
     }
-
 }
 
 #[cfg(test)]

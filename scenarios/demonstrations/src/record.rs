@@ -18,8 +18,8 @@ use rayon::prelude::*;
 
 use crate::episode_config::{Behaviour, EpisodeConfig};
 use crate::policy::Demonstrator;
-use crate::script::DemonstratorView;
 use crate::scene_setup;
+use crate::script::DemonstratorView;
 use crate::summary::RecordingSummary;
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 use foresight_scenarios::{LoadedScenario, ScenarioError};

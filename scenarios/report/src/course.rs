@@ -3,8 +3,8 @@
 use std::f64::consts::TAU;
 
 use super::page::figure;
-use foresight_runs::analysis_record::StepAnalysis;
 use super::svg::{Axis, Chart};
+use foresight_runs::analysis_record::StepAnalysis;
 use foresight_runs::read::RunData;
 
 const WIDTH: f64 = 360.0;

@@ -52,8 +52,7 @@ fn episode_folder(seed: u64) -> String {
 /// [`RunError::Write`] when the disk refuses.
 fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
     let json = folder.join("evaluation.json");
-    let text = serde_json::to_string_pretty(evaluation)
-        .map_err(|e| RunError::write(&json, e))?;
+    let text = serde_json::to_string_pretty(evaluation).map_err(|e| RunError::write(&json, e))?;
     std::fs::write(&json, text + "\n").map_err(|e| RunError::write(&json, e))?;
     let path = folder.join(FILE_NAME);
     let html = html(folder, evaluation);

@@ -14,7 +14,6 @@ use crate::folder::{save, write_json};
 use crate::nearest_neighbour::NearestNeighbours;
 use crate::read::RunData;
 use crate::trace::StepTrace;
-use foresight_scenarios::RunError;
 
 /// Points along each axis of an energy plane.
 const PLANE_SIDE: usize = 15;

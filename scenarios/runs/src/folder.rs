@@ -210,9 +210,7 @@ fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
 
 pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), RunError> {
     make_parent(path)?;
-    image
-        .save(path)
-        .map_err(|e| RunError::write(path, e))
+    image.save(path).map_err(|e| RunError::write(path, e))
 }
 
 fn save_jpeg(image: &RgbImage, path: &Path) -> Result<(), RunError> {
@@ -233,8 +231,7 @@ fn make_parent(path: &Path) -> Result<(), RunError> {
 }
 
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|e| RunError::write(path, e))?;
+    let text = serde_json::to_string_pretty(value).map_err(|e| RunError::write(path, e))?;
     fs::write(path, text + "\n").map_err(|e| RunError::write(path, e))
 }
 
