@@ -2,7 +2,7 @@
 //!
 //! Official code: `src/models/vision_transformer.py`, `VisionTransformer(use_rope=True)`.
 
-use candle_core::{Result, Tensor, D};
+use candle_core::{DType, Result, Tensor, D};
 use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{normalise, Block, LayerNorm};
@@ -37,6 +37,9 @@ impl Encoder {
     /// # Errors
     /// When a tensor is missing or of another shape.
     pub fn new(config: &EncoderConfig, vb: VarBuilder) -> Result<Self> {
+        if config.vjepa2_1.is_some() {
+            candle_core::bail!("this is a V-JEPA 2.1 encoder: build a Vjepa21Encoder");
+        }
         let d = config.embed_dim;
         let (t, p) = (config.tubelet_size, config.patch_size);
         let patch_embed = match config.stem {
@@ -144,22 +147,9 @@ impl Encoder {
         let (cos, sin) = match kept {
             None => self.tables(&grid, clip)?,
             Some(kept) => {
-                let kept = kept.to_dtype(candle_core::DType::U32)?;
-                let d = self.config.embed_dim;
-                let (b, k) = kept.dims2()?;
-                let index = kept.unsqueeze(2)?.broadcast_as((b, k, d))?.contiguous()?;
-                x = x.gather(&index, 1)?;
-                let mut rows = Vec::with_capacity(b);
-                for ids in kept.to_vec2::<u32>()? {
-                    let positions: Vec<Position> =
-                        ids.iter().map(|id| grid[*id as usize]).collect();
-                    rows.push(self.tables(&positions, clip)?);
-                }
-                let stack = |tables: Vec<&Tensor>| Tensor::stack(&tables, 0)?.unsqueeze(1);
-                (
-                    stack(rows.iter().map(|r| &r.0).collect())?,
-                    stack(rows.iter().map(|r| &r.1).collect())?,
-                )
+                let (tokens, samples) = keep(&x, kept, &grid)?;
+                x = tokens;
+                rope::batched(&samples, self.config.head_dim(), self.config.rope, &x)?
             }
         };
         for (i, block) in self.blocks.iter().enumerate() {
@@ -195,9 +185,49 @@ impl Encoder {
     }
 }
 
+/// Of the tokens `[B, N, D]` those at `kept` `[B, K]` (raster indices of `grid`), and where they
+/// are.
+///
+/// # Errors
+/// When an index is out of range or a batch size differs.
+pub fn keep(
+    tokens: &Tensor,
+    kept: &Tensor,
+    grid: &[Position],
+) -> Result<(Tensor, Vec<Vec<Position>>)> {
+    let selected = select(tokens, kept)?;
+    let positions = kept.to_dtype(DType::U32)?.to_vec2::<u32>()?;
+    let positions = positions
+        .into_iter()
+        .map(|ids| ids.into_iter().map(|id| grid[id as usize]).collect())
+        .collect();
+    Ok((selected, positions))
+}
+
+/// Of the tokens `[B, N, D]` those at `ids` `[B, K]`, in that order: `[B, K, D]`.
+///
+/// # Errors
+/// When an index is out of range or a batch size differs.
+pub fn select(tokens: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    let (batch, n, d) = tokens.dims3()?;
+    let (b, k) = ids.dims2()?;
+    if b != batch {
+        candle_core::bail!("{b} lists of tokens to keep for a batch of {batch}");
+    }
+    let ids = ids.to_dtype(DType::U32)?;
+    if let Some(id) = ids.flatten_all()?.to_vec1::<u32>()?.iter().find(|id| **id as usize >= n) {
+        candle_core::bail!("there is no token {id}, only {n}");
+    }
+    let index = ids.unsqueeze(2)?.broadcast_as((b, k, d))?.contiguous()?;
+    tokens.contiguous()?.gather(&index, 1)
+}
+
 /// Cuts `[B, 3, T, H, W]` into rows `[B, T/t · H/p · W/p, 3·t·p·p]`, each in the order of the
 /// convolution's weight.
-fn patches(clip: &Tensor, t: usize, p: usize) -> Result<Tensor> {
+///
+/// # Errors
+/// When the clip doesn't divide into them.
+pub(crate) fn patches(clip: &Tensor, t: usize, p: usize) -> Result<Tensor> {
     let (b, c, frames, height, width) = clip.dims5()?;
     let (nt, nh, nw) = (frames / t, height / p, width / p);
     clip.reshape(&[b, c, nt, t, nh, p, nw, p][..])?

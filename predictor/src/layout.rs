@@ -1,6 +1,6 @@
 //! Names and shapes of every parameter of the two networks, in the official state-dict order.
 
-use crate::config::{EncoderConfig, PredictorConfig, Stem};
+use crate::config::{EncoderConfig, PredictorConfig, Stem, LEVELS};
 use crate::kernels::{BlockShape, PARAMETER_NAMES};
 
 /// A parameter's official name and its shape.
@@ -11,6 +11,12 @@ pub fn encoder(config: &EncoderConfig) -> Vec<Entry> {
     let d = config.embed_dim;
     let (t, p) = (config.tubelet_size, config.patch_size);
     let mut entries = Vec::new();
+    let modern = config.vjepa2_1.as_ref();
+    if modern.is_some_and(|o| o.modality_embedding) {
+        for modality in ["img_mod_embed", "video_mod_embed"] {
+            entries.push((modality.into(), vec![1, 1, d]));
+        }
+    }
     match config.stem {
         Stem::Conv3d => {
             entries.push(("patch_embed.proj.weight".into(), vec![d, 3, t, p, p]));
@@ -22,8 +28,19 @@ pub fn encoder(config: &EncoderConfig) -> Vec<Entry> {
             linear(&mut entries, "patch_embed.merge", 2 * d, d);
         }
     }
+    if modern.is_some_and(|o| o.img_temporal_dim_size.is_some()) {
+        entries.push(("patch_embed_img.proj.weight".into(), vec![d, 3, 1, p, p]));
+        entries.push(("patch_embed_img.proj.bias".into(), vec![d]));
+    }
     entries.extend(blocks("blocks", config.depth, encoder_block(config)));
-    norm(&mut entries, "norm", d);
+    match modern {
+        None => norm(&mut entries, "norm", d),
+        Some(_) => {
+            for level in 0..LEVELS {
+                norm(&mut entries, &format!("norms_block.{level}"), d);
+            }
+        }
+    }
     entries
 }
 
@@ -93,12 +110,12 @@ fn block(entries: &mut Vec<Entry>, prefix: &str, shape: BlockShape) {
     }
 }
 
-fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, outputs: usize) {
+pub(crate) fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, outputs: usize) {
     entries.push((format!("{name}.weight"), vec![outputs, inputs]));
     entries.push((format!("{name}.bias"), vec![outputs]));
 }
 
-fn norm(entries: &mut Vec<Entry>, name: &str, dim: usize) {
+pub(crate) fn norm(entries: &mut Vec<Entry>, name: &str, dim: usize) {
     entries.push((format!("{name}.weight"), vec![dim]));
     entries.push((format!("{name}.bias"), vec![dim]));
 }

@@ -35,14 +35,19 @@ pub mod npz;
 pub mod offline;
 pub mod parameters;
 pub mod policy;
+pub mod reference_encoder;
 pub mod rollout;
 pub mod rope;
 pub mod transform;
+pub mod vjepa21_encoder;
 mod world_model;
 
 pub use backend::Backend;
 pub use compute_device::ComputeDevice;
-pub use config::{ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem};
+pub use config::{
+    ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,
+    Vjepa21Options,
+};
 pub use error::PredictorError;
 pub use foresight_kernels as kernels;
 pub use foresight_kernels::{InstructionSet, Precision};

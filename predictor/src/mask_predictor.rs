@@ -1,17 +1,20 @@
-//! The predictor of V-JEPA 2's pre-training: context tokens to the latents of masked tokens.
+//! The predictor of V-JEPA 2's and 2.1's pre-training: context tokens to the latents of masked
+//! tokens, and, in 2.1, of the context itself.
 //!
-//! Official code: `src/models/predictor.py`, `vit_predictor(use_mask_tokens=True,
-//! use_rope=True)`. Planning doesn't use it; it is here so that pre-training checkpoints are
-//! read whole and checked against what they computed.
+//! Official code: `src/models/predictor.py` and `app/vjepa_2_1/models/predictor.py`,
+//! `vit_predictor(use_mask_tokens=True, use_rope=True)`. Planning doesn't use it.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, LayerNorm};
-use crate::config::{PredictorConfig, RopeVariant};
+use crate::config::{RopeVariant, LEVELS};
+use crate::encoder::select;
+use crate::kernels::BlockShape;
 use crate::layout::{self, Entry};
-use crate::rope::{self, Position, RopeTable};
+use crate::rope::{self, Position};
+use crate::vjepa21_encoder::Modality;
 
 /// Architecture of the mask predictor; field names are the official ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +40,44 @@ pub struct MaskPredictorConfig {
     /// Rotary embedding variant.
     #[serde(default)]
     pub rope: RopeVariant,
+    /// What V-JEPA 2.1 adds; absent for V-JEPA 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vjepa2_1: Option<Vjepa21PredictorOptions>,
 }
+
+/// What V-JEPA 2.1's predictor has beside V-JEPA 2's; field names are the official ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vjepa21PredictorOptions {
+    /// Levels of the encoder that come in and go out, 1 to 4.
+    pub n_output_distillation: usize,
+    /// Width of the teacher's tokens, all levels together, where it is not the encoder's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_embed_dim: Option<usize>,
+    /// Whether context tokens are predicted too, through a projection of their own.
+    pub return_all_tokens: bool,
+    /// Whether every token gets an embedding of its modality, image or video.
+    pub modality_embedding: bool,
+    /// Whether patch positions are stretched to those of the training grid. The training
+    /// configurations say so; the official hub leaves it out.
+    pub interpolate_rope: bool,
+}
+
+impl Default for Vjepa21PredictorOptions {
+    /// Those of the training configurations.
+    fn default() -> Self {
+        Vjepa21PredictorOptions {
+            n_output_distillation: LEVELS,
+            teacher_embed_dim: None,
+            return_all_tokens: true,
+            modality_embedding: true,
+            interpolate_rope: true,
+        }
+    }
+}
+
+/// Depths that the official constructor of V-JEPA 2.1 has a table for; others fail there.
+const VJEPA21_DEPTHS: [usize; 6] = [4, 8, 12, 20, 24, 40];
 
 fn default_mlp_ratio() -> f64 {
     4.0
@@ -49,35 +89,90 @@ impl MaskPredictorConfig {
         (self.predictor_embed_dim as f64 * self.mlp_ratio) as usize
     }
 
-    /// Names and shapes of the parameters: those of the action-conditioned predictor, with mask
-    /// tokens in place of the action and state encoders.
+    /// Levels of the encoder that a context token holds.
+    pub fn levels(&self) -> usize {
+        self.vjepa2_1
+            .as_ref()
+            .map_or(1, |o| o.n_output_distillation)
+    }
+
+    /// Width of what is predicted, all levels together.
+    pub fn out_dim(&self) -> usize {
+        let teacher = self.vjepa2_1.as_ref().and_then(|o| o.teacher_embed_dim);
+        let levels = self.levels();
+        teacher.map_or(self.embed_dim, |width| width / levels.max(1)) * levels
+    }
+
+    fn has(&self, what: impl Fn(&Vjepa21PredictorOptions) -> bool) -> bool {
+        self.vjepa2_1.as_ref().is_some_and(what)
+    }
+
+    /// Whether the sizes are ones that the official code can build.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn validate(&self) -> std::result::Result<(), String> {
+        let (d, heads) = (self.predictor_embed_dim, self.num_heads);
+        if heads == 0 || d == 0 || d % heads != 0 || self.patch_size == 0 {
+            return Err(format!(
+                "mask predictor: a width of {d} can't be cut into {heads} heads"
+            ));
+        }
+        let Some(options) = &self.vjepa2_1 else {
+            return Ok(());
+        };
+        if !VJEPA21_DEPTHS.contains(&self.depth) {
+            return Err(format!(
+                "mask predictor: V-JEPA 2.1 has predictors of {VJEPA21_DEPTHS:?} blocks, not of {}",
+                self.depth
+            ));
+        }
+        if options.n_output_distillation == 0 || options.n_output_distillation > LEVELS {
+            return Err("mask predictor: n_output_distillation must be 1, 2, 3 or 4".into());
+        }
+        if options.interpolate_rope {
+            rope::stretch(self.patch_size, [self.side(); 2])
+                .map_err(|problem| format!("mask predictor: {problem}"))?;
+        }
+        Ok(())
+    }
+
+    /// Side of the square grid that places are taken on, whatever the width of the images.
+    fn side(&self) -> usize {
+        (self.img_size[0] / self.patch_size).max(1)
+    }
+
+    /// Names and shapes of the parameters.
     pub fn layout(&self) -> Vec<Entry> {
-        let conditioned = layout::predictor(&PredictorConfig {
-            img_size: self.img_size,
-            patch_size: self.patch_size,
-            num_frames: 0,
-            tubelet_size: 0,
-            embed_dim: self.embed_dim,
-            predictor_embed_dim: self.predictor_embed_dim,
-            depth: self.depth,
-            num_heads: self.num_heads,
-            use_extrinsics: false,
-            mlp_ratio: self.mlp_ratio,
-            rope: self.rope,
-            euler_around_rad: None,
-        });
-        let conditions = ["action_encoder.", "state_encoder."];
-        let tokens = (0..self.num_mask_tokens).map(|i| {
-            (
-                format!("mask_tokens.{i}"),
-                vec![1, 1, self.predictor_embed_dim],
-            )
-        });
-        conditioned
-            .into_iter()
-            .filter(|(name, _)| !conditions.iter().any(|c| name.starts_with(c)))
-            .chain(tokens)
-            .collect()
+        let (outer, d) = (self.embed_dim, self.predictor_embed_dim);
+        let mut entries = Vec::new();
+        if self.has(|o| o.modality_embedding) {
+            for modality in ["video_mod_embed", "img_mod_embed"] {
+                entries.push((modality.into(), vec![1, 1, d]));
+            }
+        }
+        match self.levels() {
+            1 => layout::linear(&mut entries, "predictor_embed", outer, d),
+            levels => {
+                layout::linear(&mut entries, "predictor_embed.0", levels * outer, outer);
+                layout::linear(&mut entries, "predictor_embed.2", outer, d);
+            }
+        }
+        for i in 0..self.num_mask_tokens {
+            entries.push((format!("mask_tokens.{i}"), vec![1, 1, d]));
+        }
+        let shape = BlockShape {
+            dim: d,
+            heads: self.num_heads,
+            hidden: self.mlp_hidden(),
+        };
+        entries.extend(layout::blocks("predictor_blocks", self.depth, shape));
+        layout::norm(&mut entries, "predictor_norm", d);
+        layout::linear(&mut entries, "predictor_proj", d, self.out_dim());
+        if self.has(|o| o.return_all_tokens) {
+            layout::linear(&mut entries, "predictor_proj_context", d, self.out_dim());
+        }
+        entries
     }
 }
 
@@ -85,19 +180,39 @@ impl MaskPredictorConfig {
 #[derive(Debug, Clone)]
 pub struct MaskPredictor {
     config: MaskPredictorConfig,
-    predictor_embed: Linear,
+    predictor_embed: ContextEmbed,
+    /// Of images and of videos, `[1, 1, P]`.
+    modalities: Option<[Tensor; 2]>,
     mask_tokens: Vec<Tensor>,
     blocks: Vec<Block>,
     norm: LayerNorm,
     proj: Linear,
+    proj_context: Option<Linear>,
+}
+
+/// The encoder's tokens to the predictor's width.
+#[derive(Debug, Clone)]
+enum ContextEmbed {
+    One(Linear),
+    Levels { first: Linear, second: Linear },
+}
+
+/// What V-JEPA 2.1 predicts.
+#[derive(Debug, Clone)]
+pub struct MaskPrediction {
+    /// Latents at the masked places, `[B, M, L·D]`.
+    pub masked: Tensor,
+    /// Latents at the places seen, `[B, K, L·D]`, if the model predicts them.
+    pub context: Option<Tensor>,
 }
 
 impl MaskPredictor {
     /// Reads the official state-dict names (`predictor_embed.weight`, `mask_tokens.0`, …).
     ///
     /// # Errors
-    /// When a tensor is missing or of another shape.
+    /// When the configuration can't be built, or a tensor is missing or of another shape.
     pub fn new(config: &MaskPredictorConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate().map_err(candle_core::Error::msg)?;
         let (outer, d) = (config.embed_dim, config.predictor_embed_dim);
         let mask_tokens = (0..config.num_mask_tokens)
             .map(|i| vb.get((1, 1, d), &format!("mask_tokens.{i}")))
@@ -108,22 +223,45 @@ impl MaskPredictor {
                 Block::new(d, config.num_heads, config.mlp_hidden(), vb)
             })
             .collect::<Result<Vec<_>>>()?;
+        let embed = vb.pp("predictor_embed");
+        let predictor_embed = match config.levels() {
+            1 => ContextEmbed::One(candle_nn::linear(outer, d, embed)?),
+            levels => ContextEmbed::Levels {
+                first: candle_nn::linear(levels * outer, outer, embed.pp("0"))?,
+                second: candle_nn::linear(outer, d, embed.pp("2"))?,
+            },
+        };
+        let modalities = config
+            .has(|o| o.modality_embedding)
+            .then(|| -> Result<_> {
+                let get = |name| vb.get((1, 1, d), name);
+                Ok([get("img_mod_embed")?, get("video_mod_embed")?])
+            })
+            .transpose()?;
+        let out = |name: &str| candle_nn::linear(d, config.out_dim(), vb.pp(name));
         Ok(MaskPredictor {
-            config: config.clone(),
-            predictor_embed: candle_nn::linear(outer, d, vb.pp("predictor_embed"))?,
+            predictor_embed,
+            modalities,
             mask_tokens,
             blocks,
             norm: LayerNorm::new(d, vb.pp("predictor_norm"))?,
-            proj: candle_nn::linear(d, outer, vb.pp("predictor_proj"))?,
+            proj: out("predictor_proj")?,
+            proj_context: config
+                .has(|o| o.return_all_tokens)
+                .then(|| out("predictor_proj_context"))
+                .transpose()?,
+            config: config.clone(),
         })
     }
 
-    /// Encoder tokens `context` `[B, K, D]` at the places `seen` `[B, K]` to latents
-    /// `[B, M, D]` at the places `masked` `[B, M]`; places are u32 raster indices over time, row
-    /// and column. `mask` picks the mask token, modulo their number.
-    ///
-    /// Attention doesn't depend on the order of tokens once each carries its position, so the
-    /// official sorting by place and back is left out.
+    /// The architecture.
+    pub fn config(&self) -> &MaskPredictorConfig {
+        &self.config
+    }
+
+    /// Encoder tokens `context` `[B, K, L·D]` at the places `seen` `[B, K]` to latents
+    /// `[B, M, L·D]` at the places `masked` `[B, M]`, of a video; places are u32 raster indices
+    /// over time, row and column. `mask` picks the mask token, modulo their number.
     ///
     /// # Errors
     /// When shapes disagree or the model has no mask tokens.
@@ -133,6 +271,73 @@ impl MaskPredictor {
         seen: &Tensor,
         masked: &Tensor,
         mask: usize,
+    ) -> Result<Tensor> {
+        let x = self.trunk(context, seen, masked, mask, Modality::Video)?;
+        self.proj.forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?)
+    }
+
+    /// As [`MaskPredictor::forward`], for a clip of either modality and with the context's
+    /// prediction, as V-JEPA 2.1 gives it.
+    ///
+    /// # Errors
+    /// As [`MaskPredictor::forward`].
+    pub fn predict(
+        &self,
+        context: &Tensor,
+        seen: &Tensor,
+        masked: &Tensor,
+        mask: usize,
+        modality: Modality,
+    ) -> Result<MaskPrediction> {
+        let x = self.trunk(context, seen, masked, mask, modality)?;
+        let k = seen.dim(1)?;
+        let context = match &self.proj_context {
+            Some(proj) => Some(proj.forward(&x.narrow(1, 0, k)?)?),
+            None => None,
+        };
+        Ok(MaskPrediction {
+            masked: self.proj.forward(&x.narrow(1, k, masked.dim(1)?)?)?,
+            context,
+        })
+    }
+
+    /// What V-JEPA 2 gives with `return_all_tokens`: context and masked tokens `[B, K + M, D]`
+    /// through one projection, in the order of their places and not in that of the arguments.
+    ///
+    /// # Errors
+    /// As [`MaskPredictor::forward`].
+    pub fn forward_by_place(
+        &self,
+        context: &Tensor,
+        seen: &Tensor,
+        masked: &Tensor,
+        mask: usize,
+    ) -> Result<Tensor> {
+        let x = self.trunk(context, seen, masked, mask, Modality::Video)?;
+        let places = places(seen, masked)?;
+        let order: Vec<Vec<u32>> = places
+            .iter()
+            .map(|places| {
+                let mut order: Vec<u32> = (0..places.len() as u32).collect();
+                order.sort_by_key(|i| places[*i as usize]);
+                order
+            })
+            .collect();
+        let order = Tensor::new(order, x.device())?;
+        select(&self.proj.forward(&x)?, &order)
+    }
+
+    /// Context, then masked tokens through the blocks and the norm, `[B, K + M, P]`.
+    ///
+    /// Attention doesn't depend on the order of tokens once each carries its position, so the
+    /// official sorting by place and back is left out.
+    fn trunk(
+        &self,
+        context: &Tensor,
+        seen: &Tensor,
+        masked: &Tensor,
+        mask: usize,
+        modality: Modality,
     ) -> Result<Tensor> {
         let (b, k, _) = context.dims3()?;
         let (rows, m) = masked.dims2()?;
@@ -150,46 +355,58 @@ impl MaskPredictor {
         let d = self.config.predictor_embed_dim;
         let token = &self.mask_tokens[mask % self.mask_tokens.len()];
         let tokens = token.broadcast_as((b, m, d))?;
-        let context = self.predictor_embed.forward(context)?;
+        let context = match &self.predictor_embed {
+            ContextEmbed::One(linear) => linear.forward(context)?,
+            ContextEmbed::Levels { first, second } => {
+                second.forward(&first.forward(context)?.gelu_erf()?)?
+            }
+        };
         let mut x = Tensor::cat(&[&context, &tokens.contiguous()?], 1)?;
-        let places = Tensor::cat(
-            &[&seen.to_dtype(DType::U32)?, &masked.to_dtype(DType::U32)?],
-            1,
-        )?;
-        let (cos, sin) = self.tables(&places.to_vec2()?, x.device(), x.dtype())?;
+        if let Some([image, video]) = &self.modalities {
+            x = x.broadcast_add(match modality {
+                Modality::Image => image,
+                Modality::Video => video,
+            })?;
+        }
+        let positions = self.positions(&places(seen, masked)?)?;
+        let head_dim = d / self.config.num_heads;
+        let (cos, sin) = rope::batched(&positions, head_dim, self.config.rope, &x)?;
         for block in &self.blocks {
             x = block.forward(&x, &cos, &sin, None)?;
         }
-        let x = self.norm.forward(&x)?.narrow(1, k, m)?;
-        self.proj.forward(&x)
+        self.norm.forward(&x)
     }
 
-    /// RoPE of tokens at `places`, `[B, 1, N, head_dim]` each.
-    fn tables(
-        &self,
-        places: &[Vec<u32>],
-        device: &Device,
-        dtype: DType,
-    ) -> Result<(Tensor, Tensor)> {
-        let side = (self.config.img_size[0] / self.config.patch_size).max(1) as u32;
-        let head_dim = self.config.predictor_embed_dim / self.config.num_heads;
-        let (mut cosines, mut sines) = (Vec::new(), Vec::new());
-        for row in places {
-            let positions: Vec<Position> = row
+    /// Where tokens at `places` are.
+    fn positions(&self, places: &[Vec<u32>]) -> Result<Vec<Vec<Position>>> {
+        let side = self.config.side();
+        let stretch = match self.config.has(|o| o.interpolate_rope) {
+            true => Some(
+                rope::stretch(self.config.patch_size, [side; 2])
+                    .map_err(candle_core::Error::msg)?,
+            ),
+            false => None,
+        };
+        let side = side as u32;
+        let sample = |row: &Vec<u32>| {
+            let mut positions: Vec<Position> = row
                 .iter()
                 .map(|id| Position {
                     depth: (id / (side * side)) as f32,
                     place: Some(((id / side % side) as f32, (id % side) as f32)),
                 })
                 .collect();
-            let table = RopeTable::new(&positions, head_dim, self.config.rope);
-            let (cos, sin) = rope::tensors(&table, device)?;
-            cosines.push(cos.to_dtype(dtype)?);
-            sines.push(sin.to_dtype(dtype)?);
-        }
-        Ok((
-            Tensor::stack(&cosines, 0)?.unsqueeze(1)?,
-            Tensor::stack(&sines, 0)?.unsqueeze(1)?,
-        ))
+            if let Some(by) = stretch {
+                rope::stretched(&mut positions, by);
+            }
+            positions
+        };
+        Ok(places.iter().map(sample).collect())
     }
+}
+
+/// Places of the context, then of the masked tokens.
+fn places(seen: &Tensor, masked: &Tensor) -> Result<Vec<Vec<u32>>> {
+    let [seen, masked] = [seen.to_dtype(DType::U32)?, masked.to_dtype(DType::U32)?];
+    Tensor::cat(&[&seen, &masked], 1)?.to_vec2()
 }

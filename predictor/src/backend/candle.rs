@@ -12,11 +12,12 @@ use crate::ac_predictor::AcPredictor;
 use crate::compute_device::ComputeDevice;
 use crate::config::{EncoderConfig, PredictorConfig};
 use crate::device;
-use crate::encoder::{normalise_latent, Encoder};
+use crate::encoder::normalise_latent;
 use crate::error::PredictorError;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::Precision;
 use crate::parameters::Tensors;
+use crate::reference_encoder::ReferenceEncoder;
 use crate::rollout::{next_pose, Budget, Rollout, RolloutStart};
 
 /// Frames encoded together: as many as a robot's cameras and goals ask for, few enough that a
@@ -69,7 +70,7 @@ impl Backend for CandleBackend {
         let dtype = device::dtype(self.precision);
         let variables = device::variables(weights, &self.device, dtype)?;
         Ok(Box::new(CandleEncoder {
-            encoder: Encoder::new(config, variables)?.fused(),
+            encoder: ReferenceEncoder::new(config, variables)?.fused(),
             device: self.device.clone(),
             dtype,
         }))
@@ -93,7 +94,7 @@ impl Backend for CandleBackend {
 /// An encoder on a device.
 #[derive(Debug)]
 struct CandleEncoder {
-    encoder: Encoder,
+    encoder: ReferenceEncoder,
     device: Device,
     dtype: DType,
 }

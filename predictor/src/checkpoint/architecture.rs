@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::entry::Entry;
-use crate::config::{EncoderConfig, PredictorConfig, RopeVariant, Stem};
+use crate::config::{EncoderConfig, EncoderLevel, PredictorConfig, RopeVariant, Stem};
 use crate::mask_predictor::MaskPredictorConfig;
 
 /// Image size assumed where nothing says it, px: that of the released models.
@@ -87,6 +87,8 @@ pub(super) fn encoder(tensors: &Tensors) -> Result<Inferred<EncoderConfig>, Stri
             mlp_ratio: mlp_ratio(hidden, embed_dim),
             rope: RopeVariant::Tiled,
             stem,
+            vjepa2_1: None,
+            level: EncoderLevel::Last,
         },
         heads_known: released.is_some(),
         known_as: released.map(|r| r.1),
@@ -148,6 +150,7 @@ pub(super) fn mask_predictor(
             num_mask_tokens: count(tensors, "mask_tokens."),
             mlp_ratio: mlp_ratio(hidden, predictor_embed_dim),
             rope: RopeVariant::Tiled,
+            vjepa2_1: None,
         },
         heads_known: released,
         known_as: released.then_some("V-JEPA 2 mask predictor"),

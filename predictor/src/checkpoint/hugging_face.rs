@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::entry::{Entry, Piece};
 use super::Part;
-use crate::config::{EncoderConfig, RopeVariant, Stem};
+use crate::config::{EncoderConfig, EncoderLevel, RopeVariant, Stem};
 use crate::mask_predictor::MaskPredictorConfig;
 
 /// The `model_type` of its `config.json`.
@@ -51,6 +51,8 @@ impl Config {
             mlp_ratio: self.mlp_ratio,
             rope: RopeVariant::Tiled,
             stem: Stem::Conv3d,
+            vjepa2_1: None,
+            level: EncoderLevel::Last,
         }
     }
 
@@ -66,6 +68,7 @@ impl Config {
             num_mask_tokens: self.pred_num_mask_tokens,
             mlp_ratio: self.pred_mlp_ratio,
             rope: RopeVariant::Tiled,
+            vjepa2_1: None,
         })
     }
 }

@@ -17,7 +17,7 @@ use super::error::CheckpointError;
 use super::folder::{encode, write};
 use super::Part;
 use crate::config::{
-    ActionSpace, EncoderConfig, ModelConfig, PredictorConfig, RopeVariant, Stem, MODEL_TYPE,
+    ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem, MODEL_TYPE,
 };
 use crate::parameters::Parameters;
 
@@ -42,6 +42,8 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         mlp_ratio,
         rope: RopeVariant::Tiled,
         stem: Stem::Conv3d,
+        vjepa2_1: None,
+        level: EncoderLevel::Last,
     };
     let giant = |side| vit(side, 1408, 40, 22, 48.0 / 11.0);
     let predictor = |e: &EncoderConfig, predictor_embed_dim, depth, num_heads| PredictorConfig {

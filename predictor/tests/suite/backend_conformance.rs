@@ -118,6 +118,8 @@ fn encoders_agree_with_the_reference() {
             mlp_ratio: 4.0,
             rope: RopeVariant::Tiled,
             stem,
+            vjepa2_1: None,
+            level: Default::default(),
         };
         let weights = drawn(layout::encoder(&config), Part::Encoder, case as u64);
         let reference = Encoder::new(&config, builder(&weights)).unwrap();

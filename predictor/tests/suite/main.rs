@@ -11,8 +11,10 @@ mod parity_cem;
 mod parity_checkpoints;
 mod parity_encoder;
 mod parity_energy;
+mod parity_mask_predictor;
 mod parity_predictor;
 mod parity_transforms;
+mod parity_vjepa21_encoder;
 mod plans;
 #[path = "../support/mod.rs"]
 mod support;

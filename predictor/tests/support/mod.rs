@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use foresight_predictor::mask_predictor::MaskPredictorConfig;
+use foresight_predictor::EncoderConfig;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{json, Value};
 
 /// The project's folder, from any of its crates.
 fn project() -> &'static Path {
@@ -133,4 +135,42 @@ pub fn close(what: &str, got: &[f32], expected: &[f32], bound: f32) {
         worst <= bound,
         "{what}: off by {worst:.2e}, bound {bound:.0e}"
     );
+}
+
+/// The options of `json` that V-JEPA 2.1 adds, as our configurations group them, with its RoPE.
+fn vjepa21(json: &Value, options: &[(&str, Value)]) -> Value {
+    let mut config = json.clone();
+    config["rope"] = json!("interleaved");
+    for (name, default) in options {
+        let value = json.get(*name).unwrap_or(default);
+        config["vjepa2_1"][*name] = value.clone();
+    }
+    config
+}
+
+/// A V-JEPA 2.1 encoder from the arguments of the official constructor; what they leave out is
+/// as there.
+pub fn vjepa21_encoder(json: &Value) -> EncoderConfig {
+    let options = [
+        ("img_temporal_dim_size", Value::Null),
+        ("interpolate_rope", json!(false)),
+        ("modality_embedding", json!(true)),
+        ("n_output_distillation", json!(4)),
+    ];
+    serde_json::from_value(vjepa21(json, &options)).unwrap()
+}
+
+/// A V-JEPA 2.1 predictor, likewise.
+pub fn vjepa21_predictor(json: &Value) -> MaskPredictorConfig {
+    let modality = json.get("img_temporal_dim_size").is_some_and(|v| !v.is_null())
+        && json.get("modality_embedding") != Some(&json!(false));
+    let options = [
+        ("n_output_distillation", json!(4)),
+        ("teacher_embed_dim", Value::Null),
+        ("return_all_tokens", json!(false)),
+        ("interpolate_rope", json!(false)),
+    ];
+    let mut config = vjepa21(json, &options);
+    config["vjepa2_1"]["modality_embedding"] = json!(modality);
+    serde_json::from_value(config).unwrap()
 }

@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mlp_ratio: 4.0,
         rope: Default::default(),
         stem: Stem::TwoLevel,
+        vjepa2_1: None,
+        level: Default::default(),
     };
     let predictor = PredictorConfig {
         img_size: encoder.img_size,

@@ -38,6 +38,8 @@ pub struct AdamW {
     first: Vec<f32>,
     second: Vec<f32>,
     steps: u64,
+    /// Of those steps, how many each parameter sat out.
+    missed: Vec<u64>,
 }
 
 impl AdamW {
@@ -55,6 +57,7 @@ impl AdamW {
         let total = groups.iter().filter(|g| g.moved).map(|g| g.len).sum();
         AdamW {
             options,
+            missed: vec![0; groups.len()],
             groups,
             first: vec![0.0; total],
             second: vec![0.0; total],
@@ -64,16 +67,27 @@ impl AdamW {
 
     /// One update of `values` by `gradients`.
     pub fn step(&mut self, values: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {
+        self.step_reached(values, gradients, rate, weight_decay, |_| true);
+    }
+
+    /// As [`AdamW::step`], but parameters that `reached` denies, by their place in the entries,
+    /// are left alone: neither moved nor decayed, and the step isn't counted for them. PyTorch
+    /// does so with parameters that a loss didn't reach.
+    pub fn step_reached(
+        &mut self,
+        values: &mut [f32],
+        gradients: &[f32],
+        rate: f64,
+        weight_decay: f64,
+        reached: impl Fn(usize) -> bool,
+    ) {
         self.steps += 1;
-        let (b1, b2) = self.options.betas;
-        let correction1 = 1.0 - b1.powi(self.steps as i32);
-        let correction2 = (1.0 - b2.powi(self.steps as i32)).sqrt();
-        let step_size = (rate / correction1) as f32;
-        let (b1, b2) = (b1 as f32, b2 as f32);
-        let (eps, correction2) = (self.options.eps as f32, correction2 as f32);
+        let (beta1, beta2) = self.options.betas;
+        let (b1, b2) = (beta1 as f32, beta2 as f32);
+        let eps = self.options.eps as f32;
         let keep = (1.0 - rate * weight_decay) as f32;
         let (mut at, mut moments_at) = (0, 0);
-        for group in &self.groups {
+        for (i, group) in self.groups.iter().enumerate() {
             let range = at..at + group.len;
             at += group.len;
             if !group.moved {
@@ -81,6 +95,13 @@ impl AdamW {
             }
             let moments = moments_at..moments_at + group.len;
             moments_at += group.len;
+            if !reached(i) {
+                self.missed[i] += 1;
+                continue;
+            }
+            let steps = (self.steps - self.missed[i]) as i32;
+            let step_size = (rate / (1.0 - beta1.powi(steps))) as f32;
+            let correction2 = (1.0 - beta2.powi(steps)).sqrt() as f32;
             let keep = if group.decayed { keep } else { 1.0 };
             for (((p, g), m), v) in values[range.clone()]
                 .iter_mut()

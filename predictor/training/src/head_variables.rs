@@ -95,6 +95,14 @@ impl HeadVariables {
             .broadcast_add(self.get(&format!("{name}.bias"))?)
     }
 
+    /// Names of the variables that a loss came to.
+    pub fn reached(&self, store: &GradStore) -> BTreeSet<String> {
+        let vars = self.vars.iter();
+        vars.filter(|(_, var)| store.get(var).is_some())
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
     /// Adds the variables' gradients to `gradients`, laid out as `parameters`. Parameters the
     /// loss didn't reach keep theirs.
     ///

@@ -55,6 +55,41 @@ impl WsdSchedule {
     }
 }
 
+/// Linear from `start` to `reference` in `warmup_steps`, then half a cosine to `last`
+/// (`WarmupCosineSchedule` of the official `src/utils/schedulers.py`), which pre-training uses.
+/// Past `total_steps` it stays at `last`; the official one rises again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WarmupCosineSchedule {
+    /// Rate at step 0.
+    pub start: f64,
+    /// Rate after warm-up.
+    pub reference: f64,
+    /// Rate at the end.
+    pub last: f64,
+    /// Steps of warm-up.
+    pub warmup_steps: usize,
+    /// All steps.
+    pub total_steps: usize,
+}
+
+impl WarmupCosineSchedule {
+    /// The learning rate of iteration `iteration`, counted from 0; the official scheduler steps
+    /// before it is read.
+    pub fn rate(&self, iteration: usize) -> f64 {
+        let step = (iteration + 1).min(self.total_steps);
+        if step < self.warmup_steps {
+            let progress = step as f64 / self.warmup_steps as f64;
+            return self.start + progress * (self.reference - self.start);
+        }
+        let cosine = CosineSchedule {
+            reference: self.reference,
+            last: self.last,
+            total_steps: self.total_steps.saturating_sub(self.warmup_steps),
+        };
+        cosine.at(step - self.warmup_steps).max(self.last)
+    }
+}
+
 /// Half a cosine from `reference` at the start to `last` at the end (`CosineWDSchedule` of the
 /// official `src/utils/schedulers.py`). Past `total_steps` it stays at `last`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +106,10 @@ impl CosineSchedule {
     /// The value of iteration `iteration`, counted from 0; like the learning rate's, the
     /// official scheduler steps before it is read.
     pub fn value(&self, iteration: usize) -> f64 {
-        let step = (iteration + 1).min(self.total_steps);
+        self.at((iteration + 1).min(self.total_steps))
+    }
+
+    fn at(&self, step: usize) -> f64 {
         let progress = step as f64 / self.total_steps.max(1) as f64;
         let fallen = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
         self.last + (self.reference - self.last) * fallen

@@ -82,6 +82,13 @@ impl TrainState {
         self.average.as_mut().map(|a| &mut a.parameters)
     }
 
+    /// Another momentum for the moving average, if one is kept.
+    pub fn set_momentum(&mut self, momentum: f64) {
+        if let Some(average) = &mut self.average {
+            average.momentum = momentum as f32;
+        }
+    }
+
     /// What operations on the graph hold on to.
     pub fn shared(&self) -> &Shared {
         &self.shared
@@ -161,6 +168,21 @@ impl TrainState {
     /// # Errors
     /// When another thread died holding the parameters.
     pub fn update(&mut self, rate: f64, weight_decay: f64, clip: Option<f64>) -> Result<f64> {
+        self.update_reached(rate, weight_decay, clip, |_| true)
+    }
+
+    /// As [`Learner::update`], leaving alone the parameters that `reached` denies: those that no
+    /// loss of this step came to.
+    ///
+    /// # Errors
+    /// As [`Learner::update`].
+    pub fn update_reached(
+        &mut self,
+        rate: f64,
+        weight_decay: f64,
+        clip: Option<f64>,
+        reached: impl Fn(&str) -> bool,
+    ) -> Result<f64> {
         let shared = self.shared.clone();
         let lost = |_| Error::Msg("gradients were lost with a thread".into());
         let mut gradients = shared.gradients.lock().map_err(lost)?;
@@ -169,8 +191,11 @@ impl TrainState {
             .parameters
             .write()
             .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
+        let names = parameters.entries().iter();
+        let reached: Vec<bool> = names.map(|(name, _)| reached(name)).collect();
         let values = parameters.values_mut();
-        self.optimiser.step(values, &gradients, rate, weight_decay);
+        self.optimiser
+            .step_reached(values, &gradients, rate, weight_decay, |i| reached[i]);
         if let Some(average) = &mut self.average {
             let m = average.momentum;
             for (a, v) in average.parameters.values_mut().iter_mut().zip(values) {

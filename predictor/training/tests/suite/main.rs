@@ -2,6 +2,8 @@
 
 mod kernels_match_candle;
 mod objectives;
+mod parity_mask_training;
+mod parity_masks;
 mod parity_train;
 #[path = "../../../tests/support/mod.rs"]
 mod support;

@@ -25,6 +25,8 @@ fn config() -> EncoderConfig {
         mlp_ratio: 2.0,
         rope: RopeVariant::Tiled,
         stem: Stem::TwoLevel,
+        vjepa2_1: None,
+        level: Default::default(),
     }
 }
 
