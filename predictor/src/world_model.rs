@@ -159,7 +159,7 @@ impl WorldModel {
     /// Tokens and width of one latent, `[N, D]`.
     pub fn latent_shape(&self) -> [usize; 2] {
         let encoder = &self.config.encoder;
-        [encoder.tokens_per_frame(), encoder.embed_dim]
+        [encoder.tokens_per_frame(), encoder.latent_dim()]
     }
 
     /// One latent per image. Images of any size: they are centre-cropped and resized as the

@@ -144,7 +144,7 @@ fn forward(
             let config = config.encoder;
             let parameters = Parameters::from_tensors(layout::encoder(&config), &encoder)?;
             drop(encoder);
-            let latents = backend::encode(&config, &parameters, &pixels, config.img_size);
+            let latents = backend::encode(&config, &parameters, &pixels, config.img_size)?;
             (latents, None)
         }
     };

@@ -12,10 +12,11 @@ use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeight
 use foresight_predictor::kernels::elementwise::normalise_rows;
 use foresight_predictor::layout;
 use foresight_predictor::parameters::{Parameters, Tensors};
+use foresight_predictor::reference_encoder::ReferenceEncoder;
 use foresight_predictor::rollout::RolloutStart;
 use foresight_predictor::{
-    Budget, ComputeDevice, EncoderConfig, InstructionSet, Latent, Precision, PredictorConfig,
-    RopeVariant, Stem,
+    Budget, ComputeDevice, EncoderConfig, EncoderLevel, InstructionSet, Latent, Precision,
+    PredictorConfig, RopeVariant, Stem, Vjepa21Options,
 };
 
 use crate::loud;
@@ -136,6 +137,57 @@ fn encoders_agree_with_the_reference() {
             assert!(error < bound.latent, "{label}: {error}");
             assert!(encoder.encode(&pixels[1..], side).is_err(), "{label}");
             assert!(encoder.encode(&pixels, [height, 5]).is_err(), "{label}");
+        }
+    }
+}
+
+/// V-JEPA 2.1's encoder, at each of its levels and on grids that are stretched and that are not.
+#[test]
+fn vjepa21_encoders_agree_with_the_reference() {
+    let levels = [
+        EncoderLevel::Last,
+        EncoderLevel::One(1),
+        EncoderLevel::All,
+    ];
+    for (case, level) in levels.into_iter().enumerate() {
+        for interpolate_rope in [true, false] {
+            let side = [48, 64];
+            let config = EncoderConfig {
+                img_size: side,
+                patch_size: 16,
+                num_frames: 2,
+                tubelet_size: 2,
+                embed_dim: 36,
+                depth: 12,
+                num_heads: 3,
+                mlp_ratio: 4.0,
+                rope: RopeVariant::Interleaved,
+                stem: Stem::Conv3d,
+                vjepa2_1: Some(Vjepa21Options {
+                    interpolate_rope,
+                    ..Vjepa21Options::default()
+                }),
+                level,
+            };
+            let weights = drawn(layout::encoder(&config), Part::Encoder, case as u64);
+            let reference = ReferenceEncoder::new(&config, builder(&weights)).unwrap();
+            let pixels = Tensor::randn(0f32, 1.0, (3, 3, side[0], side[1]), &Device::Cpu).unwrap();
+            let wanted = reference.forward_frames(&pixels).unwrap();
+            let wanted = values(&normalise_latent(&wanted).unwrap());
+            let pixels = values(&pixels);
+            for (backend, bound) in backends() {
+                let encoder = backend.encoder(&config, &weights).unwrap();
+                let error = difference(&encoder.encode(&pixels, side).unwrap(), &wanted);
+                let label = format!("{level:?}, {}", name(backend.as_ref()));
+                println!("{label}: {error:.1e}");
+                assert!(error < bound.latent, "{label}: {error}");
+                let strip = vec![0.0; 3 * 16 * 64];
+                assert_eq!(
+                    encoder.encode(&strip, [16, 64]).is_err(),
+                    interpolate_rope,
+                    "{label}"
+                );
+            }
         }
     }
 }

@@ -128,7 +128,7 @@ impl Base {
         if new.start_at_persistence && !start_at_persistence(&mut parameters) {
             bail!(
                 "start_at_persistence needs predictor_embed_dim = {}, the encoder's width",
-                self.config.encoder.embed_dim
+                self.config.encoder.latent_dim()
             );
         }
         Ok(parameters)

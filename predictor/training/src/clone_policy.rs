@@ -172,7 +172,7 @@ fn policy_config(recipe: &CloneRecipe, encoder: &EncoderConfig) -> PolicyConfig 
             patch_size: encoder.patch_size,
             num_frames: 2 * encoder.num_frames,
             tubelet_size: encoder.tubelet_size,
-            embed_dim: encoder.embed_dim,
+            embed_dim: encoder.latent_dim(),
             predictor_embed_dim: recipe.policy.predictor_embed_dim,
             depth: recipe.policy.depth,
             num_heads: recipe.policy.num_heads,

@@ -65,6 +65,9 @@ impl EncoderTrainer {
         parameters: Parameters,
         objectives: Objectives,
     ) -> Result<Self> {
+        if config.vjepa2_1.is_some() {
+            candle_core::bail!("these objectives train V-JEPA 2 encoders; V-JEPA 2.1's learn with a MaskTrainer");
+        }
         let [height, width] = config.img_size;
         let p = config.patch_size;
         let grid = RopeTable::grid(1, height / p, width / p);
@@ -206,7 +209,8 @@ impl EncoderTrainer {
         let seen = embedded.index_select(&visible, 1)?;
         let rope = Arc::new(masked::rope_of(config, &mask.visible));
         let encoded = self.encode(heads, &seen, &rope)?;
-        let targets = backend::encode(config, average, pixels, config.img_size);
+        let targets = backend::encode(config, average, pixels, config.img_size)
+            .map_err(candle_core::Error::wrap)?;
         let targets = Tensor::from_vec(targets, embedded.shape(), &Device::Cpu)?;
         let shared = self.state.shared();
         masked::loss(config, shared, heads, &mask, &encoded, &targets)

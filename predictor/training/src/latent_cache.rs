@@ -95,7 +95,7 @@ impl LatentCache {
             path: folder.clone(),
             source,
         })?;
-        let shape = [encoder.tokens_per_frame(), encoder.embed_dim];
+        let shape = [encoder.tokens_per_frame(), encoder.latent_dim()];
         Ok(LatentCache {
             folder,
             storage,

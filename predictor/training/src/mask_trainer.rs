@@ -11,7 +11,7 @@ use candle_nn::VarBuilder;
 use crate::train_state::TrainState;
 use crate::mask_losses::{self, MaskLossOptions};
 use crate::masks::BlockMasks;
-use crate::TrainingDevice;
+use crate::training_device::TrainingDevice;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::encoder::select;
 use foresight_predictor::mask_predictor::{MaskPrediction, MaskPredictor, MaskPredictorConfig};
@@ -120,17 +120,17 @@ impl MaskTrainer {
         self.reached = Default::default();
         let masks: usize = groups.iter().map(|g| g.masks.len()).sum();
         let share = 1.0 / masks.max(1) as f64;
-        let leaves = [
-            self.encoder.leaves_on(&Device::Cpu)?,
-            self.predictor.leaves_on(&Device::Cpu)?,
+        let heads = [
+            self.encoder.heads_on(&Device::Cpu)?,
+            self.predictor.heads_on(&Device::Cpu)?,
         ];
         let place = TrainingDevice {
             device: Device::Cpu,
             dtype: candle_core::DType::F32,
         };
         let step = Step {
-            encoder: ReferenceEncoder::new(&self.encoder_config, leaves[0].variables(&place)?)?,
-            predictor: MaskPredictor::new(&self.predictor_config, leaves[1].variables(&place)?)?,
+            encoder: ReferenceEncoder::new(&self.encoder_config, heads[0].variables(&place)?)?,
+            predictor: MaskPredictor::new(&self.predictor_config, heads[1].variables(&place)?)?,
             target: self.target()?,
         };
         let mut losses = MaskLosses {
@@ -151,10 +151,10 @@ impl MaskTrainer {
                     total = (total + (context * losses.lambda)?)?;
                 }
                 let store = (total * share)?.backward()?;
-                self.encoder.collect(&leaves[0], &store)?;
-                self.predictor.collect(&leaves[1], &store)?;
-                for (all, leaves) in self.reached.iter_mut().zip(&leaves) {
-                    all.extend(leaves.reached(&store));
+                self.encoder.collect(&heads[0], &store)?;
+                self.predictor.collect(&heads[1], &store)?;
+                for (all, heads) in self.reached.iter_mut().zip(&heads) {
+                    all.extend(heads.reached(&store));
                 }
             }
         }

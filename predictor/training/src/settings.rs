@@ -128,7 +128,7 @@ impl NewPredictor {
             patch_size: encoder.patch_size,
             num_frames: encoder.num_frames * frames,
             tubelet_size: encoder.tubelet_size,
-            embed_dim: encoder.embed_dim,
+            embed_dim: encoder.latent_dim(),
             predictor_embed_dim: self.predictor_embed_dim,
             depth: self.depth,
             num_heads: self.num_heads,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::FrameEncoder;
 use crate::block::NORM_EPS;
-use crate::config::{EncoderConfig, Stem};
+use crate::config::{EncoderConfig, EncoderLevel, Stem, LEVELS};
 use crate::encoder::LATENT_EPS;
 use crate::error::PredictorError;
 use crate::kernels::inference::{
@@ -15,7 +15,7 @@ use crate::kernels::patches::{merge_rows, patch_rows};
 use crate::kernels::{elementwise, Element, InstructionSet};
 use crate::layout;
 use crate::parameters::Parameters;
-use crate::rope::RopeTable;
+use crate::rope::{self, RopeTable};
 
 /// Frames encoded together by one thread.
 const FRAMES_PER_CHUNK: usize = 8;
@@ -27,7 +27,41 @@ pub(super) struct PackedEncoder<E: Element> {
     instruction_set: InstructionSet,
     stem: Vec<PackedLinear<E>>,
     blocks: Vec<PackedBlock<E>>,
-    norm: [Vec<f32>; 2],
+    /// What latents are taken from, beside one another.
+    levels: Vec<Level>,
+}
+
+/// The tokens after a block, and the norm they go through.
+#[derive(Debug)]
+struct Level {
+    block: usize,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// The levels that `config` makes latents of.
+fn levels(config: &EncoderConfig, parameters: &Parameters) -> Result<Vec<Level>, PredictorError> {
+    let level = |block: usize, norm: String| Level {
+        block,
+        weight: parameters.slice(&format!("{norm}.weight")).to_vec(),
+        bias: parameters.slice(&format!("{norm}.bias")).to_vec(),
+    };
+    if config.vjepa2_1.is_none() {
+        return Ok(vec![level(config.depth - 1, "norm".into())]);
+    }
+    let blocks = config.level_blocks().map_err(PredictorError::Model)?;
+    let taken = match config.level {
+        EncoderLevel::Last => LEVELS - 1..LEVELS,
+        EncoderLevel::One(i) => i..i + 1,
+        EncoderLevel::All => 0..LEVELS,
+    };
+    let blocks = blocks.get(taken.clone()).ok_or_else(|| {
+        PredictorError::Model(format!("there is no level {} of {LEVELS}", taken.start))
+    })?;
+    let numbered = taken.zip(blocks);
+    Ok(numbered
+        .map(|(i, block)| level(*block, format!("norms_block.{i}")))
+        .collect())
 }
 
 impl<E: Element> PackedEncoder<E> {
@@ -36,12 +70,16 @@ impl<E: Element> PackedEncoder<E> {
         config: &EncoderConfig,
         parameters: &Parameters,
         instruction_set: InstructionSet,
-    ) -> Self {
+    ) -> Result<Self, PredictorError> {
+        let modality = config.vjepa2_1.as_ref().filter(|o| o.modality_embedding);
         let linear = |name: &str| {
-            PackedLinear::new(
-                parameters.slice(&format!("{name}.weight")),
-                parameters.slice(&format!("{name}.bias")),
-            )
+            let mut bias = parameters.slice(&format!("{name}.bias")).to_vec();
+            if modality.is_some() {
+                // The same for every token, so a part of the bias.
+                let video = parameters.slice("video_mod_embed");
+                bias.iter_mut().zip(video).for_each(|(b, v)| *b += v);
+            }
+            PackedLinear::new(parameters.slice(&format!("{name}.weight")), &bias)
         };
         let stem = match config.stem {
             Stem::Conv3d => vec![linear("patch_embed.proj")],
@@ -49,30 +87,41 @@ impl<E: Element> PackedEncoder<E> {
         };
         let shape = layout::encoder_block(config);
         let block = |i| PackedBlock::new(shape, &parameters.block(&format!("blocks.{i}")));
-        PackedEncoder {
+        let levels = levels(config, parameters)?;
+        let depth = levels.last().map_or(0, |level| level.block + 1);
+        Ok(PackedEncoder {
             config: config.clone(),
             instruction_set,
             stem,
-            blocks: (0..config.depth).map(block).collect(),
-            norm: ["norm.weight", "norm.bias"].map(|name| parameters.slice(name).to_vec()),
-        }
+            blocks: (0..depth).map(block).collect(),
+            levels,
+        })
     }
 
     /// [`FrameEncoder::encode`].
     ///
     /// # Panics
     /// When `frames` is not a whole number of images of whole patches.
-    pub(super) fn latents(&self, frames: &[f32], [height, width]: [usize; 2]) -> Vec<f32> {
+    pub(super) fn latents(
+        &self,
+        frames: &[f32],
+        [height, width]: [usize; 2],
+    ) -> Result<Vec<f32>, PredictorError> {
         let config = &self.config;
         let image = 3 * height * width;
         assert_eq!(frames.len() % image, 0, "whole frames");
         let p = config.patch_size;
         let (rows, columns) = (height / p, width / p);
         let (n, d) = (rows * columns, config.embed_dim);
-        let grid = RopeTable::grid(1, rows, columns);
+        let mut grid = RopeTable::grid(1, rows, columns);
+        if config.vjepa2_1.as_ref().is_some_and(|o| o.interpolate_rope) {
+            let by = rope::stretch(p, [rows, columns]).map_err(PredictorError::Model)?;
+            rope::stretched(&mut grid, by);
+        }
         let rope = RopeTable::new(&grid, config.head_dim(), config.rope);
         let count = frames.len() / image;
-        let mut latents = vec![0.0; count * n * d];
+        let latent_dim = config.latent_dim();
+        let mut latents = vec![0.0; count * n * latent_dim];
         // A few frames of a large model keep every core busy inside the matrix products; many
         // frames are cheaper shared out whole.
         let execution = ExecutionContext {
@@ -83,22 +132,32 @@ impl<E: Element> PackedEncoder<E> {
         let encode_chunk = |(frames, latents): (&[f32], &mut [f32])| {
             let mut workspace = InferenceWorkspace::default();
             let mut caches = vec![KvCache::new(shape, n); frames.len() / image];
-            self.embed(execution, frames, [height, width], latents);
-            for block in &self.blocks {
+            let mut tokens = vec![0.0; latents.len() / latent_dim * d];
+            let mut normed = vec![0.0; tokens.len()];
+            self.embed(execution, frames, [height, width], &mut tokens);
+            let mut at = 0;
+            for (i, block) in self.blocks.iter().enumerate() {
                 caches.iter_mut().for_each(KvCache::clear);
-                block.forward(execution, latents, &rope, &mut caches, &mut workspace);
+                block.forward(execution, &mut tokens, &rope, &mut caches, &mut workspace);
+                if let Some(level) = self.levels.iter().find(|level| level.block == i) {
+                    let (weight, bias) = (&level.weight, &level.bias);
+                    elementwise::layer_norm(&tokens, weight, bias, NORM_EPS as f32, &mut normed);
+                    for (out, normed) in latents
+                        .chunks_exact_mut(latent_dim)
+                        .zip(normed.chunks_exact(d))
+                    {
+                        out[at..at + d].copy_from_slice(normed);
+                    }
+                    at += d;
+                }
             }
-            let mut normed = vec![0.0; latents.len()];
-            let [weight, bias] = &self.norm;
-            elementwise::layer_norm(latents, weight, bias, NORM_EPS as f32, &mut normed);
-            elementwise::normalise_rows(&mut normed, d, LATENT_EPS as f32);
-            latents.copy_from_slice(&normed);
+            elementwise::normalise_rows(latents, latent_dim, LATENT_EPS as f32);
         };
         frames
             .par_chunks(FRAMES_PER_CHUNK * image)
-            .zip(latents.par_chunks_mut(FRAMES_PER_CHUNK * n * d))
+            .zip(latents.par_chunks_mut(FRAMES_PER_CHUNK * n * latent_dim))
             .for_each(encode_chunk);
-        latents
+        Ok(latents)
     }
 
     /// Patch embedding of `[B, 3, H, W]` into `tokens [B, N, D]`.
@@ -147,7 +206,7 @@ impl<E: Element> FrameEncoder for PackedEncoder<E> {
                 size[1]
             )));
         }
-        Ok(self.latents(frames, size))
+        self.latents(frames, size)
     }
 }
 

@@ -73,8 +73,8 @@ impl Backend for CpuBackend {
         let weights = Parameters::from_tensors(layout::encoder(config), weights)?;
         let set = self.instruction_set;
         Ok(match self.precision {
-            Precision::F32 => Box::new(PackedEncoder::<f32>::new(config, &weights, set)),
-            Precision::Bf16 => Box::new(PackedEncoder::<bf16>::new(config, &weights, set)),
+            Precision::F32 => Box::new(PackedEncoder::<f32>::new(config, &weights, set)?),
+            Precision::Bf16 => Box::new(PackedEncoder::<bf16>::new(config, &weights, set)?),
         })
     }
 
@@ -95,13 +95,13 @@ impl Backend for CpuBackend {
 /// Normalised frames `[B, 3, H, W]` to layer-normalised latents `[B, N, D]` in f32, as
 /// [`FrameEncoder::encode`], with weights packed for this call.
 ///
-/// # Panics
-/// When `frames` is not a whole number of images of whole patches.
+/// # Errors
+/// As there.
 pub fn encode(
     config: &EncoderConfig,
     parameters: &Parameters,
     frames: &[f32],
     size: [usize; 2],
-) -> Vec<f32> {
-    PackedEncoder::<f32>::new(config, parameters, InstructionSet::for_f32()).latents(frames, size)
+) -> Result<Vec<f32>, PredictorError> {
+    PackedEncoder::<f32>::new(config, parameters, InstructionSet::for_f32())?.encode(frames, size)
 }

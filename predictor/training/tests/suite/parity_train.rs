@@ -72,7 +72,7 @@ fn parity_train_latents() {
         let (_, _, _, height, width) = clips.dims5().unwrap();
         // [B, 3, T, H, W] to [B·T, 3, H, W]: every frame is a clip of its own.
         let frames = clips.transpose(1, 2).unwrap().contiguous().unwrap();
-        let h = backend::encode(&config, &parameters, &values(&frames), [height, width]);
+        let h = backend::encode(&config, &parameters, &values(&frames), [height, width]).unwrap();
         close("h", &h, &fixture.vec("out.h"), 5e-5);
     }
 }
