@@ -215,7 +215,12 @@ pub fn select(tokens: &Tensor, ids: &Tensor) -> Result<Tensor> {
         candle_core::bail!("{b} lists of tokens to keep for a batch of {batch}");
     }
     let ids = ids.to_dtype(DType::U32)?;
-    if let Some(id) = ids.flatten_all()?.to_vec1::<u32>()?.iter().find(|id| **id as usize >= n) {
+    if let Some(id) = ids
+        .flatten_all()?
+        .to_vec1::<u32>()?
+        .iter()
+        .find(|id| **id as usize >= n)
+    {
         candle_core::bail!("there is no token {id}, only {n}");
     }
     let index = ids.unsqueeze(2)?.broadcast_as((b, k, d))?.contiguous()?;

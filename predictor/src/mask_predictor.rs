@@ -273,7 +273,8 @@ impl MaskPredictor {
         mask: usize,
     ) -> Result<Tensor> {
         let x = self.trunk(context, seen, masked, mask, Modality::Video)?;
-        self.proj.forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?)
+        self.proj
+            .forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?)
     }
 
     /// As [`MaskPredictor::forward`], for a clip of either modality and with the context's

@@ -17,7 +17,8 @@ use super::error::CheckpointError;
 use super::folder::{encode, write};
 use super::Part;
 use crate::config::{
-    ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem, MODEL_TYPE,
+    ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,
+    MODEL_TYPE,
 };
 use crate::parameters::Parameters;
 

@@ -144,11 +144,7 @@ fn encoders_agree_with_the_reference() {
 /// V-JEPA 2.1's encoder, at each of its levels and on grids that are stretched and that are not.
 #[test]
 fn vjepa21_encoders_agree_with_the_reference() {
-    let levels = [
-        EncoderLevel::Last,
-        EncoderLevel::One(1),
-        EncoderLevel::All,
-    ];
+    let levels = [EncoderLevel::Last, EncoderLevel::One(1), EncoderLevel::All];
     for (case, level) in levels.into_iter().enumerate() {
         for interpolate_rope in [true, false] {
             let side = [48, 64];

@@ -139,7 +139,10 @@ fn what_does_not_fit_is_refused() {
     let error = encoder.forward_masked(&clip, &beyond).unwrap_err();
     assert!(error.to_string().contains("no token 4"), "{error}");
     assert!(encoder.forward_layers(&clip, &[1]).is_err());
-    let deep = EncoderConfig { depth: 32, ..config };
+    let deep = EncoderConfig {
+        depth: 32,
+        ..config
+    };
     let error = Vjepa21Encoder::new(&deep, builder(&weights)).unwrap_err();
     assert!(!error.to_string().is_empty());
     assert!(deep.level_blocks().unwrap_err().contains("not for 32"));

@@ -162,7 +162,9 @@ pub fn vjepa21_encoder(json: &Value) -> EncoderConfig {
 
 /// A V-JEPA 2.1 predictor, likewise.
 pub fn vjepa21_predictor(json: &Value) -> MaskPredictorConfig {
-    let modality = json.get("img_temporal_dim_size").is_some_and(|v| !v.is_null())
+    let modality = json
+        .get("img_temporal_dim_size")
+        .is_some_and(|v| !v.is_null())
         && json.get("modality_embedding") != Some(&json!(false));
     let options = [
         ("n_output_distillation", json!(4)),

@@ -66,7 +66,9 @@ impl EncoderTrainer {
         objectives: Objectives,
     ) -> Result<Self> {
         if config.vjepa2_1.is_some() {
-            candle_core::bail!("these objectives train V-JEPA 2 encoders; V-JEPA 2.1's learn with a MaskTrainer");
+            candle_core::bail!(
+                "these objectives train V-JEPA 2 encoders; V-JEPA 2.1's learn with a MaskTrainer"
+            );
         }
         let [height, width] = config.img_size;
         let p = config.patch_size;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::train_state::TrainState;
 use crate::mask_losses::{self, MaskLossOptions};
 use crate::masks::BlockMasks;
+use crate::train_state::TrainState;
 use crate::training_device::TrainingDevice;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::encoder::select;

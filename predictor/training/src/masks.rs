@@ -100,7 +100,11 @@ impl BlockMaskGenerator {
             ("temporal_scale", options.temporal_scale, 1.0),
         ];
         for (name, [low, high], most) in ranges {
-            let lowest = if name == "aspect_ratio" { f64::MIN_POSITIVE } else { 0.0 };
+            let lowest = if name == "aspect_ratio" {
+                f64::MIN_POSITIVE
+            } else {
+                0.0
+            };
             if !(low >= lowest && low <= high && high <= most) {
                 return Err(format!(
                     "{name} is [{low}, {high}]: it must rise from {lowest} or more to at most {most}"
@@ -194,11 +198,7 @@ impl BlockMaskGenerator {
     }
 
     /// Which tokens of one sample are hidden.
-    fn sample(
-        &self,
-        [t, h, w]: [usize; 3],
-        below: &mut impl FnMut(usize) -> usize,
-    ) -> Vec<bool> {
+    fn sample(&self, [t, h, w]: [usize; 3], below: &mut impl FnMut(usize) -> usize) -> Vec<bool> {
         let [frames, rows, columns] = self.grid;
         let seen_until = (frames as f64 * self.options.max_temporal_keep) as usize;
         let seen_until = seen_until.max(1);

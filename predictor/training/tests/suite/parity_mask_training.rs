@@ -150,7 +150,12 @@ fn parity_mask_training_losses_and_gradients() {
             })
             .unwrap();
         let loss = |key: &str, got: f64| {
-            close(key, &[got as f32], &fixture.vec(&format!("out.{key}")), 5e-6);
+            close(
+                key,
+                &[got as f32],
+                &fixture.vec(&format!("out.{key}")),
+                5e-6,
+            );
         };
         loss("loss", losses.total);
         if predict_all {
@@ -241,7 +246,12 @@ fn parity_mask_training_step() {
         let ema: [f64; 2] = serde_json::from_value(opt["ema"].clone()).unwrap();
         let (rate, decay, momentum) = (rate.rate(0), decay.value(0), ema[0].min(ema[1]));
         let schedule = |key: &str, got: f64| {
-            close(key, &[got as f32], &fixture.vec(&format!("out.{key}")), 1e-9);
+            close(
+                key,
+                &[got as f32],
+                &fixture.vec(&format!("out.{key}")),
+                1e-9,
+            );
         };
         schedule("lr", rate);
         schedule("wd", decay);

@@ -54,7 +54,11 @@ fn parity_mask_generator() {
                 .unwrap();
             let step = case["step"].as_u64().unwrap();
             let mut torch = MersenneTwister::new(step as u32);
-            assert_eq!([(); 3].map(|()| torch.uniform()).to_vec(), uniforms, "{name}");
+            assert_eq!(
+                [(); 3].map(|()| torch.uniform()).to_vec(),
+                uniforms,
+                "{name}"
+            );
             let block = generator.block([uniforms[0], uniforms[1], uniforms[2]]);
             assert_eq!(json!(block), case["block_thw"], "{name}");
             assert_eq!(generator.block_of_step(step), block, "{name}");
@@ -71,10 +75,20 @@ fn parity_mask_generator() {
                 assert!(draws[at - 1] < below, "{name}");
                 draws[at - 1]
             });
-            assert_eq!(at, draws.len(), "{name}: as many numbers as were drawn there");
+            assert_eq!(
+                at,
+                draws.len(),
+                "{name}: as many numbers as were drawn there"
+            );
             let masks = masks.unwrap();
-            assert_eq!(masks.context, ids(&fixture, &format!("out.{name}.masks_enc")));
-            assert_eq!(masks.masked, ids(&fixture, &format!("out.{name}.masks_pred")));
+            assert_eq!(
+                masks.context,
+                ids(&fixture, &format!("out.{name}.masks_enc"))
+            );
+            assert_eq!(
+                masks.masked,
+                ids(&fixture, &format!("out.{name}.masks_pred"))
+            );
         }
     }
 }
@@ -92,7 +106,9 @@ fn a_batch_without_context_is_given_up() {
     let block = generator.block_of_step(0);
     assert_eq!(block, [2, 4, 4]);
     let mut torch = MersenneTwister::new(1);
-    let problem = generator.draw(2, block, &mut |n| torch.below(n)).unwrap_err();
+    let problem = generator
+        .draw(2, block, &mut |n| torch.below(n))
+        .unwrap_err();
     assert!(problem.contains("nothing to see"), "{problem}");
     let backwards = BlockMaskOptions {
         spatial_scale: [0.5, 0.2],
