@@ -8,7 +8,7 @@ use anyhow::{bail, Result};
 use clap::{Args, ValueEnum};
 use foresight_report::replay_folder;
 use foresight_report::timeline::exporter;
-use foresight_runs::replay::play::Place;
+use foresight_runs::replay::Place;
 use foresight_runs::replay::{
     self, OpenOptions, PoseFrame, Recording, Replay, ReplayOptions, ReplayedStep, Tolerance,
 };

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What a demonstrator tries to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Behaviour {
+pub(crate) enum Behaviour {
     /// Hover, descend, close, lift, carry over the target, lower, open, rise.
     PickAndPlace,
     /// Hover, descend, close, lift, hold.
@@ -25,7 +25,7 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// All behaviours, in the order of their weights.
-    pub const ALL: [Behaviour; 7] = [
+    pub(crate) const ALL: [Behaviour; 7] = [
         Behaviour::PickAndPlace,
         Behaviour::Grasp,
         Behaviour::Reach,
@@ -36,7 +36,7 @@ impl Behaviour {
     ];
 
     /// The name in metadata and summaries.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Behaviour::PickAndPlace => "pick_and_place",
             Behaviour::Grasp => "grasp",
@@ -51,7 +51,7 @@ impl Behaviour {
 
 /// How an episode begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartKind {
+pub(crate) enum StartKind {
     /// Where the scene puts the arm.
     Scene,
     /// The open hand anywhere over the table.
@@ -64,7 +64,7 @@ pub enum StartKind {
 
 impl StartKind {
     /// The name in metadata and summaries.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             StartKind::Scene => "scene",
             StartKind::Wide => "wide",
@@ -76,28 +76,28 @@ impl StartKind {
 
 /// What one episode has drawn from the mixture of `[demonstrations]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EpisodeConfig {
+pub(crate) struct EpisodeConfig {
     /// What is tried.
-    pub behaviour: Behaviour,
+    pub(crate) behaviour: Behaviour,
     /// How the episode begins.
-    pub start: StartKind,
+    pub(crate) start: StartKind,
     /// Standard deviation of a waypoint's offset, m.
-    pub waypoint_noise_m: f64,
+    pub(crate) waypoint_noise_m: f64,
     /// Probability that an action is replaced by a random one.
-    pub random_action_share: f64,
+    pub(crate) random_action_share: f64,
     /// Largest scripted step, m an axis.
-    pub stride_m: f64,
+    pub(crate) stride_m: f64,
     /// Closedness a scripted closing adds an action.
-    pub closing_step: f64,
+    pub(crate) closing_step: f64,
     /// Closedness a scripted opening takes away an action.
-    pub opening_step: f64,
+    pub(crate) opening_step: f64,
     /// Standard deviation of gripper changes while the script leaves the gripper alone; often 0.
-    pub gripper_noise: f64,
+    pub(crate) gripper_noise: f64,
 }
 
 impl EpisodeConfig {
     /// Draws one episode of a mixture that has passed [`DemonstrationConfig::check`].
-    pub fn sample(mix: &DemonstrationConfig, rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn sample(mix: &DemonstrationConfig, rng: &mut ChaCha8Rng) -> Self {
         let weights = mix.weights();
         let mut at = rng.random_range(0.0..weights.iter().sum::<f64>());
         let mut behaviour = Behaviour::Random;

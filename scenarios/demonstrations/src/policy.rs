@@ -20,7 +20,7 @@ const MAX_GRIPPER_ACTIONS: usize = 4;
 
 /// Produces one action a step.
 #[derive(Debug, Clone)]
-pub struct Demonstrator {
+pub(crate) struct Demonstrator {
     style: EpisodeConfig,
     site: ScriptGeometry,
     action_noise_m: f64,
@@ -38,7 +38,7 @@ pub struct Demonstrator {
 
 impl Demonstrator {
     /// A demonstrator of a style for a scene; `rng` is its own.
-    pub fn new(
+    pub(crate) fn new(
         mix: &DemonstrationConfig,
         style: EpisodeConfig,
         site: ScriptGeometry,
@@ -60,7 +60,7 @@ impl Demonstrator {
     }
 
     /// The next action: within ± the mixture's bounds on every axis, no rotation.
-    pub fn act(&mut self, view: &DemonstratorView) -> Action {
+    pub(crate) fn act(&mut self, view: &DemonstratorView) -> Action {
         let random = self.style.behaviour == Behaviour::Random
             || self.rng.random_bool(self.style.random_action_share);
         let blocked = self.blocked(view);

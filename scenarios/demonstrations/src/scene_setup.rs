@@ -19,7 +19,11 @@ const NEAR_M: f64 = 0.045;
 const TIPS_CLEAR_M: f64 = 0.012;
 
 /// The scene's geometry as the demonstrator needs it.
-pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationConfig) -> ScriptGeometry {
+pub(crate) fn site(
+    scene: &Scene,
+    envelope: &EnvelopeConfig,
+    mix: &DemonstrationConfig,
+) -> ScriptGeometry {
     let mut box_min_m = envelope.workspace.min_m;
     box_min_m[2] = envelope.floor_m();
     let box_max_m = envelope.workspace.max_m;
@@ -41,7 +45,7 @@ pub fn site(scene: &Scene, envelope: &EnvelopeConfig, mix: &DemonstrationConfig)
 ///
 /// # Errors
 /// [`SimError`] when the arm can't take the pose.
-pub fn place(
+pub(crate) fn place(
     simulator: &mut Simulator,
     scene: &Scene,
     site: &ScriptGeometry,

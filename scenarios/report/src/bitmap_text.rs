@@ -4,11 +4,11 @@ use font8x8::legacy::BASIC_LEGACY;
 use image::{Rgb, RgbImage};
 
 /// Height and width of a letter at scale 1, px.
-pub const LETTER_PX: u32 = 8;
+pub(crate) const LETTER_PX: u32 = 8;
 
 /// Writes ASCII text with its upper left corner at `(x, y)`; other characters become `?`.
 /// What does not fit is cut off.
-pub fn write(image: &mut RgbImage, x: i64, y: i64, scale: u32, colour: Rgb<u8>, text: &str) {
+pub(crate) fn write(image: &mut RgbImage, x: i64, y: i64, scale: u32, colour: Rgb<u8>, text: &str) {
     for (k, c) in text.chars().enumerate() {
         let glyph = BASIC_LEGACY
             .get(c as usize)
@@ -33,7 +33,7 @@ pub fn write(image: &mut RgbImage, x: i64, y: i64, scale: u32, colour: Rgb<u8>, 
 }
 
 /// Width of a text, px.
-pub fn width(text: &str, scale: u32) -> u32 {
+pub(crate) fn width(text: &str, scale: u32) -> u32 {
     text.chars().count() as u32 * LETTER_PX * scale
 }
 

@@ -11,7 +11,7 @@ const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 220.0;
 
 /// All of them.
-pub fn charts(data: &RunData) -> String {
+pub(crate) fn charts(data: &RunData) -> String {
     if data.steps.is_empty() {
         return String::new();
     }

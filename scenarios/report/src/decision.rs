@@ -12,7 +12,7 @@ use foresight_runs::trace::{IterationTrace, StepTrace};
 const DEFAULT_BOX_CM: f64 = 7.5;
 
 /// The words above the decisions.
-pub fn explanation(data: &RunData) -> String {
+pub(crate) fn explanation(data: &RunData) -> String {
     let mut text = "The curve is the energy of the elites, iteration by iteration; the clouds are \
                     the elites' first actions, those of the last iteration outlined, the spread of \
                     the sampling distribution as ellipses, the chosen action in red."
@@ -34,7 +34,7 @@ pub fn explanation(data: &RunData) -> String {
 }
 
 /// Every decision, one below the other.
-pub fn all(data: &RunData) -> String {
+pub(crate) fn all(data: &RunData) -> String {
     data.steps
         .iter()
         .enumerate()

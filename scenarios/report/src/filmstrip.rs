@@ -5,7 +5,7 @@ use super::svg::escape;
 use foresight_runs::read::RunData;
 
 /// One figure a step, and one for the end.
-pub fn strip(data: &RunData) -> String {
+pub(crate) fn strip(data: &RunData) -> String {
     let mut cards = String::new();
     for (i, step) in data.steps.iter().enumerate() {
         let pair = format!(
@@ -33,7 +33,7 @@ pub fn strip(data: &RunData) -> String {
 }
 
 /// What was seen before step number `i`.
-pub fn seen(data: &RunData, i: usize) -> String {
+pub(crate) fn seen(data: &RunData, i: usize) -> String {
     let alt = format!("the scene before step {}", i + 1);
     if let Some(Some(view)) = data.views.get(i) {
         return format!("<img src=\"{}\" alt=\"{alt}\">", jpeg_url(view));
@@ -45,7 +45,7 @@ pub fn seen(data: &RunData, i: usize) -> String {
 }
 
 /// A goal image, from the style sheet.
-pub fn goal(index: usize, name: &str) -> String {
+pub(crate) fn goal(index: usize, name: &str) -> String {
     format!(
         "<div class=\"pic goal goal{index}\" role=img aria-label=\"goal {}\"></div>",
         escape(name)

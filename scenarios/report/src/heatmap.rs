@@ -14,7 +14,7 @@ const SCALE: [[f32; 3]; 6] = [
 ];
 
 /// The colour at `share` of the way from the highest energy to the lowest; grey for NaN.
-pub fn colour(share: f32) -> Rgb<u8> {
+pub(crate) fn colour(share: f32) -> Rgb<u8> {
     if !share.is_finite() {
         return Rgb([128; 3]);
     }
@@ -26,7 +26,7 @@ pub fn colour(share: f32) -> Rgb<u8> {
 }
 
 /// The lowest and highest finite value.
-pub fn range(energies: &[f32]) -> Option<[f32; 2]> {
+pub(crate) fn range(energies: &[f32]) -> Option<[f32; 2]> {
     let finite = || energies.iter().copied().filter(|e| e.is_finite());
     let low = finite().fold(f32::INFINITY, f32::min);
     let high = finite().fold(f32::NEG_INFINITY, f32::max);
@@ -35,7 +35,7 @@ pub fn range(energies: &[f32]) -> Option<[f32; 2]> {
 
 /// Energies `[side, side]`, the component drawn across slowest, as a picture of `side` px with
 /// the other component growing upwards.
-pub fn picture(energies: &[f32], side: usize) -> RgbImage {
+pub(crate) fn picture(energies: &[f32], side: usize) -> RgbImage {
     let [low, high] = range(energies).unwrap_or([0.0, 1.0]);
     let span = (high - low).max(f32::MIN_POSITIVE);
     RgbImage::from_fn(side as u32, side as u32, |x, y| {

@@ -5,8 +5,8 @@
 //! pictures and figures are inside, nothing is fetched, and there is no script. [`timeline`] writes
 //! runs and replays as recordings for viewers.
 
-pub mod animation;
-pub mod bitmap_text;
+mod animation;
+mod bitmap_text;
 mod course;
 mod decision;
 pub mod evaluation;

@@ -16,7 +16,7 @@ const LOSSLESS_PX: u32 = 96;
 const QUALITY: u8 = 85;
 
 /// A page.
-pub struct Page {
+pub(crate) struct Page {
     title: String,
     style: String,
     body: String,
@@ -24,7 +24,7 @@ pub struct Page {
 
 impl Page {
     /// An empty page.
-    pub fn new(title: &str) -> Self {
+    pub(crate) fn new(title: &str) -> Self {
         Page {
             title: title.to_owned(),
             style: STYLE.to_owned(),
@@ -33,18 +33,18 @@ impl Page {
     }
 
     /// Appends HTML.
-    pub fn push(&mut self, html: &str) {
+    pub(crate) fn push(&mut self, html: &str) {
         self.body += html;
         self.body.push('\n');
     }
 
     /// A picture used many times: it is written once, as the background of elements of `class`.
-    pub fn shared_picture(&mut self, class: &str, image: &RgbImage) {
+    pub(crate) fn shared_picture(&mut self, class: &str, image: &RgbImage) {
         self.style += &format!(".{class}{{background-image:url({})}}\n", data_url(image));
     }
 
     /// A section with a heading and a line of explanation.
-    pub fn section(&mut self, id: &str, heading: &str, explanation: &str, content: &str) {
+    pub(crate) fn section(&mut self, id: &str, heading: &str, explanation: &str, content: &str) {
         if content.is_empty() {
             return;
         }
@@ -59,7 +59,7 @@ impl Page {
     }
 
     /// The whole file.
-    pub fn html(self) -> String {
+    pub(crate) fn html(self) -> String {
         format!(
             "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n\
              <meta name=viewport content=\"width=device-width,initial-scale=1\">\n\
@@ -74,17 +74,17 @@ impl Page {
 }
 
 /// A figure: an SVG or a picture with a caption.
-pub fn figure(class: &str, content: &str, caption: &str) -> String {
+pub(crate) fn figure(class: &str, content: &str, caption: &str) -> String {
     format!("<figure class=\"{class}\">{content}<figcaption>{caption}</figcaption></figure>")
 }
 
 /// An image element with its picture inside.
-pub fn picture(image: &RgbImage, alt: &str) -> String {
+pub(crate) fn picture(image: &RgbImage, alt: &str) -> String {
     format!("<img src=\"{}\" alt=\"{}\">", data_url(image), escape(alt))
 }
 
 /// A picture as a `data:` URL: small ones lossless, others as JPEG of bounded size.
-pub fn data_url(image: &RgbImage) -> String {
+pub(crate) fn data_url(image: &RgbImage) -> String {
     let (width, height) = image.dimensions();
     let mut bytes = Vec::new();
     if width <= LOSSLESS_PX {
@@ -110,7 +110,7 @@ pub fn data_url(image: &RgbImage) -> String {
 }
 
 /// A JPEG file as a `data:` URL, as it is.
-pub fn jpeg_url(bytes: &[u8]) -> String {
+pub(crate) fn jpeg_url(bytes: &[u8]) -> String {
     format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes))
 }
 

@@ -8,7 +8,7 @@ use image::imageops::{overlay, resize, FilterType};
 use image::{ImageError, Rgb, RgbImage};
 
 use crate::{bitmap_text, gif};
-use foresight_runs::replay::play::Replay;
+use foresight_runs::replay::Replay;
 
 /// Side of each picture, px.
 const SIDE: u32 = 192;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 /// Text with the characters that mean something in HTML replaced.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -20,20 +20,20 @@ pub fn escape(text: &str) -> String {
 
 /// One axis: its range, in data units, and its name.
 #[derive(Debug, Clone, Copy)]
-pub struct Axis<'a> {
+pub(crate) struct Axis<'a> {
     /// Lower end.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Upper end.
-    pub high: f64,
+    pub(crate) high: f64,
     /// Name with unit.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Whether ticks are whole numbers.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl<'a> Axis<'a> {
     /// An axis around all finite values, widened a little; `[0, 1]` without any.
-    pub fn around(values: impl Iterator<Item = f64>, name: &'a str) -> Self {
+    pub(crate) fn around(values: impl Iterator<Item = f64>, name: &'a str) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|v| v.is_finite()) {
             low = low.min(value);
@@ -52,7 +52,7 @@ impl<'a> Axis<'a> {
     }
 
     /// The same, reaching down to zero.
-    pub fn from_zero(values: impl Iterator<Item = f64>, name: &'a str) -> Self {
+    pub(crate) fn from_zero(values: impl Iterator<Item = f64>, name: &'a str) -> Self {
         let mut axis = Axis::around(values, name);
         axis.low = axis.low.min(0.0);
         if axis.low > -1e-12 || axis.low < 0.0 {
@@ -62,7 +62,7 @@ impl<'a> Axis<'a> {
     }
 
     /// Steps of an episode: `first ..= last`.
-    pub fn steps(first: usize, last: usize) -> Self {
+    pub(crate) fn steps(first: usize, last: usize) -> Self {
         Axis {
             low: first as f64 - 0.5,
             high: last as f64 + 0.5,
@@ -101,7 +101,7 @@ fn label(value: f64) -> String {
 }
 
 /// A chart with two axes.
-pub struct Chart {
+pub(crate) struct Chart {
     width: f64,
     height: f64,
     left: f64,
@@ -117,7 +117,7 @@ pub struct Chart {
 impl Chart {
     /// An empty chart `width` × `height` px with its axes drawn; `title` is read to those who
     /// can't see it.
-    pub fn new(width: f64, height: f64, title: &str, x: Axis<'_>, y: Axis<'_>) -> Self {
+    pub(crate) fn new(width: f64, height: f64, title: &str, x: Axis<'_>, y: Axis<'_>) -> Self {
         let mut chart = Chart {
             width,
             height,
@@ -169,13 +169,13 @@ impl Chart {
     }
 
     /// The chart's x of a value, px.
-    pub fn at_x(&self, value: f64) -> f64 {
+    pub(crate) fn at_x(&self, value: f64) -> f64 {
         let share = (value - self.x.0) / (self.x.1 - self.x.0);
         self.left + share.clamp(-0.5, 1.5) * (self.width - self.left - self.right)
     }
 
     /// The chart's y of a value, px.
-    pub fn at_y(&self, value: f64) -> f64 {
+    pub(crate) fn at_y(&self, value: f64) -> f64 {
         let share = (value - self.y.0) / (self.y.1 - self.y.0);
         self.height - self.bottom - share.clamp(-0.5, 1.5) * (self.height - self.top - self.bottom)
     }
@@ -195,13 +195,13 @@ impl Chart {
     }
 
     /// A line; gaps where a value is not finite.
-    pub fn line(&mut self, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+    pub(crate) fn line(&mut self, class: &str, points: impl Iterator<Item = (f64, f64)>) {
         let d = self.path(points);
         let _ = write!(self.body, "<path class=\"line {class}\" d=\"{d}\"/>");
     }
 
     /// A line with a dot at every point.
-    pub fn dotted_line(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(crate) fn dotted_line(&mut self, class: &str, points: &[(f64, f64)]) {
         self.line(class, points.iter().copied());
         for (x, y) in points.iter().filter(|p| p.0.is_finite() && p.1.is_finite()) {
             self.dot(class, *x, *y, 2.4);
@@ -209,14 +209,14 @@ impl Chart {
     }
 
     /// The area between two lines over the same x.
-    pub fn band(&mut self, class: &str, low: &[(f64, f64)], high: &[(f64, f64)]) {
+    pub(crate) fn band(&mut self, class: &str, low: &[(f64, f64)], high: &[(f64, f64)]) {
         let around = high.iter().copied().chain(low.iter().rev().copied());
         let d = self.path(around);
         let _ = write!(self.body, "<path class=\"area {class}\" d=\"{d}Z\"/>");
     }
 
     /// A box between two corners in data units.
-    pub fn block(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn block(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let (x, y) = (self.at_x(from.0.min(to.0)), self.at_y(from.1.max(to.1)));
         let width = self.at_x(from.0.max(to.0)) - x;
         let height = self.at_y(from.1.min(to.1)) - y;
@@ -227,7 +227,7 @@ impl Chart {
     }
 
     /// A dot of a radius in px.
-    pub fn dot(&mut self, class: &str, x: f64, y: f64, radius: f64) {
+    pub(crate) fn dot(&mut self, class: &str, x: f64, y: f64, radius: f64) {
         let (x, y) = (self.at_x(x), self.at_y(y));
         let _ = write!(
             self.body,
@@ -236,7 +236,7 @@ impl Chart {
     }
 
     /// An ellipse with half axes in data units.
-    pub fn ellipse(&mut self, class: &str, (x, y): (f64, f64), (rx, ry): (f64, f64)) {
+    pub(crate) fn ellipse(&mut self, class: &str, (x, y): (f64, f64), (rx, ry): (f64, f64)) {
         let (width, height) = (
             self.at_x(x + rx) - self.at_x(x),
             self.at_y(y) - self.at_y(y + ry),
@@ -249,7 +249,7 @@ impl Chart {
     }
 
     /// A cross with a ring around it: the one that matters.
-    pub fn target(&mut self, class: &str, x: f64, y: f64) {
+    pub(crate) fn target(&mut self, class: &str, x: f64, y: f64) {
         let (x, y) = (self.at_x(x), self.at_y(y));
         let _ = write!(
             self.body,
@@ -261,7 +261,7 @@ impl Chart {
     }
 
     /// A picture over a box in data units.
-    pub fn image(&mut self, url: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn image(&mut self, url: &str, from: (f64, f64), to: (f64, f64)) {
         let (x, y) = (self.at_x(from.0), self.at_y(to.1));
         let (width, height) = (self.at_x(to.0) - x, self.at_y(from.1) - y);
         let _ = write!(
@@ -271,7 +271,7 @@ impl Chart {
     }
 
     /// Words at a place in data units.
-    pub fn words(&mut self, class: &str, x: f64, y: f64, text: &str) {
+    pub(crate) fn words(&mut self, class: &str, x: f64, y: f64, text: &str) {
         let (x, y) = (self.at_x(x), self.at_y(y));
         let _ = write!(
             self.body,
@@ -281,7 +281,7 @@ impl Chart {
     }
 
     /// The finished SVG element.
-    pub fn svg(self) -> String {
+    pub(crate) fn svg(self) -> String {
         format!(
             "<svg viewBox=\"0 0 {:.0} {:.0}\" role=img aria-label=\"{}\">{}</svg>",
             self.width,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use foresight_report::timeline::{exporter, rerun_file, rerun_viewer};
 use foresight_runs::read::RunData;
-use foresight_runs::replay::play::Place;
+use foresight_runs::replay::Place;
 use foresight_runs::replay::{self, OpenOptions, ReplayOptions, Tolerance};
 use played::played;
 use re_sdk::external::re_log_encoding::DecoderApp;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `report.html` | all of it to look at, offline |
 //! | `plan.jsonl` | a line per step, [`StepTrace`] |
-//! | `trajectory.csv` | poses and actions with all their bits, [`Trajectory`](crate::trajectory_csv) |
+//! | `trajectory.csv` | poses and actions with all their bits, [`PoseTable`] |
 //! | `frames/` | what the camera saw before each step and after the last |
 //! | `views/` | the same moments in larger pictures, from the simulator |
 //! | `goals/` | the goal images |

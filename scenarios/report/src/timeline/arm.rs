@@ -9,14 +9,14 @@ use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 use super::sink::{Sink, TimelineError};
 
 /// An arm to show.
-pub struct ArmShown(Fr3);
+pub(crate) struct ArmShown(Fr3);
 
 impl ArmShown {
     /// Shows the arm's shape.
     ///
     /// # Errors
     /// [`TimelineError`] when the arm's description or the sink can't be used.
-    pub fn new(sink: &mut dyn Sink) -> Result<Self, TimelineError> {
+    pub(crate) fn new(sink: &mut dyn Sink) -> Result<Self, TimelineError> {
         let failed = |e: String| TimelineError::Run(format!("the arm's shape: {e}"));
         for part in parts::arm_and_hand().map_err(|e| failed(e.to_string()))? {
             sink.part(&part)?;
@@ -28,7 +28,7 @@ impl ArmShown {
     ///
     /// # Errors
     /// [`TimelineError`] when the sink can't be written.
-    pub fn place(
+    pub(crate) fn place(
         &self,
         joints_rad: &[f64; 7],
         pose: &Pose,
@@ -54,11 +54,15 @@ impl ArmShown {
 }
 
 /// The hand's pose, whatever the arm's joints are.
-pub fn place_hand(name: &str, pose: &Pose, sink: &mut dyn Sink) -> Result<(), TimelineError> {
+pub(crate) fn place_hand(
+    name: &str,
+    pose: &Pose,
+    sink: &mut dyn Sink,
+) -> Result<(), TimelineError> {
     sink.placed(name, &pose.isometry())
 }
 
 /// The object of a scene.
-pub fn object(scene: &foresight_sim::Scene) -> VisualMesh {
+pub(crate) fn object(scene: &foresight_sim::Scene) -> VisualMesh {
     parts::object(&scene.object)
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A message with a schema of Foxglove's.
-pub trait Message: Serialize + JsonSchema {
+pub(crate) trait Message: Serialize + JsonSchema {
     /// The schema's name.
     const NAME: &'static str;
 
@@ -26,14 +26,14 @@ pub trait Message: Serialize + JsonSchema {
 /// A moment, from the beginning of the run.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[schemars(title = "time")]
-pub struct Time {
+pub(crate) struct Time {
     sec: u32,
     nsec: u32,
 }
 
 impl Time {
     /// The moment `ns` after the beginning.
-    pub fn from_ns(ns: u64) -> Self {
+    pub(crate) fn from_ns(ns: u64) -> Self {
         Time {
             sec: u32::try_from(ns / 1_000_000_000).unwrap_or(u32::MAX),
             nsec: (ns % 1_000_000_000) as u32,
@@ -44,14 +44,14 @@ impl Time {
 /// How long something is shown; zero for until it is replaced.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[schemars(title = "duration")]
-pub struct Lifetime {
+pub(crate) struct Lifetime {
     sec: i32,
     nsec: u32,
 }
 
 /// A vector or a point.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-pub struct Vector {
+pub(crate) struct Vector {
     x: f64,
     y: f64,
     z: f64,
@@ -65,7 +65,7 @@ impl From<[f64; 3]> for Vector {
 
 /// A rotation.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-pub struct Quaternion {
+pub(crate) struct Quaternion {
     x: f64,
     y: f64,
     z: f64,
@@ -74,7 +74,7 @@ pub struct Quaternion {
 
 /// Where something is and how it is turned.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-pub struct Pose {
+pub(crate) struct Pose {
     position: Vector,
     orientation: Quaternion,
 }
@@ -96,7 +96,7 @@ impl From<&Isometry3<f64>> for Pose {
 
 impl Pose {
     /// At `position`, not turned.
-    pub fn at(position: [f64; 3]) -> Self {
+    pub(crate) fn at(position: [f64; 3]) -> Self {
         let mut pose = Pose::from(&Isometry3::identity());
         pose.position = position.into();
         pose
@@ -105,7 +105,7 @@ impl Pose {
 
 /// Red, green, blue, opacity.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-pub struct Colour {
+pub(crate) struct Colour {
     r: f64,
     g: f64,
     b: f64,
@@ -120,7 +120,7 @@ impl From<[f64; 3]> for Colour {
 
 /// `foxglove.CompressedImage`: a picture as a PNG file.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct CompressedImage {
+pub(crate) struct CompressedImage {
     timestamp: Time,
     frame_id: String,
     #[schemars(extend("contentEncoding" = "base64"))]
@@ -134,7 +134,7 @@ impl Message for CompressedImage {
 
 impl CompressedImage {
     /// A PNG file taken at `timestamp`.
-    pub fn png(timestamp: Time, frame_id: &str, file: &[u8]) -> Self {
+    pub(crate) fn png(timestamp: Time, frame_id: &str, file: &[u8]) -> Self {
         CompressedImage {
             timestamp,
             frame_id: frame_id.to_owned(),
@@ -146,13 +146,13 @@ impl CompressedImage {
 
 /// `foxglove.PoseInFrame`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct PoseInFrame {
+pub(crate) struct PoseInFrame {
     /// When.
-    pub timestamp: Time,
+    pub(crate) timestamp: Time,
     /// In which frame.
-    pub frame_id: &'static str,
+    pub(crate) frame_id: &'static str,
     /// The pose.
-    pub pose: Pose,
+    pub(crate) pose: Pose,
 }
 
 impl Message for PoseInFrame {
@@ -161,7 +161,7 @@ impl Message for PoseInFrame {
 
 /// `foxglove.FrameTransform`: where a frame is.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct FrameTransform {
+pub(crate) struct FrameTransform {
     timestamp: Time,
     parent_frame_id: &'static str,
     child_frame_id: String,
@@ -175,7 +175,12 @@ impl Message for FrameTransform {
 
 impl FrameTransform {
     /// The frame `child` is at `at` in `parent`.
-    pub fn new(timestamp: Time, parent: &'static str, child: &str, at: &Isometry3<f64>) -> Self {
+    pub(crate) fn new(
+        timestamp: Time,
+        parent: &'static str,
+        child: &str,
+        at: &Isometry3<f64>,
+    ) -> Self {
         let pose = Pose::from(at);
         FrameTransform {
             timestamp,
@@ -189,19 +194,19 @@ impl FrameTransform {
 
 /// `foxglove.Log`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Log {
+pub(crate) struct Log {
     /// When.
-    pub timestamp: Time,
+    pub(crate) timestamp: Time,
     /// 2 for information, 3 for a warning.
-    pub level: u8,
+    pub(crate) level: u8,
     /// What.
-    pub message: String,
+    pub(crate) message: String,
     /// Who says so.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Not used.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// Not used.
-    pub line: u32,
+    pub(crate) line: u32,
 }
 
 impl Message for Log {
@@ -210,10 +215,10 @@ impl Message for Log {
 
 /// `foxglove.SceneUpdate`: things to show, each in place of the one with its id.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SceneUpdate {
+pub(crate) struct SceneUpdate {
     deletions: Vec<Nothing>,
     /// The things.
-    pub entities: Vec<SceneEntity>,
+    pub(crate) entities: Vec<SceneEntity>,
 }
 
 impl Message for SceneUpdate {
@@ -231,11 +236,11 @@ impl From<SceneEntity> for SceneUpdate {
 
 /// A primitive this program never shows.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// One thing of a scene.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SceneEntity {
+pub(crate) struct SceneEntity {
     timestamp: Time,
     frame_id: String,
     id: String,
@@ -245,19 +250,19 @@ pub struct SceneEntity {
     arrows: Vec<Nothing>,
     cubes: Vec<Nothing>,
     /// Balls.
-    pub spheres: Vec<Sphere>,
+    pub(crate) spheres: Vec<Sphere>,
     cylinders: Vec<Nothing>,
     /// Lines.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Meshes.
-    pub triangles: Vec<Triangles>,
+    pub(crate) triangles: Vec<Triangles>,
     texts: Vec<Nothing>,
     models: Vec<Nothing>,
 }
 
 impl SceneEntity {
     /// An empty thing in the frame `frame_id`, that moves with it.
-    pub fn new(timestamp: Time, frame_id: &str, id: &str) -> Self {
+    pub(crate) fn new(timestamp: Time, frame_id: &str, id: &str) -> Self {
         SceneEntity {
             timestamp,
             frame_id: frame_id.to_owned(),
@@ -279,47 +284,47 @@ impl SceneEntity {
 
 /// A ball.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Sphere {
+pub(crate) struct Sphere {
     /// Its middle.
-    pub pose: Pose,
+    pub(crate) pose: Pose,
     /// Its diameters.
-    pub size: Vector,
+    pub(crate) size: Vector,
     /// Its colour.
-    pub color: Colour,
+    pub(crate) color: Colour,
 }
 
 /// A line through points.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Line {
+pub(crate) struct Line {
     /// 0: one line through all points.
-    pub r#type: u8,
+    pub(crate) r#type: u8,
     /// Where its points are counted from.
-    pub pose: Pose,
+    pub(crate) pose: Pose,
     /// Its width.
-    pub thickness: f64,
+    pub(crate) thickness: f64,
     /// Whether the width is in pixels.
-    pub scale_invariant: bool,
+    pub(crate) scale_invariant: bool,
     /// The points.
-    pub points: Vec<Vector>,
+    pub(crate) points: Vec<Vector>,
     /// Its colour.
-    pub color: Colour,
+    pub(crate) color: Colour,
     /// A colour for each point; none here.
-    pub colors: Vec<Colour>,
+    pub(crate) colors: Vec<Colour>,
     /// Not used.
-    pub indices: Vec<u32>,
+    pub(crate) indices: Vec<u32>,
 }
 
 /// A mesh.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Triangles {
+pub(crate) struct Triangles {
     /// Where its points are counted from.
-    pub pose: Pose,
+    pub(crate) pose: Pose,
     /// The corners.
-    pub points: Vec<Vector>,
+    pub(crate) points: Vec<Vector>,
     /// Its colour; unused with `colors`.
-    pub color: Colour,
+    pub(crate) color: Colour,
     /// A colour for each corner.
-    pub colors: Vec<Colour>,
+    pub(crate) colors: Vec<Colour>,
     /// Three corners a triangle.
-    pub indices: Vec<u32>,
+    pub(crate) indices: Vec<u32>,
 }

@@ -10,7 +10,7 @@
 
 mod arm;
 pub mod exporter;
-pub mod foxglove;
+mod foxglove;
 pub mod mcap;
 #[cfg(feature = "rerun")]
 mod rerun;

@@ -8,7 +8,7 @@ use foresight_report::timeline::mcap::McapFile;
 use foresight_report::timeline::{exporter, Sink};
 use foresight_runs::read::RunData;
 use foresight_runs::record::RunRecord;
-use foresight_runs::replay::play::Place;
+use foresight_runs::replay::Place;
 use foresight_runs::replay::{open, replay, OpenOptions, ReplayOptions, Tolerance};
 
 /// As played by the first version: `reach`, seed 1, 16 samples and 2 iterations, virtual time.

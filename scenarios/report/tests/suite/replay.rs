@@ -8,7 +8,7 @@ use foresight_datasets::mp4_header::VideoHeader;
 use foresight_datasets::{layout, Split};
 use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_report::{replay_pictures as pictures, run, RunOptions};
-use foresight_runs::replay::play::Place;
+use foresight_runs::replay::Place;
 use foresight_runs::replay::{open, replay, OpenOptions, Replay, ReplayOptions, Tolerance};
 use foresight_runs::trajectory_csv::PoseTable;
 use foresight_scenarios::episode::Unwatched;

@@ -12,14 +12,14 @@ const MOST_PIECES: u32 = 40;
 const USE: f64 = 0.98;
 
 /// Leads an arm along poses.
-pub struct Follower {
+pub(crate) struct Follower {
     limits: EnvelopeConfig,
     last: Option<Execution>,
 }
 
 impl Follower {
     /// A follower within these limits.
-    pub fn new(limits: EnvelopeConfig) -> Self {
+    pub(crate) fn new(limits: EnvelopeConfig) -> Self {
         Follower { limits, last: None }
     }
 
@@ -28,7 +28,7 @@ impl Follower {
     ///
     /// # Errors
     /// [`ArmError`] when the arm can't be driven.
-    pub fn lead(
+    pub(crate) fn lead(
         &mut self,
         arm: &mut dyn Arm,
         measured: &Pose,

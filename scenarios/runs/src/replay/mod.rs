@@ -5,19 +5,20 @@
 //! actions, the simulator gives the same poses and pictures, bit for bit. Others are followed pose
 //! by pose. Either way every action passes the same safety envelope, stream and guard as in `run`.
 
-pub mod follow;
+mod follow;
 mod lerobot;
-pub mod open;
-pub mod options;
-pub mod out_of_bounds;
-pub mod play;
-pub mod pose_error;
-pub mod recording;
-pub mod scene;
+mod open;
+mod options;
+mod out_of_bounds;
+mod play;
+mod pose_error;
+mod recording;
+mod scene;
 
 pub use open::open;
 pub use options::{OpenOptions, PoseFrame};
-pub use play::{replay, Replay, ReplayOptions, ReplayedStep};
+pub use out_of_bounds::OutOfBoundsInterval;
+pub use play::{replay, Place, Replay, ReplayOptions, ReplayedStep};
 pub use pose_error::{PoseError, Tolerance};
 pub use recording::{Recording, RecordingKind};
-pub use scene::ReplayScene;
+pub use scene::{ReplayScene, ReplayStart};

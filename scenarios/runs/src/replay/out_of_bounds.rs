@@ -29,7 +29,7 @@ impl OutOfBoundsInterval {
 }
 
 /// Every interval outside the limits, in order.
-pub fn out_of_bounds(poses: &[Pose], limits: &EnvelopeConfig) -> Vec<OutOfBoundsInterval> {
+pub(crate) fn out_of_bounds(poses: &[Pose], limits: &EnvelopeConfig) -> Vec<OutOfBoundsInterval> {
     let mut found: Vec<OutOfBoundsInterval> = Vec::new();
     for (step, pose) in poses.iter().enumerate() {
         let Some((axis, at_m, limit_m)) = worst_axis(pose, limits) else {
