@@ -20,7 +20,7 @@ pub(crate) fn header(data: &RunData) -> String {
     if let Some(end) = &record.end {
         meta.push(end.imagination.clone());
     }
-    meta.push(record.time);
+    meta.extend(Some(record.time).filter(|time| !time.is_empty()));
     if let Some(end) = &record.end {
         let clock = if end.virtual_time { "virtual" } else { "real" };
         meta.push(format!("{clock} time"));

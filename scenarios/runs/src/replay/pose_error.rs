@@ -94,7 +94,7 @@ mod tests {
                 turn.rotation_rad[axis] = PI;
                 let error = PoseError::between(&pose, &pose.apply(&turn));
                 assert!(
-                    (error.rotation_deg - 180.0).abs() < 1e-5,
+                    (error.rotation_deg - 180.0).abs() < 1e-4,
                     "{pose:?}: {error:?}"
                 );
             }
