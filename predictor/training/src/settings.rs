@@ -471,6 +471,41 @@ mod tests {
     }
 
     #[test]
+    fn recipes_with_the_old_keys_say_what_the_new_ones_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            Settings::recipe(&file, &["optimisation.batch_size=8".into()])
+        };
+        let old = of(
+            "old.toml",
+            "clip_frames = 3\ngripper_event_factor = 3.0\nstart_at_persistence = true\n\
+             euler_around_rad = [3.0, 0.0, 0.0]\n\
+             [predictor]\npredictor_embed_dim = 128\ndepth = 4\nnum_heads = 4\n\
+             [action_space]\nfps = 4.0\nmax_translation_m = 0.05\nmax_rotation_rad = 0.0\n",
+        );
+        let new = of(
+            "new.toml",
+            "[data]\nframes = 3\ngripper_events = 3.0\n\
+             [predictor]\npredictor_embed_dim = 128\ndepth = 4\nnum_heads = 4\n\
+             start_at_persistence = true\neuler_around_rad = [3.0, 0.0, 0.0]\n\
+             action_space = { fps = 4.0, max_translation_m = 0.05, max_rotation_rad = 0.0 }\n",
+        )
+        .unwrap();
+        assert_eq!(old.unwrap(), new);
+        new.check(1).unwrap();
+        assert_eq!(new.data.sampling, Sampling::Consecutive);
+        assert_eq!((new.crop, new.data.draws), (None, DrawBy::Clip));
+        let none = of("none.toml", "[data]\nframes = 3\n").unwrap_err();
+        assert!(none.to_string().contains("[predictor]"), "{none}");
+        assert_eq!(
+            set(&["data.unusable=skip"]).unwrap(),
+            set(&["data.on_bad_episode=skip"]).unwrap()
+        );
+    }
+
+    #[test]
     fn a_shorter_run_keeps_its_shape() {
         let mut settings = set(&[]).unwrap();
         settings.set_steps(2_100);
