@@ -69,11 +69,11 @@ impl Index {
         let text = String::from_utf8(bytes)
             .map_err(|_| DatasetError::corrupt(list, "it is not a text file of folders"))?;
         let root = list.parent().unwrap_or(Path::new("."));
-        let folders: Vec<PathBuf> = text
-            .lines()
-            .filter_map(first_field)
+        let folders: Vec<PathBuf> = first_fields(&text)
+            .map_err(|e| DatasetError::corrupt(list, format!("it is no list of folders: {e}")))?
+            .into_iter()
             .map(|field| {
-                let beside = root.join(field);
+                let beside = root.join(&field);
                 match beside.exists() {
                     true => beside,
                     // Where the official code would look; made absolute so that it stays found.
@@ -179,14 +179,20 @@ impl Index {
     }
 }
 
-/// The first field of a line, quoted or up to a space; `None` for an empty line.
-fn first_field(line: &str) -> Option<&str> {
-    let line = line.trim();
-    let field = match line.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next(),
-        None => line.split(' ').next(),
-    };
-    field.filter(|field| !field.is_empty())
+/// The first field of every line that has one; separated by spaces, as pandas reads it there.
+fn first_fields(text: &str) -> Result<Vec<String>, csv::Error> {
+    let mut lines = csv::ReaderBuilder::new();
+    let lines = lines.delimiter(b' ').has_headers(false).flexible(true);
+    let mut fields = Vec::new();
+    for line in lines.from_reader(text.as_bytes()).records() {
+        fields.extend(
+            line?
+                .iter()
+                .find(|field| !field.is_empty())
+                .map(str::to_owned),
+        );
+    }
+    Ok(fields)
 }
 
 fn relative(root: &Path, folder: &Path) -> String {
@@ -201,12 +207,13 @@ fn relative(root: &Path, folder: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::first_field;
+    use super::first_fields;
 
     #[test]
     fn lists_are_read_as_pandas_reads_them() {
-        assert_eq!(first_field("/data/a 0"), Some("/data/a"));
-        assert_eq!(first_field("\"/data/a b\" 0"), Some("/data/a b"));
-        assert_eq!(first_field("  "), None);
+        let text = "/data/a 0\n\n  /data/b\n\"/data/a b\" 0\r\n";
+        let fields = first_fields(text).unwrap();
+        assert_eq!(fields, ["/data/a", "/data/b", "/data/a b"]);
+        assert!(first_fields("").unwrap().is_empty());
     }
 }

@@ -27,9 +27,11 @@ pub const DEFAULT: &str = include_str!("default.toml");
 /// What is different by default where a predictor begins with random weights.
 const TRAINING: &str = include_str!("training.toml");
 
-/// Keys of older settings and recipes, and what they are called now.
-const RENAMED: [Renamed; 6] = [
-    Renamed::new("data.unusable", "data.on_bad_episode"),
+/// Keys of older settings, and what they are called now.
+const RENAMED: [Renamed; 1] = [Renamed::new("data.unusable", "data.on_bad_episode")];
+/// The same with those of older recipes of predictors.
+const RENAMED_IN_RECIPES: [Renamed; 6] = [
+    RENAMED[0],
     Renamed::new("clip_frames", "data.frames"),
     Renamed::new("gripper_event_factor", "data.gripper_events"),
     Renamed::new("euler_around_rad", "predictor.euler_around_rad"),
@@ -261,7 +263,7 @@ impl Settings {
     /// # Errors
     /// Naming the file or the change, and what is wrong in it.
     pub fn resolve(file: Option<&Path>, changes: &[String]) -> Result<Self> {
-        layered(parsed(DEFAULT)?, file, changes)
+        layered(parsed(DEFAULT)?, &RENAMED, file, changes)
     }
 
     /// Training from random weights: a recipe over the defaults, and `changes` over that.
@@ -269,7 +271,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::resolve`]; when the recipe describes no predictor.
     pub fn recipe(file: &Path, changes: &[String]) -> Result<Self> {
-        let settings: Settings = layered(training_defaults()?, Some(file), changes)?;
+        let settings: Settings = layered(training_defaults()?, &RENAMED_IN_RECIPES, Some(file), changes)?;
         if settings.predictor.is_none() {
             bail!(
                 "{} describes no predictor: add [predictor] with predictor_embed_dim, depth and \
@@ -383,7 +385,7 @@ pub fn read_recipe<T: DeserializeOwned>(file: &Path, changes: &[String]) -> Resu
     if let Some((key, value)) = training_defaults()?.remove_entry("data") {
         data.insert(key, value);
     }
-    layered(data, Some(file), changes)
+    layered(data, &RENAMED, Some(file), changes)
 }
 
 fn training_defaults() -> Result<SourceTable<'static>> {
@@ -400,10 +402,11 @@ fn parsed(defaults: &'static str) -> Result<SourceTable<'static>> {
 /// A file and changes over defaults; tells the hints.
 fn layered<T: DeserializeOwned>(
     defaults: SourceTable<'static>,
+    renamed: &[Renamed],
     file: Option<&Path>,
     changes: &[String],
 ) -> Result<T> {
-    let (settings, hints) = foresight_settings::layered(&defaults, &RENAMED, file, changes)?;
+    let (settings, hints) = foresight_settings::layered(&defaults, renamed, file, changes)?;
     for hint in hints {
         tracing::warn!("{hint}");
     }
