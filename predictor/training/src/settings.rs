@@ -502,6 +502,17 @@ mod tests {
         assert_eq!((new.crop, new.data.draws), (None, DrawBy::Clip));
         let none = of("none.toml", "[data]\nframes = 3\n").unwrap_err();
         assert!(none.to_string().contains("[predictor]"), "{none}");
+        // Policies have keys of their own by those names.
+        let policy = folder.path().join("policy.toml");
+        let text = "farthest_goal_steps = 8\neuler_around_rad = [3.0, 0.0, 0.0]\n\
+                    [policy]\npredictor_embed_dim = 128\ndepth = 4\nnum_heads = 4\n\
+                    [optimisation]\nseed = 3\nbatch_size = 64\nweight_decay = 0.04\n\
+                    schedule = { start = 1e-4, reference = 1e-3, last = 1e-5, warmup_steps = 1, \
+                    anneal_steps = 8, total_steps = 24 }\n";
+        std::fs::write(&policy, text).unwrap();
+        let recipe: crate::recipe::CloneRecipe = read_recipe(&policy, &[]).unwrap();
+        assert_eq!(recipe.euler_around_rad, Some([3.0, 0.0, 0.0]));
+        assert_eq!(recipe.data.sampling, Sampling::Consecutive);
         assert_eq!(
             set(&["data.unusable=skip"]).unwrap(),
             set(&["data.on_bad_episode=skip"]).unwrap()
