@@ -271,7 +271,12 @@ impl Settings {
     /// # Errors
     /// As [`Settings::resolve`]; when the recipe describes no predictor.
     pub fn recipe(file: &Path, changes: &[String]) -> Result<Self> {
-        let settings: Settings = layered(training_defaults()?, &RENAMED_IN_RECIPES, Some(file), changes)?;
+        let settings: Settings = layered(
+            training_defaults()?,
+            &RENAMED_IN_RECIPES,
+            Some(file),
+            changes,
+        )?;
         if settings.predictor.is_none() {
             bail!(
                 "{} describes no predictor: add [predictor] with predictor_embed_dim, depth and \
