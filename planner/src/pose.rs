@@ -81,6 +81,9 @@ impl Pose {
     /// Angle of the shortest turn from one orientation to the other, rad, in `[0, π]`; 0 for
     /// orientations given by the same angles.
     pub fn angle_rad(&self, other: &Pose) -> f64 {
+        if self.euler_rad == other.euler_rad {
+            return 0.0;
+        }
         self.orientation().angle_to(&other.orientation())
     }
 

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, TargetDisc};
+use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop, TargetDisc};
 
 /// `[low, high]`; a value is drawn evenly from between them.
 pub type Range = [f64; 2];
@@ -238,7 +238,7 @@ impl SceneDistribution {
         let mut scene = Scene {
             object,
             target,
-            table: Table {
+            table: TableTop {
                 colour: [table_value + tint, table_value, table_value - tint],
                 background: [background, background * 1.03, background * 1.06],
             },

@@ -44,6 +44,6 @@ pub use distribution::SceneDistribution;
 pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
 pub use ground_truth::GroundTruth;
-pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, Table, TargetDisc};
+pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop, TargetDisc};
 pub use simulator::{SimError, Simulator};
 pub use snapshot::Snapshot;

@@ -13,7 +13,7 @@ pub struct Scene {
     /// Where it should go: a disc painted on the table.
     pub target: TargetDisc,
     /// The table.
-    pub table: Table,
+    pub table: TableTop,
     /// The lamp.
     pub light: Light,
     /// The camera, any jitter already applied.
@@ -117,7 +117,7 @@ pub struct TargetDisc {
 /// The table top and what lies behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+pub struct TableTop {
     /// Linear RGB reflectance of the top, 0 to 1.
     pub colour: [f64; 3],
     /// Linear RGB of what is seen past the table, 0 to 1.

@@ -3,6 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod envelope;
+mod envelope_config;
 mod envelope_guard;
+mod frame;
+mod gripper;
+mod se3;
+mod settle;
 mod streamer;
 mod virtual_arm;

@@ -1,0 +1,41 @@
+//! Closedness to moves and grasps.
+
+use foresight_kinematics::hand::STROKE_M;
+use foresight_robot::{GripperConfig, GripperPolicy};
+use franka_node::GripperKind;
+
+#[test]
+fn closing_grasps_and_opening_moves() {
+    let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+    assert_eq!(policy.command(0.02, STROKE_M), None, "dead band");
+    assert_eq!(policy.command(f64::NAN, STROKE_M), None);
+    let close = policy.command(1.0, STROKE_M).expect("a grasp");
+    assert_eq!(close.kind, GripperKind::Grasp);
+    assert_eq!((close.width_m, close.force_n), (0.0, 30.0));
+    let open = policy.command(-1.0, 0.05).expect("a move");
+    assert_eq!((open.kind, open.width_m), (GripperKind::Width, STROKE_M));
+}
+
+#[test]
+fn a_held_object_is_kept_by_small_changes_and_by_closing_further() {
+    let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+    policy.command(1.0, STROKE_M).expect("a grasp");
+    // An object of 5 cm stopped the fingers.
+    assert_eq!(policy.command(0.0, 0.05), None);
+    assert_eq!(policy.command(-0.03, 0.05), None);
+    assert_eq!(policy.command(0.4, 0.05), None);
+    assert_eq!(policy.commanded(), 1.0);
+    let open = policy.command(-0.3, 0.05).expect("a move");
+    assert_eq!(open.kind, GripperKind::Width);
+    assert!((open.width_m - 0.074).abs() < 1e-9);
+}
+
+#[test]
+fn partial_closing_goes_on_until_closed() {
+    let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
+    let first = policy.command(0.5, STROKE_M).expect("a grasp");
+    assert!((first.width_m - 0.04).abs() < 1e-12);
+    let second = policy.command(0.5, 0.04).expect("a grasp");
+    assert_eq!((second.kind, second.width_m), (GripperKind::Grasp, 0.0));
+    assert_eq!(policy.command(0.5, 0.0), None, "already closed");
+}
