@@ -6,6 +6,17 @@
 //! are recorded. An episode is a pure function of its seed, whatever the number of workers. What
 //! is drawn how often is a table of the scenario file:
 //! [`foresight_scenarios::demonstrations`].
+//!
+//! ```
+//! use foresight_demonstrations::{record_episode, RecordingPlan};
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../pick_and_place.toml");
+//! let mut plan = RecordingPlan::from_scenario(file.as_ref())?;
+//! plan.steps = 2;
+//! let recorded = record_episode(&plan, 1_000_000)?;
+//! assert_eq!(recorded.episode.frames.len(), 3);
+//! # Ok::<(), foresight_demonstrations::RecordError>(())
+//! ```
 
 mod episode_config;
 mod policy;

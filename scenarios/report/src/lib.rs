@@ -4,6 +4,23 @@
 //! its report; [`evaluate_into`] does so for many episodes. Reports are self-contained HTML:
 //! pictures and figures are inside, nothing is fetched, and there is no script. [`timeline`] writes
 //! runs and replays as recordings for viewers.
+//!
+//! ```
+//! use foresight_report::{run, RunOptions};
+//! use foresight_scenarios::{episode::Unwatched, LoadedScenario, ModelSource};
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../reach.toml");
+//! let scenario = LoadedScenario::read(file.as_ref())?;
+//! let runs = tempfile::tempdir()?;
+//! let options = RunOptions {
+//!     seed: 1,
+//!     out: runs.path().to_owned(),
+//!     virtual_time: true,
+//! };
+//! let result = run(&scenario, &ModelSource::Oracle, &options, &mut Unwatched)?;
+//! assert!(result.run_dir.join("report.html").exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod animation;
 mod bitmap_text;

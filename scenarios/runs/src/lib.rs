@@ -1,5 +1,14 @@
 //! What a run leaves behind: the run folder, written and read; replay; and what the model that
 //! planned makes of it afterwards.
+//!
+//! ```
+//! use foresight_runs::trajectory_csv::PoseTable;
+//!
+//! let text = "x_m,y_m,z_m,rx_rad,ry_rad,rz_rad\n0.5,0,0.3,3.1,0,0\n0.5,0.1,0.3,3.1,0,0\n";
+//! let table = PoseTable::parse(text).map_err(|(line, what)| format!("line {line}: {what}"))?;
+//! assert_eq!(table.poses[1].position_m, [0.5, 0.1, 0.3]);
+//! # Ok::<(), String>(())
+//! ```
 
 pub mod analysis;
 pub mod analysis_record;

@@ -13,7 +13,6 @@
 //!
 //! A file whose first line has no letters is read as `x, y, z, rx, ry, rz[, gripper[, time]]`.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
@@ -36,39 +35,26 @@ pub struct PoseTable {
 impl PoseTable {
     /// As CSV text.
     pub fn to_csv(&self) -> String {
-        let mut text = String::from("step");
-        if !self.time_s.is_empty() {
-            text += ",time_s";
+        let (timed, acted) = (!self.time_s.is_empty(), !self.actions.is_empty());
+        let mut head = vec!["step".to_owned()];
+        head.extend(timed.then(|| "time_s".to_owned()));
+        head.extend(POSE.map(str::to_owned));
+        if acted {
+            head.extend(POSE.map(|name| format!("action_{name}")));
         }
-        for name in POSE {
-            let _ = write!(text, ",{name}");
-        }
-        if !self.actions.is_empty() {
-            for name in POSE {
-                let _ = write!(text, ",action_{name}");
-            }
-        }
-        text.push('\n');
+        let mut rows = vec![head];
         for (step, pose) in self.poses.iter().enumerate() {
-            let _ = write!(text, "{step}");
-            if let Some(time) = self.time_s.get(step) {
-                let _ = write!(text, ",{time}");
-            }
-            for value in pose.to_array() {
-                let _ = write!(text, ",{value}");
-            }
+            let mut row = vec![step.to_string()];
+            row.extend(self.time_s.get(step).map(f64::to_string));
+            row.extend(pose.to_array().map(|v| v.to_string()));
             match self.actions.get(step) {
-                Some(action) => {
-                    for value in action.to_array() {
-                        let _ = write!(text, ",{value}");
-                    }
-                }
-                None if !self.actions.is_empty() => text += ",,,,,,,",
+                Some(action) => row.extend(action.to_array().map(|v| v.to_string())),
+                None if acted => row.extend([(); 7].map(|()| String::new())),
                 None => {}
             }
-            text.push('\n');
+            rows.push(row);
         }
-        text
+        rows.iter().map(|row| row.join(",") + "\n").collect()
     }
 
     /// Reads a CSV file.

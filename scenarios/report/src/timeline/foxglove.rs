@@ -147,11 +147,8 @@ impl CompressedImage {
 /// `foxglove.PoseInFrame`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PoseInFrame {
-    /// When.
     pub(crate) timestamp: Time,
-    /// In which frame.
     pub(crate) frame_id: &'static str,
-    /// The pose.
     pub(crate) pose: Pose,
 }
 
@@ -195,17 +192,11 @@ impl FrameTransform {
 /// `foxglove.Log`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Log {
-    /// When.
     pub(crate) timestamp: Time,
-    /// 2 for information, 3 for a warning.
     pub(crate) level: u8,
-    /// What.
     pub(crate) message: String,
-    /// Who says so.
     pub(crate) name: &'static str,
-    /// Not used.
     pub(crate) file: &'static str,
-    /// Not used.
     pub(crate) line: u32,
 }
 
@@ -217,7 +208,6 @@ impl Message for Log {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SceneUpdate {
     deletions: Vec<Nothing>,
-    /// The things.
     pub(crate) entities: Vec<SceneEntity>,
 }
 
@@ -249,12 +239,9 @@ pub(crate) struct SceneEntity {
     metadata: Vec<Nothing>,
     arrows: Vec<Nothing>,
     cubes: Vec<Nothing>,
-    /// Balls.
     pub(crate) spheres: Vec<Sphere>,
     cylinders: Vec<Nothing>,
-    /// Lines.
     pub(crate) lines: Vec<Line>,
-    /// Meshes.
     pub(crate) triangles: Vec<Triangles>,
     texts: Vec<Nothing>,
     models: Vec<Nothing>,
@@ -285,46 +272,30 @@ impl SceneEntity {
 /// A ball.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Sphere {
-    /// Its middle.
     pub(crate) pose: Pose,
-    /// Its diameters.
     pub(crate) size: Vector,
-    /// Its colour.
     pub(crate) color: Colour,
 }
 
 /// A line through points.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Line {
-    /// 0: one line through all points.
     pub(crate) r#type: u8,
-    /// Where its points are counted from.
     pub(crate) pose: Pose,
-    /// Its width.
     pub(crate) thickness: f64,
-    /// Whether the width is in pixels.
     pub(crate) scale_invariant: bool,
-    /// The points.
     pub(crate) points: Vec<Vector>,
-    /// Its colour.
     pub(crate) color: Colour,
-    /// A colour for each point; none here.
     pub(crate) colors: Vec<Colour>,
-    /// Not used.
     pub(crate) indices: Vec<u32>,
 }
 
 /// A mesh.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Triangles {
-    /// Where its points are counted from.
     pub(crate) pose: Pose,
-    /// The corners.
     pub(crate) points: Vec<Vector>,
-    /// Its colour; unused with `colors`.
     pub(crate) color: Colour,
-    /// A colour for each corner.
     pub(crate) colors: Vec<Colour>,
-    /// Three corners a triangle.
     pub(crate) indices: Vec<u32>,
 }

@@ -54,56 +54,36 @@ pub struct Dot {
 pub type Numbers<'a> = &'a [(&'static str, f64)];
 
 /// Where a course of events is written to, in order of time.
+///
+/// # Errors
+/// Every method: [`TimelineError::Write`] when the file can't be written, [`TimelineError::Viewer`] when
+/// the viewer is gone.
 pub trait Sink: Send {
     /// Moves on to `time_s` from the beginning, during step `step`.
     fn at(&mut self, time_s: f64, step: u32);
 
     /// The shape of a rigid part; where it is comes by [`Sink::placed`] under the same name.
-    ///
-    /// # Errors
-    /// [`TimelineError::Write`], here and below, when the file can't be written.
     fn part(&mut self, part: &VisualMesh) -> Result<(), TimelineError>;
 
     /// Where something is, in the base frame.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn placed(&mut self, name: &str, pose: &Isometry3<f64>) -> Result<(), TimelineError>;
 
     /// A picture, as a PNG file.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn picture(&mut self, name: &str, png: Vec<u8>) -> Result<(), TimelineError>;
 
     /// Points in space, in place of those of the same name before.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn dots(&mut self, name: &str, dots: &[Dot]) -> Result<(), TimelineError>;
 
     /// A way through space, in place of that of the same name before.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn way(&mut self, name: &str, points_m: &[[f64; 3]]) -> Result<(), TimelineError>;
 
     /// Numbers to plot.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn numbers(&mut self, name: &str, numbers: Numbers<'_>) -> Result<(), TimelineError>;
 
     /// A line of the log; `warning` for what went otherwise than asked.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn say(&mut self, warning: bool, text: &str) -> Result<(), TimelineError>;
 
     /// Writes the end; without it a recording is not complete.
-    ///
-    /// # Errors
-    /// See [`Sink::part`].
     fn finish(self: Box<Self>) -> Result<(), TimelineError>;
 }
 
