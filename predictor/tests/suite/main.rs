@@ -2,11 +2,14 @@
 
 mod backend_conformance;
 mod bad_checkpoints;
+mod compute_device;
+mod goal_distance;
 #[path = "../support/loud.rs"]
 mod loud;
 #[path = "../../../datasets/tests/suite/mutate.rs"]
 mod mutate;
 mod npz_damage;
+mod offline;
 mod parity_cem;
 mod parity_checkpoints;
 mod parity_encoder;
@@ -16,6 +19,8 @@ mod parity_predictor;
 mod parity_transforms;
 mod parity_vjepa21_encoder;
 mod plans;
+mod rope;
 #[path = "../support/mod.rs"]
 mod support;
 mod torch_layouts;
+mod transform;
