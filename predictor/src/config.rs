@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mask_predictor::MaskPredictorConfig;
+
 pub use foresight_kernels::RopeVariant;
 
 /// How pixels become tokens.
@@ -174,6 +176,10 @@ pub struct ModelConfig {
     /// The action-conditioned predictor; a folder may hold an encoder alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictor: Option<PredictorConfig>,
+    /// The predictor of the encoder's pre-training, where the folder keeps it; planning doesn't
+    /// use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_predictor: Option<MaskPredictorConfig>,
     /// Time step and action bounds of the training data.
     #[serde(default)]
     pub action_space: ActionSpace,
@@ -292,6 +298,15 @@ impl ModelConfig {
             );
         }
         vjepa2_1(e)?;
+        if let Some(m) = &self.mask_predictor {
+            m.validate()?;
+            if m.embed_dim != e.embed_dim {
+                return Err(format!(
+                    "mask_predictor.embed_dim is {} but the encoder's tokens are {} wide",
+                    m.embed_dim, e.embed_dim
+                ));
+            }
+        }
         if let Some(p) = &self.predictor {
             positive("predictor.patch_size", p.patch_size)?;
             heads("predictor", p.predictor_embed_dim, p.num_heads)?;

@@ -21,7 +21,7 @@ pub(super) struct ArchitectureArgs {
     /// Attention heads of the encoder; no checkpoint says it, released widths imply it.
     #[arg(long, value_name = "N")]
     encoder_heads: Option<usize>,
-    /// Attention heads of the predictor.
+    /// Attention heads of the predictor, of whichever kind.
     #[arg(long, value_name = "N")]
     predictor_heads: Option<usize>,
     /// Side of the square images, px; 256 unless something says otherwise.
@@ -61,12 +61,27 @@ impl ArchitectureArgs {
                 predictor.config.img_size = [side; 2];
             }
         }
+        if let Some(predictor) = &mut architecture.mask_predictor {
+            if let Some(heads) = self.predictor_heads {
+                predictor.config.num_heads = heads;
+                predictor.heads_known = true;
+            }
+            if let Some(side) = self.img_size {
+                predictor.config.img_size = [side; 2];
+            }
+        }
         Ok(architecture)
     }
 
-    /// As [`ArchitectureArgs::resolve`], as the configuration of a model folder. Fails where
-    /// the number of heads is neither known nor given.
-    pub fn model_config(&self, checkpoint: &Checkpoint, name: &str) -> Result<ModelConfig> {
+    /// As [`ArchitectureArgs::resolve`], as the configuration of a model folder, with the mask
+    /// predictor if that is asked for. Fails where the number of heads is neither known nor
+    /// given.
+    pub fn model_config(
+        &self,
+        checkpoint: &Checkpoint,
+        name: &str,
+        mask_predictor: bool,
+    ) -> Result<ModelConfig> {
         let architecture = self.resolve(checkpoint)?;
         let path = checkpoint.path().display();
         let Some(encoder) = architecture.encoder else {
@@ -84,11 +99,19 @@ impl ArchitectureArgs {
                 predictor.config.predictor_embed_dim
             );
         }
+        let mask_predictor = architecture.mask_predictor.filter(|_| mask_predictor);
+        if let Some(predictor) = mask_predictor.as_ref().filter(|p| !p.heads_known) {
+            bail!(
+                "{path}: no released mask predictor is {} wide, so its number of attention heads is not known; give it with --predictor-heads or --config",
+                predictor.config.predictor_embed_dim
+            );
+        }
         let config = ModelConfig {
             model_type: MODEL_TYPE.into(),
             name: name.into(),
             encoder: encoder.config,
             predictor: architecture.predictor.map(|p| p.config),
+            mask_predictor: mask_predictor.map(|p| p.config),
             action_space: checkpoint
                 .config()
                 .map(|c| c.action_space.clone())

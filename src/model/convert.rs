@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use clap::Args;
-use foresight_predictor::checkpoint::{self, Checkpoint, Part, WeightType};
+use foresight_predictor::checkpoint::{self, Checkpoint, Format, Part, WeightType};
+use foresight_predictor::{EncoderLevel, ModelConfig};
 
 use super::architecture::ArchitectureArgs;
 
@@ -21,9 +22,20 @@ pub(super) struct ConvertArgs {
     /// The model's name; the folder's when absent.
     #[arg(long)]
     name: Option<String>,
-    /// Take the target encoder (the moving average) of a pre-training checkpoint.
+    /// Take the target encoder (the moving average) of a pre-training checkpoint. Of a V-JEPA 2.1
+    /// checkpoint it is taken anyway, as the official hub does.
     #[arg(long)]
     target_encoder: bool,
+    /// Take the encoder in training of a V-JEPA 2.1 checkpoint instead of its moving average.
+    #[arg(long, conflicts_with = "target_encoder")]
+    online_encoder: bool,
+    /// Which of V-JEPA 2.1's four levels a predictor on this model will see: last, all (beside one
+    /// another), or 0 to 3, 0 the shallowest.
+    #[arg(long, value_parser = level)]
+    level: Option<EncoderLevel>,
+    /// Keep the mask predictor of pre-training in the folder; planning doesn't use it.
+    #[arg(long)]
+    mask_predictor: bool,
     #[command(flatten)]
     architecture: ArchitectureArgs,
 }
@@ -35,9 +47,18 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         .name
         .clone()
         .unwrap_or_else(|| folder_name.into_owned());
-    let mut config = args.architecture.model_config(&checkpoint, &name)?;
     let has = |part: Part| checkpoint.entries(part).is_some();
-    let encoder = if args.target_encoder || !has(Part::Encoder) {
+    if args.mask_predictor && !has(Part::MaskPredictor) {
+        bail!(
+            "{}: it has no mask predictor; leave out --mask-predictor",
+            args.source.display()
+        );
+    }
+    let mut config = args
+        .architecture
+        .model_config(&checkpoint, &name, args.mask_predictor)?;
+    let as_the_hub = checkpoint.is_vjepa21() && has(Part::TargetEncoder) && !args.online_encoder;
+    let encoder = if args.target_encoder || as_the_hub || !has(Part::Encoder) {
         Part::TargetEncoder
     } else {
         Part::Encoder
@@ -48,19 +69,59 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
             args.source.display()
         );
     }
+    if let Some(level) = args.level {
+        config.encoder.level = level;
+        if let Err(problem) = config.validate() {
+            bail!("{}: {problem}; leave out --level", args.source.display());
+        }
+    }
     if !has(Part::AcPredictor) {
         // A configuration may describe more than this file holds.
         config.predictor = None;
     }
     checkpoint::convert(&checkpoint, &config, encoder, args.dtype.dtype(), &args.out)?;
+    if checkpoint.format() != Format::Foresight {
+        write_card(args, &checkpoint, &config, encoder)?;
+    }
+    for note in checkpoint.notes(&args.architecture.resolve(&checkpoint)?) {
+        println!("{note}");
+    }
     println!("{}: {encoder} written", args.out.display());
     if config.predictor.is_some() {
         println!("with its action-conditioned predictor");
     } else {
         println!("without a predictor: to plan, one must be trained on it (`foresight train`)");
     }
-    if has(Part::MaskPredictor) {
+    if config.mask_predictor.is_some() {
+        println!("with the mask predictor of its pre-training");
+    } else if has(Part::MaskPredictor) {
         println!("the mask predictor of pre-training is left out: planning doesn't use it");
     }
     Ok(())
+}
+
+/// A level by its name.
+fn level(text: &str) -> Result<EncoderLevel, String> {
+    match text {
+        "last" => Ok(EncoderLevel::Last),
+        "all" => Ok(EncoderLevel::All),
+        "0" | "1" | "2" | "3" => text.parse().map(EncoderLevel::One).map_err(|_| text.into()),
+        _ => Err("give last, all, 0, 1, 2 or 3".into()),
+    }
+}
+
+/// The card of weights from elsewhere: where from, and what is open about their licence.
+fn write_card(
+    args: &ConvertArgs,
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    encoder: Part,
+) -> Result<()> {
+    let sha256 = match checkpoint.files() {
+        [file, ..] => checkpoint::sha256(file)?,
+        [] => String::new(),
+    };
+    let card = checkpoint::conversion_card(checkpoint, config, encoder, &sha256);
+    let path = args.out.join(checkpoint::CARD_FILE);
+    std::fs::write(&path, card).with_context(|| format!("writing {}", path.display()))
 }

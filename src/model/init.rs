@@ -15,12 +15,16 @@ use super::inspect::thousands;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// A named architecture: tiny, vitl, vith, vitg, vitg-384 or vitg-ac (the full-size one).
+    /// A named architecture: tiny, vitl, vith, vitg, vitg-384, vitg-ac (the full-size one), or
+    /// V-JEPA 2.1's vjepa2_1_vit_base_384, _large_, _giant_ or _gigantic_384.
     #[arg(long, required_unless_present = "config", conflicts_with = "config")]
     arch: Option<String>,
     /// JSON with the architecture, as in a model folder's config.json.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Add the mask predictor of pre-training that goes with the encoder.
+    #[arg(long)]
+    mask_predictor: bool,
     /// Seed of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -34,10 +38,14 @@ pub(super) struct InitArgs {
 
 pub(super) fn run(args: &InitArgs) -> Result<()> {
     let started = Instant::now();
-    let config = configuration(args)?;
+    let mut config = configuration(args)?;
+    if args.mask_predictor {
+        config.mask_predictor = Some(checkpoint::mask_predictor_of(&config.encoder));
+    }
     let entries = layout::encoder(&config.encoder)
         .into_iter()
-        .chain(config.predictor.iter().flat_map(layout::predictor));
+        .chain(config.predictor.iter().flat_map(layout::predictor))
+        .chain(config.mask_predictor.iter().flat_map(|m| m.layout()));
     let total: usize = entries
         .map(|(_, shape)| shape.iter().product::<usize>())
         .sum();
@@ -77,6 +85,7 @@ fn configuration(args: &InitArgs) -> Result<ModelConfig> {
             name: "random".into(),
             encoder: encoder.config,
             predictor: architecture.predictor.map(|p| p.config),
+            mask_predictor: architecture.mask_predictor.map(|p| p.config),
             action_space: Default::default(),
         });
     }

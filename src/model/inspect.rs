@@ -142,6 +142,7 @@ fn describe(
         "parts": parts,
         "ignored": checkpoint.ignored(),
         "other_keys": checkpoint.other_keys(),
+        "notes": checkpoint.notes(architecture),
         "consistent": audits.values().all(Audit::is_clean),
     })
 }
@@ -200,6 +201,9 @@ fn print(
     }
     if !checkpoint.other_keys().is_empty() {
         println!("also in the file: {}", checkpoint.other_keys().join(", "));
+    }
+    for note in checkpoint.notes(architecture) {
+        println!("\n{note}");
     }
 }
 

@@ -48,7 +48,12 @@ pub(super) fn run(args: &VerifyArgs) -> Result<()> {
         };
         checked.insert(part, result);
         // Only what the forward pass needs stays in memory.
-        if matches!(part, Part::Encoder | Part::AcPredictor) {
+        let needed = match part {
+            Part::Encoder | Part::AcPredictor => true,
+            Part::TargetEncoder => checkpoint.entries(Part::Encoder).is_none(),
+            Part::MaskPredictor => false,
+        };
+        if needed {
             tensors.insert(part, read);
         }
     }
@@ -95,7 +100,8 @@ fn forward(
     mut tensors: BTreeMap<Part, Tensors>,
 ) -> Result<Value> {
     let skipped = |why: &str| Ok(json!({"ran": false, "why": why}));
-    let Some(encoder) = tensors.remove(&Part::Encoder) else {
+    let encoder = tensors.remove(&Part::Encoder);
+    let Some(encoder) = encoder.or_else(|| tensors.remove(&Part::TargetEncoder)) else {
         return skipped("there is no encoder in it");
     };
     if !architecture.heads_known() {
@@ -115,6 +121,7 @@ fn forward(
         name: String::new(),
         encoder: config,
         predictor: predictor.as_ref().map(|(_, p)| p.config.clone()),
+        mask_predictor: None,
         action_space: Default::default(),
     };
     if let Err(problem) = config.validate() {

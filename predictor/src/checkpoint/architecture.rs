@@ -9,11 +9,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::entry::Entry;
-use crate::config::{EncoderConfig, EncoderLevel, PredictorConfig, RopeVariant, Stem};
-use crate::mask_predictor::MaskPredictorConfig;
+use super::family;
+use crate::config::{
+    EncoderConfig, EncoderLevel, PredictorConfig, RopeVariant, Stem, Vjepa21Options,
+};
+use crate::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 
 /// Image size assumed where nothing says it, px: that of the released models.
 const IMAGE_SIZE: usize = 256;
+/// That of V-JEPA 2.1's released models, px.
+const VJEPA21_IMAGE_SIZE: usize = 384;
 /// Nominal clip length assumed where nothing says it: that of the released models.
 const NUM_FRAMES: usize = 64;
 /// MLP ratio of ViT-g, which its rounded hidden width doesn't give back.
@@ -34,13 +39,14 @@ pub struct Inferred<C> {
 }
 
 /// A released encoder: width, name, blocks, heads.
-const ENCODERS: [(usize, &str, usize, usize); 6] = [
+const ENCODERS: [(usize, &str, usize, usize); 7] = [
     (192, "ViT-Ti", 12, 3),
     (384, "ViT-S", 12, 6),
     (768, "ViT-B", 12, 12),
     (1024, "ViT-L", 24, 16),
     (1280, "ViT-H", 32, 16),
     (1408, "ViT-g", 40, 22),
+    (1664, "ViT-G", 48, 26),
 ];
 
 impl<C> Inferred<C> {
@@ -75,9 +81,19 @@ pub(super) fn encoder(tensors: &Tensors) -> Result<Inferred<EncoderConfig>, Stri
     let depth = depth(tensors, "blocks.", released.map(|r| r.2));
     let hidden = shape(tensors, "blocks.0.mlp.fc1.weight").and_then(|s| s.first().copied());
     let hidden = hidden.unwrap_or(4 * embed_dim);
+    let vjepa2_1 = family::is_vjepa21(tensors).then(|| Vjepa21Options {
+        img_temporal_dim_size: any(tensors, "patch_embed_img.").then_some(1),
+        modality_embedding: has_modalities(tensors),
+        // No file says these; they are the released models'.
+        ..Vjepa21Options::default()
+    });
+    let nominal = match vjepa2_1 {
+        Some(_) => VJEPA21_IMAGE_SIZE,
+        None => IMAGE_SIZE,
+    };
     Ok(Inferred {
         config: EncoderConfig {
-            img_size: [image_size(patch_size); 2],
+            img_size: [image_size(nominal, patch_size); 2],
             patch_size,
             num_frames: NUM_FRAMES,
             tubelet_size,
@@ -85,9 +101,9 @@ pub(super) fn encoder(tensors: &Tensors) -> Result<Inferred<EncoderConfig>, Stri
             depth,
             num_heads: released.map_or(1, |r| r.3),
             mlp_ratio: mlp_ratio(hidden, embed_dim),
-            rope: RopeVariant::Tiled,
+            rope: rope(vjepa2_1.is_some()),
             stem,
-            vjepa2_1: None,
+            vjepa2_1,
             level: EncoderLevel::Last,
         },
         heads_known: released.is_some(),
@@ -136,8 +152,19 @@ pub(super) fn mask_predictor(
     tensors: &Tensors,
     encoder: Option<&EncoderConfig>,
 ) -> Result<Inferred<MaskPredictorConfig>, String> {
-    let [predictor_embed_dim, embed_dim] = embed(tensors)?;
+    let [predictor_embed_dim, embed_dim, levels] = mask_embed(tensors)?;
     let released = predictor_embed_dim == 384;
+    let vjepa2_1 = is_vjepa21_predictor(tensors).then(|| {
+        let out = shape(tensors, "predictor_proj.weight").and_then(|s| s.first().copied());
+        Vjepa21PredictorOptions {
+            n_output_distillation: levels,
+            teacher_embed_dim: out.filter(|out| *out != levels * embed_dim),
+            return_all_tokens: any(tensors, "predictor_proj_context."),
+            modality_embedding: has_modalities(tensors),
+            ..Vjepa21PredictorOptions::default()
+        }
+    });
+    let blocks = if levels > 1 { 24 } else { 12 };
     let hidden = hidden(tensors, predictor_embed_dim);
     Ok(Inferred {
         config: MaskPredictorConfig {
@@ -145,15 +172,18 @@ pub(super) fn mask_predictor(
             patch_size: encoder.map_or(16, |e| e.patch_size),
             embed_dim,
             predictor_embed_dim,
-            depth: depth(tensors, "predictor_blocks.", released.then_some(12)),
+            depth: depth(tensors, "predictor_blocks.", released.then_some(blocks)),
             num_heads: if released { 12 } else { 1 },
             num_mask_tokens: count(tensors, "mask_tokens."),
             mlp_ratio: mlp_ratio(hidden, predictor_embed_dim),
-            rope: RopeVariant::Tiled,
-            vjepa2_1: None,
+            rope: rope(vjepa2_1.is_some()),
+            vjepa2_1: vjepa2_1.clone(),
         },
         heads_known: released,
-        known_as: released.then_some("V-JEPA 2 mask predictor"),
+        known_as: released.then_some(match vjepa2_1 {
+            Some(_) => "V-JEPA 2.1 mask predictor",
+            None => "V-JEPA 2 mask predictor",
+        }),
     })
 }
 
@@ -183,6 +213,49 @@ fn embed(tensors: &Tensors) -> Result<[usize; 2], String> {
     }
 }
 
+/// `[width inside, width of the encoder's tokens, levels]`; more than one level goes through two
+/// layers.
+fn mask_embed(tensors: &Tensors) -> Result<[usize; 3], String> {
+    let second = shape(tensors, "predictor_embed.2.weight");
+    match (shape(tensors, "predictor_embed.0.weight"), second) {
+        (Some(&[width, all]), Some(&[inside, outside]))
+            if width == outside && width > 0 && all % width == 0 =>
+        {
+            Ok([inside, width, all / width])
+        }
+        (None, None) => embed(tensors).map(|[inside, outside]| [inside, outside, 1]),
+        (first, second) => Err(format!(
+            "predictor_embed.0.weight is {first:?} and predictor_embed.2.weight {second:?}, not [D, levels·D] and [width, D]"
+        )),
+    }
+}
+
+/// Whether names are those of V-JEPA 2.1's predictor.
+pub(super) fn is_vjepa21_predictor(tensors: &Tensors) -> bool {
+    has_modalities(tensors)
+        || any(tensors, "predictor_proj_context.")
+        || any(tensors, "predictor_embed.0.")
+}
+
+fn has_modalities(tensors: &Tensors) -> bool {
+    ["img_mod_embed", "video_mod_embed"]
+        .iter()
+        .any(|name| tensors.contains_key(*name))
+}
+
+fn any(tensors: &Tensors, prefix: &str) -> bool {
+    tensors.keys().any(|name| name.starts_with(prefix))
+}
+
+/// V-JEPA 2.1 mended the rotation.
+fn rope(vjepa21: bool) -> RopeVariant {
+    if vjepa21 {
+        RopeVariant::Interleaved
+    } else {
+        RopeVariant::Tiled
+    }
+}
+
 fn hidden(tensors: &Tensors, width: usize) -> usize {
     shape(tensors, "predictor_blocks.0.mlp.fc1.weight")
         .and_then(|s| s.first().copied())
@@ -209,8 +282,8 @@ fn depth(tensors: &Tensors, prefix: &str, released: Option<usize>) -> usize {
     count(tensors, prefix).max(released.unwrap_or(1))
 }
 
-fn image_size(patch: usize) -> usize {
-    (IMAGE_SIZE / patch.max(1)).max(1) * patch
+fn image_size(nominal: usize, patch: usize) -> usize {
+    (nominal / patch.max(1)).max(1) * patch
 }
 
 /// A ratio that gives `hidden` back when the product is truncated.

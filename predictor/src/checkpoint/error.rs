@@ -41,7 +41,7 @@ pub enum CheckpointError {
     },
     /// The tensors are not those of the architecture.
     #[error(
-        "{}: the {part} doesn't fit its architecture:\n{audit}\nuse a checkpoint of this architecture, or give the right one with --config",
+        "{}: the {part} doesn't fit its architecture:\n{audit}\n{family}use a checkpoint of this architecture, or give the right one with --config",
         path.display()
     )]
     Mismatch {
@@ -51,6 +51,8 @@ pub enum CheckpointError {
         part: Part,
         /// What is missing, unexpected or of another shape.
         audit: Box<Audit>,
+        /// Which family's it is, where that is another one than the architecture's.
+        family: String,
     },
     /// A tensor could not be made or moved.
     #[error("{}: {reason}", path.display())]

@@ -58,7 +58,7 @@ pub fn load(folder: impl AsRef<Path>) -> Result<Loaded, CheckpointError> {
     })
 }
 
-/// Writes a model folder from tensors under official names; `dtype` is f32, f16 or bf16.
+/// Writes a model folder from tensors under official names, without a mask predictor; `dtype` is f32, f16 or bf16.
 ///
 /// # Errors
 /// When tensors are missing or misshapen, a value doesn't fit into `dtype`, or the disk fails.
@@ -70,6 +70,10 @@ pub fn save(
     dtype: DType,
 ) -> Result<(), CheckpointError> {
     let folder = folder.as_ref();
+    let config = &ModelConfig {
+        mask_predictor: None,
+        ..config.clone()
+    };
     write(folder, config, dtype, &mut |part, name, shape| {
         let tensors = match part {
             Part::AcPredictor => predictor,
@@ -104,6 +108,9 @@ pub fn convert(
     if let Some(predictor) = &config.predictor {
         checkpoint.check(Part::AcPredictor, &layout::predictor(predictor))?;
     }
+    if let Some(predictor) = &config.mask_predictor {
+        checkpoint.check(Part::MaskPredictor, &predictor.layout())?;
+    }
     write(folder, config, dtype, &mut |part, name, _| {
         let part = if part == Part::Encoder { encoder } else { part };
         let tensor = checkpoint.tensor(part, name)?;
@@ -126,7 +133,7 @@ pub fn save_tuned(
     let folder = folder.as_ref();
     checkpoint.check(Part::Encoder, &layout::encoder(&config.encoder))?;
     write(folder, config, dtype, &mut |part, name, shape| {
-        if part == Part::Encoder {
+        if part != Part::AcPredictor {
             let tensor = checkpoint.tensor(part, name)?;
             return encode_tensor(folder, name, &tensor, dtype);
         }
@@ -172,9 +179,13 @@ pub(super) fn write(
     if let Some(predictor) = &config.predictor {
         plan.extend(prefixed("predictor", layout::predictor(predictor)));
     }
+    if let Some(predictor) = &config.mask_predictor {
+        plan.extend(prefixed("mask_predictor", predictor.layout()));
+    }
     safetensors_file::write(&folder.join(WEIGHTS_FILE), &plan, |planned| {
         match planned.name.split_once('.') {
             Some(("predictor", name)) => source(Part::AcPredictor, name, &planned.shape),
+            Some(("mask_predictor", name)) => source(Part::MaskPredictor, name, &planned.shape),
             Some((_, name)) => source(Part::Encoder, name, &planned.shape),
             None => source(Part::Encoder, &planned.name, &planned.shape),
         }

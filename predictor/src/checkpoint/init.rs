@@ -18,17 +18,31 @@ use super::folder::{encode, write};
 use super::Part;
 use crate::config::{
     ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,
-    MODEL_TYPE,
+    Vjepa21Options, LEVELS, MODEL_TYPE,
 };
+use crate::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 use crate::parameters::Parameters;
 
 /// Standard deviation of every weight before rescaling.
 const STD: f32 = 0.02;
+/// Standard deviation of modality embeddings.
+const MODALITY_STD: f32 = 1e-6;
 /// Values drawn from one generator: results don't depend on the number of threads.
 const CHUNK: usize = 1 << 16;
 
 /// Architectures with a name.
-pub const PRESETS: [&str; 6] = ["tiny", "vitl", "vith", "vitg", "vitg-384", "vitg-ac"];
+pub const PRESETS: [&str; 10] = [
+    "tiny",
+    "vitl",
+    "vith",
+    "vitg",
+    "vitg-384",
+    "vitg-ac",
+    "vjepa2_1_vit_base_384",
+    "vjepa2_1_vit_large_384",
+    "vjepa2_1_vit_giant_384",
+    "vjepa2_1_vit_gigantic_384",
+];
 
 /// A named architecture: the released ones, and a small one of ours.
 pub fn preset(name: &str) -> Option<ModelConfig> {
@@ -45,6 +59,11 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         stem: Stem::Conv3d,
         vjepa2_1: None,
         level: EncoderLevel::Last,
+    };
+    let vjepa21 = |embed_dim, depth, num_heads, mlp_ratio| EncoderConfig {
+        rope: RopeVariant::Interleaved,
+        vjepa2_1: Some(Vjepa21Options::default()),
+        ..vit(384, embed_dim, depth, num_heads, mlp_ratio)
     };
     let giant = |side| vit(side, 1408, 40, 22, 48.0 / 11.0);
     let predictor = |e: &EncoderConfig, predictor_embed_dim, depth, num_heads| PredictorConfig {
@@ -79,6 +98,10 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
             let predictor = predictor(&encoder, 1024, 24, 16);
             (encoder, Some(predictor))
         }
+        "vjepa2_1_vit_base_384" => (vjepa21(768, 12, 12, 4.0), None),
+        "vjepa2_1_vit_large_384" => (vjepa21(1024, 24, 16, 4.0), None),
+        "vjepa2_1_vit_giant_384" => (vjepa21(1408, 40, 22, 48.0 / 11.0), None),
+        "vjepa2_1_vit_gigantic_384" => (vjepa21(1664, 48, 26, 64.0 / 13.0), None),
         _ => return None,
     };
     Some(ModelConfig {
@@ -86,8 +109,37 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         name: format!("{name}-random"),
         encoder,
         predictor,
+        mask_predictor: None,
         action_space: ActionSpace::default(),
     })
+}
+
+/// The mask predictor that was released with an encoder, or would have been: V-JEPA 2.1's
+/// distilled ones (12 and 24 blocks) predict one level of a ViT-G teacher, the others four of
+/// their own.
+pub fn mask_predictor_of(encoder: &EncoderConfig) -> MaskPredictorConfig {
+    let distilled = encoder.depth <= 24;
+    let vjepa2_1 = encoder.vjepa2_1.as_ref().map(|_| Vjepa21PredictorOptions {
+        n_output_distillation: if distilled { 1 } else { LEVELS },
+        teacher_embed_dim: distilled.then_some(1664),
+        ..Vjepa21PredictorOptions::default()
+    });
+    MaskPredictorConfig {
+        img_size: encoder.img_size,
+        patch_size: encoder.patch_size,
+        embed_dim: encoder.embed_dim,
+        predictor_embed_dim: 384,
+        depth: if vjepa2_1.is_some() && !distilled {
+            24
+        } else {
+            12
+        },
+        num_heads: 12,
+        num_mask_tokens: if vjepa2_1.is_some() { 8 } else { 10 },
+        mlp_ratio: 4.0,
+        rope: encoder.rope,
+        vjepa2_1,
+    }
 }
 
 /// Writes a model folder of random weights, one tensor in memory at a time. `done` is told the
@@ -127,7 +179,14 @@ fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
     if name.contains("norm") {
         return vec![1.0; count];
     }
-    let std = STD / rescale(name);
+    if name.starts_with("mask_tokens.") {
+        return vec![0.0; count];
+    }
+    let std = if name.ends_with("_mod_embed") {
+        MODALITY_STD
+    } else {
+        STD / rescale(name)
+    };
     let mut values = vec![0f32; count];
     values
         .par_chunks_mut(CHUNK)
@@ -205,5 +264,21 @@ mod tests {
         assert_eq!(encoder, 1_012_173_952);
         let predictor = count(crate::layout::predictor(&full.predictor.unwrap()));
         assert_eq!(predictor, 305_213_824);
+        // Numbers and names of the official constructors; the predictors' in millions.
+        for (name, parameters, names, predictor, predictor_names) in [
+            ("base", 86_833_152, 158, 22.9, 162),
+            ("large", 304_680_960, 302, 23.0, 162),
+            ("giant", 1_013_267_968, 494, 55.4, 308),
+            ("gigantic", 1_845_216_768, 590, 59.4, 308),
+        ] {
+            let config = preset(&format!("vjepa2_1_vit_{name}_384")).unwrap();
+            let entries = crate::layout::encoder(&config.encoder);
+            assert_eq!(entries.len(), names, "{name}");
+            assert_eq!(count(entries), parameters, "{name}");
+            let entries = mask_predictor_of(&config.encoder).layout();
+            assert_eq!(entries.len(), predictor_names, "{name}");
+            let millions = count(entries) as f64 / 1e6;
+            assert!((millions - predictor).abs() < 0.06, "{name}: {millions}");
+        }
     }
 }

@@ -12,8 +12,10 @@
 
 mod architecture;
 mod audit;
+mod card;
 mod entry;
 mod error;
+mod family;
 mod folder;
 mod hugging_face;
 pub mod init;
@@ -32,12 +34,14 @@ use serde::Serialize;
 
 pub use architecture::Inferred;
 pub use audit::{Audit, Misshapen, Unmatched};
+pub use card::{conversion_card, CARD_FILE};
 pub use entry::Entry;
 pub use error::CheckpointError;
+pub use family::VJEPA21_LICENCE;
 pub use folder::{
     convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE, WEIGHTS_FILE,
 };
-pub use init::{init, preset, PRESETS};
+pub use init::{init, mask_predictor_of, preset, PRESETS};
 pub use weight_type::WeightType;
 
 use crate::config::{EncoderConfig, ModelConfig, PredictorConfig};
@@ -195,7 +199,9 @@ impl Checkpoint {
             ),
             (None, None) => None,
         };
-        let configured = self.hugging_face.as_ref().and_then(|c| c.mask_predictor());
+        let ours = self.config.as_ref().and_then(|c| c.mask_predictor.clone());
+        let theirs = self.hugging_face.as_ref();
+        let configured = ours.or_else(|| theirs.and_then(|c| c.mask_predictor()));
         let mask_predictor = match (configured, entries(Part::MaskPredictor)) {
             (Some(config), Some(_)) => Some(Inferred::configured(config)),
             (None, Some(entries)) => Some(
@@ -261,6 +267,20 @@ impl Checkpoint {
         entry.tensor(&self.files)
     }
 
+    /// What its names are, where `expected` is of the other family; ends in a line break.
+    fn other_family(&self, part: Part, expected: &[layout::Entry]) -> String {
+        let encoder = matches!(part, Part::Encoder | Part::TargetEncoder);
+        let Some(found) = self.parts.get(&part).filter(|_| encoder) else {
+            return String::new();
+        };
+        let expected: BTreeMap<String, ()> =
+            expected.iter().map(|(n, _)| (n.clone(), ())).collect();
+        if family::is_vjepa21(found) == family::is_vjepa21(&expected) {
+            return String::new();
+        }
+        format!("{}\n", family::sentence(found))
+    }
+
     fn check(&self, part: Part, expected: &[layout::Entry]) -> Result<(), CheckpointError> {
         let audit = self.audit(part, expected);
         if audit.is_clean() {
@@ -269,6 +289,7 @@ impl Checkpoint {
         Err(CheckpointError::Mismatch {
             path: self.path.clone(),
             part,
+            family: self.other_family(part, expected),
             audit: Box::new(audit),
         })
     }

@@ -199,6 +199,10 @@ fn torch_file(path: &Path) -> Result<Checkpoint, CheckpointError> {
         hugging_face: None,
     };
     for (key, tensors) in file.dictionaries {
+        if tensors.is_empty() {
+            checkpoint.others.push(format!("{key} (empty)"));
+            continue;
+        }
         if key.is_empty() {
             sort_flat(&mut checkpoint, tensors);
             continue;
@@ -254,7 +258,9 @@ fn without_wrappers(mut name: &str) -> &str {
 }
 
 fn predictor_kind(tensors: &BTreeMap<String, Entry>) -> Part {
-    if tensors.keys().any(|n| n.starts_with("mask_tokens.")) {
+    let is_mask =
+        |n: &String| n.starts_with("mask_tokens.") || n.starts_with("predictor_proj_context.");
+    if tensors.keys().any(is_mask) {
         Part::MaskPredictor
     } else {
         Part::AcPredictor
@@ -272,6 +278,7 @@ fn sort_flat(checkpoint: &mut Checkpoint, tensors: BTreeMap<String, Entry>) {
             Some(("encoder", rest)) => Some((Part::Encoder, rest)),
             Some(("target_encoder", rest)) => Some((Part::TargetEncoder, rest)),
             Some(("predictor", rest)) => Some((Part::AcPredictor, rest)),
+            Some(("mask_predictor", rest)) => Some((Part::MaskPredictor, rest)),
             _ => None,
         };
         let rest = part.map_or(name, |(_, rest)| rest);

@@ -17,6 +17,7 @@ mod parity_energy;
 mod parity_mask_predictor;
 mod parity_predictor;
 mod parity_transforms;
+mod parity_vjepa21_checkpoints;
 mod parity_vjepa21_encoder;
 mod plans;
 mod rope;

@@ -175,6 +175,7 @@ fn parity_09_converted_to_a_model_folder() {
         name: "converted".into(),
         encoder: golden.encoder(),
         predictor: Some(golden.predictor()),
+        mask_predictor: None,
         action_space: Default::default(),
     };
     let x = golden.tensor("in.x");

@@ -16,6 +16,7 @@ fn check(fixture: &Fixture) {
         name: String::new(),
         encoder,
         predictor: Some(predictor),
+        mask_predictor: None,
         action_space: Default::default(),
     };
     let model = WorldModel::from_tensors(

@@ -141,6 +141,8 @@ fn predictors_that_cannot_be_built_are_refused() {
     let built = |change: &dyn Fn(&mut Value)| {
         let mut config = fixture.json["config"].clone();
         config["interpolate_rope"] = true.into();
+        config["patch_size"] = 16.into();
+        config["img_size"] = [64, 64].into();
         change(&mut config);
         let config = vjepa21_predictor(&config);
         MaskPredictor::new(&config, builder(&weights))

@@ -2,6 +2,8 @@
 
 use crate::support::{builder, close, of_kind, values, vjepa21_encoder as config_of, Fixture};
 use candle_core::{DType, Device, Tensor};
+use foresight_predictor::checkpoint;
+use foresight_predictor::parameters::Parameters;
 use foresight_predictor::vjepa21_encoder::{Modality, Vjepa21Encoder};
 use foresight_predictor::{layout, EncoderConfig, EncoderLevel};
 use serde_json::Value;
@@ -119,9 +121,15 @@ fn parity_vjepa21_encoder_levels() {
 /// What the official code drops, crops or turns into NaN is refused with the reason.
 #[test]
 fn what_does_not_fit_is_refused() {
-    let fixture = of_kind("12_encoder_2_1", "encoder_2_1").remove(0);
-    let config = config_of(&fixture.json["config"]);
-    let weights = fixture.weights("weights");
+    let config = EncoderConfig {
+        img_size: [56, 56],
+        patch_size: 14,
+        embed_dim: 12,
+        num_heads: 1,
+        ..checkpoint::preset("vjepa2_1_vit_base_384").unwrap().encoder
+    };
+    let weights = Parameters::zeros(layout::encoder(&config));
+    let weights = weights.to_tensors().unwrap();
     let encoder = Vjepa21Encoder::new(&config, builder(&weights)).unwrap();
     let p = config.patch_size;
     let t = config.tubelet_size;

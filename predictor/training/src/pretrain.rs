@@ -47,6 +47,7 @@ impl EncoderTask {
             name: recipe.name.clone(),
             encoder: recipe.encoder.clone(),
             predictor: None,
+            mask_predictor: None,
             action_space: Default::default(),
         };
         config.validate().map_err(anyhow::Error::msg)?;
