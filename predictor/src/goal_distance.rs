@@ -27,7 +27,7 @@ impl GoalWeighting {
     /// The paper's: every entry counts the same.
     pub const UNIFORM: GoalWeighting = GoalWeighting { power: 0.0 };
     /// Beyond this power a handful of entries decide everything.
-    pub const MAX_POWER: f64 = 8.0;
+    pub const MAX_POWER: f64 = foresight_planner::MAX_RESIDUAL_POWER;
 
     /// Entries weighed by `(|context − goal| / change)^power`, at mean weight 1, where `context` is
     /// what was seen when the goal's pursuit began and `change` what moving

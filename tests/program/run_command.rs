@@ -227,3 +227,52 @@ fn eval_counts_and_gives_an_interval() {
         .is_some_and(serde_json::Map::is_empty));
     assert!(result["seconds_per_action"].is_number());
 }
+
+#[test]
+fn any_setting_is_changed_on_the_command_line() {
+    let out = tempfile::tempdir().expect("a folder");
+    let out_path = out.path().display().to_string();
+    let reach = scenario("reach");
+    let with = |settings: &[&str]| {
+        let mut arguments = vec![
+            "run",
+            &reach,
+            "--world",
+            "oracle",
+            "--virtual-time",
+            "--json",
+        ];
+        arguments.extend(["--out", &out_path]);
+        for setting in settings {
+            arguments.extend(["--set", setting]);
+        }
+        foresight(&arguments)
+    };
+    let output = with(&["planner.preset=paper", "planner.samples=20", "subgoal=[]"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(
+        errors.contains("--set subgoal=[]: there is no sub-goal"),
+        "{errors}"
+    );
+    let output = with(&["planner.sampels=20"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("did you mean `samples`"), "{errors}");
+    let settings = [
+        "planner.preset=paper",
+        "planner.samples=20",
+        "planner.iterations=2",
+    ];
+    let result = object(&with(&settings));
+    let folder = PathBuf::from(result["run_dir"].as_str().expect("a folder"));
+    let resolved = std::fs::read_to_string(folder.join("scenario.resolved.toml"));
+    let resolved = resolved.expect("the resolved scenario");
+    for line in [
+        "preset = \"paper\"",
+        "samples = 20",
+        "iterations = 2",
+        "topk = 10",
+    ] {
+        assert!(resolved.lines().any(|l| l == line), "{line}:\n{resolved}");
+    }
+}
