@@ -213,7 +213,7 @@ impl Remedies {
         let in_variant = what.strip_prefix("unexpected keys in table: ");
         if let Some((wrong, known)) = in_variant.and_then(|w| w.split_once(", available keys: ")) {
             let known: Vec<&str> = known.split(", ").collect();
-            return nearest(wrong.split(", ").next().unwrap_or(wrong), &known);
+            return known_key(wrong.split(", ").next().unwrap_or(wrong), &known);
         }
         let mut quoted = what.split('`').skip(1).step_by(2);
         let Some(first) = quoted.next() else {
@@ -228,19 +228,25 @@ impl Remedies {
             return told.map_or_else(|| format!("add `{first}`"), |(_, remedy)| (*remedy).into());
         }
         let known: Vec<&str> = quoted.collect();
-        nearest(first, &known)
+        known_key(first, &known)
     }
 }
 
-/// A hint at the known name that was probably meant.
-pub(crate) fn nearest(wrong: &str, known: &[&str]) -> String {
-    let name = known.iter().min_by_key(|name| distance(wrong, name));
-    match name {
-        Some(name) if distance(wrong, name) <= wrong.len().max(4) / 2 => {
+/// What to do about a key that isn't known.
+fn known_key(wrong: &str, known: &[&str]) -> String {
+    match nearest(wrong, known) {
+        Some(name) => {
             format!("did you mean `{name}`? Names carry their units (m, rad, s, px)")
         }
-        _ => "remove it, or use one of the names listed".into(),
+        None => "remove it, or use one of the names listed".into(),
     }
+}
+
+/// The known name that was probably meant.
+pub(crate) fn nearest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
+    let name = known.iter().min_by_key(|name| distance(wrong, name));
+    let near = |name: &&&str| distance(wrong, name) <= wrong.len().max(4) / 2;
+    name.filter(near).copied()
 }
 
 /// Edits that turn one word into another (Levenshtein).

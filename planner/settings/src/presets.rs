@@ -52,9 +52,11 @@ impl Presets {
         };
         let Some((name, text)) = self.tables.iter().find(|(n, _)| *n == name) else {
             let names: Vec<&str> = self.names().collect();
+            let meant = nearest(name, &names);
+            let meant = meant.map_or_else(String::new, |m| format!("did you mean `{m}`? "));
             return Err(wrong(
                 format!("there is no preset {name:?}"),
-                format!("{}; there are {}", nearest(name, &names), names.join(", ")),
+                format!("{meant}There are {}", names.join(", ")),
             ));
         };
         let mut table =
