@@ -53,10 +53,12 @@ impl Presets {
         let Some((name, text)) = self.tables.iter().find(|(n, _)| *n == name) else {
             let names: Vec<&str> = self.names().collect();
             let meant = nearest(name, &names);
-            let meant = meant.map_or_else(String::new, |m| format!("did you mean `{m}`? "));
+            let there_are = meant.map_or("there are".into(), |m| {
+                format!("did you mean `{m}`? There are")
+            });
             return Err(wrong(
                 format!("there is no preset {name:?}"),
-                format!("{meant}There are {}", names.join(", ")),
+                format!("{there_are} {}", names.join(", ")),
             ));
         };
         let mut table =
