@@ -228,15 +228,15 @@ impl PlannerConfig {
 
     /// Everything that is out of range; paths are keys of the `[planner]` table.
     pub fn faults(&self) -> Vec<Diagnostic> {
-        let mut faults = self.cem().faults();
+        let mut faults = Vec::new();
         let mut check = |ok: bool, key: &str, value: &dyn Display, remedy: &str| {
             if !ok {
                 faults.push(Diagnostic::new(key, format!("{key} is {value}"), remedy));
             }
         };
         for (key, value) in [("box_m", self.box_m), ("rotation_rad", self.rotation_rad)] {
-            let ok = value > 0.0 && value <= 0.5;
-            check(ok, key, &value, "give a number above 0 and up to 0.5");
+            let ok = value > 0.0 && value.is_finite();
+            check(ok, key, &value, "give a number above 0");
         }
         for (key, value) in [
             ("temperature", Some(self.temperature)),
@@ -267,6 +267,7 @@ impl PlannerConfig {
         let deadline = self.deadline_s;
         let ok = (0.1..=3600.0).contains(&deadline);
         check(ok, "deadline_s", &deadline, "give seconds in 0.1..=3600");
+        faults.extend(self.cem().faults());
         faults
     }
 

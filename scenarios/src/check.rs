@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresight_planner::GripperRule;
+use foresight_planner::{GripperRule, PlannerConfig};
 use foresight_robot::WorkspaceBox;
 use foresight_settings::Diagnostic;
 use foresight_sim::distribution::DistributionError;
@@ -18,8 +18,7 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
     names(scenario, &mut faults);
     camera(scenario, &mut faults);
     safety(scenario, &mut faults);
-    let planner = scenario.planner.faults().into_iter();
-    faults.extend(planner.map(|fault| fault.within("planner")));
+    planner(&scenario.planner, &mut faults);
     if let Err(error) = scenario.scene.validate() {
         let field = match &error {
             DistributionError::Range { field, .. } => field,
@@ -101,6 +100,22 @@ fn safety(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
             _ => "safety.workspace".to_owned(),
         };
         faults.push(Diagnostic::new(path, error.to_string(), ""));
+    }
+}
+
+fn planner(config: &PlannerConfig, faults: &mut Vec<Diagnostic>) {
+    let own = config.faults().into_iter();
+    faults.extend(own.map(|fault| fault.within("planner")));
+    // No arm is sent farther in one step.
+    for (key, value) in [
+        ("box_m", config.box_m),
+        ("rotation_rad", config.rotation_rad),
+    ] {
+        if value > 0.5 {
+            let fault =
+                Diagnostic::new(key, format!("{key} is {value}"), "give a number up to 0.5");
+            faults.push(fault.within("planner"));
+        }
     }
 }
 

@@ -123,7 +123,7 @@ fn every_fault_is_told_with_its_key() {
         ("iterations", |c| c.iterations = 0),
         ("topk", |c| c.topk = 900),
         ("horizon", |c| c.horizon = 65),
-        ("box_m", |c| c.box_m = 7.5),
+        ("box_m", |c| c.box_m = 0.0),
         ("rotation_rad", |c| c.rotation_rad = f64::NAN),
         ("dimensions", |c| c.dimensions.clear()),
         ("gripper_deadband", |c| c.gripper_deadband = -0.1),
