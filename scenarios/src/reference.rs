@@ -125,6 +125,10 @@ impl Page<'_> {
                 return options.join(" or ");
             }
         }
+        if let Some(names) = schema["enum"].as_array() {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            return names.join(" or ");
+        }
         let names: Vec<&str> = match &schema["type"] {
             Value::String(name) => vec![name],
             Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
