@@ -15,6 +15,10 @@ use crate::scene::Object;
 
 /// The scale of things here, m: rapier's tolerances are multiples of it.
 const LENGTH_UNIT_M: f32 = 0.02;
+/// An object slower than twice this for half a second falls asleep: it stands still until something
+/// touches it. So slow that no bit of its position changes; rapier's default is a hundred times as
+/// much, at which things visibly creep.
+const ASLEEP_M_S: f32 = 1e-5;
 /// Substeps of a step, and passes over all contacts in each. Measured on 40 scripted grasps: with
 /// these a held object slips 0.2 mm and tilts 0.02 rad on a 25 cm way; half of either doubles it.
 const SOLVER_ITERATIONS: usize = 6;
@@ -104,15 +108,14 @@ impl Physics {
                 .collision_groups(group(HAND_GROUP, OBJECT_GROUP)),
         );
         let (object_body, object_collider) = physics.insert(
-            // An object put to sleep stands still: rapier would do so to one that creeps at less than
-            // 2 mm/s.
-            RigidBodyBuilder::dynamic()
-                .pose(to_rapier(&object.pose()))
-                .can_sleep(false),
+            RigidBodyBuilder::dynamic().pose(to_rapier(&object.pose())),
             object
                 .collider()
                 .collision_groups(group(OBJECT_GROUP, TABLE_GROUP | HAND_GROUP)),
         );
+        if let Some(body) = physics.bodies.get_mut(object_body) {
+            body.activation_mut().normalized_linear_threshold = ASLEEP_M_S / LENGTH_UNIT_M;
+        }
         let mut world = Physics {
             hand: hand_body,
             fingers: [RigidBodyHandle::invalid(); 2],
