@@ -18,7 +18,7 @@ use crate::overrides::{preset_change, SetArgs};
 
 /// Arguments of `foresight bench`.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     #[command(subcommand)]
     command: BenchCommand,
 }
@@ -43,7 +43,7 @@ enum BenchCommand {
 ///
 /// # Errors
 /// When a model, a scenario or a file can't be used.
-pub fn run(args: BenchArgs) -> Result<()> {
+pub(crate) fn run(args: BenchArgs) -> Result<()> {
     match args.command {
         BenchCommand::Plan(args) => plans(&args),
         BenchCommand::Search(args) => searches(&args),

@@ -14,7 +14,7 @@ use crate::overrides::{interruption, Overrides};
 
 /// Arguments of `foresight calibrate`.
 #[derive(Debug, Args)]
-pub struct CalibrateArgs {
+pub(crate) struct CalibrateArgs {
     /// The scenario file: its arm moves, its model looks.
     scenario: PathBuf,
     /// Number of small random moves in x and y.
@@ -43,7 +43,7 @@ pub struct CalibrateArgs {
 ///
 /// # Errors
 /// When scenario, model, arm or disk fail.
-pub fn run(args: &CalibrateArgs) -> Result<()> {
+pub(crate) fn run(args: &CalibrateArgs) -> Result<()> {
     let (loaded, source) = args.overrides.load(&args.scenario)?;
     let options = CalibrationOptions {
         moves: args.moves,

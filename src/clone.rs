@@ -12,7 +12,7 @@ use crate::training::{train, TrainingArgs};
 
 /// Arguments of `foresight clone`.
 #[derive(Debug, Args)]
-pub struct CloneArgs {
+pub(crate) struct CloneArgs {
     #[command(flatten)]
     training: TrainingArgs,
     /// Model folder with the frozen encoder (from `foresight pretrain`, or a whole model).
@@ -24,7 +24,7 @@ pub struct CloneArgs {
 ///
 /// # Errors
 /// When recipe, encoder or data can't be used, or training fails.
-pub fn run(args: CloneArgs) -> Result<()> {
+pub(crate) fn run(args: CloneArgs) -> Result<()> {
     let CloneArgs { training, encoder } = args;
     let recipe: CloneRecipe = read_recipe(&training.recipe, &training.set)?;
     let cache = training.out.join("latents");

@@ -11,7 +11,7 @@ use foresight_scenarios::LoadedScenario;
 
 /// How to reach an arm.
 #[derive(Debug, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// A scenario with robot.kind = "franka": its endpoints, names and certificates are used.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the scenario is wrong or drives no real arm.
-    pub fn resolve(&self) -> Result<(ZenohArmConfig, Option<LoadedScenario>)> {
+    pub(crate) fn resolve(&self) -> Result<(ZenohArmConfig, Option<LoadedScenario>)> {
         let loaded = self.scenario.as_deref().map(read).transpose()?;
         let mut config = loaded.as_ref().map_or_else(ZenohArmConfig::default, franka);
         if !self.connect.is_empty() {

@@ -16,7 +16,7 @@ mod info;
 
 /// Arguments of `foresight dataset`.
 #[derive(Debug, Args)]
-pub struct DatasetArgs {
+pub(crate) struct DatasetArgs {
     #[command(subcommand)]
     command: DatasetCommand,
 }
@@ -64,7 +64,7 @@ enum DatasetCommand {
 ///
 /// # Errors
 /// When the folder cannot be read, or `validate` finds unusable episodes.
-pub fn run(args: DatasetArgs) -> Result<()> {
+pub(crate) fn run(args: DatasetArgs) -> Result<()> {
     match args.command {
         DatasetCommand::Index {
             root,

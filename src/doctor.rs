@@ -12,7 +12,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     connection: Connection,
     /// franka-node's configuration file, for its limits; its defaults when absent.
@@ -27,7 +27,7 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 /// When a file given can't be used.
-pub fn run(args: &DoctorArgs) -> Result<bool> {
+pub(crate) fn run(args: &DoctorArgs) -> Result<bool> {
     let (arm, loaded) = args.connection.resolve()?;
     let node = match &args.node_config {
         Some(file) => NodeLimits::read(file, &arm.arm),

@@ -18,7 +18,7 @@ use crate::plan::{open_image, parse_state};
 
 /// Arguments of `foresight energy`.
 #[derive(Debug, Args)]
-pub struct EnergyArgs {
+pub(crate) struct EnergyArgs {
     /// Model folder with an encoder and a predictor; the run's own with --run.
     #[arg(long, required_unless_present = "run")]
     model: Option<PathBuf>,
@@ -73,7 +73,7 @@ struct Task {
 ///
 /// # Errors
 /// When the model, an image or an option can't be used.
-pub fn run(args: EnergyArgs) -> Result<()> {
+pub(crate) fn run(args: EnergyArgs) -> Result<()> {
     if !(1..=101).contains(&args.grid) || !(1..=16).contains(&args.repeat) {
         bail!("--grid goes from 1 to 101, --repeat from 1 to 16");
     }

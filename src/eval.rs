@@ -15,7 +15,7 @@ use crate::overrides::Overrides;
 
 /// Arguments of `foresight eval`.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(crate) struct EvalArgs {
     /// Scenario files; several make a table.
     #[arg(required_unless_present = "offline", conflicts_with = "offline")]
     scenarios: Vec<PathBuf>,
@@ -51,7 +51,7 @@ pub struct EvalArgs {
 ///
 /// # Errors
 /// When a scenario or the model can't be used. A low success rate is no error.
-pub fn run(args: EvalArgs) -> Result<()> {
+pub(crate) fn run(args: EvalArgs) -> Result<()> {
     if args.offline.offline {
         return offline::run(&args.offline, args.overrides.model.as_deref(), args.json);
     }

@@ -13,7 +13,7 @@ const BAD_INPUT: u8 = 2;
 const FAILED: u8 = 3;
 
 /// `Ok(true)`: achieved or done; `Ok(false)`: not achieved; errors go to standard error.
-pub fn with(result: anyhow::Result<bool>) -> ExitCode {
+pub(crate) fn with(result: anyhow::Result<bool>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(NOT_ACHIEVED),

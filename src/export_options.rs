@@ -15,7 +15,7 @@ const VIEWER: &str = "rerun+http://127.0.0.1:9876/proxy";
 
 /// Recordings for viewers to write or show.
 #[derive(Debug, Clone, Args)]
-pub struct ExportOptions {
+pub(crate) struct ExportOptions {
     /// Write a recording for Foxglove, Lichtblick and other viewers of MCAP: camera, goals, the
     /// arm's links, targets, sampled actions, energies, log, on one time line.
     #[arg(long, value_name = "FILE")]
@@ -34,7 +34,7 @@ impl ExportOptions {
     ///
     /// # Errors
     /// When this program was built without Rerun, or a file's folder isn't there.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if (self.rerun.is_some() || self.rerun_connect.is_some()) && !timeline::HAS_RERUN {
             return Err(TimelineError::WithoutRerun.into());
         }
@@ -51,7 +51,7 @@ impl ExportOptions {
     ///
     /// # Errors
     /// When there is none, or the scenario's goal images can't be read.
-    pub fn stream(&self, instance: &EpisodeSpec) -> Result<Option<Stream>> {
+    pub(crate) fn stream(&self, instance: &EpisodeSpec) -> Result<Option<Stream>> {
         let Some(url) = &self.rerun_connect else {
             return Ok(None);
         };
@@ -62,7 +62,10 @@ impl ExportOptions {
     ///
     /// # Errors
     /// When one can't be written.
-    pub fn write(&self, tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>) -> Result<()> {
+    pub(crate) fn write(
+        &self,
+        tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>,
+    ) -> Result<()> {
         let mut files: Vec<(&Path, Box<dyn Sink>)> = Vec::new();
         if let Some(path) = &self.mcap {
             files.push((path, Box::new(McapFile::create(path)?)));
@@ -82,7 +85,10 @@ impl ExportOptions {
     ///
     /// # Errors
     /// When there is none.
-    pub fn show(&self, tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>) -> Result<()> {
+    pub(crate) fn show(
+        &self,
+        tell: impl Fn(&mut dyn Sink) -> Result<(), TimelineError>,
+    ) -> Result<()> {
         if let Some(url) = &self.rerun_connect {
             let mut viewer = timeline::rerun_viewer(url)?;
             tell(viewer.as_mut())?;

@@ -16,7 +16,7 @@ use crate::training::train;
 
 /// Arguments of `foresight finetune`.
 #[derive(Debug, Args)]
-pub struct FinetuneArgs {
+pub(crate) struct FinetuneArgs {
     /// Model folder to start from.
     #[arg(long, value_name = "DIR", required_unless_present = "print_config")]
     model: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub struct FinetuneArgs {
 ///
 /// # Errors
 /// When settings, model or data can't be used, or training fails; what was saved stays.
-pub fn run(args: FinetuneArgs) -> Result<()> {
+pub(crate) fn run(args: FinetuneArgs) -> Result<()> {
     if args.print_config {
         print!("{}", settings::DEFAULT);
         return Ok(());

@@ -11,7 +11,7 @@ const QUIET: &str = "warn,zenoh=error,zenoh::api::session=off";
 const GOSSIP: &str = "zenoh::net::routing::hat=error";
 
 /// Starts logging.
-pub fn start() {
+pub(crate) fn start() {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives(std::env::var("RUST_LOG").ok())))

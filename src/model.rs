@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 /// Arguments of `foresight model`.
 #[derive(Debug, Args)]
-pub struct ModelArgs {
+pub(crate) struct ModelArgs {
     #[command(subcommand)]
     command: ModelCommand,
 }
@@ -32,7 +32,7 @@ enum ModelCommand {
 ///
 /// # Errors
 /// When a file can't be read or written, or a model is not what it should be.
-pub fn run(args: ModelArgs) -> Result<()> {
+pub(crate) fn run(args: ModelArgs) -> Result<()> {
     match args.command {
         ModelCommand::Inspect(args) => inspect::run(&args),
         ModelCommand::Convert(args) => convert::run(&args),

@@ -13,7 +13,7 @@ use foresight_settings::Change;
 
 /// Overrides of a scenario file.
 #[derive(Debug, Args)]
-pub struct Overrides {
+pub(crate) struct Overrides {
     /// Model folder instead of the scenario's.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
@@ -95,7 +95,7 @@ impl Overrides {
     ///
     /// # Errors
     /// [`RunError`] for wrong files, settings or models.
-    pub fn load(&self, file: &Path) -> Result<(LoadedScenario, ModelSource), RunError> {
+    pub(crate) fn load(&self, file: &Path) -> Result<(LoadedScenario, ModelSource), RunError> {
         let loaded = told(LoadedScenario::read_changed(file, &self.changes()?)?);
         let source = match self.world {
             WorldName::Oracle => ModelSource::Oracle,
@@ -119,7 +119,7 @@ impl Overrides {
 
 /// Changes of settings.
 #[derive(Debug, Clone, Args)]
-pub struct SetArgs {
+pub(crate) struct SetArgs {
     /// Change a setting: a key of the scenario and its value, such as planner.samples=200. Several
     /// may be given; later ones win, and all of them over other flags.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -127,7 +127,7 @@ pub struct SetArgs {
 }
 
 /// The planner's presets as a flag's values, each told by the first line of its file.
-pub fn preset_names() -> PossibleValuesParser {
+pub(crate) fn preset_names() -> PossibleValuesParser {
     let name = |(name, text): &(&'static str, &'static str)| {
         let about = text.lines().next().unwrap_or_default();
         let value = PossibleValue::new(*name).help(about.trim_start_matches(['#', ' ']));
@@ -138,7 +138,7 @@ pub fn preset_names() -> PossibleValuesParser {
 }
 
 /// The change that choosing a preset is.
-pub fn preset_change(name: &str) -> Change {
+pub(crate) fn preset_change(name: &str) -> Change {
     Change::flag("--planner", "planner.preset", name.replace('-', "_"))
 }
 
@@ -159,7 +159,7 @@ fn read_map(file: &Path) -> Result<[[f64; 2]; 2], String> {
 ///
 /// # Errors
 /// [`ScenarioError`] with file, line and remedy.
-pub fn read(file: &Path) -> Result<LoadedScenario, ScenarioError> {
+pub(crate) fn read(file: &Path) -> Result<LoadedScenario, ScenarioError> {
     LoadedScenario::read(file).map(told)
 }
 
@@ -172,7 +172,7 @@ fn told(loaded: LoadedScenario) -> LoadedScenario {
 }
 
 /// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
-pub fn interruption() -> Arc<AtomicBool> {
+pub(crate) fn interruption() -> Arc<AtomicBool> {
     let raised = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&raised);
     let handler = move || {

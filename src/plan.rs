@@ -20,7 +20,7 @@ use crate::overrides::{preset_change, preset_names, SetArgs};
 
 /// Arguments of `foresight plan`.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Model folder with an encoder and a predictor.
     #[arg(long)]
     model: PathBuf,
@@ -114,7 +114,7 @@ struct Seconds {
 ///
 /// # Errors
 /// When the model, an image or an option can't be used.
-pub fn run(args: PlanArgs) -> Result<()> {
+pub(crate) fn run(args: PlanArgs) -> Result<()> {
     let task = task(&args)?;
     let started = Instant::now();
     let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
@@ -193,7 +193,7 @@ fn task(args: &PlanArgs) -> Result<Task> {
 ///
 /// # Errors
 /// When it is no PNG or JPEG.
-pub fn open_image(path: &Path) -> Result<RgbImage> {
+pub(crate) fn open_image(path: &Path) -> Result<RgbImage> {
     let image = image::open(path)
         .with_context(|| format!("{}: give a PNG or JPEG image", path.display()))?;
     Ok(image.into_rgb8())
@@ -203,7 +203,7 @@ pub fn open_image(path: &Path) -> Result<RgbImage> {
 ///
 /// # Errors
 /// When it is not seven finite numbers, or the gripper is out of range.
-pub fn parse_state(text: &str) -> Result<Pose> {
+pub(crate) fn parse_state(text: &str) -> Result<Pose> {
     let values: Vec<f64> = text
         .split(',')
         .map(|v| v.trim().parse::<f64>())

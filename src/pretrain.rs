@@ -10,7 +10,7 @@ use crate::training::{train, TrainingArgs};
 
 /// Arguments of `foresight pretrain`.
 #[derive(Debug, Args)]
-pub struct PretrainArgs {
+pub(crate) struct PretrainArgs {
     #[command(flatten)]
     training: TrainingArgs,
 }
@@ -19,7 +19,7 @@ pub struct PretrainArgs {
 ///
 /// # Errors
 /// When recipe or data can't be used, or training fails.
-pub fn run(args: PretrainArgs) -> Result<()> {
+pub(crate) fn run(args: PretrainArgs) -> Result<()> {
     let args = args.training;
     let recipe: PretrainRecipe = read_recipe(&args.recipe, &args.set)?;
     let mut task = EncoderTask::new(&recipe, &args.data, args.validation.as_deref())

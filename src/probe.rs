@@ -11,7 +11,7 @@ use foresight_scenarios::probe::{probe, Probe, RankOptions, Recordings};
 
 /// Arguments of `foresight probe`.
 #[derive(Debug, Args)]
-pub struct ProbeArgs {
+pub(crate) struct ProbeArgs {
     /// Model folder.
     #[arg(long)]
     model: PathBuf,
@@ -33,7 +33,7 @@ pub struct ProbeArgs {
 ///
 /// # Errors
 /// When model or recordings can't be used.
-pub fn run(args: ProbeArgs) -> Result<()> {
+pub(crate) fn run(args: ProbeArgs) -> Result<()> {
     let model = WorldModel::load(&args.model)
         .with_context(|| format!("loading {}", args.model.display()))?;
     let load = |path: &Path, split, limit| {

@@ -21,7 +21,7 @@ const DEFAULT_COLUMNS: u16 = 80;
 const SPARKS: usize = 24;
 
 /// Follows an episode on standard error.
-pub struct ProgressView {
+pub(crate) struct ProgressView {
     bar: ProgressBar,
     live: bool,
     columns: usize,
@@ -31,7 +31,7 @@ pub struct ProgressView {
 
 impl ProgressView {
     /// Begins to follow.
-    pub fn new(loaded: &LoadedScenario) -> Self {
+    pub(crate) fn new(loaded: &LoadedScenario) -> Self {
         let live = std::io::stderr().is_terminal();
         let columns = console::Term::stderr()
             .size_checked()
@@ -61,7 +61,7 @@ impl ProgressView {
     }
 
     /// Takes the block away.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Arguments of `foresight record`.
 #[derive(Debug, Args)]
-pub struct RecordArgs {
+pub(crate) struct RecordArgs {
     /// The scenario file whose scenes are recorded.
     scenario: PathBuf,
     /// Number of episodes.
@@ -45,7 +45,7 @@ pub struct RecordArgs {
 ///
 /// # Errors
 /// When the scenario is wrong, seeds are not to be recorded, or the disk refuses.
-pub fn run(args: RecordArgs) -> Result<()> {
+pub(crate) fn run(args: RecordArgs) -> Result<()> {
     let seeds = args.split.recording_seeds(args.seed, args.episodes)?;
     let mut plan = RecordingPlan::from_scenario(&args.scenario)?;
     plan.split = args.split;

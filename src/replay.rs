@@ -20,7 +20,7 @@ use crate::overrides::{interruption, read};
 
 /// Arguments of `foresight replay`.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// A run folder, an episode folder (of `record`, or DROID's raw layout), a LeRobot v3 dataset
     /// (with --episode), or a CSV file of poses (x_m, y_m, z_m, rx_rad, ry_rad, rz_rad, gripper, time_s).
     recording: PathBuf,
@@ -93,7 +93,7 @@ enum FrameName {
 ///
 /// # Errors
 /// When the recording or an option can't be used, or the arm can't be driven.
-pub fn run(args: ReplayArgs) -> Result<bool> {
+pub(crate) fn run(args: ReplayArgs) -> Result<bool> {
     for (name, value) in [
         ("--tolerance-mm", args.tolerance_mm),
         ("--tolerance-deg", args.tolerance_deg),

@@ -17,7 +17,7 @@ use crate::export_options::ExportOptions;
 
 /// Arguments of `foresight report`.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// A run folder.
     run: PathBuf,
     /// Recorded episodes whose frames stand for what the model imagined, instead of pictures of
@@ -35,7 +35,7 @@ pub struct ReportArgs {
 ///
 /// # Errors
 /// When the run, the model or the episodes can't be read.
-pub fn run(args: ReportArgs) -> Result<()> {
+pub(crate) fn run(args: ReportArgs) -> Result<()> {
     args.exports.check()?;
     if args.gallery.is_some() || args.model.is_some() {
         let loaded = LoadedScenario::read(&args.run.join("scenario.resolved.toml"))?;

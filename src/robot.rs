@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 /// Arguments of `foresight robot`.
 #[derive(Debug, Args)]
-pub struct RobotArgs {
+pub(crate) struct RobotArgs {
     #[command(subcommand)]
     command: RobotCommand,
 }
@@ -40,7 +40,7 @@ enum RobotCommand {
 ///
 /// # Errors
 /// When the arm can't be reached or refuses.
-pub fn run(args: RobotArgs) -> Result<()> {
+pub(crate) fn run(args: RobotArgs) -> Result<()> {
     match args.command {
         RobotCommand::State(args) => state::run(&args),
         RobotCommand::Home(args) => home::run(&args),

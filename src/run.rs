@@ -19,7 +19,7 @@ use crate::stream::Stream;
 
 /// Arguments of `foresight run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The scenario file.
     scenario: PathBuf,
     /// Seed of the simulated scene and of the search; the scenario's when absent.
@@ -48,7 +48,7 @@ pub struct RunArgs {
 ///
 /// # Errors
 /// When scenario, model, arm or disk fail.
-pub fn run(args: RunArgs) -> Result<bool> {
+pub(crate) fn run(args: RunArgs) -> Result<bool> {
     args.exports.check()?;
     let (loaded, source) = args.overrides.load(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);

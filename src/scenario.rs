@@ -10,7 +10,7 @@ use crate::overrides::read;
 
 /// Arguments of `foresight scenario`.
 #[derive(Debug, Args)]
-pub struct ScenarioArgs {
+pub(crate) struct ScenarioArgs {
     #[command(subcommand)]
     command: ScenarioCommand,
 }
@@ -33,7 +33,7 @@ enum ScenarioCommand {
 ///
 /// # Errors
 /// When a file has faults.
-pub fn run(args: ScenarioArgs) -> Result<()> {
+pub(crate) fn run(args: ScenarioArgs) -> Result<()> {
     match args.command {
         ScenarioCommand::Schema => print!("{}", json_schema()),
         ScenarioCommand::Reference => print!("{}", foresight_scenarios::reference::markdown()),

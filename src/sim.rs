@@ -14,7 +14,7 @@ use crate::overrides::{interruption, read};
 
 /// Arguments of `foresight sim`.
 #[derive(Debug, Args)]
-pub struct SimArgs {
+pub(crate) struct SimArgs {
     /// The scenario whose scene is served.
     scenario: PathBuf,
     /// Seed of the scene; the scenario's when absent.
@@ -43,7 +43,7 @@ pub struct SimArgs {
 ///
 /// # Errors
 /// When the scenario can't be used or the endpoint can't be listened on.
-pub fn run(args: SimArgs) -> Result<()> {
+pub(crate) fn run(args: SimArgs) -> Result<()> {
     let loaded = read(&args.scenario)?;
     let seed = args.seed.unwrap_or(loaded.scenario.seed);
     let instance = EpisodeSpec::new(&loaded, seed);

@@ -22,7 +22,7 @@ enum StreamEvent {
 
 /// A viewer that follows a run. It is told by a thread of its own: one that is slow or gone must
 /// not hold up an arm.
-pub struct Stream {
+pub(crate) struct Stream {
     events: Sender<StreamEvent>,
     teller: JoinHandle<Result<(), TimelineError>>,
     goal_names: Vec<String>,
@@ -33,7 +33,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the scenario's goal images can't be read.
-    pub fn new(instance: &EpisodeSpec, mut sink: Box<dyn Sink>) -> Result<Self> {
+    pub(crate) fn new(instance: &EpisodeSpec, mut sink: Box<dyn Sink>) -> Result<Self> {
         let goals = instance.goal_images()?;
         let scene = instance.scene.clone();
         let (events, heard) = channel();
@@ -54,7 +54,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the viewer could not be told all of it.
-    pub fn finish(self, result: &RunResult) -> Result<()> {
+    pub(crate) fn finish(self, result: &RunResult) -> Result<()> {
         let failed = result.success == Some(false);
         // Nobody listens when telling failed; why is what the thread ended with.
         let _ = self

@@ -13,7 +13,7 @@ use crate::training::{train, TrainingArgs};
 
 /// Arguments of `foresight train`.
 #[derive(Debug, Args)]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     #[command(flatten)]
     training: TrainingArgs,
     /// Model folder with the frozen encoder (from `foresight pretrain`).
@@ -25,7 +25,7 @@ pub struct TrainArgs {
 ///
 /// # Errors
 /// When recipe, encoder or data can't be used, or training fails.
-pub fn run(args: TrainArgs) -> Result<()> {
+pub(crate) fn run(args: TrainArgs) -> Result<()> {
     let TrainArgs { training, encoder } = args;
     let workers = processes::join()?;
     let within = || format!("in the recipe {}", training.recipe.display());

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Options of every training run.
 #[derive(Debug, Args)]
-pub struct TrainingArgs {
+pub(crate) struct TrainingArgs {
     /// Recipe (TOML).
     pub recipe: PathBuf,
     /// Episodes to train on: recordings of ours, a DROID-raw root, an index (from `foresight dataset
@@ -41,7 +41,7 @@ pub struct TrainingArgs {
 
 impl TrainingArgs {
     /// Where and how often things happen.
-    pub fn options(&self) -> RunOptions {
+    pub(crate) fn options(&self) -> RunOptions {
         let mut options = RunOptions::new(&self.out);
         options.resume = self.resume;
         options.checkpoint_every = self.every;
@@ -54,7 +54,7 @@ impl TrainingArgs {
 ///
 /// # Errors
 /// When training fails; the last checkpoint stays.
-pub fn train(
+pub(crate) fn train(
     task: &mut dyn TrainingTask,
     optimisation: &Optimisation,
     options: &RunOptions,

@@ -9,6 +9,8 @@
 //! so on. Change [`read_episode`] to read what your robot writes; the units it must end in are in
 //! its comments and in docs/data.md.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};

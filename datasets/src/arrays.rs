@@ -17,7 +17,7 @@ impl Array {
     ///
     /// # Errors
     /// Naming the dataset, its shape and the one it must have.
-    pub fn check_shape(&self, name: &str, shape: &[usize]) -> Result<(), String> {
+    pub(crate) fn check_shape(&self, name: &str, shape: &[usize]) -> Result<(), String> {
         if self.shape.len() == shape.len()
             && self.shape.iter().zip(shape).all(|(a, b)| *a == *b as u64)
             && self.values.len() == shape.iter().product::<usize>()
@@ -31,7 +31,7 @@ impl Array {
     }
 
     /// The values in rows of `N`.
-    pub fn rows<const N: usize>(&self) -> impl Iterator<Item = [f64; N]> + '_ {
+    pub(crate) fn rows<const N: usize>(&self) -> impl Iterator<Item = [f64; N]> + '_ {
         self.values.chunks_exact(N).map(|row| {
             let mut out = [0.0; N];
             out.copy_from_slice(row);

@@ -36,7 +36,7 @@ pub enum WarmStart {
 /// Mean and standard deviation of every component of every step. Arithmetic is f32 as in the
 /// released code, so that the same noise leads to the same elites.
 #[derive(Debug, Clone)]
-pub struct Gaussian {
+pub(crate) struct Gaussian {
     space: SearchSpace,
     constraints: Constraints,
     mean: ActionArrays,
@@ -47,7 +47,7 @@ pub struct Gaussian {
 
 impl Gaussian {
     /// The search space's first distribution.
-    pub fn new(space: &SearchSpace, constraints: &Constraints, horizon: usize) -> Self {
+    pub(crate) fn new(space: &SearchSpace, constraints: &Constraints, horizon: usize) -> Self {
         let mut mean = [0.0; 7];
         let mut std = [0.0; 7];
         for d in &space.dimensions {
@@ -66,7 +66,7 @@ impl Gaussian {
     }
 
     /// Noise whose power falls with frequency to the power of `exponent` over the steps.
-    pub fn colour(&mut self, exponent: f64) {
+    pub(crate) fn colour(&mut self, exponent: f64) {
         let horizon = self.mean.len();
         if exponent > 0.0 && horizon > 1 {
             self.colour = colouring(exponent, horizon);
@@ -74,7 +74,7 @@ impl Gaussian {
     }
 
     /// Begins where the last plan would have gone on.
-    pub fn warm(&mut self, how: WarmStart, ahead: &[Action]) {
+    pub(crate) fn warm(&mut self, how: WarmStart, ahead: &[Action]) {
         let share = match how {
             WarmStart::Cold => return,
             WarmStart::Mean => 1.0,
@@ -95,7 +95,7 @@ impl Gaussian {
 
     /// `samples` sequences. Noise is asked for step by step, `[samples, dimensions]` each, as in
     /// the released code.
-    pub fn sample(&self, samples: usize, noise: &mut dyn Noise) -> ActionSequences {
+    pub(crate) fn sample(&self, samples: usize, noise: &mut dyn Noise) -> ActionSequences {
         let (horizon, width) = (self.mean.len(), self.space.dimensions.len());
         let mut rows = vec![vec![0.0; samples * width]; horizon];
         for rows in &mut rows {
@@ -130,7 +130,7 @@ impl Gaussian {
     }
 
     /// Makes candidate number `sample` the mean, clipped and constrained like any other.
-    pub fn write_mean(&self, candidates: &mut ActionSequences, sample: usize) {
+    pub(crate) fn write_mean(&self, candidates: &mut ActionSequences, sample: usize) {
         let nothing = vec![0.0; self.space.dimensions.len()];
         for step in 0..self.mean.len() {
             let mean = self.candidate(step, &nothing);
@@ -170,7 +170,7 @@ impl Gaussian {
 
     /// Refits to the candidates `chosen`, weighted, keeping some of the old. With equal weights
     /// the standard deviation is the unbiased one of the released code.
-    pub fn refit(
+    pub(crate) fn refit(
         &mut self,
         candidates: &ActionSequences,
         chosen: &[usize],
@@ -202,12 +202,12 @@ impl Gaussian {
     }
 
     /// Mean, `[horizon]`.
-    pub fn mean(&self) -> &ActionArrays {
+    pub(crate) fn mean(&self) -> &ActionArrays {
         &self.mean
     }
 
     /// Standard deviation, `[horizon]`.
-    pub fn std(&self) -> &ActionArrays {
+    pub(crate) fn std(&self) -> &ActionArrays {
         &self.std
     }
 }

@@ -1,6 +1,8 @@
 //! Rollouts of the small architecture through one and two steps, 64 samples, and of the full-size
 //! one through one step, 4 samples, in both precisions.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::time::Duration;
 
 use criterion::{criterion_group, criterion_main, Criterion};

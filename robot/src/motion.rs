@@ -61,7 +61,7 @@ pub(crate) struct Motion {
 
 impl Motion {
     /// A motion to `goal`; the gripper may take up to `gripper_timeout_s` of it.
-    pub fn new(goal: Isometry3<f64>, config: SettleConfig, gripper_timeout_s: f64) -> Self {
+    pub(crate) fn new(goal: Isometry3<f64>, config: SettleConfig, gripper_timeout_s: f64) -> Self {
         Motion {
             settle: Settle::new(config),
             config,
@@ -75,7 +75,7 @@ impl Motion {
     }
 
     /// Takes one look.
-    pub fn next(&mut self, look: &MotionSample<'_>) -> MotionStep {
+    pub(crate) fn next(&mut self, look: &MotionSample<'_>) -> MotionStep {
         let started_s = *self.started_s.get_or_insert(look.time_s);
         if look.blocked {
             self.goal = *look.measured;

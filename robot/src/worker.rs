@@ -18,7 +18,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`ArmError::Link`] with `what` was being done when the thread can't be made.
-    pub fn start(
+    pub(crate) fn start(
         name: String,
         what: &str,
         work: impl FnOnce(&AtomicBool) + Send + 'static,

@@ -11,7 +11,7 @@ use foresight_datasets::View;
 
 /// Arguments of `foresight dataset convert`.
 #[derive(Debug, Args)]
-pub struct ConvertArgs {
+pub(super) struct ConvertArgs {
     /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset.
     from: PathBuf,
     /// New folder of the converted dataset.
@@ -75,7 +75,7 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 /// # Errors
 /// When the dataset can't be read or the converted one not be written; without
 /// `--skip-unusable` also for the first episode that can't be converted.
-pub fn run(args: &ConvertArgs) -> Result<()> {
+pub(super) fn run(args: &ConvertArgs) -> Result<()> {
     if args.fps == Some(0) {
         bail!("--fps must be at least 1");
     }

@@ -8,7 +8,7 @@ use foresight_datasets::statistics::Statistics;
 
 /// Arguments of `foresight dataset info`.
 #[derive(Debug, Args)]
-pub struct InfoArgs {
+pub(super) struct InfoArgs {
     /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset.
     root: PathBuf,
     /// Steps a second the actions are measured over; every recorded step when absent.
@@ -23,7 +23,7 @@ pub struct InfoArgs {
 ///
 /// # Errors
 /// When the dataset can't be read.
-pub fn run(args: &InfoArgs) -> Result<()> {
+pub(super) fn run(args: &InfoArgs) -> Result<()> {
     if args.fps.is_some_and(|fps| !(fps.is_finite() && fps > 0.0)) {
         bail!("--fps must be a number above 0");
     }

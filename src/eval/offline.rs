@@ -23,7 +23,7 @@ use foresight_training::{episodes, settings::Settings};
 
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]
-pub struct OfflineArgs {
+pub(super) struct OfflineArgs {
     /// SuccessDetector the model on recorded episodes instead of playing scenarios.
     #[arg(long, requires = "data")]
     pub offline: bool,
@@ -103,7 +103,7 @@ struct Offline {
 ///
 /// # Errors
 /// When model, settings or recordings can't be used.
-pub fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
+pub(super) fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
     let (Some(folder), Some(data)) = (model, &args.data) else {
         bail!("eval --offline needs --model and --data");
     };

@@ -9,7 +9,7 @@ use foresight_robot::link::{ONE_THREAD, ZENOH_RUNTIME_ENV};
 
 /// Arguments of `foresight robot certificates`.
 #[derive(Debug, Args)]
-pub struct CertificatesArgs {
+pub(super) struct CertificatesArgs {
     /// Folder for the authority, the four roles' certificates and keys, and the zenoh
     /// configurations of node and camera.
     #[arg(long, value_name = "DIR", default_value = "certificates")]
@@ -26,7 +26,7 @@ pub struct CertificatesArgs {
 ///
 /// # Errors
 /// When the folder holds an authority already or can't be written to.
-pub fn run(args: &CertificatesArgs) -> Result<()> {
+pub(super) fn run(args: &CertificatesArgs) -> Result<()> {
     if !(1..=3650).contains(&args.days) {
         bail!("--days is {}; give 1 to 3650", args.days);
     }

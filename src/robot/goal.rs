@@ -13,7 +13,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot goal`.
 #[derive(Debug, Args)]
-pub struct GoalArgs {
+pub(super) struct GoalArgs {
     #[command(subcommand)]
     command: GoalCommand,
 }
@@ -42,7 +42,7 @@ struct CaptureArgs {
 ///
 /// # Errors
 /// When no frame arrives, the arm moves, or the folder can't be written to.
-pub fn run(args: &GoalArgs) -> Result<()> {
+pub(super) fn run(args: &GoalArgs) -> Result<()> {
     let GoalCommand::Capture(args) = &args.command;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if args.name.is_empty() || !args.name.chars().all(plain) {

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot gripper`.
 #[derive(Debug, Args)]
-pub struct GripperArgs {
+pub(super) struct GripperArgs {
     /// What it should do.
     #[arg(value_enum)]
     what: What,
@@ -36,7 +36,7 @@ enum What {
 ///
 /// # Errors
 /// When the arm is held by someone else or there is no gripper.
-pub fn run(args: &GripperArgs) -> Result<()> {
+pub(super) fn run(args: &GripperArgs) -> Result<()> {
     let (config, _) = args.connection.resolve()?;
     if matches!(args.what, What::Stop) {
         let viewer = Viewer::open(&config).map_err(RunError::from)?;

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot home`.
 #[derive(Debug, Args)]
-pub struct HomeArgs {
+pub(super) struct HomeArgs {
     #[command(flatten)]
     connection: Connection,
     /// Fraction of the arm's joint limits to move at, 0.05 to 0.5. Keep it at 0.2 or below until
@@ -22,7 +22,7 @@ pub struct HomeArgs {
 ///
 /// # Errors
 /// When the arm is held by someone else, doesn't get there, or is stopped on the way.
-pub fn run(args: &HomeArgs) -> Result<()> {
+pub(super) fn run(args: &HomeArgs) -> Result<()> {
     let (config, _) = args.connection.resolve()?;
     let driver = Driver::acquire(&config).map_err(RunError::from)?;
     eprintln!(

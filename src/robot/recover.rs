@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot recover`.
 #[derive(Debug, Args)]
-pub struct RecoverArgs {
+pub(super) struct RecoverArgs {
     #[command(flatten)]
     connection: Connection,
 }
@@ -18,7 +18,7 @@ pub struct RecoverArgs {
 ///
 /// # Errors
 /// When the node can't be reached or the robot stays in its error.
-pub fn run(args: &RecoverArgs) -> Result<()> {
+pub(super) fn run(args: &RecoverArgs) -> Result<()> {
     let (config, _) = args.connection.resolve()?;
     let viewer = Viewer::connect(&config).map_err(RunError::from)?;
     viewer.recover().map_err(RunError::from)?;

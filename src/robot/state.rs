@@ -15,7 +15,7 @@ use crate::overrides::interruption;
 
 /// Arguments of `foresight robot state`.
 #[derive(Debug, Args)]
-pub struct StateArgs {
+pub(super) struct StateArgs {
     #[command(flatten)]
     connection: Connection,
     /// Once a second until Ctrl-C.
@@ -30,7 +30,7 @@ pub struct StateArgs {
 ///
 /// # Errors
 /// When no state arrives.
-pub fn run(args: &StateArgs) -> Result<()> {
+pub(super) fn run(args: &StateArgs) -> Result<()> {
     let (config, _) = args.connection.resolve()?;
     let viewer = Viewer::connect(&config).map_err(RunError::from)?;
     // The gripper publishes five times slower.

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot stop`.
 #[derive(Debug, Args)]
-pub struct StopArgs {
+pub(super) struct StopArgs {
     #[command(flatten)]
     connection: Connection,
     /// Stop the gripper too; what it holds may fall.
@@ -21,7 +21,7 @@ pub struct StopArgs {
 ///
 /// # Errors
 /// When the node can't be reached or its stop fails: use the robot's own stop then.
-pub fn run(args: &StopArgs) -> Result<()> {
+pub(super) fn run(args: &StopArgs) -> Result<()> {
     let (config, _) = args.connection.resolve()?;
     // Nothing is waited for first: a stop is sent as soon as there is a link.
     let viewer = Viewer::open(&config).map_err(RunError::from)?;

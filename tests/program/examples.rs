@@ -4,6 +4,7 @@
 mod own_arm;
 #[path = "../../examples/own_cost.rs"]
 mod own_cost;
+#[allow(dead_code)] // its arguments
 #[path = "../../examples/plan_two_images.rs"]
 mod plan_two_images;
 

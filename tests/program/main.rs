@@ -1,5 +1,7 @@
 //! The program as a user calls it, without an arm.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 mod book;
 mod bundled_model;
 mod energy;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// A fenced block of shell commands.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub(super) struct Block {
     /// Line of its fence, from 1.
     pub line: usize,
     /// Marks after `sh`, e.g. `robot`.
@@ -15,14 +15,14 @@ pub struct Block {
 
 /// Marks of blocks that a test can't run, only check.
 #[allow(dead_code)] // each of the two tests that share this uses a part
-pub const ONLY_CHECKED: [&str; 4] = ["robot", "network", "hours", "build"];
+pub(super) const ONLY_CHECKED: [&str; 4] = ["robot", "network", "hours", "build"];
 
 /// Mark of blocks that are run where `ffmpeg` is installed.
 #[allow(dead_code)]
-pub const NEEDS_FFMPEG: &str = "ffmpeg";
+pub(super) const NEEDS_FFMPEG: &str = "ffmpeg";
 
 /// The pages of the book in order, then the README.
-pub fn pages() -> Vec<PathBuf> {
+pub(super) fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = root.join("docs");
     let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).expect("docs/SUMMARY.md");
@@ -38,7 +38,7 @@ pub fn pages() -> Vec<PathBuf> {
 }
 
 /// The shell blocks of a page.
-pub fn blocks(page: &Path) -> Vec<Block> {
+pub(super) fn blocks(page: &Path) -> Vec<Block> {
     let text = std::fs::read_to_string(page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
     let mut blocks: Vec<Block> = Vec::new();
     let mut open: Option<bool> = None;

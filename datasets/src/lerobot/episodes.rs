@@ -40,7 +40,7 @@ pub(super) struct Stretch {
 impl Stretch {
     /// Its first frame in a video of `frames` frames, `fps` a second, and how many of its own
     /// there are: up to the end it is said to have, or `length`, and no further than the video.
-    pub fn frames(&self, length: usize, frames: usize, fps: f64) -> (usize, usize) {
+    pub(super) fn frames(&self, length: usize, frames: usize, fps: f64) -> (usize, usize) {
         let number = |time_s: f64| (time_s * fps).round().max(0.0) as usize;
         let first = number(self.from_s);
         let end = match self.to_s {

@@ -16,7 +16,7 @@ pub(crate) struct Sums {
 
 impl Sums {
     /// Adds a row.
-    pub fn add(&mut self, row: &[f64]) {
+    pub(super) fn add(&mut self, row: &[f64]) {
         if self.count == 0 {
             self.least = row.to_vec();
             self.most = row.to_vec();
@@ -60,7 +60,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Adds a row of a column.
-    pub fn add(&mut self, column: &str, row: &[f64]) {
+    pub(super) fn add(&mut self, column: &str, row: &[f64]) {
         if let Some(sums) = self.columns.get_mut(column) {
             sums.add(row);
         } else {
@@ -69,7 +69,7 @@ impl Summary {
     }
 
     /// Adds a picture's pixels, `[H, W, 3]` u8; counted in colours from 0 to 1.
-    pub fn look(&mut self, camera: &str, rgb: &[u8]) {
+    pub(super) fn look(&mut self, camera: &str, rgb: &[u8]) {
         let sums = self.cameras.entry(camera.to_owned()).or_default();
         for pixel in rgb.chunks_exact(3) {
             sums.add(&[pixel[0], pixel[1], pixel[2]].map(|v| f64::from(v) / 255.0));
@@ -77,7 +77,7 @@ impl Summary {
     }
 
     /// The content of `stats.json`; a camera's values have the shape `[3, 1, 1]`.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let columns = self
             .columns
             .iter()

@@ -39,7 +39,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    pub fn plain(name: &str, values: TableValues) -> Self {
+    pub(super) fn plain(name: &str, values: TableValues) -> Self {
         Column {
             name: name.to_owned(),
             width: None,
@@ -48,7 +48,7 @@ impl Column {
     }
 
     /// Lists of `width` values; of one value, plain ones, as LeRobot has them.
-    pub fn lists(name: &str, width: usize, values: TableValues) -> Self {
+    pub(super) fn lists(name: &str, width: usize, values: TableValues) -> Self {
         Column {
             name: name.to_owned(),
             width: (width != 1).then_some(width),
@@ -110,7 +110,7 @@ pub(crate) struct TableWriter {
 impl TableWriter {
     /// Starts a file with the columns of `like`; its values are not written. `notes` are kept
     /// beside the schema.
-    pub fn create(
+    pub(super) fn create(
         path: &Path,
         like: &[Column],
         notes: Vec<(String, String)>,
@@ -141,7 +141,7 @@ impl TableWriter {
     }
 
     /// Appends rows as a row group of their own.
-    pub fn rows(&mut self, columns: &[Column]) -> Result<(), DatasetError> {
+    pub(super) fn rows(&mut self, columns: &[Column]) -> Result<(), DatasetError> {
         let path = self.path.clone();
         self.group(columns).map_err(|e| failed(&path, &e))
     }
@@ -194,12 +194,12 @@ impl TableWriter {
     }
 
     /// Bytes written so far.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.writer.bytes_written()
     }
 
     /// Completes the file.
-    pub fn finish(self) -> Result<(), DatasetError> {
+    pub(super) fn finish(self) -> Result<(), DatasetError> {
         let path = self.path;
         self.writer
             .close()

@@ -1,6 +1,8 @@
 //! Packed matrix products on every instruction set this machine has, against plain sums. Those that
 //! are missing are named in the output.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use foresight_kernels::packed::{matmul, matmul_parallel, Epilogue, PackedMatrix, Rows};
 use foresight_kernels::{Element, InstructionSet};
 use half::bf16;

@@ -69,6 +69,7 @@ pub(super) const COPY_AGAIN: &str =
     "download or copy it again and compare its size with the original";
 
 impl CheckpointError {
+    /// What makes an error of an input or output error with `path` while doing `action`.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> CheckpointError {
         let path = path.to_path_buf();
         move |reason| CheckpointError::Io {

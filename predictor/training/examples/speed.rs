@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p foresight-training --example speed`
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};

@@ -9,7 +9,7 @@ use anyhow::{anyhow, Result};
 const STEPS_AHEAD: usize = 2;
 
 /// Results of a function of the step number, in order, computed by a thread of its own.
-pub struct Ahead<T> {
+pub(crate) struct Ahead<T> {
     ready: Receiver<Result<T>>,
     next: usize,
     waited: Duration,
@@ -17,7 +17,7 @@ pub struct Ahead<T> {
 
 impl<T: Send + 'static> Ahead<T> {
     /// Begins with step `first`. The thread ends when this is dropped, or after an error.
-    pub fn new(first: usize, make: impl Fn(usize) -> Result<T> + Send + 'static) -> Self {
+    pub(crate) fn new(first: usize, make: impl Fn(usize) -> Result<T> + Send + 'static) -> Self {
         let (sender, ready) = sync_channel(STEPS_AHEAD);
         std::thread::spawn(move || {
             for step in first.. {
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// The step that [`Ahead::take`] gives next.
-    pub fn next(&self) -> usize {
+    pub(crate) fn next(&self) -> usize {
         self.next
     }
 
@@ -44,7 +44,7 @@ impl<T: Send + 'static> Ahead<T> {
     ///
     /// # Errors
     /// The function's, or when its thread is gone.
-    pub fn take(&mut self) -> Result<T> {
+    pub(crate) fn take(&mut self) -> Result<T> {
         let started = Instant::now();
         let made = self.ready.recv();
         self.waited += started.elapsed();
@@ -53,7 +53,7 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// How long [`Ahead::take`] has waited in all.
-    pub fn waited(&self) -> Duration {
+    pub(crate) fn waited(&self) -> Duration {
         self.waited
     }
 }

@@ -26,7 +26,7 @@ impl DeviceForward {
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(
+    pub(crate) fn new(
         config: &PredictorConfig,
         heads: &HeadVariables,
         place: &TrainingDevice,
@@ -41,7 +41,7 @@ impl DeviceForward {
     ///
     /// # Errors
     /// As there.
-    pub fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
+    pub(crate) fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
         let first = |tensor: &Tensor| tensor.narrow(1, 0, steps)?.to_dtype(self.dtype);
         let extrinsics = inputs.extrinsics.map(first).transpose()?;
         let predicted = self.predictor.forward(

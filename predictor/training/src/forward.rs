@@ -14,7 +14,7 @@ use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::layout;
 
 /// A predictor whose parameters lie in a state's store under `prefix`.
-pub struct PredictorForward<'a> {
+pub(crate) struct PredictorForward<'a> {
     /// Architecture.
     pub config: &'a PredictorConfig,
     /// The store.
@@ -26,7 +26,7 @@ pub struct PredictorForward<'a> {
 }
 
 /// What a predictor looks at.
-pub struct PredictorInputs<'a> {
+pub(crate) struct PredictorInputs<'a> {
     /// Normalised latents, `[B, T·N, D]`.
     pub latents: &'a Tensor,
     /// Actions, `[B, ≥ T, 7]`.
@@ -43,7 +43,7 @@ impl PredictorForward<'_> {
     ///
     /// # Errors
     /// When shapes don't agree, or camera poses are missing.
-    pub fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
+    pub(crate) fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
         let (config, heads) = (self.config, self.heads);
         let name = |suffix: &str| format!("{}{suffix}", self.prefix);
         let (n, d) = (config.tokens_per_frame(), config.predictor_embed_dim);

@@ -14,7 +14,7 @@ use crate::latent_cache::{LatentCache, LatentStorage};
 use crate::latent_clips::LatentClips;
 
 /// An encoder with what it sees of frames, and a cache of what it made of them.
-pub struct LatentSource {
+pub(crate) struct LatentSource {
     encoder: Arc<FrozenEncoder>,
     transform: FrameTransform,
     cache: Option<Arc<LatentCache>>,
@@ -26,7 +26,7 @@ impl LatentSource {
     ///
     /// # Errors
     /// When the cache can't be opened.
-    pub fn new(
+    pub(crate) fn new(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
         transform: FrameTransform,
@@ -53,7 +53,7 @@ impl LatentSource {
     ///
     /// # Errors
     /// When an episode can't be used and isn't to be left out.
-    pub fn clips(
+    pub(crate) fn clips(
         &self,
         episodes: Subset,
         path: &Path,

@@ -9,7 +9,7 @@ use foresight_predictor::kernels::{elementwise, LayerParameters};
 ///
 /// # Errors
 /// When `x` is not an f32 tensor on the CPU.
-pub fn normalise(x: &Tensor, eps: f64) -> Result<Tensor> {
+pub(crate) fn normalise(x: &Tensor, eps: f64) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Normalise { eps: eps as f32 })
 }
 

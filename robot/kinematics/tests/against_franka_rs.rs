@@ -1,5 +1,7 @@
 //! The precomputed chain against franka-rs' own model, and inverse against forward kinematics.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::time::Instant;
 
 use foresight_kinematics::hand::FLANGE_TO_TCP_M;

@@ -3,6 +3,8 @@
 //! `cargo bench -p foresight-sim`: a frame at 128 × 128 has to stay below 10 ms for 200 frames/s
 //! on two cores; a step below 100 µs for 20 × real time.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use criterion::{criterion_group, criterion_main, Criterion};
 use foresight_sim::{goals, SceneDistribution, Simulator};
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p foresight-sim --example grasps -- [SCENES]`
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 #[path = "../tests/suite/demo.rs"]
 mod demo;
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p foresight-sim --example pictures -- FOLDER [SIZE] [FACTOR]`
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::path::PathBuf;
 use std::time::Instant;
 

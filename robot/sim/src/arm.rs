@@ -104,7 +104,7 @@ pub(crate) struct Arm {
 }
 
 impl Arm {
-    pub fn new(fr3: &Fr3, q: [f64; 7], dt_s: f64) -> Self {
+    pub(crate) fn new(fr3: &Fr3, q: [f64; 7], dt_s: f64) -> Self {
         let tcp = fr3.tcp_pose(&q);
         Arm {
             limits: ArmLimits::default(),
@@ -123,15 +123,15 @@ impl Arm {
         }
     }
 
-    pub fn q(&self) -> &[f64; 7] {
+    pub(crate) fn q(&self) -> &[f64; 7] {
         &self.q
     }
 
-    pub fn tcp(&self) -> &Isometry3<f64> {
+    pub(crate) fn tcp(&self) -> &Isometry3<f64> {
         &self.tcp
     }
 
-    pub fn set_cartesian(&mut self, target: Isometry3<f64>) {
+    pub(crate) fn set_cartesian(&mut self, target: Isometry3<f64>) {
         let new = match &self.target {
             MotionTarget::Cartesian(old) => {
                 (old.translation.vector - target.translation.vector).norm() > 1e-6
@@ -147,7 +147,7 @@ impl Arm {
         self.target = MotionTarget::Cartesian(target);
     }
 
-    pub fn set_joints(&mut self, mut q: [f64; 7]) {
+    pub(crate) fn set_joints(&mut self, mut q: [f64; 7]) {
         for (angle, (low, high)) in q.iter_mut().zip(Fr3::limits()) {
             *angle = angle.clamp(
                 low + self.options.limit_margin_rad,
@@ -158,7 +158,7 @@ impl Arm {
     }
 
     /// Brakes as hard as the limits allow and stays there.
-    pub fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         let stop = |v: &Vector3<f64>, a: f64| v * (v.norm() / (2.0 * BRAKING_SHARE * a));
         let p =
             self.nominal.translation.vector + stop(&self.velocity, self.limits.acceleration_m_s2);
@@ -172,7 +172,7 @@ impl Arm {
         ));
     }
 
-    pub fn state(&self, fr3: &Fr3) -> ArmState {
+    pub(crate) fn state(&self, fr3: &Fr3) -> ArmState {
         let target = match &self.target {
             MotionTarget::Cartesian(pose) => *pose,
             MotionTarget::Joints(q) => fr3.tcp_pose(q),
@@ -190,7 +190,7 @@ impl Arm {
     /// One tick. `finger_m` is each finger's distance from the middle, for the table's sake;
     /// `press` says how hard the hand presses something onto the table, as a share of
     /// what it may.
-    pub fn advance(&mut self, fr3: &Fr3, finger_m: f64, press: f64, dt_s: f64) {
+    pub(crate) fn advance(&mut self, fr3: &Fr3, finger_m: f64, press: f64, dt_s: f64) {
         match self.target {
             MotionTarget::Cartesian(target) => {
                 self.advance_cartesian(fr3, &target, finger_m, press, dt_s);

@@ -50,7 +50,7 @@ pub(crate) struct Drive {
 }
 
 impl Drive {
-    pub fn new(width_m: f64) -> Self {
+    pub(crate) fn new(width_m: f64) -> Self {
         Drive {
             commanded_m: width_m,
             reference_m: width_m,
@@ -59,14 +59,14 @@ impl Drive {
         }
     }
 
-    pub fn command(&mut self, width_m: f64, force_n: f64, grasping: bool) {
+    pub(crate) fn command(&mut self, width_m: f64, force_n: f64, grasping: bool) {
         self.commanded_m = width_m.clamp(0.0, STROKE_M);
         self.force_n = force_n.clamp(1.0, MAX_FORCE_N);
         self.grasping = grasping;
     }
 
     /// Advances by `dt_s` and returns the position each finger should take, m from the middle.
-    pub fn advance(&mut self, actual_width_m: f64, dt_s: f64) -> f64 {
+    pub(crate) fn advance(&mut self, actual_width_m: f64, dt_s: f64) -> f64 {
         let step = WIDTH_SPEED_M_S * dt_s;
         self.reference_m += (self.commanded_m - self.reference_m).clamp(-step, step);
         let lead = 2.0 * self.force_n / FINGER_STIFFNESS_N_M;
@@ -77,7 +77,7 @@ impl Drive {
     }
 
     /// Puts the drive where a grasp of `width_m` would have brought it.
-    pub fn pressing(width_m: f64, force_n: f64) -> Self {
+    pub(crate) fn pressing(width_m: f64, force_n: f64) -> Self {
         Drive {
             commanded_m: 0.0,
             reference_m: width_m - 2.0 * force_n / FINGER_STIFFNESS_N_M,

@@ -83,7 +83,7 @@ pub(crate) struct Touch {
 }
 
 impl Physics {
-    pub fn new(object: &Object, hand: &Isometry3<f64>, width_m: f64, dt_s: f64) -> Self {
+    pub(crate) fn new(object: &Object, hand: &Isometry3<f64>, width_m: f64, dt_s: f64) -> Self {
         let mut physics = PhysicsWorld::new();
         physics.gravity = Vector::new(0.0, 0.0, -9.81);
         let parameters = &mut physics.integration_parameters;
@@ -190,7 +190,7 @@ impl Physics {
     }
 
     /// One step: the hand moves to `hand`, the fingers are driven to `finger_m` from the middle.
-    pub fn step(&mut self, hand: &Isometry3<f64>, finger_m: f64) {
+    pub(crate) fn step(&mut self, hand: &Isometry3<f64>, finger_m: f64) {
         if let Some(body) = self.physics.bodies.get_mut(self.hand) {
             body.set_next_kinematic_position(to_rapier(hand));
         }
@@ -208,7 +208,7 @@ impl Physics {
     }
 
     /// Each finger's distance from the hand's middle, m, from where the bodies really are.
-    pub fn finger_positions_m(&self) -> [f64; 2] {
+    pub(crate) fn finger_positions_m(&self) -> [f64; 2] {
         let hand = from_rapier(self.physics.bodies[self.hand].position());
         std::array::from_fn(|side| {
             let finger = from_rapier(self.physics.bodies[self.fingers[side]].position());
@@ -218,17 +218,17 @@ impl Physics {
     }
 
     /// The finger frames in the base frame, for drawing.
-    pub fn finger_poses(&self) -> [Isometry3<f64>; 2] {
+    pub(crate) fn finger_poses(&self) -> [Isometry3<f64>; 2] {
         self.fingers
             .map(|f| from_rapier(self.physics.bodies[f].position()))
     }
 
-    pub fn object_pose(&self) -> Isometry3<f64> {
+    pub(crate) fn object_pose(&self) -> Isometry3<f64> {
         from_rapier(self.physics.bodies[self.object].position())
     }
 
     /// The object's lowest point, m.
-    pub fn object_lowest_m(&self) -> f64 {
+    pub(crate) fn object_lowest_m(&self) -> f64 {
         f64::from(
             self.physics.colliders[self.object_collider]
                 .compute_aabb()
@@ -237,7 +237,7 @@ impl Physics {
         )
     }
 
-    pub fn touch(&self) -> Touch {
+    pub(crate) fn touch(&self) -> Touch {
         let mut touch = Touch::default();
         for pair in self
             .physics
@@ -267,7 +267,7 @@ impl Physics {
 
     /// How deep the gripper squeezes the object into the table, m; 0 when it doesn't. Contacts
     /// are springs, so this stands for the force; the solver's impulses are too noisy for that.
-    pub fn squeeze_m(&self) -> f64 {
+    pub(crate) fn squeeze_m(&self) -> f64 {
         let depth = -self.object_lowest_m();
         // Deeper than this it is not squeezed, it lies over the table's edge.
         let plausible = depth > 0.0 && depth < 0.02;
@@ -280,7 +280,7 @@ impl Physics {
     }
 
     /// Puts hand and fingers somewhere without going there.
-    pub fn teleport_hand(&mut self, hand: &Isometry3<f64>, width_m: f64) {
+    pub(crate) fn teleport_hand(&mut self, hand: &Isometry3<f64>, width_m: f64) {
         if let Some(body) = self.physics.bodies.get_mut(self.hand) {
             body.set_position(to_rapier(hand), true);
             body.set_next_kinematic_position(to_rapier(hand));
@@ -292,7 +292,7 @@ impl Physics {
     }
 
     /// Puts the object somewhere, at rest.
-    pub fn teleport_object(&mut self, pose: &Isometry3<f64>) {
+    pub(crate) fn teleport_object(&mut self, pose: &Isometry3<f64>) {
         place(&mut self.physics.bodies, self.object, pose);
         let bodies = &self.physics.bodies;
         if let Some(collider) = self.physics.colliders.get_mut(self.object_collider) {

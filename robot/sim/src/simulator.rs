@@ -45,7 +45,7 @@ pub enum SimError {
 }
 
 /// Force of a grasp that nobody specified, N.
-pub const DEFAULT_GRASP_FORCE_N: f64 = 30.0;
+pub(crate) const DEFAULT_GRASP_FORCE_N: f64 = 30.0;
 
 /// The width changes faster than this while the fingers are on their way, m/s.
 const MOVING_FINGERS_M_S: f64 = 2e-3;

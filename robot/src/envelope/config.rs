@@ -72,37 +72,37 @@ pub struct EnvelopeConfig {
 /// Defaults: the paper's action box, and speeds inside franka-node's default budget
 /// (0.3 m/s, 0.5 m/s², 0.5 rad/s, 1.0 rad/s²).
 mod defaults {
-    pub fn max_translation_axis_m() -> f64 {
+    pub(super) fn max_translation_axis_m() -> f64 {
         0.075
     }
-    pub fn max_translation_m() -> f64 {
+    pub(super) fn max_translation_m() -> f64 {
         0.13
     }
-    pub fn max_rotation_rad() -> f64 {
+    pub(super) fn max_rotation_rad() -> f64 {
         0.26
     }
-    pub fn max_gripper() -> f64 {
+    pub(super) fn max_gripper() -> f64 {
         1.0
     }
-    pub fn table_clearance_m() -> f64 {
+    pub(super) fn table_clearance_m() -> f64 {
         0.012
     }
-    pub fn joint_margin_rad() -> f64 {
+    pub(super) fn joint_margin_rad() -> f64 {
         0.08
     }
-    pub fn outside_tolerance_m() -> f64 {
+    pub(super) fn outside_tolerance_m() -> f64 {
         0.05
     }
-    pub fn speed_m_s() -> f64 {
+    pub(super) fn speed_m_s() -> f64 {
         0.2
     }
-    pub fn acceleration_m_s2() -> f64 {
+    pub(super) fn acceleration_m_s2() -> f64 {
         0.5
     }
-    pub fn rotation_speed_rad_s() -> f64 {
+    pub(super) fn rotation_speed_rad_s() -> f64 {
         0.45
     }
-    pub fn rotation_acceleration_rad_s2() -> f64 {
+    pub(super) fn rotation_acceleration_rad_s2() -> f64 {
         0.9
     }
 }

@@ -51,7 +51,7 @@ struct Core {
 }
 
 /// The streaming thread.
-pub struct SetpointPublisher {
+pub(crate) struct SetpointPublisher {
     core: Arc<Mutex<Core>>,
     _worker: Worker,
 }
@@ -61,7 +61,7 @@ impl SetpointPublisher {
     ///
     /// # Errors
     /// [`ArmError::Link`] when the publisher or the thread can't be made.
-    pub fn start(
+    pub(crate) fn start(
         session: &Session,
         arm: &str,
         client_id: u32,
@@ -101,7 +101,7 @@ impl SetpointPublisher {
     }
 
     /// Begins to send: the setpoint rests at `start`, kept alive until `until`.
-    pub fn enable(&self, start: Isometry3<f64>, until: Instant) {
+    pub(crate) fn enable(&self, start: Isometry3<f64>, until: Instant) {
         let mut core = self.core();
         core.streamer.reset(start);
         core.enabled = true;
@@ -112,14 +112,14 @@ impl SetpointPublisher {
     }
 
     /// Sends nothing more.
-    pub fn disable(&self) {
+    pub(crate) fn disable(&self) {
         let mut core = self.core();
         core.enabled = false;
         core.stopped = Some(StopReason::Idle);
     }
 
     /// Leads the setpoint to `goal`.
-    pub fn set_goal(&self, goal: Isometry3<f64>) {
+    pub(crate) fn set_goal(&self, goal: Isometry3<f64>) {
         let mut core = self.core();
         core.streamer.set_goal(goal);
         core.arrived = false;
@@ -128,44 +128,44 @@ impl SetpointPublisher {
     }
 
     /// Where the setpoint stands or goes.
-    pub fn goal(&self) -> Isometry3<f64> {
+    pub(crate) fn goal(&self) -> Isometry3<f64> {
         self.core().streamer.goal()
     }
 
     /// Keeps targets alive until `until`, no longer, whatever was said before.
-    pub fn keep_alive_until(&self, until: Instant) {
+    pub(crate) fn keep_alive_until(&self, until: Instant) {
         self.core().keep_alive_until = until;
     }
 
     /// Keeps targets alive until `until` or longer.
-    pub fn keep_alive_at_least(&self, until: Instant) {
+    pub(crate) fn keep_alive_at_least(&self, until: Instant) {
         let mut core = self.core();
         core.keep_alive_until = core.keep_alive_until.max(until);
     }
 
     /// Whether the setpoint stands at the goal.
-    pub fn arrived(&self) -> bool {
+    pub(crate) fn arrived(&self) -> bool {
         self.core().arrived
     }
 
     /// Whether the arm doesn't follow because something blocks it.
-    pub fn blocked(&self) -> bool {
+    pub(crate) fn blocked(&self) -> bool {
         self.core().blocked
     }
 
     /// When the last moving target was sent.
-    pub fn last_moving(&self) -> Instant {
+    pub(crate) fn last_moving(&self) -> Instant {
         self.core().last_moving
     }
 
     /// Targets sent since the start.
-    pub fn targets(&self) -> u64 {
+    pub(crate) fn targets(&self) -> u64 {
         self.core().targets
     }
 
     /// Whether the publisher had stopped of itself when the arm was last active, so that it was the
     /// node's watchdog that stopped the arm, not somebody.
-    pub fn stopped_itself(&self) -> bool {
+    pub(crate) fn stopped_itself(&self) -> bool {
         self.core().stopped_itself
     }
 

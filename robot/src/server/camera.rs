@@ -26,7 +26,7 @@ pub(super) struct SimCamera {
 
 impl SimCamera {
     /// What franka-cam opens the camera with.
-    pub fn factory(world: Arc<SharedSimulator>, config: &SimServerConfig) -> SourceFactory {
+    pub(super) fn factory(world: Arc<SharedSimulator>, config: &SimServerConfig) -> SourceFactory {
         let info = SourceInfo {
             device: "simulator".into(),
             format: Format::Mjpeg,

@@ -46,13 +46,13 @@ pub(super) struct SessionBounds {
 
 impl Inner {
     /// The robot's clock, s.
-    pub fn robot_time_s(&self) -> f64 {
+    pub(super) fn robot_time_s(&self) -> f64 {
         self.frozen_s
             .unwrap_or(self.before_s + self.simulator.time_s())
     }
 
     /// Breaks the running session off, as a reflex does: the arm brakes.
-    pub fn break_off(&mut self) {
+    pub(super) fn break_off(&mut self) {
         self.running = false;
         self.simulator.hold();
     }
@@ -71,7 +71,7 @@ impl Inner {
     }
 
     /// Puts another simulator in this one's place.
-    pub fn replace(&mut self, simulator: Simulator) {
+    pub(super) fn replace(&mut self, simulator: Simulator) {
         self.before_s += self.simulator.time_s() - simulator.time_s() + 0.01;
         self.simulator = simulator;
     }
@@ -81,7 +81,7 @@ impl Inner {
 pub(super) struct SharedSimulator(Mutex<Inner>);
 
 impl SharedSimulator {
-    pub fn new(simulator: Simulator) -> Self {
+    pub(super) fn new(simulator: Simulator) -> Self {
         SharedSimulator(Mutex::new(Inner {
             simulator,
             running: false,
@@ -94,7 +94,7 @@ impl SharedSimulator {
         }))
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct SimGripper {
 }
 
 impl SimGripper {
-    pub fn new(world: Arc<SharedSimulator>) -> Self {
+    pub(super) fn new(world: Arc<SharedSimulator>) -> Self {
         SimGripper {
             world,
             grasp_m: Mutex::new(0.0),

@@ -24,7 +24,7 @@ const REST_M_S: f64 = 1e-4;
 pub(super) struct SimRobot(Arc<SharedSimulator>);
 
 impl SimRobot {
-    pub fn new(world: Arc<SharedSimulator>) -> Self {
+    pub(super) fn new(world: Arc<SharedSimulator>) -> Self {
         SimRobot(world)
     }
 

@@ -1,5 +1,7 @@
 //! The envelope and the arm in virtual time: no network, no clock.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 #[path = "../common/mod.rs"]
 mod common;
 mod envelope;

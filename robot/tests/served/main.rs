@@ -1,5 +1,7 @@
 //! The arm client against a served simulator, over loopback and in real time.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 #[path = "../common/mod.rs"]
 mod common;
 mod served_arm;

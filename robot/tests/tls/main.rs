@@ -1,6 +1,8 @@
 //! Mutual TLS. A process of its own: zenoh's threads are arranged once for a whole process
 //! (`link::arrange_threads`), and before its first session.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod certificates;

@@ -1,5 +1,7 @@
 //! Recordings are a pure function of their seeds, resume, and never show an evaluation scene.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

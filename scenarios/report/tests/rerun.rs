@@ -1,5 +1,7 @@
 //! Recordings for Rerun, read back by Rerun's own reader.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 #[path = "suite/played.rs"]
 mod played;
 

@@ -162,7 +162,7 @@ pub(super) struct Total(pub Tensor);
 
 impl Total {
     /// Adds `weight · loss` and returns the loss.
-    pub fn add(&mut self, loss: &Tensor, weight: f64) -> Result<f64> {
+    pub(crate) fn add(&mut self, loss: &Tensor, weight: f64) -> Result<f64> {
         self.0 = (&self.0 + (loss * weight)?)?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }

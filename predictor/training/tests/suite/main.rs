@@ -1,5 +1,7 @@
 //! All integration tests of this crate, linked once.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 mod kernels_match_candle;
 mod objectives;
 mod parity_mask_training;

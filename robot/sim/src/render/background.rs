@@ -20,7 +20,7 @@ pub(crate) struct LightSource {
 }
 
 impl LightSource {
-    pub fn of(scene: &Scene) -> Self {
+    pub(super) fn of(scene: &Scene) -> Self {
         let towards = Vector3::from(scene.light.towards).cast::<f32>();
         LightSource {
             towards: towards.try_normalize(1e-9).unwrap_or(Vector3::z()),
@@ -30,17 +30,17 @@ impl LightSource {
     }
 
     /// Brightness of a surface, given its normal's cosines to the light and to straight up.
-    pub fn on(&self, towards_lamp: f32, up: f32) -> f32 {
+    pub(super) fn on(&self, towards_lamp: f32, up: f32) -> f32 {
         self.ambient * (0.75 + 0.25 * up) + self.intensity * towards_lamp.max(0.0)
     }
 
     /// Brightness of the table in full light.
-    pub fn on_table(&self) -> f32 {
+    pub(super) fn on_table(&self) -> f32 {
         self.on(self.towards.z, 1.0)
     }
 
     /// What a shadowed table's brightness is multiplied by.
-    pub fn shadow_factor(&self) -> f32 {
+    pub(super) fn shadow_factor(&self) -> f32 {
         let light = self.intensity * self.towards.z.max(0.0);
         1.0 - SHADOW_DEPTH * light / (light + self.ambient).max(1e-6)
     }

@@ -26,13 +26,13 @@ pub(crate) struct ToCamera {
 }
 
 impl ToCamera {
-    pub fn point(&self, p: &Vector3<f32>) -> Vector3<f32> {
+    pub(super) fn point(&self, p: &Vector3<f32>) -> Vector3<f32> {
         self.rotation * p + self.translation
     }
 }
 
 impl PinholeCamera {
-    pub fn new(camera: &Camera, width: usize, height: usize) -> Self {
+    pub(super) fn new(camera: &Camera, width: usize, height: usize) -> Self {
         let eye = Vector3::from(camera.eye_m);
         let forward = (Vector3::from(camera.look_at_m) - eye).normalize();
         // Looking straight down, any direction can be up in the picture: take x.
@@ -52,7 +52,7 @@ impl PinholeCamera {
         }
     }
 
-    pub fn to_camera(self, pose: &Isometry3<f64>) -> ToCamera {
+    pub(super) fn to_camera(self, pose: &Isometry3<f64>) -> ToCamera {
         let rotation = pose.rotation.to_rotation_matrix().into_inner().cast();
         let translation: Vector3<f32> = pose.translation.vector.cast();
         ToCamera {
@@ -62,7 +62,7 @@ impl PinholeCamera {
     }
 
     /// Pixel coordinates and 1/z of a point in the camera's frame, z beyond [`NEAR_M`].
-    pub fn project(&self, p: &Vector3<f32>) -> [f32; 3] {
+    pub(super) fn project(&self, p: &Vector3<f32>) -> [f32; 3] {
         let inverse = 1.0 / p.z;
         [
             self.middle[0] + self.focal * p.x * inverse,
@@ -72,7 +72,7 @@ impl PinholeCamera {
     }
 
     /// Whether a sphere in the camera's frame may be seen.
-    pub fn sees(&self, centre: &Vector3<f32>, radius: f32) -> bool {
+    pub(super) fn sees(&self, centre: &Vector3<f32>, radius: f32) -> bool {
         if centre.z + radius < NEAR_M {
             return false;
         }
@@ -85,7 +85,7 @@ impl PinholeCamera {
 
     /// The direction in base axes in which the middle of a pixel lies, not normalised: its
     /// camera z is 1.
-    pub fn ray(&self, x: usize, y: usize) -> Vector3<f32> {
+    pub(super) fn ray(&self, x: usize, y: usize) -> Vector3<f32> {
         let local = Vector3::new(
             (x as f32 + 0.5 - self.middle[0]) / self.focal,
             (y as f32 + 0.5 - self.middle[1]) / self.focal,

@@ -38,7 +38,7 @@ pub(crate) struct TriangleSoup {
 
 impl TriangleSoup {
     /// Adds a flat polygon, its corners counter-clockwise seen from outside.
-    pub fn polygon(&mut self, corners: &[Vector3<f32>], colour: u16) {
+    pub(super) fn polygon(&mut self, corners: &[Vector3<f32>], colour: u16) {
         let first = self.vertices.len() as u32;
         self.vertices.extend_from_slice(corners);
         for i in 1..corners.len().saturating_sub(1) as u32 {
@@ -47,7 +47,7 @@ impl TriangleSoup {
     }
 
     /// Reads a glTF binary whose nodes are the identity, as franka-description's are.
-    pub fn from_glb(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn from_glb(bytes: &[u8]) -> Result<Self, String> {
         let (json, binary) = chunks(bytes).ok_or("not a glTF 2 binary with one buffer")?;
         let json: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         let mut soup = TriangleSoup::default();
@@ -85,7 +85,7 @@ impl TriangleSoup {
     }
 
     /// Merges all vertices in the same cell of a grid, and drops what became flat.
-    pub fn thinned(&self, cell_m: f32) -> TriangleSoup {
+    pub(super) fn thinned(&self, cell_m: f32) -> TriangleSoup {
         let mut cells = std::collections::BTreeMap::<[i32; 3], (u32, Vector3<f32>, f32)>::new();
         let mut moved = Vec::with_capacity(self.vertices.len());
         for vertex in &self.vertices {
@@ -119,7 +119,7 @@ impl TriangleSoup {
 
     /// The mesh with a normal at every corner: the mean over the faces around the same point
     /// that belong to the same smooth surface.
-    pub fn mesh(&self) -> Mesh {
+    pub(super) fn mesh(&self) -> Mesh {
         let bits = |v: &Vector3<f32>| [v.x.to_bits(), v.y.to_bits(), v.z.to_bits()];
         let mut around = std::collections::BTreeMap::<[u32; 3], Vec<usize>>::new();
         // Twice the area times the normal.

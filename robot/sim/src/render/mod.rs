@@ -43,7 +43,7 @@ pub(crate) struct Props {
 impl Props {
     /// # Errors
     /// What is wrong with the robot's meshes.
-    pub fn new(scene: &Scene) -> Result<Self, &'static str> {
+    pub(crate) fn new(scene: &Scene) -> Result<Self, &'static str> {
         Ok(Props {
             levels: robot::levels()?,
             object: Arc::new(object_mesh(&scene.object)),

@@ -17,7 +17,7 @@ pub(crate) struct Canvas {
 pub(crate) type Corner = [f32; 3];
 
 impl Canvas {
-    pub fn new(width: usize, height: usize) -> Self {
+    pub(super) fn new(width: usize, height: usize) -> Self {
         let pixels = width * height;
         Canvas {
             width,
@@ -31,7 +31,7 @@ impl Canvas {
 
     /// Draws a triangle whose corners run clockwise in the picture (y down), lit by a brightness
     /// at each corner.
-    pub fn triangle(&mut self, corners: &[Corner; 3], light: [f32; 3], colour: &[f32; 3]) {
+    pub(super) fn triangle(&mut self, corners: &[Corner; 3], light: [f32; 3], colour: &[f32; 3]) {
         let Some(span) = Span::of(corners, self.width, self.height) else {
             return;
         };
@@ -49,7 +49,7 @@ impl Canvas {
     }
 
     /// Marks the pixels of a shadow's triangle.
-    pub fn shadow_triangle(&mut self, corners: &[Corner; 3]) {
+    pub(super) fn shadow_triangle(&mut self, corners: &[Corner; 3]) {
         if let Some(span) = Span::of(corners, self.width, self.height) {
             span.each(self.width, |index, _, _| self.shadow[index] = 1);
         }

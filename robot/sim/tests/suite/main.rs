@@ -1,5 +1,7 @@
 //! All integration tests of this crate, linked once.
 
+#![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
+
 mod demo;
 mod grasping;
 mod motion;
