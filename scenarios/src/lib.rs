@@ -10,7 +10,7 @@
 //!
 //! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/reach.toml");
 //! let scenario = LoadedScenario::read(file.as_ref())?;
-//! let goals = EpisodeSpec::new(&scenario, 4)?.goal_images()?;
+//! let goals = EpisodeSpec::new(&scenario, 4).goal_images()?;
 //! assert_eq!(goals.len(), scenario.scenario.subgoal.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
