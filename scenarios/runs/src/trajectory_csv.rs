@@ -13,9 +13,10 @@
 //!
 //! A file whose first line has no letters is read as `x, y, z, rx, ry, rz[, gripper[, time]]`.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use csv::{Position, ReaderBuilder, StringRecord, Trim};
+use csv::{ReaderBuilder, StringRecord, Trim};
 use foresight_planner::{Action, Pose};
 
 const POSE: [&str; 7] = ["x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "gripper"];
@@ -119,24 +120,28 @@ impl PoseTable {
 /// A row's line and cells, or the line and what is wrong there.
 type Row = Result<(usize, StringRecord), (usize, String)>;
 
-/// The rows that are no comments, cut at commas, or at semicolons or tabs when the first has some.
-fn rows(text: &str) -> impl Iterator<Item = Row> + '_ {
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let first = lines.find(|line| !line.trim().is_empty()).unwrap_or("");
+/// The rows that are neither empty nor comments, cut at commas, or at semicolons or tabs when the
+/// first has some.
+fn rows(text: &str) -> impl Iterator<Item = Row> {
+    let lines = text.lines().map(str::trim).enumerate();
+    let (numbers, lines): (Vec<usize>, Vec<&str>) = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(i, line)| (i + 1, line))
+        .unzip();
+    let first = lines.first().copied().unwrap_or_default();
     let delimiter = [b';', b'\t']
         .into_iter()
         .find(|d| first.as_bytes().contains(d));
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .comment(Some(b'#'))
         .trim(Trim::All)
         .delimiter(delimiter.unwrap_or(b','))
-        .from_reader(text.as_bytes());
-    let line = |at: Option<&Position>| at.map_or(1, |at| at.line() as usize);
-    reader.into_records().map(move |row| match row {
-        Ok(row) => Ok((line(row.position()), row)),
-        Err(error) => Err((line(error.position()), error.to_string())),
+        .from_reader(Cursor::new(lines.join("\n")));
+    reader.into_records().enumerate().map(move |(i, row)| {
+        let line = numbers.get(i).copied().unwrap_or(1);
+        row.map(|row| (line, row))
+            .map_err(|error| (line, error.to_string()))
     })
 }
 
@@ -277,6 +282,7 @@ mod tests {
             ("", 1, "no poses"),
             ("x_m,y_m\n1,2\n", 1, "no column z_m"),
             ("1,2,3,4,5,6\n1,2,3,x,5,6\n", 2, "not a number"),
+            ("# a\n\n1,2,3,4,5,6\n # b\n1,2,3,x,5,6\n", 5, "not a number"),
             ("1,2,3,4,5,6,2\n1,2,3,4,5,6,0\n", 1, "outside 0"),
             ("1,2,3,4,5,6\n", 1, "at least two"),
             ("1,2,3\n", 1, "3 numbers"),
