@@ -36,8 +36,8 @@ pub struct SceneDistribution {
     pub object_saturation: Range,
     /// The object's brightness, 0 to 1.
     pub object_value: Range,
-    /// Coulomb friction of the object on the table; the hand's rubber pads grip it by up to 0.2
-    /// better, by as many times where it is below 0.8.
+    /// Coulomb friction of the object on the table. The hand's rubber pads grip it better: by 0.2, or
+    /// by a quarter where it is below 0.8.
     pub friction: Range,
     /// Density of the object's material, kg/m³.
     pub density_kg_m3: Range,
