@@ -274,7 +274,7 @@ impl MaskPredictor {
     ) -> Result<Tensor> {
         let x = self.trunk(context, seen, masked, mask, Modality::Video)?;
         self.proj
-            .forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?)
+            .forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?.contiguous()?)
     }
 
     /// As [`MaskPredictor::forward`], for a clip of either modality and with the context's
@@ -293,11 +293,13 @@ impl MaskPredictor {
         let x = self.trunk(context, seen, masked, mask, modality)?;
         let k = seen.dim(1)?;
         let context = match &self.proj_context {
-            Some(proj) => Some(proj.forward(&x.narrow(1, 0, k)?)?),
+            Some(proj) => Some(proj.forward(&x.narrow(1, 0, k)?.contiguous()?)?),
             None => None,
         };
         Ok(MaskPrediction {
-            masked: self.proj.forward(&x.narrow(1, k, masked.dim(1)?)?)?,
+            masked: self
+                .proj
+                .forward(&x.narrow(1, k, masked.dim(1)?)?.contiguous()?)?,
             context,
         })
     }

@@ -182,7 +182,9 @@ fn vjepa21_encoders_agree_with_the_reference() {
                 let error = difference(&encoder.encode(&pixels, side).unwrap(), &wanted);
                 let label = format!("{level:?}, {}", name(backend.as_ref()));
                 println!("{label}: {error:.1e}");
-                assert!(error < bound.latent, "{label}: {error}");
+                // Rounding adds up over six times as many blocks as above.
+                let most = bound.latent * if bound.golden.is_none() { 2.5 } else { 1.0 };
+                assert!(error < most, "{label}: {error}");
                 let strip = vec![0.0; 3 * 16 * 64];
                 assert_eq!(
                     encoder.encode(&strip, [16, 64]).is_err(),
