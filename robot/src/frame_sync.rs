@@ -35,14 +35,14 @@ pub(crate) struct FrameStateSync {
 
 impl FrameStateSync {
     /// Waits for the first state after connecting.
-    pub fn first_state(&self) -> Result<TimedState, ArmError> {
+    pub(crate) fn first_state(&self) -> Result<TimedState, ArmError> {
         self.monitor
             .next_state(0, FIRST_STATE_TIMEOUT)
             .ok_or_else(|| self.stale(FIRST_STATE_TIMEOUT))
     }
 
     /// The newest state, not older than allowed.
-    pub fn state(&self) -> Result<TimedState, ArmError> {
+    pub(crate) fn state(&self) -> Result<TimedState, ArmError> {
         let newest = self.monitor.state();
         let age = newest.map_or(FIRST_STATE_TIMEOUT, |s| s.received.elapsed());
         newest
@@ -58,7 +58,7 @@ impl FrameStateSync {
     }
 
     /// A frame captured after `rest`, with the pose measured at its capture.
-    pub fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation, ArmError> {
+    pub(crate) fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation, ArmError> {
         let frame = self.frame_after(rest)?;
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
         let (width_m, grasped) = self.monitor.width_and_grasp();

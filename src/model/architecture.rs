@@ -31,7 +31,7 @@ pub(super) struct ArchitectureArgs {
 
 impl ArchitectureArgs {
     /// The checkpoint's architecture with what the arguments say.
-    pub fn resolve(&self, checkpoint: &Checkpoint) -> Result<Architecture> {
+    pub(crate) fn resolve(&self, checkpoint: &Checkpoint) -> Result<Architecture> {
         let mut architecture = match &self.config {
             Some(path) => read(path)?,
             None => checkpoint.architecture()?,
@@ -76,7 +76,7 @@ impl ArchitectureArgs {
     /// As [`ArchitectureArgs::resolve`], as the configuration of a model folder, with the mask
     /// predictor if that is asked for. Fails where the number of heads is neither known nor
     /// given.
-    pub fn model_config(
+    pub(crate) fn model_config(
         &self,
         checkpoint: &Checkpoint,
         name: &str,
