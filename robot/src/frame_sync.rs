@@ -58,7 +58,11 @@ impl FrameStateSync {
     }
 
     /// A frame captured after `rest`, with the pose measured at its capture.
-    pub(crate) fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation, ArmError> {
+    pub(crate) fn observe(
+        &self,
+        rest: &TimedState,
+        settled: bool,
+    ) -> Result<Observation, ArmError> {
         let frame = self.frame_after(rest)?;
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
         let (width_m, grasped) = self.monitor.width_and_grasp();
