@@ -170,7 +170,9 @@ fn franka_node_process() {
     let Ok(file) = std::env::var(NODE_CONFIG) else {
         return;
     };
-    env_logger::init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     fn hand(
         arm: &ArmConfig,
         _: &Arc<franka_node::franka::Robot>,

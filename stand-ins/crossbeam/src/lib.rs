@@ -1,0 +1,3 @@
+//! `crossbeam::utils`, which is all that `ringbuffer-spsc` names.
+
+pub use crossbeam_utils as utils;
