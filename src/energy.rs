@@ -14,7 +14,7 @@ use foresight_scenarios::{LoadedScenario, RunError};
 use image::RgbImage;
 use serde_json::json;
 
-use crate::plan::{open_image, parse_state};
+use crate::plan::{camera, open_image, parse_state};
 
 /// Arguments of `foresight energy`.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub(crate) struct EnergyArgs {
     /// The robot's pose now: x,y,z in m, extrinsic xyz Euler angles in rad, gripper 0 to 1.
     #[arg(long, value_name = "X,Y,Z,RX,RY,RZ,G", allow_hyphen_values = true, required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
     state: Option<String>,
+    /// Where the camera stands, for models that take its pose, as `plan --extrinsics`.
+    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ", allow_hyphen_values = true)]
+    extrinsics: Option<String>,
     /// An episode instead, as `plan --npz`: from its first frame to its last.
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     npz: Option<PathBuf>,
@@ -90,7 +93,9 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
     let [context, goal] = &latents[..] else {
         bail!("two images gave {} latents", latents.len());
     };
-    let energy = model.energy(context, &task.pose, goal, Budget::default());
+    let energy = model
+        .energy(context, &task.pose, goal, Budget::default())
+        .with_extrinsics(camera(args.extrinsics.as_deref(), &model)?);
     let landscape = Landscape::compute(&energy, args.grid, args.half_width_m, args.repeat)?;
     let seconds = started.elapsed().as_secs_f64();
     let Some((minimum_m, lowest)) = landscape.minimum() else {

@@ -50,6 +50,10 @@ pub(crate) struct PlanArgs {
         conflicts_with = "npz"
     )]
     state: Option<String>,
+    /// Where the camera stands, for models that take its pose: x,y,z in m in the robot's base
+    /// frame, extrinsic xyz Euler angles in rad, its z axis pointing into the picture.
+    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ", allow_hyphen_values = true)]
+    extrinsics: Option<String>,
     /// An episode instead: observations of 1×T×H×W×3 and states of 1×T×7. Plans from its first
     /// frame to its last.
     #[arg(long, value_name = "FILE")]
@@ -120,6 +124,7 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
     let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
     let settings = settings(&args, &model)?;
     let cem = settings.cem();
+    let extrinsics = camera(args.extrinsics.as_deref(), &model)?;
     let load = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
@@ -136,7 +141,9 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
         ..own
     };
     let energy = WithProgress {
-        energy: model.energy(context, &task.pose, goal, budget),
+        energy: model
+            .energy(context, &task.pose, goal, budget)
+            .with_extrinsics(extrinsics),
         bar: progress(cem.samples * cem.iterations),
     };
     let mut search = settings.method().begin(&Constraints::default());
@@ -204,17 +211,7 @@ pub(crate) fn open_image(path: &Path) -> Result<RgbImage> {
 /// # Errors
 /// When it is not seven finite numbers, or the gripper is out of range.
 pub(crate) fn parse_state(text: &str) -> Result<Pose> {
-    let values: Vec<f64> = text
-        .split(',')
-        .map(|v| v.trim().parse::<f64>())
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("--state {text:?} is not seven numbers: x,y,z,rx,ry,rz,g"))?;
-    let Ok(array) = <[f64; 7]>::try_from(values) else {
-        bail!("--state {text:?} is not seven numbers: x,y,z,rx,ry,rz,g");
-    };
-    if array.iter().any(|v| !v.is_finite()) {
-        bail!("--state {text:?} has a value that is not finite");
-    }
+    let array = numbers::<7>("--state", text, "seven numbers: x,y,z,rx,ry,rz,g")?;
     if !(0.0..=1.0).contains(&array[6]) {
         bail!(
             "--state: the gripper is {}, outside 0 (open) to 1 (closed)",
@@ -222,6 +219,41 @@ pub(crate) fn parse_state(text: &str) -> Result<Pose> {
         );
     }
     Ok(Pose::from_array(array))
+}
+
+/// Where the camera stands, from `x,y,z,rx,ry,rz`, for a model that takes its pose.
+///
+/// # Errors
+/// When it is not six finite numbers, the model takes it and it is missing, or the other way round.
+pub(crate) fn camera(text: Option<&str>, model: &WorldModel) -> Result<Option<[f32; 6]>> {
+    let name = &model.config().name;
+    match (text, model.takes_extrinsics()) {
+        (None, false) => Ok(None),
+        (Some(text), true) => {
+            let camera = numbers::<6>("--extrinsics", text, "six numbers: x,y,z,rx,ry,rz")?;
+            Ok(Some(camera.map(|v| v as f32)))
+        }
+        (None, true) => bail!(
+            "the model {name} plans with the camera's pose; add --extrinsics X,Y,Z,RX,RY,RZ: \
+             where the camera stands in the robot's base frame, m and rad"
+        ),
+        (Some(_), false) => {
+            bail!("the model {name} doesn't take the camera's pose; leave out --extrinsics")
+        }
+    }
+}
+
+/// `N` finite numbers, separated by commas.
+fn numbers<const N: usize>(flag: &str, text: &str, wanted: &str) -> Result<[f64; N]> {
+    let values: Option<Vec<f64>> = text.split(',').map(|v| v.trim().parse().ok()).collect();
+    let array = values.and_then(|values| <[f64; N]>::try_from(values).ok());
+    let Some(array) = array else {
+        bail!("{flag} {text:?} is not {wanted}");
+    };
+    if array.iter().any(|v| !v.is_finite()) {
+        bail!("{flag} {text:?} has a value that is not finite");
+    }
+    Ok(array)
 }
 
 /// The search's settings. Its box is the one the model was trained on, unless the preset is the
@@ -326,7 +358,17 @@ fn print(task: &Task, plan: &Plan, distance: f32, seconds: &Seconds) {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_state;
+    use super::{numbers, parse_state};
+
+    #[test]
+    fn a_camera_is_six_numbers_for_models_that_take_one() {
+        let wanted = "six numbers";
+        let camera = numbers::<6>("--extrinsics", "1,0,-0.5, 0,3.1,0", wanted).unwrap();
+        assert_eq!(camera, [1.0, 0.0, -0.5, 0.0, 3.1, 0.0]);
+        for bad in ["", "1,2,3,4,5", "1,2,3,4,5,6,7", "0,0,0,0,0,inf"] {
+            assert!(numbers::<6>("--extrinsics", bad, wanted).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_state_is_seven_finite_numbers_with_a_gripper_in_range() {

@@ -11,7 +11,7 @@ use foresight_report::timeline::exporter;
 use foresight_runs::analysis::{analyse, AnalysisOptions};
 use foresight_runs::nearest_neighbour::NearestNeighbours;
 use foresight_runs::read::RunData;
-use foresight_scenarios::{LoadedScenario, RunError};
+use foresight_scenarios::{EpisodeSpec, LoadedScenario, RunError};
 
 use crate::export_options::ExportOptions;
 
@@ -53,6 +53,7 @@ pub(crate) fn run(args: ReportArgs) -> Result<()> {
             gallery: gallery.as_ref(),
             planes: true,
             weighting: loaded.scenario.goal_weighting(),
+            extrinsics: EpisodeSpec::new(&loaded, loaded.scenario.seed).extrinsics_for(&model)?,
             room: loaded.scenario.workspace_bounds(),
         };
         analyse(&args.run, &data, &model, depth)?;

@@ -9,7 +9,10 @@
 //! goal is pursued. Measured anew once the hand has moved, they would ask for its way back first.
 
 use candle_core::{Device, Result as Candle, Tensor};
+use foresight_planner::{ActionSequences, RelativeBounds};
 
+use crate::config::ActionSpace;
+use crate::ego_motion;
 use crate::error::PredictorError;
 use crate::kernels::elementwise::mean_abs_difference;
 
@@ -62,6 +65,27 @@ impl GoalWeights {
     /// Every entry counts the same.
     pub fn uniform() -> Self {
         GoalWeights(None)
+    }
+
+    /// For the pursuit of `goal` that begins at `context`, both `[N, D]`. How much moving changes
+    /// the entries there is measured by moves within `bounds`: `final_latents` says what is seen
+    /// after each of them. Uniform weights need no moves.
+    ///
+    /// # Errors
+    /// Those of `final_latents`.
+    pub fn by_moving<E>(
+        weighting: GoalWeighting,
+        [context, goal]: [&[f32]; 2],
+        space: &ActionSpace,
+        bounds: Option<&RelativeBounds>,
+        final_latents: impl FnOnce(&ActionSequences) -> Result<Vec<Vec<f32>>, E>,
+    ) -> Result<Self, E> {
+        if weighting.is_uniform() {
+            return Ok(GoalWeights::uniform());
+        }
+        let after = final_latents(&ego_motion::probe_actions(space, bounds))?;
+        let change = ego_motion::latent_sensitivity(context, &after);
+        Ok(GoalWeights::measure(context, goal, &change, weighting))
     }
 
     /// For the pursuit of `goal` from `context`, where moving changes the entries by `change`; all

@@ -2,7 +2,6 @@
 
 use foresight_planner::{ActionSequences, Energy, EnergyError, Gradients, Pose, RelativeBounds};
 
-use crate::ego_motion;
 use crate::error::PredictorError;
 use crate::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use crate::gradient;
@@ -42,9 +41,10 @@ impl WorldModel {
 }
 
 impl<'a> LatentEnergy<'a> {
-    /// With the camera pose `[6]` for predictors that take one.
-    pub fn with_extrinsics(mut self, extrinsics: [f32; 6]) -> Self {
-        self.extrinsics = Some(extrinsics);
+    /// With the camera pose `[6]` for predictors that take one: x, y, z in m in the robot's base
+    /// frame, extrinsic xyz Euler angles in rad.
+    pub fn with_extrinsics(mut self, extrinsics: Option<[f32; 6]>) -> Self {
+        self.extrinsics = extrinsics;
         self
     }
 
@@ -55,28 +55,24 @@ impl<'a> LatentEnergy<'a> {
     }
 
     /// The weights for a pursuit of the goal that begins here, where the hand may go as far as
-    /// `slack` says: measured by imagined moves unless `weighting` is uniform.
+    /// `bounds` says: measured by imagined moves unless `weighting` is uniform.
     ///
     /// # Errors
     /// When the device fails, or the predictor takes camera extrinsics and has none.
     pub fn weights(
         &self,
         weighting: GoalWeighting,
-        slack: Option<&RelativeBounds>,
+        bounds: Option<&RelativeBounds>,
     ) -> Result<GoalWeights, EnergyError> {
-        if weighting.is_uniform() {
-            return Ok(GoalWeights::uniform());
-        }
-        let context = &self.context.values;
-        let moves = ego_motion::probe_actions(&self.model.config().action_space, slack);
-        let after = self
-            .model
-            .predictor
-            .final_latents(&self.start(), &moves, self.budget)
-            .map_err(energy_error)?;
-        let sensitivity = ego_motion::latent_sensitivity(context, &after);
-        let goal = self.distance.goal();
-        Ok(GoalWeights::measure(context, goal, &sensitivity, weighting))
+        let latents = [&self.context.values[..], self.distance.goal()];
+        let space = &self.model.config().action_space;
+        GoalWeights::by_moving(weighting, latents, space, bounds, |moves| {
+            let start = self.start();
+            self.model
+                .predictor
+                .final_latents(&start, moves, self.budget)
+        })
+        .map_err(energy_error)
     }
 
     /// Where rollouts start.

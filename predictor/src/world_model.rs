@@ -141,6 +141,12 @@ impl WorldModel {
         &self.config
     }
 
+    /// Whether the predictor takes the camera's pose; then [`LatentEnergy::with_extrinsics`] has
+    /// to say it.
+    pub fn takes_extrinsics(&self) -> bool {
+        self.predictor_config().use_extrinsics
+    }
+
     /// In which numbers and on what it computes, as in "bf16 on AMX": bf16 is taken as f32 where
     /// a CPU is faster in it.
     pub fn computes(&self) -> &str {

@@ -102,8 +102,7 @@ impl EpisodeSpec {
     pub fn extrinsics_for(&self, model: &WorldModel) -> Result<Option<[f64; 6]>, RunError> {
         let stated = self.loaded.scenario.camera.extrinsics;
         let name = &model.config().name;
-        let predictor = model.config().predictor.as_ref();
-        if !predictor.is_some_and(|p| p.use_extrinsics) {
+        if !model.takes_extrinsics() {
             return match stated {
                 None => Ok(None),
                 Some(_) => Err(RunError::Input(format!(

@@ -40,6 +40,9 @@ pub struct AnalysisOptions<'a> {
     pub planes: bool,
     /// How the decisions weighed differences to the goal.
     pub weighting: GoalWeighting,
+    /// Where the camera stood, for models that take its pose: see
+    /// [`EpisodeSpec::extrinsics_for`].
+    pub extrinsics: Option<[f64; 6]>,
     /// Where the hand was allowed to go.
     pub room: WorkspaceBounds,
 }
@@ -78,6 +81,7 @@ pub fn analyse_own(
         gallery: gallery.as_ref().filter(|g| !g.is_empty()),
         planes: full,
         weighting: instance.loaded.scenario.goal_weighting(),
+        extrinsics: instance.extrinsics_for(model)?,
         room: instance.loaded.scenario.workspace_bounds(),
     };
     analyse(run, &data, model, options)
@@ -134,14 +138,15 @@ fn compare(
     let seen = encode(frames)?;
     let goals = encode(goals)?;
     let half_width_m = model.config().action_space.max_translation_m;
+    let extrinsics = depth.extrinsics.map(|e| e.map(|v| v as f32));
     let mut analysis = RunAnalysis {
         model: model.config().name.clone(),
         gallery: depth.gallery.map_or_else(String::new, |g| g.origin.clone()),
         steps: Vec::new(),
     };
     let mut recognised = Vec::new();
-    // What was aimed at: the sub-goal, and the weights its pursuit began with.
-    let mut aim: Option<(usize, GoalWeights)> = None;
+    // What was pursued: the sub-goal, and the weights its pursuit began with.
+    let mut pursued: Option<(usize, GoalWeights)> = None;
     for (i, step) in steps.iter().enumerate() {
         let (Some(before), Some(after), Some(goal)) =
             (seen.get(i), seen.get(i + 1), goals.get(step.subgoal_index))
@@ -150,26 +155,29 @@ fn compare(
         };
         let pose = Pose::from_array(step.pose);
         let action = Action::from_array(step.planned_action());
-        let predicted = predict(model, before, &pose, &action)?;
+        let predicted = predict(model, before, &pose, extrinsics, &action)?;
         let nearest = depth.gallery.and_then(|g| g.nearest(&predicted));
         // Only planes ask for weights, and measuring those takes rollouts.
-        let stale = aim
+        let stale = pursued
             .as_ref()
             .is_none_or(|(goal, _)| *goal != step.subgoal_index);
         if depth.planes && stale {
             let slack = depth.room.relative_to(&pose);
             let weights = model
                 .energy(before, &pose, goal, model.budget())
+                .with_extrinsics(extrinsics)
                 .weights(depth.weighting, Some(&slack))
                 .map_err(|e| RunError::Imagination(e.to_string()))?;
-            aim = Some((step.subgoal_index, weights));
+            pursued = Some((step.subgoal_index, weights));
         }
         let plane = |up: usize| -> Result<Vec<f32>, RunError> {
             if !depth.planes {
                 return Ok(Vec::new());
             }
-            let energy = model.energy(before, &pose, goal, model.budget());
-            let energy = match &aim {
+            let energy = model
+                .energy(before, &pose, goal, model.budget())
+                .with_extrinsics(extrinsics);
+            let energy = match &pursued {
                 Some((_, weights)) => energy.with_weights(weights),
                 None => energy,
             };
@@ -199,6 +207,7 @@ fn predict(
     model: &WorldModel,
     from: &Latent,
     pose: &Pose,
+    extrinsics: Option<[f32; 6]>,
     action: &Action,
 ) -> Result<Latent, RunError> {
     let mut sequences = ActionSequences::zeros(1, 1);
@@ -206,7 +215,7 @@ fn predict(
         *value = component as f32;
     }
     let mut imagined = model
-        .rollout(from, pose, None, &sequences, 0)
+        .rollout(from, pose, extrinsics, &sequences, 0)
         .map_err(|e| RunError::Imagination(e.to_string()))?;
     Ok(Latent {
         values: imagined.latents.pop().unwrap_or_default(),

@@ -49,10 +49,7 @@ impl<'a> LatentModel<'a> {
         let (latent, pose) = (&encoded.latent, &encoded.pose);
         let budget = self.model.budget();
         let energy = self.model.energy(latent, pose, &self.goals[goal], budget);
-        match self.extrinsics {
-            Some(extrinsics) => energy.with_extrinsics(extrinsics),
-            None => energy,
-        }
+        energy.with_extrinsics(self.extrinsics)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
-use foresight_predictor::{ego_motion, Latent, PredictorError, WorldModel};
+use foresight_predictor::{Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
 use foresight_sim::Simulator;
 use rayon::prelude::*;
@@ -122,18 +122,14 @@ impl CostModel for TrueDynamics<'_> {
         state: &TrueState,
         bounds: Option<&RelativeBounds>,
     ) -> Result<TrueGoal, RunError> {
-        let weights = if self.weighting.is_uniform() {
-            GoalWeights::uniform()
-        } else {
-            let moves = ego_motion::probe_actions(&self.model.config().action_space, bounds);
-            let after = self.rollout(&state.simulator, &moves, <[f32]>::to_vec)?;
-            let (seen, goal) = (&state.seen.latent.values, &self.goals[goal].values);
-            let change = ego_motion::latent_sensitivity(seen, &after);
-            GoalWeights::measure(seen, goal, &change, self.weighting)
-        };
+        let latents = [&state.seen.latent, &self.goals[goal]].map(|l| &l.values[..]);
+        let space = &self.model.config().action_space;
+        let weights = GoalWeights::by_moving(self.weighting, latents, space, bounds, |moves| {
+            self.rollout(&state.simulator, moves, <[f32]>::to_vec)
+        });
         Ok(TrueGoal {
             number: goal,
-            weights,
+            weights: weights?,
         })
     }
 

@@ -1,8 +1,8 @@
 //! Whether energies order states by how far they are from the goal: Spearman's rank correlation
 //! between L1 distances of latents and true distances, in scenes no split records.
 
-use foresight_datasets::Split;
-use foresight_planner::{ActionSequences, Pose};
+use foresight_datasets::{extrinsics, Split};
+use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::{Budget, Latent, WorldModel};
 use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use rand::{Rng, SeedableRng};
@@ -122,13 +122,14 @@ fn scene(model: &WorldModel, options: &RankOptions, number: u64) -> Result<[f64;
     let goal_latent = see(&goal)?;
     let start = above(&scene, &mut rng);
     let start_latent = see(&start)?;
-    let by_plan = planned(
-        model,
-        [&start_latent, &goal_latent],
-        [&start.arm, &goal.arm],
-        options.states,
-        &mut rng,
-    )?;
+    let camera = extrinsics::looking_at(scene.camera.eye_m, scene.camera.look_at_m);
+    let camera = camera.filter(|_| model.takes_extrinsics());
+    let budget = Budget::default();
+    let energy = model
+        .energy(&start_latent, &start.arm, &goal_latent, budget)
+        .with_extrinsics(camera.map(|e| e.map(|v| v as f32)));
+    let poses = [&start.arm, &goal.arm];
+    let by_plan = planned(&energy, poses, options.states, &mut rng)?;
     Ok([by_hand, by_object, by_plan])
 }
 
@@ -144,13 +145,11 @@ fn above(scene: &Scene, rng: &mut ChaCha8Rng) -> GoalState {
 }
 
 fn planned(
-    model: &WorldModel,
-    [now, goal]: [&Latent; 2],
+    energy: &dyn Energy,
     [from, to]: [&Pose; 2],
     candidates: usize,
     rng: &mut ChaCha8Rng,
 ) -> Result<f64, RunError> {
-    use foresight_planner::Energy;
     let mut actions = ActionSequences::zeros(candidates, 1);
     let mut distances = Vec::new();
     for sample in 0..candidates {
@@ -162,7 +161,6 @@ fn planned(
         }
         distances.push(distance(after, to.position_m));
     }
-    let energy = model.energy(now, from, goal, Budget::default());
     let energies = energy.energies(&actions);
     let energies = energies.map_err(|e| RunError::Imagination(e.to_string()))?;
     let energies: Vec<f64> = energies.into_iter().map(f64::from).collect();

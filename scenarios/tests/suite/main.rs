@@ -4,6 +4,7 @@
 
 mod bundled;
 mod calibrate;
+mod controllers;
 mod layers;
 mod malformed;
 mod variation;
