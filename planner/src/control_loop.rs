@@ -82,7 +82,7 @@ pub trait Watch<O, E> {
 
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome<O> {
+pub struct LoopOutcome<O> {
     /// Steps executed.
     pub steps: u32,
     /// Sub-goals whose budget was spent or whose threshold was met.
@@ -116,7 +116,7 @@ pub fn run<P, C, W>(
     controller: &mut C,
     goals: &[SubGoal],
     watch: &mut W,
-) -> Result<Outcome<P::Observation>, ControlError<P::Error, C::Error>>
+) -> Result<LoopOutcome<P::Observation>, ControlError<P::Error, C::Error>>
 where
     P: Plant,
     C: Controller<P::Observation> + ?Sized,
@@ -169,7 +169,7 @@ where
         finished += 1;
     }
     let last = plant.observe().map_err(ControlError::Plant)?;
-    Ok(Outcome {
+    Ok(LoopOutcome {
         steps,
         subgoals_finished: finished,
         last_distance: controller

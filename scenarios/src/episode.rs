@@ -137,7 +137,7 @@ pub fn play(
 
 fn verdict(
     watcher: &Watcher<'_>,
-    outcome: &control_loop::Outcome<Observation>,
+    outcome: &control_loop::LoopOutcome<Observation>,
     goal: Option<Pose>,
     truth: Option<&GroundTruth>,
     refused: u64,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{self, Outcome, Plant, Step, Watch};
+use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
     EnergyError, GripperRule, Mpc, Plan, PlanError, Pose, Pursuit, RelativeBounds, SubGoal,
@@ -150,7 +150,7 @@ fn pose(x: f64, gripper: f64) -> Pose {
 }
 
 /// Plays an episode by searching the oracle.
-fn play(point: &mut Point, oracle: &Oracle, goals: &[SubGoal], log: &mut Log) -> Outcome<Pose> {
+fn play(point: &mut Point, oracle: &Oracle, goals: &[SubGoal], log: &mut Log) -> LoopOutcome<Pose> {
     search(point, oracle, CemConfig::paper(), goals, log)
 }
 
@@ -160,7 +160,7 @@ fn search(
     method: CemConfig,
     goals: &[SubGoal],
     log: &mut Log,
-) -> Outcome<Pose> {
+) -> LoopOutcome<Pose> {
     let mut controller = Mpc::new(oracle, method, 7);
     control_loop::run(point, &mut controller, goals, log).expect("no errors")
 }
