@@ -171,12 +171,6 @@ impl Index {
         }
         Ok(index)
     }
-
-    /// The usable episodes' folders, for an index that lies at `index_file`.
-    pub fn folders(&self, index_file: &Path) -> Vec<PathBuf> {
-        let root = index_file.parent().unwrap_or(Path::new("."));
-        self.episodes.iter().map(|e| root.join(&e.path)).collect()
-    }
 }
 
 /// The first field of every line that has one; separated by spaces, as pandas reads it there.

@@ -2,12 +2,12 @@
 //!
 //! [`open`] gives an [`EpisodeStore`], whatever a dataset's format: DROID's raw layout,
 //! `LAB/{success|failure}/DATE/<episode>/{metadata_*.json, trajectory.h5, recordings/…}`, as
-//! [`recorder`] writes it too, or LeRobot's. Episodes are read one by one, so a dataset may be
+//! [`Recorder`] writes it too, or LeRobot's. Episodes are read one by one, so a dataset may be
 //! larger than memory; a [`Subset`] is a store with some of another's. [`ClipSampler`] is the one
 //! way from episodes to training clips. [`index`] lists and checks all episodes, [`convert`] makes
 //! one format of another.
 //!
-//! Which seeds may be recorded for what is decided in one place, [`split`].
+//! Which seeds may be recorded for what is decided in one place, [`Split`].
 //!
 //! ```
 //! use foresight_datasets::Split;
@@ -21,15 +21,15 @@
 
 pub mod alignment;
 mod arrays;
-pub mod clips;
+mod clips;
 pub mod convert;
 mod draws;
-pub mod droid;
+mod droid;
 pub mod entry;
-pub mod episode;
-pub mod error;
+mod episode;
+mod error;
 pub mod extrinsics;
-pub mod frames;
+mod frames;
 pub mod index;
 pub mod inspect;
 pub mod layout;
@@ -37,22 +37,22 @@ pub mod lerobot;
 pub mod metadata;
 pub mod mp4_header;
 mod open;
-pub mod recorder;
-pub mod sampler;
-pub mod sampling;
-pub mod split;
+mod recorder;
+mod sampler;
+mod sampling;
+mod split;
 pub mod statistics;
-pub mod store;
+mod store;
 mod subset;
 pub mod trajectory;
 pub mod video;
-pub mod view;
+mod view;
 
 pub use clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
 pub use entry::IndexEntry;
 pub use episode::Episode;
 pub use error::DatasetError;
-pub use frames::FrameStack;
+pub use frames::{FrameShape, FrameStack};
 pub use index::Index;
 pub use inspect::Inspection;
 pub use metadata::Metadata;
@@ -61,7 +61,7 @@ pub use recorder::Recorder;
 pub use sampler::ClipSampler;
 pub use sampling::{ClipShape, Sampling};
 pub use split::Split;
-pub use store::{EpisodeStore, OnBadEpisode};
+pub use store::{EpisodeExtras, EpisodeStore, OnBadEpisode, Proprioception};
 pub use subset::Subset;
 pub use trajectory::{CommandedStep, InitialState, SimulatorTrack, Trajectory};
-pub use view::View;
+pub use view::{Half, Role, View};

@@ -7,14 +7,14 @@
 //!
 //! All of them are a [`run::TrainingTask`] of one loop, [`run::run`], which steps, validates, logs and
 //! resumes. What a step learns from comes from `foresight_datasets::ClipSampler` by the step's
-//! number, through a [`feed`] that reads ahead: as pixels, or as latents of the frozen encoder
+//! number, through threads that read ahead: as pixels, or as latents of the frozen encoder
 //! ([`latent_clips`]).
 //!
 //! The transformer blocks run on our kernels as one differentiable operation ([`trunk::Trunk`]);
 //! everything around them (embeddings, heads, losses) is ordinary candle and its automatic
 //! differentiation. All parameters and gradients of a network live in one flat buffer, which makes
 //! the optimiser a single pass and a checkpoint a copy. A predictor can also learn through candle
-//! alone, on a GPU ([`training_device`]).
+//! alone, on a GPU ([`TrainingDevice`]).
 //!
 //! ```
 //! use foresight_training::settings::Settings;
@@ -25,23 +25,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod adamw;
+mod adamw;
 mod ahead;
 pub mod base;
-pub mod card;
+mod card;
 pub mod clone_policy;
 mod device_forward;
 pub mod encoder_trainer;
 pub mod episodes;
 pub mod estimate;
-pub mod feed;
+mod feed;
 mod forward;
-pub mod frame_transform;
-pub mod freeze;
+mod frame_transform;
+mod freeze;
 pub mod frozen_encoder;
-pub mod head_variables;
-pub mod init;
-pub mod latent_cache;
+mod head_variables;
+mod init;
+mod latent_cache;
 pub mod latent_clips;
 mod latent_source;
 pub mod log;
@@ -53,12 +53,12 @@ pub mod mersenne_twister;
 mod norm;
 pub mod objectives;
 pub mod optimisation;
-pub mod origin;
-pub mod policy_trainer;
-pub mod predictor_batch;
+mod origin;
+mod policy_trainer;
+mod predictor_batch;
 pub mod predictor_run;
-pub mod predictor_task;
-pub mod predictor_trainer;
+mod predictor_task;
+mod predictor_trainer;
 pub mod pretrain;
 pub mod processes;
 pub mod recipe;
@@ -66,9 +66,9 @@ pub mod run;
 pub mod schedule;
 pub mod settings;
 pub mod state;
-pub mod tensorboard;
-pub mod train_state;
-pub mod training_device;
+mod tensorboard;
+mod train_state;
+mod training_device;
 pub mod trunk;
 pub mod workers;
 
