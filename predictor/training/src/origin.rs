@@ -84,7 +84,14 @@ impl Origin {
             }
             return Ok(begun);
         }
-        if begun {
+        // `train` didn't write down once what its runs were started with.
+        let began_without = begun && self.settings.predictor.is_some();
+        if began_without {
+            tracing::warn!(
+                "{} is missing: going on with what is asked for now",
+                path.display()
+            );
+        } else if begun {
             bail!(
                 "{} is gone, so nobody knows what the run in its folder is; start over in another",
                 path.display()
@@ -95,7 +102,7 @@ impl Origin {
         std::fs::write(&partial, toml::to_string(self)?)
             .and_then(|()| std::fs::rename(&partial, &path))
             .with_context(|| format!("writing {}", path.display()))?;
-        Ok(false)
+        Ok(began_without)
     }
 
     fn differences(&self, before: &Origin) -> Result<Vec<String>> {
@@ -178,5 +185,19 @@ mod tests {
         assert!(error.contains(FILE), "{error}");
         std::fs::remove_file(folder.join(FILE)).unwrap();
         assert!(origin(&[]).enter(&folder, true).is_err());
+        // A run of `train` from before it wrote that down goes on all the same.
+        let mut trained = origin(&[]);
+        trained.settings.predictor = Some(crate::settings::NewPredictor {
+            predictor_embed_dim: 8,
+            depth: 1,
+            num_heads: 1,
+            euler_around_rad: None,
+            start_at_persistence: false,
+            action_space: Default::default(),
+        });
+        assert!(trained.enter(&folder, false).is_err());
+        assert!(trained.enter(&folder, true).unwrap());
+        assert!(folder.join(FILE).exists());
+        assert!(trained.enter(&folder, true).unwrap());
     }
 }
