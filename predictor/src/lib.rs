@@ -26,6 +26,7 @@ pub mod device;
 pub mod ego_motion;
 pub mod encoder;
 pub mod error;
+mod git_lfs;
 pub mod goal_distance;
 mod gradient;
 mod latent_energy;
@@ -41,6 +42,7 @@ pub mod rope;
 pub mod transform;
 pub mod vjepa21_encoder;
 mod world_model;
+mod zip_file;
 
 pub use backend::Backend;
 pub use compute_device::ComputeDevice;

@@ -4,12 +4,15 @@
 //! (`np.savez_compressed`). Arrays must be in C order and little-endian.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use foresight_planner::Pose;
 use image::RgbImage;
-use zip::{CompressionMethod, ZipArchive};
+use zip::CompressionMethod;
+
+use crate::git_lfs;
+use crate::zip_file::{self, Archive};
 
 /// Largest array that is read, bytes: far above any trajectory of one episode.
 const MAX_BYTES: u64 = 4 << 30;
@@ -52,7 +55,7 @@ pub struct Array {
 #[derive(Debug)]
 pub struct Npz {
     path: PathBuf,
-    archive: ZipArchive<BufReader<File>>,
+    archive: Archive,
 }
 
 /// Frames and poses of one episode: the layout of the official `franka_example_traj.npz`.
@@ -74,7 +77,10 @@ impl Npz {
         let file = File::open(&path).map_err(|e| {
             NpzError::new(&path, format!("can't be opened ({e})"), "check the path")
         })?;
-        let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+        if git_lfs::is_pointer(&path) {
+            return Err(NpzError::new(&path, git_lfs::PROBLEM, git_lfs::REMEDY));
+        }
+        let archive = zip_file::open(file).map_err(|e| {
             NpzError::new(
                 &path,
                 format!("is not a zip archive, which an .npz is ({e})"),

@@ -75,7 +75,9 @@ pub(super) fn encoder(tensors: &Tensors) -> Result<Inferred<EncoderConfig>, Stri
                 "{proj} is {other:?}, not [width, 3, tubelet, patch, patch]"
             ))
         }
-        None => two_level(tensors).ok_or_else(|| format!("there is no {proj}"))?,
+        None => {
+            two_level(tensors).ok_or_else(|| format!("there is no {proj}{}", names(tensors)))?
+        }
     };
     let released = ENCODERS.iter().find(|e| e.0 == embed_dim);
     let depth = depth(tensors, "blocks.", released.map(|r| r.2));
@@ -193,6 +195,20 @@ fn shape<'a>(tensors: &'a Tensors, name: &str) -> Option<&'a [usize]> {
     shape.iter().all(|d| *d <= WIDEST).then_some(shape)
 }
 
+/// Some of the names there are, for a sentence that ends in one that isn't.
+fn names(tensors: &Tensors) -> String {
+    const QUOTED: usize = 3;
+    let mut names: Vec<String> = tensors
+        .keys()
+        .take(QUOTED)
+        .map(|n| format!("{n:?}"))
+        .collect();
+    if tensors.len() > QUOTED {
+        names.push(format!("and {} more", tensors.len() - QUOTED));
+    }
+    format!("; its names are {}", names.join(", "))
+}
+
 fn two_level(tensors: &Tensors) -> Option<(Stem, usize, usize, usize)> {
     let &[half, inputs] = shape(tensors, "patch_embed.small.weight")? else {
         return None;
@@ -209,7 +225,10 @@ fn embed(tensors: &Tensors) -> Result<[usize; 2], String> {
         Some(other) => Err(format!(
             "predictor_embed.weight is {other:?}, not [width, encoder's width]"
         )),
-        None => Err("there is no predictor_embed.weight".into()),
+        None => Err(format!(
+            "there is no predictor_embed.weight{}",
+            names(tensors)
+        )),
     }
 }
 

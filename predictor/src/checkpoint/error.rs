@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::audit::Audit;
 use super::Part;
 use crate::error::PredictorError;
+use crate::git_lfs;
 
 /// A checkpoint that can't be used; every message names the file, the fault and a remedy.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,10 @@ impl CheckpointError {
             problem: problem.into(),
             remedy: remedy.into(),
         }
+    }
+
+    pub(super) fn lfs_pointer(path: &Path) -> Self {
+        CheckpointError::unsupported(path, git_lfs::PROBLEM, git_lfs::REMEDY)
     }
 
     pub(super) fn tensor(path: &Path) -> impl FnOnce(candle_core::Error) -> CheckpointError {

@@ -51,7 +51,7 @@ impl Checkpoint {
     /// What else a user should know of this checkpoint: its family, where the official code would
     /// do something else with it, and the licence question.
     pub fn notes(&self, architecture: &Architecture) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes = self.remarks.clone();
         for part in [Part::Encoder, Part::TargetEncoder] {
             if let Some(tensors) = self.entries(part) {
                 notes.push(format!("{part}: {}", sentence(tensors)));

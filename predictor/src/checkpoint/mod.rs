@@ -24,6 +24,7 @@ mod pickle;
 pub mod safetensors_file;
 mod torch;
 mod weight_type;
+mod wrappers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,6 +111,8 @@ pub struct Checkpoint {
     parts: BTreeMap<Part, BTreeMap<String, Entry>>,
     ignored: Vec<String>,
     others: Vec<String>,
+    /// Contradictions that were settled, and how.
+    remarks: Vec<String>,
     /// What a `config.json` beside the weights says.
     config: Option<ModelConfig>,
     hugging_face: Option<hugging_face::Config>,

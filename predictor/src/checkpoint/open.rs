@@ -11,14 +11,13 @@ use serde_json::Value;
 use super::entry::Entry;
 use super::error::CheckpointError;
 use super::folder::{CONFIG_FILE, WEIGHTS_FILE};
+use super::wrappers::{self, without_usual};
 use super::{hugging_face, safetensors_file, torch, Checkpoint, Format, Part};
 use crate::config::{ModelConfig, MODEL_TYPE};
+use crate::git_lfs;
 
 /// Positions of the pre-training files: RoPE replaced them, the official hub ignores them too.
 const IGNORED: [&str; 2] = ["pos_embed", "predictor_pos_embed"];
-/// What wrappers (DDP, the pre-training's multi-resolution wrapper, `torch.compile`) put before
-/// names.
-const WRAPPERS: [&str; 3] = ["module.", "backbone.", "_orig_mod."];
 /// Hugging Face's list of the files a large model is cut into.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 /// Largest JSON file that is read, bytes.
@@ -32,7 +31,12 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let config = path.with_file_name(CONFIG_FILE);
         // A config.json beside weights of another name may belong to other weights.
         let beside = path.file_name().is_some_and(|n| n == WEIGHTS_FILE) && config.is_file();
-        safetensors(path, vec![path.to_path_buf()], beside.then_some(config))
+        safetensors(
+            path,
+            vec![path.to_path_buf()],
+            beside.then_some(config),
+            None,
+        )
     } else {
         torch_file(path)
     }
@@ -42,12 +46,19 @@ fn folder(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let config = path.join(CONFIG_FILE);
     let config = config.is_file().then_some(config);
     let weights = path.join(WEIGHTS_FILE);
-    if weights.is_file() {
-        return safetensors(path, vec![weights], config);
-    }
     let index = path.join(SHARD_INDEX);
+    if weights.is_file() {
+        let mut checkpoint = safetensors(path, vec![weights], config, None)?;
+        if index.is_file() {
+            checkpoint.remarks.push(format!(
+                "both {WEIGHTS_FILE} and {SHARD_INDEX}, a list of shards, are there and may differ: {WEIGHTS_FILE} is taken; delete whichever is out of date"
+            ));
+        }
+        return Ok(checkpoint);
+    }
     if index.is_file() {
-        return safetensors(path, shards(path, &index)?, config);
+        let (files, shards) = shards(path, &index)?;
+        return safetensors(path, files, config, Some(&shards));
     }
     Err(CheckpointError::unsupported(
         path,
@@ -56,17 +67,20 @@ fn folder(path: &Path) -> Result<Checkpoint, CheckpointError> {
     ))
 }
 
-/// The files of a model cut into several, without repetition.
-fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+/// Which file has which tensor, by the list of the files a model is cut into.
+type WeightMap = BTreeMap<String, String>;
+
+/// The files of a model cut into several, without repetition, and what is said to be in which.
+fn shards(folder: &Path, index: &Path) -> Result<(Vec<PathBuf>, WeightMap), CheckpointError> {
     #[derive(Deserialize)]
     struct Index {
-        weight_map: BTreeMap<String, String>,
+        weight_map: WeightMap,
     }
     let parsed: Index = json(index)?;
     let mut names: Vec<&String> = parsed.weight_map.values().collect();
     names.sort();
     names.dedup();
-    names
+    let files = names
         .into_iter()
         .map(|name| {
             let plain = Path::new(name)
@@ -82,17 +96,44 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, CheckpointError> 
                 ))
             }
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok((files, parsed.weight_map))
 }
 
 fn safetensors(
     path: &Path,
     files: Vec<PathBuf>,
     config: Option<PathBuf>,
+    shards: Option<&WeightMap>,
 ) -> Result<Checkpoint, CheckpointError> {
     let mut tensors = BTreeMap::new();
+    let mut remarks = Vec::new();
     for (i, file) in files.iter().enumerate() {
-        tensors.extend(safetensors_file::index(file, i)?);
+        let mut found = safetensors_file::index(file, i)?;
+        if let (Some(shards), Some(file)) = (shards, file.file_name()) {
+            // As the index says, where several shards have a tensor.
+            let elsewhere = |name: &String| shards.get(name).filter(|to| file != to.as_str());
+            found.retain(|name, _| {
+                let Some(to) = elsewhere(name) else {
+                    return true;
+                };
+                remarks.push(format!(
+                    "{name} is in {} too, but {SHARD_INDEX} names {to}: that one is taken",
+                    file.display()
+                ));
+                false
+            });
+        }
+        tensors.extend(found);
+    }
+    if let Some((name, file)) =
+        shards.and_then(|s| s.iter().find(|(n, _)| !tensors.contains_key(*n)))
+    {
+        return Err(CheckpointError::unsupported(
+            path,
+            format!("{SHARD_INDEX} says that {name} is in {file}, but it isn't"),
+            "index and shards are of different savings: copy all of them again from one",
+        ));
     }
     let mut checkpoint = Checkpoint {
         path: path.to_path_buf(),
@@ -101,23 +142,15 @@ fn safetensors(
         parts: BTreeMap::new(),
         ignored: Vec::new(),
         others: Vec::new(),
+        remarks,
         config: None,
         hugging_face: None,
     };
     if let Some(file) = config {
         read_config(&file, &mut checkpoint)?;
     }
-    if hugging_face::recognises(tensors.keys()) {
+    if sort(&mut checkpoint, tensors)? {
         checkpoint.format = Format::HuggingFace;
-        checkpoint.parts = hugging_face::rename(tensors).map_err(|problem| {
-            CheckpointError::unsupported(
-                path,
-                problem,
-                "save it again with VJEPA2Model.save_pretrained",
-            )
-        })?;
-    } else {
-        sort_flat(&mut checkpoint, tensors);
     }
     if checkpoint.parts.values().all(BTreeMap::is_empty) {
         return Err(CheckpointError::unsupported(
@@ -167,6 +200,9 @@ fn read_config(file: &Path, checkpoint: &mut Checkpoint) -> Result<(), Checkpoin
 /// Reads a JSON file.
 pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
     let file = File::open(path).map_err(CheckpointError::io(path, "opening"))?;
+    if git_lfs::is_pointer(path) {
+        return Err(CheckpointError::lfs_pointer(path));
+    }
     let mut text = String::new();
     file.take(MAX_JSON)
         .read_to_string(&mut text)
@@ -187,6 +223,9 @@ fn torch_file(path: &Path) -> Result<Checkpoint, CheckpointError> {
             "encoder" | "predictor" | "target_encoder" | "ema_encoder"
         )
     };
+    if git_lfs::is_pointer(path) {
+        return Err(CheckpointError::lfs_pointer(path));
+    }
     let file = torch::index(path, is_network)?;
     let mut checkpoint = Checkpoint {
         path: path.to_path_buf(),
@@ -195,6 +234,7 @@ fn torch_file(path: &Path) -> Result<Checkpoint, CheckpointError> {
         parts: BTreeMap::new(),
         ignored: Vec::new(),
         others: file.others,
+        remarks: Vec::new(),
         config: None,
         hugging_face: None,
     };
@@ -204,7 +244,7 @@ fn torch_file(path: &Path) -> Result<Checkpoint, CheckpointError> {
             continue;
         }
         if key.is_empty() {
-            sort_flat(&mut checkpoint, tensors);
+            sort(&mut checkpoint, tensors)?;
             continue;
         }
         let clean = unwrapped(&mut checkpoint, &key, tensors)?;
@@ -234,9 +274,10 @@ fn unwrapped(
     key: &str,
     tensors: BTreeMap<String, Entry>,
 ) -> Result<BTreeMap<String, Entry>, CheckpointError> {
+    let tensors = without_prefix(checkpoint, tensors, false)?;
     let mut clean = BTreeMap::new();
     for (raw, entry) in tensors {
-        let name = without_wrappers(&raw);
+        let name = without_usual(&raw);
         if IGNORED.contains(&name) {
             checkpoint.ignored.push(format!("{key}.{raw}"));
         } else if clean.insert(name.to_owned(), entry).is_some() {
@@ -250,11 +291,39 @@ fn unwrapped(
     Ok(clean)
 }
 
-fn without_wrappers(mut name: &str) -> &str {
-    while let Some(rest) = WRAPPERS.iter().find_map(|w| name.strip_prefix(w)) {
-        name = rest;
+/// Names without what a wrapper of any name puts before all of them.
+fn without_prefix(
+    checkpoint: &mut Checkpoint,
+    tensors: BTreeMap<String, Entry>,
+    several: bool,
+) -> Result<BTreeMap<String, Entry>, CheckpointError> {
+    let unwrapped = wrappers::unwrap(tensors, several).map_err(|problem| {
+        CheckpointError::unsupported(&checkpoint.path, problem, "save one state dict")
+    })?;
+    checkpoint.others.extend(unwrapped.outside);
+    Ok(unwrapped.tensors)
+}
+
+/// Sorts one dictionary into networks; whether its names are Hugging Face's.
+fn sort(
+    checkpoint: &mut Checkpoint,
+    mut tensors: BTreeMap<String, Entry>,
+) -> Result<bool, CheckpointError> {
+    if !hugging_face::recognises(tensors.keys()) {
+        tensors = without_prefix(checkpoint, tensors, true)?;
     }
-    name
+    if !hugging_face::recognises(tensors.keys()) {
+        sort_flat(checkpoint, tensors);
+        return Ok(false);
+    }
+    checkpoint.parts = hugging_face::rename(tensors).map_err(|problem| {
+        CheckpointError::unsupported(
+            &checkpoint.path,
+            problem,
+            "save it again with VJEPA2Model.save_pretrained",
+        )
+    })?;
+    Ok(true)
 }
 
 fn predictor_kind(tensors: &BTreeMap<String, Entry>) -> Part {
@@ -273,16 +342,16 @@ fn sort_flat(checkpoint: &mut Checkpoint, tensors: BTreeMap<String, Entry>) {
     let mut plain = BTreeMap::new();
     let mut predictor = BTreeMap::new();
     for (raw, entry) in tensors {
-        let name = without_wrappers(&raw);
+        let name = without_usual(&raw);
         let part = match name.split_once('.') {
             Some(("encoder", rest)) => Some((Part::Encoder, rest)),
-            Some(("target_encoder", rest)) => Some((Part::TargetEncoder, rest)),
+            Some(("target_encoder" | "ema_encoder", rest)) => Some((Part::TargetEncoder, rest)),
             Some(("predictor", rest)) => Some((Part::AcPredictor, rest)),
             Some(("mask_predictor", rest)) => Some((Part::MaskPredictor, rest)),
             _ => None,
         };
         let rest = part.map_or(name, |(_, rest)| rest);
-        let rest = without_wrappers(rest);
+        let rest = without_usual(rest);
         if IGNORED.contains(&rest) {
             checkpoint.ignored.push(raw.clone());
             continue;

@@ -18,8 +18,10 @@ pub(super) enum Node {
     None,
     /// `True` or `False`.
     Bool(bool),
-    /// An integer; those beyond 64 bits are refused.
+    /// An integer.
     Int(i64),
+    /// An integer of more than 64 bits, as seeds are; its value is never needed.
+    WideInt,
     /// A float.
     Float(f64),
     /// A string.
@@ -350,7 +352,7 @@ impl Machine<'_> {
 
     /// A little-endian two's complement integer of any length.
     fn long(&mut self, length: usize) -> Result<(), String> {
-        let bytes = self.take(length)?;
+        let bytes = self.take(length)?.to_vec();
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let fill = if negative { 0xff } else { 0 };
         let mut wide = [fill; 8];
@@ -358,7 +360,7 @@ impl Machine<'_> {
             match wide.get_mut(i) {
                 Some(slot) => *slot = *byte,
                 None if *byte == fill => {}
-                None => return Err("an integer of more than 64 bits".into()),
+                None => return self.push(Node::WideInt),
             }
         }
         self.push(Node::Int(i64::from_le_bytes(wide)))
@@ -408,7 +410,8 @@ impl Machine<'_> {
         let new = pairs(items)?;
         match self.top_node()? {
             Node::Dict(entries) => entries.extend(new),
-            Node::Call(..) => {}
+            // Of whatever class: what takes entries is a dictionary.
+            object @ Node::Call(..) => *object = Node::Dict(new),
             _ => return Err("entries for what is no dictionary".into()),
         }
         Ok(())
@@ -477,7 +480,8 @@ mod tests {
         let int = |bytes: &[u8]| Pickle::parse(bytes).map(|p| p.node(p.root()).clone());
         assert_eq!(int(b"\x8a\x02\x00\xff."), Ok(Node::Int(-256)));
         assert_eq!(int(b"\x8a\x03\xff\xff\x00."), Ok(Node::Int(65535)));
-        assert!(int(b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01.").is_err());
+        let wide = b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01.";
+        assert_eq!(int(wide), Ok(Node::WideInt));
     }
 
     #[test]

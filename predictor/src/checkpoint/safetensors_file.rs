@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Piece, Span, VALUES_AT_ONCE};
 use super::error::CheckpointError;
+use crate::git_lfs;
 
 /// Largest header, bytes: the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -44,6 +45,9 @@ pub fn open(
     file: usize,
 ) -> Result<(BTreeMap<String, Entry>, Metadata), CheckpointError> {
     let mut reader = File::open(path).map_err(CheckpointError::io(path, "opening"))?;
+    if git_lfs::is_pointer(path) {
+        return Err(CheckpointError::lfs_pointer(path));
+    }
     let length = reader
         .metadata()
         .map_err(CheckpointError::io(path, "reading"))?
@@ -73,8 +77,28 @@ pub fn open(
         .take(header_length)
         .read_to_end(&mut header)
         .map_err(CheckpointError::io(path, "reading"))?;
-    parse(&header, data_start, length - data_start, file)
-        .map_err(|problem| CheckpointError::damaged(path, problem))
+    parse(&header, data_start, length - data_start, file).map_err(|fault| match fault {
+        HeaderFault::Damaged(problem) => CheckpointError::damaged(path, problem),
+        HeaderFault::Type(problem) => CheckpointError::unsupported(
+            path,
+            problem,
+            "cast its tensors to bfloat16 in PyTorch and save them again: `save_file({k: v.to(torch.bfloat16) for k, v in load_file(FILE).items()}, NEW)`; of 8-bit weights with scales, take the original ones",
+        ),
+    })
+}
+
+/// What can be wrong with a header.
+enum HeaderFault {
+    /// It contradicts itself or the file's length.
+    Damaged(String),
+    /// It names a type that isn't read.
+    Type(String),
+}
+
+impl From<String> for HeaderFault {
+    fn from(problem: String) -> Self {
+        HeaderFault::Damaged(problem)
+    }
 }
 
 fn parse(
@@ -82,7 +106,7 @@ fn parse(
     data_start: u64,
     data_length: u64,
     file: usize,
-) -> Result<(BTreeMap<String, Entry>, Metadata), String> {
+) -> Result<(BTreeMap<String, Entry>, Metadata), HeaderFault> {
     let header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)
         .map_err(|e| format!("its header is no safetensors header ({e})"))?;
     let mut entries = BTreeMap::new();
@@ -95,8 +119,10 @@ fn parse(
         }
         let info: Info = serde_json::from_value(value)
             .map_err(|e| format!("its header describes {name} wrongly ({e})"))?;
-        let dtype = dtype(&info.dtype)
-            .ok_or_else(|| format!("{name} is of type {}, which is not supported", info.dtype))?;
+        let dtype = dtype(&info.dtype).ok_or_else(|| {
+            let problem = format!("{name} is of type {}, which is not supported", info.dtype);
+            HeaderFault::Type(problem)
+        })?;
         let [begin, end] = info.data_offsets;
         let bytes = info
             .shape
@@ -106,12 +132,13 @@ fn parse(
             return Err(format!(
                 "{name} of shape {:?} doesn't take bytes {begin} to {end}",
                 info.shape
-            ));
+            )
+            .into());
         }
         if end > data_length {
             return Err(format!(
                 "it is cut short: {name} ends at byte {end} of the data, but only {data_length} are there"
-            ));
+            ).into());
         }
         let span = Span {
             file,
@@ -306,7 +333,10 @@ mod tests {
     use super::*;
 
     fn header(json: &str, data: u64) -> Result<BTreeMap<String, Entry>, String> {
-        parse(json.as_bytes(), 8 + json.len() as u64, data, 0).map(|(entries, _)| entries)
+        match parse(json.as_bytes(), 8 + json.len() as u64, data, 0) {
+            Ok((entries, _)) => Ok(entries),
+            Err(HeaderFault::Damaged(problem) | HeaderFault::Type(problem)) => Err(problem),
+        }
     }
 
     #[test]

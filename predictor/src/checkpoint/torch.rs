@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use candle_core::DType;
-use zip::{CompressionMethod, ZipArchive};
+use zip::CompressionMethod;
 
 use super::entry::{Entry, Piece, Span};
 use super::error::CheckpointError;
 use super::pickle::{Id, Node, Pickle};
+use super::wrappers;
+use crate::zip_file::{self, Archive};
 
 /// Largest pickle that is read, bytes. Those of the released checkpoints are below one MiB: the
 /// weights are not in it.
@@ -19,7 +21,20 @@ const MAX_PICKLE: u64 = 512 << 20;
 /// Elements an expanded tensor (stride 0) may have beyond its storage.
 const MAX_EXPANDED: usize = 1 << 24;
 
-/// Raw names to tensors, and the names of what was no tensor.
+/// Keys under which training code keeps the networks, where several would do, the first first.
+const MODEL_KEYS: [&str; 6] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "net",
+    "network",
+];
+/// What to do about an archive that was packed by another program.
+const SAVE_AGAIN: &str =
+    "torch.load it and torch.save it again, which doesn't compress (or unzip it and zip it again with `zip -0`)";
+
+/// Raw names to tensors.
 pub(super) type Dictionary = BTreeMap<String, Entry>;
 
 /// What a `.pt` holds: its dictionaries of tensors by key, and everything else's keys.
@@ -27,7 +42,8 @@ pub(super) type Dictionary = BTreeMap<String, Entry>;
 pub(super) struct TorchFile {
     /// `encoder`, `predictor`, …; the key is empty where the file is one state dict itself.
     pub dictionaries: BTreeMap<String, Dictionary>,
-    /// Keys with anything else in them (`opt`, `epoch`, `loss`, …).
+    /// Keys with anything else in them (`opt`, `epoch`, `loss`, …), and names in the dictionaries
+    /// that are no tensors.
     pub others: Vec<String>,
 }
 
@@ -52,8 +68,8 @@ pub(super) fn index(
         .metadata()
         .map_err(CheckpointError::io(path, "reading"))?
         .len();
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|e| not_an_archive(path, length, &e.to_string()))?;
+    let mut archive =
+        zip_file::open(file).map_err(|e| not_an_archive(path, length, &e.to_string()))?;
     let (prefix, pickle) = read_pickle(path, &mut archive)?;
     let pickle = Pickle::parse(&pickle).map_err(|e| CheckpointError::damaged(path, e))?;
     let storages = storages(path, &mut archive, &prefix, length)?;
@@ -92,10 +108,7 @@ fn not_an_archive(path: &Path, length: u64, reason: &str) -> CheckpointError {
 }
 
 /// The archive's folder name with a slash, and the bytes of its `data.pkl`.
-fn read_pickle(
-    path: &Path,
-    archive: &mut ZipArchive<BufReader<File>>,
-) -> Result<(String, Vec<u8>), CheckpointError> {
+fn read_pickle(path: &Path, archive: &mut Archive) -> Result<(String, Vec<u8>), CheckpointError> {
     let found = (0..archive.len()).find_map(|i| {
         let name = archive.name_for_index(i)?.ok()?;
         let prefix = name.strip_suffix("data.pkl")?;
@@ -123,14 +136,17 @@ fn read_pickle(
 
 fn read_member(
     path: &Path,
-    archive: &mut ZipArchive<BufReader<File>>,
+    archive: &mut Archive,
     index: usize,
     limit: u64,
 ) -> Result<Vec<u8>, CheckpointError> {
     let damaged = |e: String| CheckpointError::damaged(path, e);
     let mut member = archive
-        .by_index(index)
+        .by_index_raw(index)
         .map_err(|e| damaged(format!("a member can't be read ({e})")))?;
+    if member.compression() != CompressionMethod::Stored {
+        return Err(compressed(path));
+    }
     if member.size() > limit {
         return Err(damaged(format!(
             "its description of the tensors has {} bytes, more than {limit}",
@@ -146,10 +162,18 @@ fn read_member(
     Ok(bytes)
 }
 
+fn compressed(path: &Path) -> CheckpointError {
+    CheckpointError::unsupported(
+        path,
+        "its zip archive is compressed, as torch.save never writes it",
+        SAVE_AGAIN,
+    )
+}
+
 /// Where each storage lies, by its key.
 fn storages(
     path: &Path,
-    archive: &mut ZipArchive<BufReader<File>>,
+    archive: &mut Archive,
     prefix: &str,
     length: u64,
 ) -> Result<HashMap<String, Storage>, CheckpointError> {
@@ -166,11 +190,7 @@ fn storages(
             continue;
         };
         if member.compression() != CompressionMethod::Stored {
-            return Err(CheckpointError::unsupported(
-                path,
-                format!("tensor storage {key} is compressed"),
-                "save it with torch.save, which doesn't compress",
-            ));
+            return Err(compressed(path));
         }
         let bytes = member.size();
         let offset = member.data_start().unwrap_or(u64::MAX);
@@ -201,19 +221,25 @@ impl Reader<'_> {
             )
         })?;
         let mut file = TorchFile::default();
+        let level = self.level(root, &wanted, &mut file.others)?;
+        let is_network = |(key, value): &(Id, Id)| {
+            self.pickle.text(*key).is_some_and(&wanted) && self.pickle.entries(*value).is_some()
+        };
+        // Beside networks of their own, a tensor is something else: a generator's state, a step.
+        let networks = level.iter().any(is_network);
         let mut flat = Dictionary::new();
-        for (key, value) in root {
+        for (key, value) in level {
             let Some(key) = self.pickle.text(*key) else {
                 continue;
             };
-            if self.tensor_call(*value).is_some() {
+            if let (true, Some(entries)) = (wanted(key), self.pickle.entries(*value)) {
+                let tensors = self.dictionary(key, self.unnested(entries), &mut file.others)?;
+                file.dictionaries.insert(key.to_owned(), tensors);
+            } else if networks || !self.is_weight(*value) {
+                file.others.push(key.to_owned());
+            } else {
                 let entry = self.tensor(*value).map_err(|e| self.bad(key, &e))?;
                 flat.insert(key.to_owned(), entry);
-            } else if let (true, Some(entries)) = (wanted(key), self.pickle.entries(*value)) {
-                file.dictionaries
-                    .insert(key.to_owned(), self.dictionary(key, entries)?);
-            } else {
-                file.others.push(key.to_owned());
             }
         }
         if !flat.is_empty() {
@@ -222,25 +248,128 @@ impl Reader<'_> {
         Ok(file)
     }
 
-    fn dictionary(&self, key: &str, entries: &[(Id, Id)]) -> Result<Dictionary, CheckpointError> {
+    /// The dictionary with the networks: `root`, or one in it. The keys beside it go to `others`.
+    fn level<'a>(
+        &'a self,
+        root: &'a [(Id, Id)],
+        wanted: impl Fn(&str) -> bool,
+        others: &mut Vec<String>,
+    ) -> Result<&'a [(Id, Id)], CheckpointError> {
+        let has_networks = |entries: &[(Id, Id)]| {
+            entries.iter().any(|(key, value)| {
+                self.pickle.text(*key).is_some_and(|key| {
+                    (wanted(key) && self.pickle.entries(*value).is_some())
+                        || (wrappers::before(key).is_some() && self.is_weight(*value))
+                })
+            })
+        };
+        let mut level = root;
+        // A model's dictionary is at most this deep: `checkpoint["model"]["state_dict"]`.
+        for _ in 0..3 {
+            if has_networks(level) {
+                return Ok(level);
+            }
+            let dictionaries = || {
+                let texts = level.iter();
+                texts.filter_map(|(k, v)| Some((self.pickle.text(*k)?, self.pickle.entries(*v)?)))
+            };
+            let holding: Vec<_> = dictionaries().filter(|(_, e)| has_networks(e)).collect();
+            let by_name = |key: &str| dictionaries().find(|(name, _)| *name == key);
+            let preferred = MODEL_KEYS.iter().find_map(|key| {
+                let named = holding.iter().find(|(name, _)| *name == *key);
+                named.copied()
+            });
+            let (name, entries) = match (preferred, &holding[..]) {
+                (Some(found), _) => found,
+                (None, [found]) => *found,
+                (None, []) => match MODEL_KEYS.iter().find_map(|key| by_name(key)) {
+                    Some(found) => found,
+                    None => break,
+                },
+                (None, several) => {
+                    let names: Vec<_> = several.iter().map(|(name, _)| *name).collect();
+                    return Err(CheckpointError::unsupported(
+                        self.path,
+                        format!("it has several models: {}", names.join(", ")),
+                        "save the state dict of one of them",
+                    ));
+                }
+            };
+            let beside = level.iter().filter_map(|(key, _)| self.pickle.text(*key));
+            others.extend(beside.filter(|key| *key != name).map(str::to_owned));
+            level = entries;
+        }
+        if has_networks(level) {
+            return Ok(level);
+        }
+        others.clear();
+        Ok(root)
+    }
+
+    /// The state dict in a network's dictionary: itself, or the only dictionary of tensors in it.
+    fn unnested<'a>(&'a self, entries: &'a [(Id, Id)]) -> &'a [(Id, Id)] {
+        let has_weights = |entries: &[(Id, Id)]| entries.iter().any(|(_, v)| self.is_weight(*v));
+        if has_weights(entries) {
+            return entries;
+        }
+        let inside = entries.iter().filter_map(|(_, v)| self.pickle.entries(*v));
+        let inside: Vec<_> = inside.filter(|e| has_weights(e)).collect();
+        match inside[..] {
+            [only] => only,
+            _ => entries,
+        }
+    }
+
+    fn dictionary(
+        &self,
+        key: &str,
+        entries: &[(Id, Id)],
+        others: &mut Vec<String>,
+    ) -> Result<Dictionary, CheckpointError> {
         let mut tensors = Dictionary::new();
         for (name, value) in entries {
             let Some(name) = self.pickle.text(*name) else {
                 continue;
             };
             let full = format!("{key}.{name}");
-            // State dicts hold tensors; anything else would be silently lost.
+            if !self.is_weight(*value) {
+                others.push(full);
+                continue;
+            }
             let entry = self.tensor(*value).map_err(|e| self.bad(&full, &e))?;
             tensors.insert(name.to_owned(), entry);
         }
         Ok(tensors)
     }
 
+    /// Whether an object may be a network's parameter: a tensor of whatever kind, but for types
+    /// that none has.
+    fn is_weight(&self, id: Id) -> bool {
+        if let Some([storage, ..]) = self.tensor_call(id) {
+            let class = match self.pickle.node(*storage) {
+                Node::Persistent(reference) => self.pickle.items(*reference).and_then(|r| r.get(1)),
+                _ => None,
+            };
+            return !matches!(
+                class.map(|class| self.pickle.node(*class)),
+                Some(Node::Global(_, name)) if name.starts_with("Complex") || name == "CharStorage"
+            );
+        }
+        self.kind(id).is_some()
+    }
+
+    /// The function that makes a tensor of a kind that isn't read.
+    fn kind(&self, id: Id) -> Option<String> {
+        let (module, name, _) = self.pickle.call(id)?;
+        let makes_tensors = matches!(module, "torch._utils" | "torch._tensor");
+        (makes_tensors && name.starts_with("_rebuild")).then(|| format!("{module}.{name}"))
+    }
+
     fn bad(&self, name: &str, problem: &str) -> CheckpointError {
         CheckpointError::unsupported(
             self.path,
             format!("{name} can't be read: {problem}"),
-            "save plain CPU tensors with torch.save; if the file was copied, copy it again",
+            "save plain CPU tensors of float32, float16 or bfloat16 with torch.save (`tensor.cpu().to(torch.bfloat16)`); if the file was copied, compare its size with the original",
         )
     }
 
@@ -272,7 +401,10 @@ impl Reader<'_> {
 
     /// Resolves one tensor, checking that all of it is inside its storage.
     fn tensor(&self, id: Id) -> Result<Entry, String> {
-        let args = self.tensor_call(id).ok_or("it is no plain tensor")?;
+        let args = self.tensor_call(id).ok_or_else(|| match self.kind(id) {
+            Some(kind) => format!("it is a tensor made by {kind}, which isn't read (a quantised, sparse or 8-bit one)"),
+            None => "it is no plain tensor".to_owned(),
+        })?;
         let [storage, offset, size, stride, ..] = args else {
             return Err("its description is incomplete".into());
         };

@@ -5,6 +5,7 @@
 mod backend_conformance;
 mod bad_checkpoints;
 mod compute_device;
+mod foreign_checkpoints;
 mod goal_distance;
 #[path = "../support/loud.rs"]
 mod loud;

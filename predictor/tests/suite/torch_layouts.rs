@@ -11,7 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 /// One tensor to be described in a pickle.
-struct View {
+pub(crate) struct View {
     name: &'static str,
     storage: &'static str,
     class: &'static str,
@@ -21,7 +21,7 @@ struct View {
     parameter: bool,
 }
 
-fn text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'X');
     out.extend((text.len() as u32).to_le_bytes());
     out.extend(text.as_bytes());
@@ -37,7 +37,7 @@ fn tuple(out: &mut Vec<u8>, values: &[u8]) {
 
 /// `torch._utils._rebuild_tensor_v2(storage, offset, size, stride, False, OrderedDict())`, in a
 /// `_rebuild_parameter` where asked for.
-fn rebuild(out: &mut Vec<u8>, view: &View) {
+pub(crate) fn rebuild(out: &mut Vec<u8>, view: &View) {
     if view.parameter {
         out.extend(b"ctorch._utils\n_rebuild_parameter\n(");
     }
@@ -88,7 +88,7 @@ fn write(path: &Path, views: &[View], storages: &[(&str, Vec<u8>)], method: Comp
     archive.finish().unwrap();
 }
 
-fn view(name: &'static str, class: &'static str, shape: &[u8], strides: &[u8]) -> View {
+pub(crate) fn view(name: &'static str, class: &'static str, shape: &[u8], strides: &[u8]) -> View {
     View {
         name,
         storage: "0",
@@ -100,13 +100,13 @@ fn view(name: &'static str, class: &'static str, shape: &[u8], strides: &[u8]) -
     }
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made.pt");
     (folder, path)
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     let tensor = tensor.to_dtype(DType::F32).unwrap();
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
