@@ -116,6 +116,11 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
         .map_err(|e| RunError::write(&png, e))?;
 
     let standing = context.distance(goal);
+    let notes = notes(
+        &landscape,
+        minimum_m,
+        model.config().action_space.max_translation_m,
+    );
     if args.json {
         let object = json!({
             "minimum_m": minimum_m,
@@ -127,6 +132,7 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
             "half_width_m": landscape.half_width_m,
             "repeat": args.repeat,
             "seconds": seconds,
+            "notes": notes,
             "csv": csv,
             "png": png,
         });
@@ -144,6 +150,9 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
         };
         println!("true translation Δ {} cm{remark}", cm(true_m));
     }
+    for note in &notes {
+        println!("note: {note}");
+    }
     println!(
         "{} energies in {seconds:.1} s; see {} and {}",
         landscape.energies.len(),
@@ -151,6 +160,26 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
         csv.display()
     );
     Ok(())
+}
+
+/// What must be known to read a landscape right: that its lowest energy may lie elsewhere, and
+/// what the model never learnt.
+fn notes(landscape: &Landscape, minimum_m: [f64; 3], box_m: f64) -> Vec<String> {
+    let mut notes = Vec::new();
+    let edges = landscape.edges(minimum_m);
+    let width_m = landscape.half_width_m;
+    if !edges.is_empty() {
+        notes.push(format!(
+            "the lowest energy lies on the grid's edge along {}: a lower one may lie beyond; give a larger --half-width-m than {width_m}",
+            edges.join(" and ")
+        ));
+    }
+    if width_m > box_m {
+        notes.push(format!(
+            "the grid reaches to {width_m} m a step, beyond the {box_m} m along an axis that the model was trained with: energies there mean little; give --half-width-m {box_m}"
+        ));
+    }
+    notes
 }
 
 fn model_dir(args: &EnergyArgs) -> Result<PathBuf> {
@@ -231,4 +260,29 @@ fn as_csv(landscape: &Landscape) -> String {
         text += &format!("{x},{y},{z},{energy}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_least_energy_on_the_edge_and_a_grid_beyond_the_box_are_mentioned() {
+        let landscape = Landscape {
+            side: 3,
+            half_width_m: 0.05,
+            energies: vec![0.0; 27],
+        };
+        assert!(notes(&landscape, [0.0, 0.0, 0.0], 0.075).is_empty());
+        let edge = notes(&landscape, [0.05, 0.0, -0.05], 0.075);
+        assert!(edge[0].contains("along x and z") && edge[0].contains("--half-width-m"));
+        let wide = notes(&landscape, [0.0, 0.0, 0.0], 0.04);
+        assert!(wide.len() == 1 && wide[0].contains("0.04 m along an axis"));
+        let point = Landscape {
+            side: 1,
+            energies: vec![0.0],
+            ..landscape
+        };
+        assert!(notes(&point, [0.0; 3], 0.075).is_empty());
+    }
 }

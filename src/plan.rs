@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_planner::{
-    solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
+    pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
     PlannerConfig, Pose, SeededNoise,
 };
 use foresight_predictor::npz::Trajectory;
@@ -212,11 +212,8 @@ pub(crate) fn open_image(path: &Path) -> Result<RgbImage> {
 /// When it is not seven finite numbers, or the gripper is out of range.
 pub(crate) fn parse_state(text: &str) -> Result<Pose> {
     let array = numbers::<7>("--state", text, "seven numbers: x,y,z,rx,ry,rz,g")?;
-    if !(0.0..=1.0).contains(&array[6]) {
-        bail!(
-            "--state: the gripper is {}, outside 0 (open) to 1 (closed)",
-            array[6]
-        );
+    if let Some(doubt) = pose_units::doubt(&array) {
+        bail!("--state {text:?}: {doubt}");
     }
     Ok(Pose::from_array(array))
 }
@@ -379,6 +376,8 @@ mod tests {
             "1,2,3",
             "0,0,0,0,0,0,2",
             "0,0,0,0,0,nan,0",
+            "0.467,-0.0158,0.4648,-179.26,-0.0014,90.006,0.04",
+            "467,-15.8,464.8,-3.1,0,0,0.04",
             "a,0,0,0,0,0,0",
         ] {
             assert!(parse_state(bad).is_err(), "{bad}");

@@ -92,6 +92,17 @@ impl Landscape {
     }
 }
 
+impl Landscape {
+    /// The axes, of x, y and z, along which a translation, m a step, lies on the cube's edge: where
+    /// the lowest energy does, a lower one may lie beyond.
+    pub fn edges(&self, translation_m: [f64; 3]) -> Vec<&'static str> {
+        let at_edge = |v: f64| v.abs() >= self.half_width_m * (1.0 - 1e-9);
+        let axes = ["x", "y", "z"].into_iter().zip(translation_m);
+        let axes = axes.filter(|(_, v)| self.side > 1 && at_edge(*v));
+        axes.map(|(axis, _)| axis).collect()
+    }
+}
+
 fn coordinates(index: usize, side: usize) -> [usize; 3] {
     [index / (side * side), index / side % side, index % side]
 }

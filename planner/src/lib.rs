@@ -45,6 +45,7 @@ mod mpc;
 mod mppi;
 mod noise;
 mod pose;
+pub mod pose_units;
 mod presets;
 mod refine;
 mod schedule;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use foresight_planner::Pose;
+use foresight_planner::{pose_units, Pose};
 use image::RgbImage;
 use zip::CompressionMethod;
 
@@ -214,10 +214,17 @@ impl Trajectory {
             .map(|frame| RgbImage::from_raw(w as u32, h as u32, frame.to_vec()))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| wrong("`observations` is too large".into()))?;
-        let states = values
-            .chunks_exact(7)
-            .map(|s| Pose::from_array([s[0], s[1], s[2], s[3], s[4], s[5], s[6]]))
-            .collect();
+        let (states, _) = values.as_chunks::<7>();
+        for (row, state) in states.iter().enumerate() {
+            if let Some(doubt) = pose_units::doubt(state) {
+                return Err(NpzError::new(
+                    &npz.path,
+                    format!("`states` of frame {row}: {doubt}"),
+                    "save `states` as x, y, z in m, extrinsic xyz Euler angles in rad, gripper from 0 (open) to 1 (closed)",
+                ));
+            }
+        }
+        let states = states.iter().copied().map(Pose::from_array).collect();
         Ok(Trajectory { frames, states })
     }
 }

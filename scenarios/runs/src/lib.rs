@@ -12,6 +12,7 @@
 
 pub mod analysis;
 pub mod analysis_record;
+mod csv_rows;
 pub mod folder;
 pub mod nearest_neighbour;
 pub mod read;
