@@ -26,7 +26,9 @@ pub(crate) fn with(result: anyhow::Result<bool>) -> ExitCode {
 
 /// Whether a robot or a model failed, rather than the input being wrong.
 fn failed(error: &anyhow::Error) -> bool {
-    error.is::<ArmError>()
+    error
+        .downcast_ref::<ArmError>()
+        .is_some_and(|e| !e.is_input())
         || error
             .downcast_ref::<RunError>()
             .is_some_and(|e| !e.is_input())
@@ -70,6 +72,12 @@ mod tests {
             holder: 0,
         };
         assert!(failed(&lost.into()));
+        let file = || ArmError::LinkFile {
+            path: "old.json5".into(),
+            reason: "unknown field `peer`".into(),
+        };
+        assert!(!failed(&file().into()));
+        assert!(!failed(&RunError::from(file()).into()));
         assert!(!failed(&anyhow::anyhow!("give --host")));
     }
 }

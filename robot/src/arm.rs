@@ -132,6 +132,14 @@ pub enum ArmError {
         /// zenoh's own words.
         reason: String,
     },
+    /// A zenoh configuration file can't be used.
+    #[error("{}: {reason}; correct the file that robot.franka.link.zenoh_config names", path.display())]
+    LinkFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it: the field, where one is.
+        reason: String,
+    },
     /// The node refused a command or did not answer.
     #[error("the node of arm '{arm}' refused '{verb}': {reason}")]
     Command {
@@ -211,6 +219,13 @@ pub enum ArmError {
     /// The simulator could not be built or served.
     #[error("simulator: {0}")]
     Simulator(String),
+}
+
+impl ArmError {
+    /// Whether the user can mend it in the files that were given.
+    pub fn is_input(&self) -> bool {
+        matches!(self, ArmError::LinkFile { .. })
+    }
 }
 
 /// Who has the lease now, in words.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use foresight_planner::{GripperRule, PlannerConfig};
+use foresight_planner::{GripperRule, PlannerConfig, Pose};
 use foresight_robot::WorkspaceBox;
 use foresight_settings::Diagnostic;
 use foresight_sim::distribution::DistributionError;
+use foresight_sim::{goals, Simulator};
 
 use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, Success};
 
@@ -52,7 +53,39 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
     }
     let demonstrations = scenario.demonstrations.faults().into_iter();
     faults.extend(demonstrations.map(|fault| fault.within("demonstrations")));
+    if faults.is_empty() && scenario.robot.kind == RobotKind::Sim {
+        reach(scenario, &mut faults);
+    }
     faults
+}
+
+/// Sub-goals with a region of which the arm can't take a corner, in the orientation it has there.
+fn reach(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
+    let scene = scenario.scene.sample(scenario.seed);
+    for (i, goal) in scenario.subgoal.iter().enumerate() {
+        let (from, pose) = match &goal.state {
+            Some(GoalStateName::Reach { from }) => (from, scene.start.pose()),
+            Some(GoalStateName::CarryTo { from }) => (from, goals::lifted(&scene, 0.0).arm),
+            _ => continue,
+        };
+        let corner = |k: usize| Pose {
+            position_m: [
+                from.x_m[k & 1],
+                from.y_m[(k >> 1) & 1],
+                from.z_m[(k >> 2) & 1],
+            ],
+            ..pose
+        };
+        let corners: Vec<Pose> = (0..8).map(corner).collect();
+        if let Err(error) = Simulator::check_reach(&corners) {
+            let what = format!(
+                "sub-goal {:?}: its region is partly beyond the arm's reach: {error}",
+                goal.name
+            );
+            let remedy = "give a region that the arm reaches everywhere";
+            faults.push(Diagnostic::new(format!("subgoal.{i}.state"), what, remedy));
+        }
+    }
 }
 
 fn names(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
@@ -329,12 +362,12 @@ fn robot(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let missing = robot
         .franka
         .as_ref()
-        .is_none_or(|f| f.link.connect.is_empty());
+        .is_none_or(|f| f.link.connect.is_empty() && f.link.zenoh_config.is_none());
     if robot.kind == RobotKind::Franka && missing {
         faults.push(Diagnostic::new(
             "robot.franka.link.connect",
             "no endpoint of the arm's node is given",
-            "add [robot.franka.link] with connect = [\"tcp/HOST:7447\"]",
+            "add [robot.franka.link] with connect = [\"tcp/HOST:7447\"], or with zenoh_config, a file that names one",
         ));
     }
 }

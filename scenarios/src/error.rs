@@ -86,9 +86,10 @@ impl RunError {
 
     /// Whether the user can mend it in the scenario, the command or the files it names.
     pub fn is_input(&self) -> bool {
-        matches!(
-            self,
-            RunError::Scenario(_) | RunError::Input(_) | RunError::Image { .. }
-        )
+        match self {
+            RunError::Scenario(_) | RunError::Input(_) | RunError::Image { .. } => true,
+            RunError::Arm(error) => error.is_input(),
+            _ => false,
+        }
     }
 }

@@ -99,6 +99,16 @@ impl Simulator {
         })
     }
 
+    /// Whether the arm can take poses of its TCP.
+    ///
+    /// # Errors
+    /// [`SimError::Unreachable`] for the first that it can't.
+    pub fn check_reach(poses: &[Pose]) -> Result<(), SimError> {
+        let fr3 = Fr3::new()?;
+        let mut poses = poses.iter();
+        poses.try_for_each(|pose| solve(&fr3, &pose.isometry(), "a pose").map(drop))
+    }
+
     /// The scene this started from.
     pub fn scene(&self) -> &Scene {
         &self.scene

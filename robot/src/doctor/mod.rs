@@ -145,8 +145,8 @@ pub fn examine(examination: &Examination) -> Vec<Check> {
 
 fn link_remedy(error: &ArmError) -> &'static str {
     match error {
-        ArmError::Link { what, .. } if what.starts_with("reading") => {
-            "check the path of robot.franka.link.zenoh_config"
+        ArmError::LinkFile { .. } => {
+            "check the path and the contents of robot.franka.link.zenoh_config"
         }
         _ => "check robot.franka.link: endpoints as tcp/HOST:7447 or tls/HOST:7447, files readable",
     }

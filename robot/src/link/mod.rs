@@ -21,6 +21,40 @@ use crate::arm::ArmError;
 pub(crate) fn link_error(what: impl Into<String>, reason: impl ToString) -> ArmError {
     ArmError::Link {
         what: what.into(),
-        reason: reason.to_string(),
+        reason: plain(&reason.to_string()),
+    }
+}
+
+/// zenoh's words without the places in its own source that it adds: ` at /…/lib.rs:1484`.
+fn plain(reason: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = reason;
+    while let Some(at) = rest.find(".rs:") {
+        let (before, after) = rest.split_at(at);
+        let digits = after[4..].chars().take_while(char::is_ascii_digit).count();
+        // The place begins behind the last ` at `, and is a path without blanks.
+        let place = before.rfind(" at ");
+        let place = place.filter(|i| digits > 0 && !before[i + 4..].contains(char::is_whitespace));
+        match place {
+            Some(i) => plain += &before[..i],
+            None => plain += &rest[..at + 4 + digits],
+        }
+        rest = &after[4 + digits..];
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn places_in_others_source_are_left_out() {
+        let words = "JSON error: unknown field `peer` at /home/b/src/lib.rs:1484. - Caused by a lost file at /x.rs:7.";
+        let left = "JSON error: unknown field `peer`. - Caused by a lost file.";
+        assert_eq!(plain(words), left);
+        for whole in ["", "main.rs: no number", "at line 3 of main.rs:12 twice"] {
+            assert_eq!(plain(whole), whole);
+        }
     }
 }

@@ -23,7 +23,7 @@ pub struct LinkConfig {
     pub listen: Vec<String>,
     /// Certificates for `tls/` endpoints.
     pub tls: Option<TlsConfig>,
-    /// A zenoh configuration file (JSON5) to start from; the keys here are applied on top.
+    /// A zenoh configuration file (JSON5) to start from; keys that are given here go before its own.
     pub zenoh_config: Option<PathBuf>,
 }
 
@@ -73,24 +73,43 @@ impl LinkConfig {
 /// TLS needs zenoh's threads arranged, see [`arrange_threads`](super::arrange_threads).
 ///
 /// # Errors
-/// [`ArmError::Link`] when the configuration is refused, an endpoint can't be listened on, or a
+/// [`ArmError::LinkFile`] when the configuration file can't be used; [`ArmError::Link`] when an
+/// option is refused, an endpoint can't be listened on, or a
 /// `tls/` endpoint is named although zenoh sends and receives on several threads.
 pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
     let mut zenoh = match &config.zenoh_config {
-        Some(path) => Config::from_file(path)
-            .map_err(|e| link_error(format!("reading {}", path.display()), e))?,
+        Some(path) => Config::from_file(path).map_err(|e| bad_file(path, &e.to_string()))?,
         None => Config::default(),
     };
+    let file = FileSettings::of(&zenoh);
+    let or_own = |given: &Vec<String>, own: Vec<String>| match given[..] {
+        [] => own,
+        _ => given.clone(),
+    };
+    let connect = or_own(&config.connect, file.connect);
+    let listen = or_own(&config.listen, file.listen);
+    if let (true, true, Some(path)) = (connect.is_empty(), listen.is_empty(), &config.zenoh_config)
+    {
+        if !file.multicast {
+            return Err(bad_file(
+                path,
+                "it names no endpoint in connect.endpoints, and none is given beside it in robot.franka.link.connect",
+            ));
+        }
+    }
     let mut set = |key: &str, value: serde_json::Value| {
         zenoh
             .insert_json5(key, &value.to_string())
             .map_err(|e| link_error(format!("setting {key} = {value}"), e))
     };
-    set("mode", "peer".into())?;
-    set("connect/endpoints", config.connect.clone().into())?;
-    set("listen/endpoints", config.listen.clone().into())?;
-    set("scouting/multicast/enabled", false.into())?;
-    set("scouting/gossip/enabled", false.into())?;
+    if !file.has_mode {
+        set("mode", "peer".into())?;
+    }
+    set("connect/endpoints", connect.clone().into())?;
+    set("listen/endpoints", listen.clone().into())?;
+    // Only what the file asks for in so many words is searched for.
+    set("scouting/multicast/enabled", file.multicast.into())?;
+    set("scouting/gossip/enabled", file.gossip.into())?;
     // A dead peer is noticed after this long; franka-node's own value.
     set("transport/link/tx/lease", 1000.into())?;
     if let Some(tls) = &config.tls {
@@ -111,11 +130,8 @@ pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
         }
         set("transport/link/tls/enable_mtls", tls.mutual.into())?;
     }
-    let opening = || {
-        let (connect, listen) = (&config.connect, &config.listen);
-        format!("opening a session (connect {connect:?}, listen {listen:?})")
-    };
-    let mut endpoints = config.connect.iter().chain(&config.listen);
+    let opening = || format!("opening a session (connect {connect:?}, listen {listen:?})");
+    let mut endpoints = connect.iter().chain(&listen);
     if endpoints.any(|e| e.starts_with("tls/")) && !on_one_thread() {
         return Err(link_error(
             opening(),
@@ -128,4 +144,129 @@ pub fn open(config: &LinkConfig) -> Result<Session, ArmError> {
     zenoh::open(zenoh)
         .wait()
         .map_err(|e| link_error(opening(), e))
+}
+
+fn bad_file(path: &Path, reason: &str) -> ArmError {
+    ArmError::LinkFile {
+        path: path.to_path_buf(),
+        reason: super::plain(reason),
+    }
+}
+
+/// What a configuration file says of what is set here too.
+#[derive(Debug, PartialEq)]
+struct FileSettings {
+    connect: Vec<String>,
+    listen: Vec<String>,
+    has_mode: bool,
+    multicast: bool,
+    gossip: bool,
+}
+
+impl FileSettings {
+    /// Of a configuration as it was read, before anything is set.
+    fn of(read: &Config) -> Self {
+        let unset = Config::default();
+        // A value that is zenoh's own default was not asked for.
+        let said = |key: &str| {
+            let value = read.get_json(key).ok()?;
+            if unset.get_json(key).is_ok_and(|default| default == value) {
+                return None;
+            }
+            serde_json::from_str::<serde_json::Value>(&value).ok()
+        };
+        let mode = said("mode").and_then(|mode| mode.as_str().map(str::to_owned));
+        let mode_name = mode.clone().unwrap_or_else(|| "peer".to_owned());
+        // One list, or one for each mode.
+        let endpoints = |key: &str| {
+            let value = said(key).unwrap_or_default();
+            let list = value.get(&mode_name).unwrap_or(&value);
+            let texts = list.as_array().into_iter().flatten();
+            let texts = texts.filter_map(|v| v.as_str().map(str::to_owned));
+            texts.collect()
+        };
+        let enabled = |key: &str| said(key).is_some_and(|v| v == true);
+        FileSettings {
+            connect: endpoints("connect/endpoints"),
+            listen: endpoints("listen/endpoints"),
+            has_mode: mode.is_some(),
+            multicast: enabled("scouting/multicast/enabled"),
+            gossip: enabled("scouting/gossip/enabled"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> FileSettings {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("zenoh.json5");
+        std::fs::write(&path, text).unwrap();
+        FileSettings::of(&Config::from_file(&path).unwrap())
+    }
+
+    #[test]
+    fn what_a_file_says_is_told_from_what_it_leaves_out() {
+        let nothing = FileSettings {
+            connect: Vec::new(),
+            listen: Vec::new(),
+            has_mode: false,
+            multicast: false,
+            gossip: false,
+        };
+        assert_eq!(settings("{}"), nothing);
+        let said = settings(
+            r#"{ // a lab's
+                mode: "client",
+                connect: { endpoints: ["tcp/10.0.0.1:7447"] },
+                listen: { endpoints: { client: ["tcp/127.0.0.1:0"] } },
+                scouting: { multicast: { enabled: true } },
+            }"#,
+        );
+        assert_eq!(
+            said,
+            FileSettings {
+                connect: vec!["tcp/10.0.0.1:7447".into()],
+                listen: vec!["tcp/127.0.0.1:0".into()],
+                has_mode: true,
+                multicast: true,
+                gossip: false,
+            }
+        );
+    }
+
+    #[test]
+    fn a_bad_file_is_named_with_its_field_and_without_places_in_sources() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.json5");
+        let refused = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let config = LinkConfig {
+                zenoh_config: Some(path.clone()),
+                ..LinkConfig::default()
+            };
+            let error = open(&config).map(drop).unwrap_err();
+            assert!(error.is_input(), "{error}");
+            let words = error.to_string();
+            assert!(words.contains("old.json5"), "{words}");
+            assert!(
+                !words.contains(".rs:") && !words.contains("check the endpoint"),
+                "{words}"
+            );
+            words
+        };
+        let old = refused(r#"{ mode: "client", peer: "tcp/127.0.0.1:7447" }"#);
+        assert!(old.contains("`peer`"), "{old}");
+        assert!(refused("{}").contains("connect.endpoints"));
+        refused("");
+        refused("{ mode: ");
+        std::fs::remove_file(&path).unwrap();
+        let config = LinkConfig {
+            zenoh_config: Some(path.clone()),
+            ..LinkConfig::to("tcp/127.0.0.1:1")
+        };
+        assert!(open(&config).map(drop).unwrap_err().is_input());
+    }
 }

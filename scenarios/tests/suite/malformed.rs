@@ -239,3 +239,33 @@ fn a_wrong_mixture_of_demonstrations_is_placed() {
         assert!(message.contains(word), "{message}");
     }
 }
+
+#[test]
+fn a_region_beyond_the_arms_reach_is_named_before_it_is_played() {
+    let region = |name: &str, x_m: &str, z_m: &str| {
+        let text = GOOD
+            .replace("max_m = [0.65,", "max_m = [0.90,")
+            .replace("max_m = [0.90, 0.22, 0.35]", "max_m = [0.90, 0.22, 0.80]")
+            .replace("state = \"grasped\"\n", "")
+            .replace(
+                "[success.grasp]",
+                &format!(
+                    "[subgoal.state.{name}.from]\nx_m = {x_m}\ny_m = [-0.14, 0.14]\nz_m = {z_m}\n\n[success.grasp]"
+                ),
+            );
+        parse(&text)
+    };
+    for name in ["reach", "carry_to"] {
+        region(name, "[0.42, 0.58]", "[0.12, 0.24]").expect("within reach");
+        for (x_m, z_m) in [
+            ("[0.80, 0.84]", "[0.12, 0.24]"),
+            ("[0.42, 0.84]", "[0.12, 0.24]"),
+            ("[0.42, 0.60]", "[0.20, 0.80]"),
+        ] {
+            let error = region(name, x_m, z_m)
+                .expect_err("beyond reach")
+                .to_string();
+            assert!(error.contains("beyond the arm's reach"), "{error}");
+        }
+    }
+}
