@@ -39,6 +39,7 @@ mod controller;
 mod energy;
 pub mod euler;
 mod gaussian;
+pub mod git_lfs;
 mod halving;
 mod landscape;
 mod mpc;

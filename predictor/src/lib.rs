@@ -26,7 +26,6 @@ pub mod device;
 pub mod ego_motion;
 pub mod encoder;
 pub mod error;
-mod git_lfs;
 pub mod goal_distance;
 mod gradient;
 mod latent_energy;

@@ -7,11 +7,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use foresight_planner::{pose_units, Pose};
+use foresight_planner::{git_lfs, pose_units, Pose};
 use image::RgbImage;
 use zip::CompressionMethod;
 
-use crate::git_lfs;
 use crate::zip_file::{self, Archive};
 
 /// Largest array that is read, bytes: far above any trajectory of one episode.

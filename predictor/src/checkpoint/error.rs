@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::audit::Audit;
 use super::Part;
 use crate::error::PredictorError;
-use crate::git_lfs;
+use foresight_planner::git_lfs;
 
 /// A checkpoint that can't be used; every message names the file, the fault and a remedy.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use super::folder::{CONFIG_FILE, WEIGHTS_FILE};
 use super::wrappers::{self, without_usual};
 use super::{hugging_face, safetensors_file, torch, Checkpoint, Format, Part};
 use crate::config::{ModelConfig, MODEL_TYPE};
-use crate::git_lfs;
+use foresight_planner::git_lfs;
 
 /// Positions of the pre-training files: RoPE replaced them, the official hub ignores them too.
 const IGNORED: [&str; 2] = ["pos_embed", "predictor_pos_embed"];

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Piece, Span, VALUES_AT_ONCE};
 use super::error::CheckpointError;
-use crate::git_lfs;
+use foresight_planner::git_lfs;
 
 /// Largest header, bytes: the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;

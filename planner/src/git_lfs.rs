@@ -8,14 +8,14 @@ use std::path::Path;
 const START: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// What is wrong with a pointer.
-pub(crate) const PROBLEM: &str =
+pub const PROBLEM: &str =
     "it is a Git-LFS pointer, a few lines of text in place of the file itself";
 /// What to do about it.
-pub(crate) const REMEDY: &str =
+pub const REMEDY: &str =
     "run `git lfs install` and `git lfs pull` in its repository, or download the file itself";
 
 /// Whether `path` is a pointer; not when it can't be read.
-pub(crate) fn is_pointer(path: &Path) -> bool {
+pub fn is_pointer(path: &Path) -> bool {
     let mut start = [0; START.len()];
     File::open(path)
         .and_then(|mut file| file.read_exact(&mut start))
