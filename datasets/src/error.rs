@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use foresight_planner::git_lfs;
+
 /// Why a dataset or an episode could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -61,11 +63,16 @@ impl DatasetError {
         }
     }
 
-    /// A file whose content is wrong.
+    /// A file whose content is wrong; of one that Git LFS hasn't pulled, that is the reason.
     pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
+        let reason = if git_lfs::is_pointer(path) {
+            format!("{}; {}", git_lfs::PROBLEM, git_lfs::REMEDY)
+        } else {
+            reason.into()
+        };
         DatasetError::Corrupt {
             path: path.to_path_buf(),
-            reason: reason.into(),
+            reason,
         }
     }
 
@@ -74,6 +81,31 @@ impl DatasetError {
         DatasetError::Episode {
             path: path.to_path_buf(),
             reason: reason.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mp4_header::VideoHeader;
+    use crate::{Metadata, Trajectory};
+
+    #[test]
+    fn git_lfs_pointers_are_recognised_in_films_trajectories_and_metadata() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| {
+            let path = folder.path().join(name);
+            let text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let errors = [
+            VideoHeader::read(&path("film.mp4")).unwrap_err(),
+            Trajectory::read(&path("trajectory.h5")).unwrap_err(),
+            Metadata::read(&path("metadata.json")).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("git lfs pull"), "{error}");
         }
     }
 }
