@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_planner::{
-    pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
-    PlannerConfig, Pose, SeededNoise,
+    git_lfs, pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy,
+    EnergyError, Plan, PlannerConfig, Pose, SeededNoise,
 };
 use foresight_predictor::npz::Trajectory;
 use foresight_predictor::{Budget, ComputeDevice, Precision, WorldModel};
@@ -201,6 +201,14 @@ fn task(args: &PlanArgs) -> Result<Task> {
 /// # Errors
 /// When it is no PNG or JPEG.
 pub(crate) fn open_image(path: &Path) -> Result<RgbImage> {
+    if git_lfs::is_pointer(path) {
+        bail!(
+            "{}: {}; {}",
+            path.display(),
+            git_lfs::PROBLEM,
+            git_lfs::REMEDY
+        );
+    }
     let image = image::open(path)
         .with_context(|| format!("{}: give a PNG or JPEG image", path.display()))?;
     Ok(image.into_rgb8())

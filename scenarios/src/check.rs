@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresight_planner::{GripperRule, PlannerConfig, Pose};
+use foresight_planner::{pose_units, GripperRule, PlannerConfig, Pose};
 use foresight_robot::WorkspaceBox;
 use foresight_settings::Diagnostic;
 use foresight_sim::distribution::DistributionError;
@@ -190,12 +190,9 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
                 faults.push(Diagnostic::new(at("gripper"), what, remedy));
             }
         }
-        if goal
-            .pose
-            .is_some_and(|pose| pose.iter().any(|v| !v.is_finite()))
-        {
+        if let Some(doubt) = goal.pose.as_ref().and_then(pose_units::doubt) {
             let remedy = "give [x, y, z, rx, ry, rz, gripper] in m, rad and closedness";
-            let what = format!("{here} has a pose that is not finite");
+            let what = format!("{here} has a pose that can't be: {doubt}");
             faults.push(Diagnostic::new(at("pose"), what, remedy));
         }
         match (&goal.image, &goal.state) {
