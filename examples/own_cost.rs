@@ -11,7 +11,8 @@ use foresight_planner::{
     SearchSpace, SeededNoise,
 };
 
-/// Distance to a goal at the end of a sequence, and what coming too close to an obstacle costs.
+/// Distances to a goal along a sequence, so that the first step counts too, and what coming too
+/// close to an obstacle costs.
 struct AroundObstacle {
     start: Pose,
     goal: Pose,
@@ -29,9 +30,9 @@ impl Energy for AroundObstacle {
             for step in 0..sequences.horizon() {
                 pose = pose.apply(&sequences.action_at(sample, step));
                 let too_near_m = CLEARANCE_M - pose.distance_m(&self.obstacle);
-                cost += 10.0 * too_near_m.max(0.0);
+                cost += pose.distance_m(&self.goal) + 20.0 * too_near_m.max(0.0);
             }
-            (cost + pose.distance_m(&self.goal)) as f32
+            cost as f32
         };
         Ok((0..sequences.samples()).map(cost).collect())
     }

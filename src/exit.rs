@@ -60,7 +60,7 @@ mod tests {
         let error = anyhow::Error::new(file.expect_err("no such file"));
         assert_eq!(in_full(&error).matches("No such file").count(), 1);
         let error = error.context("reading it");
-        assert!(in_full(&error).starts_with("reading it: can't read the scenario nowhere.toml"));
+        assert!(in_full(&error).starts_with("reading it: can't read nowhere.toml"));
         let other: anyhow::Result<()> = Err(std::io::Error::other("full")).context("writing");
         assert_eq!(in_full(&other.expect_err("an error")), "writing: full");
     }

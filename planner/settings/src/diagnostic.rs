@@ -137,16 +137,29 @@ impl Located {
         remedies: &Remedies,
     ) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
-        let what = error.message().trim().to_owned();
-        Located {
-            location: match location {
-                Location::File { file, .. } => Location::in_file(&file, text, offset),
-                given => given,
-            },
-            remedy: remedies.of(&what),
-            what,
-        }
+        let complaint = error.message().trim();
+        let remedy = remedies.of(complaint);
+        let (location, key) = match location {
+            Location::File { file, .. } => {
+                (Location::in_file(&file, text, offset), key_before(text, offset))
+            }
+            given => (given, None),
+        };
+        let what = match key {
+            Some(key) => format!("{key}: {complaint}"),
+            None => complaint.to_owned(),
+        };
+        Located { location, what, remedy }
     }
+}
+
+/// The key whose value begins at a byte of `text`, where it stands on the same line: the reader
+/// says what it found instead of a value, not of which.
+fn key_before(text: &str, offset: usize) -> Option<&str> {
+    let line = text.get(..offset)?.rsplit('\n').next()?;
+    let (key, rest) = line.split_once('=')?;
+    let key = key.trim();
+    (rest.trim().is_empty() && !key.is_empty() && !key.starts_with('#')).then_some(key)
 }
 
 impl fmt::Display for Located {

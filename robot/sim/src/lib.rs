@@ -18,7 +18,7 @@
 //! let mut simulator = Simulator::new(&scene)?;
 //! let mut target = simulator.pose();
 //! target.position_m[2] += 0.05;
-//! simulator.set_pose_target(&target);
+//! simulator.set_cartesian_target(target.isometry());
 //! simulator.advance(2.0);
 //! assert!(simulator.pose().distance_m(&target) < 1e-3);
 //! assert_eq!(simulator.render(64, 48).dimensions(), (64, 48));

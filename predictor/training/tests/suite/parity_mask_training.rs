@@ -180,7 +180,10 @@ fn parity_mask_training_losses_and_gradients() {
         }
         for (key, official) in named(&fixture, "out.grad.") {
             let got = gradient(&trainer, &official);
-            close(&official, &got, &fixture.vec(key), 1e-6);
+            // 1e-6, and what 24-bit numbers leave of the larger gradients.
+            let expected = fixture.vec(key);
+            let largest = expected.iter().fold(0f32, |most, g| most.max(g.abs()));
+            close(&official, &got, &expected, 1e-6 + 3e-6 * largest);
         }
         for (official, expected) in fixture.json["grad_norms_f64"].as_object().unwrap() {
             let expected = expected.as_f64().unwrap() as f32;
