@@ -9,7 +9,7 @@ use crate::store::OnBadEpisode;
 use crate::view::View;
 
 /// States a second of recordings that don't say when their states were taken: DROID's.
-pub const ASSUMED_RATE_HZ: f64 = 15.0;
+pub(crate) const ASSUMED_RATE_HZ: f64 = 15.0;
 
 /// A training clip.
 #[derive(Debug, Clone, PartialEq)]

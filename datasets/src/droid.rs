@@ -16,7 +16,7 @@ use crate::view::View;
 
 /// An indexed DROID-raw dataset.
 #[derive(Debug, Clone)]
-pub struct DroidStore {
+pub(crate) struct DroidStore {
     root: PathBuf,
     episodes: Vec<IndexEntry>,
     unusable: Vec<(String, String)>,
@@ -24,7 +24,7 @@ pub struct DroidStore {
 
 impl DroidStore {
     /// The episodes an index lists; its paths start from `root`.
-    pub fn new(index: Index, root: &Path) -> Self {
+    pub(crate) fn new(index: Index, root: &Path) -> Self {
         DroidStore {
             root: root.to_path_buf(),
             episodes: index.episodes,
@@ -37,7 +37,7 @@ impl DroidStore {
     }
 
     /// An episode's folder.
-    pub fn folder(&self, episode: usize) -> PathBuf {
+    pub(crate) fn folder(&self, episode: usize) -> PathBuf {
         self.root.join(&self.episodes[episode].path)
     }
 

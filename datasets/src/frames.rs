@@ -203,7 +203,7 @@ impl FrameStack {
 }
 
 /// A picture, or one half of a side-by-side stereo picture.
-pub fn half_of(image: &RgbImage, half: Option<Half>) -> Cow<'_, RgbImage> {
+pub(crate) fn half_of(image: &RgbImage, half: Option<Half>) -> Cow<'_, RgbImage> {
     let (width, height) = image.dimensions();
     let left = match half {
         None => return Cow::Borrowed(image),

@@ -78,7 +78,7 @@ impl ClipShape {
 ///
 /// `time_s` are the frames' times, increasing; `tolerance_s` is how far a frame may be from the
 /// time it stands for.
-pub fn by_time(
+pub(crate) fn by_time(
     time_s: &[f64],
     start: usize,
     shape: &ClipShape,
@@ -98,7 +98,7 @@ pub fn by_time(
 
 /// Frames of a whole recording at `fps` a second, by time; up to its end or its first pause, and
 /// only the first where it is slower.
-pub fn evenly(time_s: &[f64], fps: f64) -> Vec<usize> {
+pub(crate) fn evenly(time_s: &[f64], fps: f64) -> Vec<usize> {
     let tolerance = tolerance_s(time_s);
     let Some(begin) = time_s.first() else {
         return Vec::new();
@@ -126,7 +126,7 @@ fn nearest(time_s: &[f64], wanted: f64, tolerance_s: f64) -> Option<usize> {
 }
 
 /// Every frame a clip can start at, by time.
-pub fn starts_by_time(time_s: &[f64], shape: &ClipShape) -> Vec<usize> {
+pub(crate) fn starts_by_time(time_s: &[f64], shape: &ClipShape) -> Vec<usize> {
     let tolerance = tolerance_s(time_s);
     (0..time_s.len())
         .filter(|start| by_time(time_s, *start, shape, tolerance).is_some())
@@ -135,7 +135,7 @@ pub fn starts_by_time(time_s: &[f64], shape: &ClipShape) -> Vec<usize> {
 
 /// How far a frame may be from the time it stands for: in an even recording the nearest is half
 /// an interval away at most; times jitter, pauses are longer.
-pub fn tolerance_s(time_s: &[f64]) -> f64 {
+pub(crate) fn tolerance_s(time_s: &[f64]) -> f64 {
     let mut intervals: Vec<f64> = time_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
     intervals.sort_by(f64::total_cmp);
     0.75 * intervals.get(intervals.len() / 2).copied().unwrap_or(0.0)
@@ -143,25 +143,25 @@ pub fn tolerance_s(time_s: &[f64]) -> f64 {
 
 /// Frames from one of a clip to the next, by the video file's rate:
 /// `ceil(video_fps / fps)`.
-pub fn legacy_step(video_fps: f64, shape: &ClipShape) -> usize {
+pub(crate) fn legacy_step(video_fps: f64, shape: &ClipShape) -> usize {
     ((video_fps / shape.fps).ceil() as usize).max(1)
 }
 
 /// Every frame a clip can start at in a video of `frames` frames, by frame numbers. The official
 /// loader draws the end from `randint(n, frames)`, so a video of exactly one clip's length has
 /// none.
-pub fn legacy_starts(frames: usize, video_fps: f64, shape: &ClipShape) -> Range<usize> {
+pub(crate) fn legacy_starts(frames: usize, video_fps: f64, shape: &ClipShape) -> Range<usize> {
     let span = shape.frames.saturating_mul(legacy_step(video_fps, shape));
     0..frames.saturating_sub(span)
 }
 
 /// Every frame a clip of consecutive ones can start at in a recording of `frames`.
-pub fn consecutive_starts(frames: usize, shape: &ClipShape) -> Range<usize> {
+pub(crate) fn consecutive_starts(frames: usize, shape: &ClipShape) -> Range<usize> {
     0..(frames + 1).saturating_sub(shape.frames)
 }
 
 /// Frame numbers of the clip that starts at frame `start`, by frame numbers.
-pub fn legacy(start: usize, video_fps: f64, shape: &ClipShape) -> Vec<usize> {
+pub(crate) fn legacy(start: usize, video_fps: f64, shape: &ClipShape) -> Vec<usize> {
     let step = legacy_step(video_fps, shape);
     (0..shape.frames).map(|k| start + k * step).collect()
 }

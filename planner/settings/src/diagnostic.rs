@@ -140,16 +140,21 @@ impl Located {
         let complaint = error.message().trim();
         let remedy = remedies.of(complaint);
         let (location, key) = match location {
-            Location::File { file, .. } => {
-                (Location::in_file(&file, text, offset), key_before(text, offset))
-            }
+            Location::File { file, .. } => (
+                Location::in_file(&file, text, offset),
+                key_before(text, offset),
+            ),
             given => (given, None),
         };
         let what = match key {
             Some(key) => format!("{key}: {complaint}"),
             None => complaint.to_owned(),
         };
-        Located { location, what, remedy }
+        Located {
+            location,
+            what,
+            remedy,
+        }
     }
 }
 

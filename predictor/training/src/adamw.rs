@@ -129,7 +129,7 @@ impl AdamW {
 }
 
 /// Scales `gradients` so that their norm is at most `limit`, and returns the norm before.
-pub fn clip_norm(gradients: &mut [f32], limit: f64) -> f64 {
+pub(crate) fn clip_norm(gradients: &mut [f32], limit: f64) -> f64 {
     let norm = gradients
         .iter()
         .map(|g| f64::from(*g) * f64::from(*g))

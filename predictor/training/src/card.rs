@@ -7,7 +7,7 @@ use foresight_predictor::ModelConfig;
 use crate::origin::Origin;
 
 /// Name of the card in a model folder.
-pub const FILE: &str = "MODEL_CARD.md";
+pub(crate) const FILE: &str = "MODEL_CARD.md";
 
 /// What a run came to.
 pub struct RunSummary<'a> {

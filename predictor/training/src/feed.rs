@@ -45,7 +45,7 @@ impl Share {
 ///
 /// # Errors
 /// When the system refuses them.
-pub fn readers(threads: usize) -> Result<Arc<ThreadPool>> {
+pub(crate) fn readers(threads: usize) -> Result<Arc<ThreadPool>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
     Ok(Arc::new(
         pool.build().context("starting the threads that read")?,
@@ -53,7 +53,7 @@ pub fn readers(threads: usize) -> Result<Arc<ThreadPool>> {
 }
 
 /// Something that is read for every step, ahead of it.
-pub struct Feed<T> {
+pub(crate) struct Feed<T> {
     readers: Arc<ThreadPool>,
     make: Arc<dyn Fn(usize) -> Result<T> + Send + Sync>,
     ahead: Option<Ahead<T>>,
@@ -61,7 +61,7 @@ pub struct Feed<T> {
 
 impl<T: Send + 'static> Feed<T> {
     /// What `make` gives for a step's number, made by `readers`.
-    pub fn new(
+    pub(crate) fn new(
         readers: &Arc<ThreadPool>,
         make: impl Fn(usize) -> Result<T> + Send + Sync + 'static,
     ) -> Self {
@@ -76,7 +76,7 @@ impl<T: Send + 'static> Feed<T> {
     ///
     /// # Errors
     /// What couldn't be read.
-    pub fn take(&mut self, step: usize) -> Result<T, PredictorError> {
+    pub(crate) fn take(&mut self, step: usize) -> Result<T, PredictorError> {
         let ahead = match self.ahead.take() {
             Some(ahead) if ahead.next() == step => ahead,
             _ => {
@@ -88,14 +88,14 @@ impl<T: Send + 'static> Feed<T> {
     }
 
     /// Seconds spent waiting so far.
-    pub fn waited_s(&self) -> f64 {
+    pub(crate) fn waited_s(&self) -> f64 {
         let waited = self.ahead.as_ref().map(Ahead::waited);
         waited.unwrap_or_default().as_secs_f64()
     }
 }
 
 /// This process's clips of every step.
-pub fn clip_feed(
+pub(crate) fn clip_feed(
     readers: &Arc<ThreadPool>,
     clips: &Arc<LatentClips>,
     share: Share,

@@ -7,7 +7,7 @@ use foresight_predictor::parameters::Parameters;
 /// latent through and training starts from a good guess.
 ///
 /// Returns false, changing nothing, when the widths differ.
-pub fn start_at_persistence(parameters: &mut Parameters) -> bool {
+pub(crate) fn start_at_persistence(parameters: &mut Parameters) -> bool {
     let square = parameters.entries().iter().any(|(name, shape)| {
         name == "predictor_embed.weight" && shape.len() == 2 && shape[0] == shape[1]
     });

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 
 /// Name of the file in a run's folder.
-pub const FILE: &str = "run.toml";
+pub(crate) const FILE: &str = "run.toml";
 /// Settings that change nothing about the result.
 const HARMLESS: [&str; 4] = [
     "program_version",

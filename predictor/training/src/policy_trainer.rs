@@ -20,7 +20,7 @@ use foresight_predictor::rope::RopeTable;
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
 #[derive(Debug, Clone)]
-pub struct PolicyBatch {
+pub(crate) struct PolicyBatch {
     /// Normalised latents of the moments, `[B, N, D]`.
     pub now: Tensor,
     /// Normalised latents of the later frames, `[B, N, D]`.
@@ -33,7 +33,7 @@ pub struct PolicyBatch {
 
 /// The parts of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct PolicyLosses {
+pub(crate) struct PolicyLosses {
     /// Mean absolute error, translations in units of a step's bound.
     pub total: f64,
     /// That of the gripper alone.
@@ -42,14 +42,14 @@ pub struct PolicyLosses {
 
 /// A policy's parameters, gradients and optimiser.
 #[derive(Debug)]
-pub struct PolicyTrainer {
+pub(crate) struct PolicyTrainer {
     config: PolicyConfig,
     state: TrainState,
 }
 
 impl PolicyTrainer {
     /// Trains `parameters`, laid out as [`policy::layout`].
-    pub fn new(config: PolicyConfig, parameters: Parameters) -> Self {
+    pub(crate) fn new(config: PolicyConfig, parameters: Parameters) -> Self {
         PolicyTrainer {
             config,
             state: TrainState::new(parameters),
@@ -57,12 +57,12 @@ impl PolicyTrainer {
     }
 
     /// Parameters, gradients and optimiser.
-    pub fn state(&self) -> &TrainState {
+    pub(crate) fn state(&self) -> &TrainState {
         &self.state
     }
 
     /// Parameters, gradients and optimiser, to update or restore them.
-    pub fn state_mut(&mut self) -> &mut TrainState {
+    pub(crate) fn state_mut(&mut self) -> &mut TrainState {
         &mut self.state
     }
 
@@ -70,7 +70,7 @@ impl PolicyTrainer {
     ///
     /// # Errors
     /// When shapes don't agree.
-    pub fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
+    pub(crate) fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         self.state.clear()?;
         let (loss, losses, heads) = self.losses(batch)?;
         self.state.collect(&heads, &loss.backward()?)?;
@@ -81,7 +81,7 @@ impl PolicyTrainer {
     ///
     /// # Errors
     /// When shapes don't agree.
-    pub fn evaluate(&self, batch: &PolicyBatch) -> Result<PolicyLosses> {
+    pub(crate) fn evaluate(&self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         Ok(self.losses(batch)?.1)
     }
 

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An event file that is open for writing.
 #[derive(Debug)]
-pub struct EventFile {
+pub(crate) struct EventFile {
     file: File,
 }
 
@@ -22,7 +22,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn create(folder: &Path, first_step: usize) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, first_step: usize) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let now = wall_time();
         // Name order is reading order, so the time comes first, to the nanosecond.
@@ -45,7 +45,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn scalars<'a>(
+    pub(crate) fn scalars<'a>(
         &mut self,
         step: usize,
         values: impl IntoIterator<Item = (&'a str, f64)>,
