@@ -187,7 +187,10 @@ impl Table {
         };
         match self.draws {
             Draws::Episode => order = shuffled(self.episodes, &mut rng),
-            Draws::Clip { gripper_events, .. } if gripper_events == 1.0 => {
+            Draws::Clip {
+                gripper_events: 1.0,
+                ..
+            } => {
                 order = shuffled(self.starts.len(), &mut rng);
             }
             Draws::Clip { gripper_events, .. } => {

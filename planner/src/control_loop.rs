@@ -106,6 +106,10 @@ pub enum ControlError<P, C> {
     Controller(C),
 }
 
+/// What driving a plant comes to.
+pub type Driven<P, E> =
+    Result<LoopOutcome<<P as Plant>::Observation>, ControlError<<P as Plant>::Error, E>>;
+
 /// Pursues the sub-goals one after the other: observe, decide, execute, until each one's steps are
 /// spent or it is reached.
 ///
@@ -116,7 +120,7 @@ pub fn run<P, C, W>(
     controller: &mut C,
     goals: &[SubGoal],
     watch: &mut W,
-) -> Result<LoopOutcome<P::Observation>, ControlError<P::Error, C::Error>>
+) -> Driven<P, C::Error>
 where
     P: Plant,
     C: Controller<P::Observation> + ?Sized,

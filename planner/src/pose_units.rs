@@ -78,7 +78,7 @@ mod tests {
     fn poses_of_an_arm_pass_and_other_units_are_named() {
         for pose in [
             [0.467, -0.0158, 0.4648, -3.13, -0.0014, 1.57, 0.04],
-            [-0.8, 0.3, 0.2, TAU, -TAU, 6.28, 1.0],
+            [-0.8, 0.3, 0.2, TAU, -TAU, 6.2, 1.0],
             [0.0; 7],
         ] {
             assert_eq!(doubt(&pose), None);

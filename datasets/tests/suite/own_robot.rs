@@ -2,7 +2,7 @@
 //! on.
 
 #[path = "../../examples/own_robot.rs"]
-mod own_robot;
+mod template;
 
 use std::fmt::Write;
 use std::fs;
@@ -33,7 +33,7 @@ fn the_template_makes_a_dataset_one_can_train_on() {
         fs::write(table_file, table).expect("written");
     }
     let out = folder.path().join("dataset");
-    assert_eq!(own_robot::convert(&recordings, &out).expect("converted"), 2);
+    assert_eq!(template::convert(&recordings, &out).expect("converted"), 2);
 
     let data = foresight_datasets::open(&out).expect("a dataset");
     let shape = ClipShape {
