@@ -1,6 +1,6 @@
 //! Names and shapes of every parameter of the two networks, in the official state-dict order.
 
-use crate::config::{EncoderConfig, PredictorConfig, Stem, LEVELS};
+use crate::config::{EncoderConfig, MaskPredictorConfig, PredictorConfig, Stem, LEVELS};
 use crate::kernels::{BlockShape, PARAMETER_NAMES};
 
 /// A parameter's official name and its shape.
@@ -118,4 +118,37 @@ pub(crate) fn linear(entries: &mut Vec<Entry>, name: &str, inputs: usize, output
 pub(crate) fn norm(entries: &mut Vec<Entry>, name: &str, dim: usize) {
     entries.push((format!("{name}.weight"), vec![dim]));
     entries.push((format!("{name}.bias"), vec![dim]));
+}
+
+/// Names and shapes of the mask predictor's parameters.
+pub fn mask_predictor(config: &MaskPredictorConfig) -> Vec<Entry> {
+    let (outer, d) = (config.embed_dim, config.predictor_embed_dim);
+    let mut entries = Vec::new();
+    if config.has(|o| o.modality_embedding) {
+        for modality in ["video_mod_embed", "img_mod_embed"] {
+            entries.push((modality.into(), vec![1, 1, d]));
+        }
+    }
+    match config.levels() {
+        1 => linear(&mut entries, "predictor_embed", outer, d),
+        levels => {
+            linear(&mut entries, "predictor_embed.0", levels * outer, outer);
+            linear(&mut entries, "predictor_embed.2", outer, d);
+        }
+    }
+    for i in 0..config.num_mask_tokens {
+        entries.push((format!("mask_tokens.{i}"), vec![1, 1, d]));
+    }
+    let shape = BlockShape {
+        dim: d,
+        heads: config.num_heads,
+        hidden: config.mlp_hidden(),
+    };
+    entries.extend(blocks("predictor_blocks", config.depth, shape));
+    norm(&mut entries, "predictor_norm", d);
+    linear(&mut entries, "predictor_proj", d, config.out_dim());
+    if config.has(|o| o.return_all_tokens) {
+        linear(&mut entries, "predictor_proj_context", d, config.out_dim());
+    }
+    entries
 }

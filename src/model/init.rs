@@ -45,7 +45,12 @@ pub(super) fn run(args: &InitArgs) -> Result<()> {
     let entries = layout::encoder(&config.encoder)
         .into_iter()
         .chain(config.predictor.iter().flat_map(layout::predictor))
-        .chain(config.mask_predictor.iter().flat_map(|m| m.layout()));
+        .chain(
+            config
+                .mask_predictor
+                .iter()
+                .flat_map(layout::mask_predictor),
+        );
     let total: usize = entries
         .map(|(_, shape)| shape.iter().product::<usize>())
         .sum();

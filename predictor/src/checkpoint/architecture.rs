@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::entry::Entry;
-use super::family;
+use super::family::{self, any, has_modalities, is_vjepa21_predictor};
 use crate::config::{
     EncoderConfig, EncoderLevel, PredictorConfig, RopeVariant, Stem, Vjepa21Options,
 };
@@ -247,23 +247,6 @@ fn mask_embed(tensors: &Tensors) -> Result<[usize; 3], String> {
             "predictor_embed.0.weight is {first:?} and predictor_embed.2.weight {second:?}, not [D, levels·D] and [width, D]"
         )),
     }
-}
-
-/// Whether names are those of V-JEPA 2.1's predictor.
-pub(super) fn is_vjepa21_predictor(tensors: &Tensors) -> bool {
-    has_modalities(tensors)
-        || any(tensors, "predictor_proj_context.")
-        || any(tensors, "predictor_embed.0.")
-}
-
-fn has_modalities(tensors: &Tensors) -> bool {
-    ["img_mod_embed", "video_mod_embed"]
-        .iter()
-        .any(|name| tensors.contains_key(*name))
-}
-
-fn any(tensors: &Tensors, prefix: &str) -> bool {
-    tensors.keys().any(|name| name.starts_with(prefix))
 }
 
 /// V-JEPA 2.1 mended the rotation.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::architecture::is_vjepa21_predictor;
 use super::{Architecture, Checkpoint, Part};
 
 /// Names of an encoder, whole or from their start, that V-JEPA 2.1 has and V-JEPA 2 hasn't.
@@ -26,6 +25,23 @@ fn telling<T>(tensors: &BTreeMap<String, T>) -> impl Iterator<Item = &str> {
         .keys()
         .map(String::as_str)
         .filter(|name| VJEPA21.iter().any(|start| name.starts_with(start)))
+}
+
+/// Whether names are those of V-JEPA 2.1's predictor.
+pub(super) fn is_vjepa21_predictor<T>(tensors: &BTreeMap<String, T>) -> bool {
+    has_modalities(tensors)
+        || any(tensors, "predictor_proj_context.")
+        || any(tensors, "predictor_embed.0.")
+}
+
+pub(super) fn has_modalities<T>(tensors: &BTreeMap<String, T>) -> bool {
+    ["img_mod_embed", "video_mod_embed"]
+        .iter()
+        .any(|name| tensors.contains_key(*name))
+}
+
+pub(super) fn any<T>(tensors: &BTreeMap<String, T>, prefix: &str) -> bool {
+    tensors.keys().any(|name| name.starts_with(prefix))
 }
 
 /// A sentence that says which family an encoder's names are of, and by what.

@@ -109,7 +109,7 @@ pub fn convert(
         checkpoint.check(Part::AcPredictor, &layout::predictor(predictor))?;
     }
     if let Some(predictor) = &config.mask_predictor {
-        checkpoint.check(Part::MaskPredictor, &predictor.layout())?;
+        checkpoint.check(Part::MaskPredictor, &layout::mask_predictor(predictor))?;
     }
     write(folder, config, dtype, &mut |part, name, _| {
         let part = if part == Part::Encoder { encoder } else { part };
@@ -180,7 +180,10 @@ pub(super) fn write(
         plan.extend(prefixed("predictor", layout::predictor(predictor)));
     }
     if let Some(predictor) = &config.mask_predictor {
-        plan.extend(prefixed("mask_predictor", predictor.layout()));
+        plan.extend(prefixed(
+            "mask_predictor",
+            layout::mask_predictor(predictor),
+        ));
     }
     safetensors_file::write(&folder.join(WEIGHTS_FILE), &plan, |planned| {
         match planned.name.split_once('.') {

@@ -275,7 +275,7 @@ mod tests {
             let entries = crate::layout::encoder(&config.encoder);
             assert_eq!(entries.len(), names, "{name}");
             assert_eq!(count(entries), parameters, "{name}");
-            let entries = mask_predictor_of(&config.encoder).layout();
+            let entries = crate::layout::mask_predictor(&mask_predictor_of(&config.encoder));
             assert_eq!(entries.len(), predictor_names, "{name}");
             let millions = count(entries) as f64 / 1e6;
             assert!((millions - predictor).abs() < 0.06, "{name}: {millions}");

@@ -309,7 +309,10 @@ impl Architecture {
                 .predictor
                 .as_ref()
                 .map(|p| layout::predictor(&p.config)),
-            Part::MaskPredictor => self.mask_predictor.as_ref().map(|m| m.config.layout()),
+            Part::MaskPredictor => self
+                .mask_predictor
+                .as_ref()
+                .map(|m| layout::mask_predictor(&m.config)),
         }
         .unwrap_or_default()
     }

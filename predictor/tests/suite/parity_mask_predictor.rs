@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{builder, close, of_kind, values, vjepa21_predictor, Fixture};
 use candle_core::Tensor;
+use foresight_predictor::layout;
 use foresight_predictor::mask_predictor::{MaskPredictor, MaskPredictorConfig};
 use foresight_predictor::vjepa21_encoder::Modality;
 use serde_json::Value;
@@ -122,7 +123,7 @@ fn parity_mask_predictor_names() {
         .into_iter()
         .map(|f| (vjepa21_predictor(&f.json["config"]), f));
     for (config, fixture) in v2.chain(v21) {
-        let mut listed = config.layout();
+        let mut listed = layout::mask_predictor(&config);
         listed.sort();
         let official: Vec<(String, Vec<usize>)> = fixture
             .weights("weights")

@@ -78,7 +78,7 @@ fn run_predictor(golden: &Golden, name: &str, kind: &str) {
     let checkpoint = golden.open(name);
     let config = golden.predictor(kind);
     let tensors = checkpoint
-        .tensors(Part::MaskPredictor, &config.layout())
+        .tensors(Part::MaskPredictor, &layout::mask_predictor(&config))
         .unwrap();
     let predictor = MaskPredictor::new(&config, builder(&tensors)).unwrap();
     let get = |name: &str| golden.fixture.get(name);
@@ -145,7 +145,11 @@ fn parity_16_names_and_architectures() {
             names(Part::MaskPredictor),
             official(&format!("{kind}_predictor"))
         );
-        assert_eq!(found.layout(), golden.predictor(kind).layout(), "{name}");
+        assert_eq!(
+            layout::mask_predictor(&found),
+            layout::mask_predictor(&golden.predictor(kind)),
+            "{name}"
+        );
         for (part, audit) in checkpoint.audit_all(&architecture) {
             assert!(audit.is_clean(), "{name} {part}: {audit}");
         }
@@ -212,9 +216,8 @@ fn parity_16_bad_files() {
         let encoder = layout::encoder(&golden.encoder());
         let found = checkpoint.tensors(part, &encoder).map(drop);
         check(&format!("{name}, encoder"), official("encoder"), found);
-        let predictor = golden
-            .predictor(bad["predictor"].as_str().unwrap())
-            .layout();
+        let predictor =
+            layout::mask_predictor(&golden.predictor(bad["predictor"].as_str().unwrap()));
         let found = checkpoint
             .tensors(Part::MaskPredictor, &predictor)
             .map(drop);
@@ -290,7 +293,7 @@ fn parity_16_missing_blocks_are_no_silence() {
         };
         let found = golden
             .open(name)
-            .tensors(Part::MaskPredictor, &config.layout());
+            .tensors(Part::MaskPredictor, &layout::mask_predictor(&config));
         let logged: Vec<&str> = official["logged"]
             .as_array()
             .unwrap()
@@ -359,7 +362,10 @@ fn parity_16_converted_to_a_model_folder() {
             Part::MaskPredictor,
             &architecture.layout(Part::MaskPredictor),
         );
-        assert_eq!(read.unwrap().len(), inferred.config.layout().len());
+        assert_eq!(
+            read.unwrap().len(),
+            layout::mask_predictor(&inferred.config).len()
+        );
         let card = checkpoint::conversion_card(&checkpoint, &config, Part::TargetEncoder, "00");
         assert!(card.contains("MIT") && card.contains("CC BY-NC"), "{card}");
         let value: Value = serde_json::to_value(&config).unwrap();

@@ -13,14 +13,14 @@ pub(crate) type Row = (usize, StringRecord);
 pub(crate) type Fault = (usize, String);
 
 /// A table's rows.
-pub(crate) struct Rows {
+pub(crate) struct CsvRows {
     /// The last comment before the first row, cut as the rows are: column names, perhaps.
     pub comment: Option<Row>,
     /// The rows that are neither empty nor comments.
     pub rows: Vec<Row>,
 }
 
-impl Rows {
+impl CsvRows {
     /// Cuts a text.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Rows {
         let first = lines.first().map_or("", |(_, line)| *line);
         let delimiter = said.or_else(|| delimiter(first));
         let comment = comment.map(|(i, line)| (i, line.trim_start_matches('#').trim_start()));
-        Ok(Rows {
+        Ok(CsvRows {
             comment: comment
                 .map(|comment| cells(&[comment], delimiter))
                 .transpose()?

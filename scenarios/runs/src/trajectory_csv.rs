@@ -20,7 +20,7 @@ use std::path::Path;
 use csv::StringRecord;
 use foresight_planner::{pose_units, Action, Pose};
 
-use crate::csv_rows::{self, Rows};
+use crate::csv_rows::{self, CsvRows};
 
 const POSE: [&str; 7] = ["x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "gripper"];
 const SHORT: [&str; 7] = ["x", "y", "z", "rx", "ry", "rz", "g"];
@@ -81,7 +81,7 @@ impl PoseTable {
     /// # Errors
     /// The line, from 1, and what is wrong there.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let Rows { comment, rows } = Rows::cut(text)?;
+        let CsvRows { comment, rows } = CsvRows::cut(text)?;
         let Some((line, first)) = rows.first() else {
             return Err((1, "the file has no poses".into()));
         };

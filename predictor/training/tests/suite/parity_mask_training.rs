@@ -74,7 +74,7 @@ fn trainer(fixture: &Fixture, options: MaskLossOptions) -> MaskTrainer {
     let parameters = |entries, key| Parameters::from_tensors(entries, &fixture.weights(key));
     let weights = parameters(layout::encoder(&encoder), "encoder_weights").unwrap();
     let target = parameters(layout::encoder(&encoder), "target_weights").unwrap();
-    let guess = parameters(predictor.layout(), "predictor_weights").unwrap();
+    let guess = parameters(layout::mask_predictor(&predictor), "predictor_weights").unwrap();
     MaskTrainer::new((encoder, predictor), weights, guess, target, options).unwrap()
 }
 

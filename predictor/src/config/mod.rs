@@ -1,8 +1,10 @@
 //! Architecture of the two networks, and what a model folder's `config.json` says.
 
+mod mask_predictor;
+
 use serde::{Deserialize, Serialize};
 
-use crate::mask_predictor::MaskPredictorConfig;
+pub use self::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 
 pub use foresight_kernels::RopeVariant;
 
