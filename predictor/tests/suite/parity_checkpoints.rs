@@ -71,7 +71,7 @@ fn run_mask_predictor(
     tokens: &Tensor,
 ) -> Tensor {
     let tensors = checkpoint
-        .tensors(Part::MaskPredictor, &layout::mask_predictor(&config))
+        .tensors(Part::MaskPredictor, &layout::mask_predictor(config))
         .unwrap();
     let predictor = MaskPredictor::new(config, builder(&tensors)).unwrap();
     let seen = golden.tensor("in.masks_x").to_dtype(DType::U32).unwrap();
