@@ -114,7 +114,7 @@ impl IndexEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PictureStorage {
-    /// Losslessly, [`crate::frames`].
+    /// Losslessly, `crate::frames`.
     Frames,
     /// As DROID's MP4.
     Video,

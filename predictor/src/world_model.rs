@@ -141,7 +141,7 @@ impl WorldModel {
         &self.config
     }
 
-    /// Whether the predictor takes the camera's pose; then [`LatentEnergy::with_extrinsics`] has
+    /// Whether the predictor takes the camera's pose; then [`crate::LatentEnergy::with_extrinsics`] has
     /// to say it.
     pub fn takes_extrinsics(&self) -> bool {
         self.predictor_config().use_extrinsics

@@ -1,7 +1,7 @@
 //! Scenario files, episodes and their success.
 //!
 //! A file becomes a [`LoadedScenario`], that and a seed an [`EpisodeSpec`] (scene, goals, limits);
-//! [`episode`] lets a controller ([`controllers`]) drive an environment ([`env`]), [`evaluate()`]
+//! [`episode`] lets a controller ([`controllers`]) drive an environment ([`mod@env`]), [`evaluate()`]
 //! plays many episodes in virtual time. Whoever wants to see or record steps is an
 //! [`Observer`](episode::Observer); the crates above this one record, replay and report.
 //!

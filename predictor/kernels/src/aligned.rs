@@ -11,7 +11,7 @@ use crate::number::Number;
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
 
-/// A vector of numbers whose first one lies at a multiple of [`LINE`] bytes.
+/// A vector of numbers whose first one lies at a multiple of `LINE` bytes.
 #[derive(Debug)]
 pub struct Aligned<E> {
     /// The numbers, after as many unused ones as it takes to reach a line.

@@ -1,6 +1,6 @@
-//! Matrix products with a packed right operand: the one safe interface to the [`crate::tile`]s.
+//! Matrix products with a packed right operand: the one safe interface to the `crate::tile`s.
 //!
-//! Weights are packed once, into panels of [`COLUMNS`] outputs in the order a tile reads them.
+//! Weights are packed once, into panels of `COLUMNS` outputs in the order a tile reads them.
 //! Activations are rows of [`Rows`], padded so that a tile may read past the last one. What
 //! happens to a product (bias, GELU, adding to a residual stream, rounding) happens tile by tile
 //! while it is in the cache: see [`Epilogue`].

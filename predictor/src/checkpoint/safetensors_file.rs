@@ -36,7 +36,7 @@ pub(super) fn index(path: &Path, file: usize) -> Result<BTreeMap<String, Entry>,
     open(path, file).map(|(entries, _)| entries)
 }
 
-/// As [`index`], with the metadata.
+/// As `index`, with the metadata.
 ///
 /// # Errors
 /// As there.

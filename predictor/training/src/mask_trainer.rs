@@ -60,7 +60,7 @@ struct Step {
 
 impl MaskTrainer {
     /// Trains `encoder`, laid out as [`foresight_predictor::layout::encoder`], and `predictor`, laid out as
-    /// [`MaskPredictorConfig::layout`]; `target` is the moving average to start from, the encoder
+    /// `foresight_predictor::layout::mask_predictor`; `target` is the moving average to start from, the encoder
     /// itself at the beginning of a training.
     ///
     /// # Errors

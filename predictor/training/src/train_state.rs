@@ -171,11 +171,11 @@ impl TrainState {
         self.update_reached(rate, weight_decay, clip, |_| true)
     }
 
-    /// As [`Learner::update`], leaving alone the parameters that `reached` denies: those that no
+    /// As [`TrainState::update`], leaving alone the parameters that `reached` denies: those that no
     /// loss of this step came to.
     ///
     /// # Errors
-    /// As [`Learner::update`].
+    /// As [`TrainState::update`].
     pub fn update_reached(
         &mut self,
         rate: f64,

@@ -54,9 +54,9 @@ pub trait Element: Number {
     ///
     /// # Safety
     /// `instruction_set` multiplies [`Element::PRECISION`] here; `inner` is a multiple of
-    /// [`Element::INNER`]; `a` is readable for [`ROWS`] rows of `inner` elements, `stride` apart,
-    /// and `panel` for `inner` × [`COLUMNS`] elements; `rows` is in `1..=ROWS`; for
-    /// [`InstructionSet::Amx`] the thread is inside [`Scope`].
+    /// [`Element::INNER`]; `a` is readable for `ROWS` rows of `inner` elements, `stride` apart,
+    /// and `panel` for `inner` × `COLUMNS` elements; `rows` is in `1..=ROWS`; for
+    /// [`InstructionSet::Amx`] the thread is inside `Scope`.
     #[allow(clippy::too_many_arguments)] // two operands, their extents, and where sums go
     unsafe fn tile(
         instruction_set: InstructionSet,
