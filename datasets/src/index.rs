@@ -23,7 +23,7 @@ pub struct Index {
     pub version: u32,
     /// Usable episodes, in path order.
     pub episodes: Vec<IndexEntry>,
-    /// OnBadEpisode episodes, in path order.
+    /// Unusable episodes, in path order.
     pub unusable: Vec<UnusableEntry>,
 }
 

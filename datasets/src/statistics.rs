@@ -22,7 +22,7 @@ const MOST_IN_HISTOGRAMS: usize = 2_000_000;
 pub struct Statistics {
     /// Usable episodes.
     pub episodes: usize,
-    /// OnBadEpisode episodes.
+    /// Unusable episodes.
     pub unusable: usize,
     /// States of all usable episodes.
     pub steps: usize,

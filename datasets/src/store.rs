@@ -27,7 +27,7 @@ pub trait EpisodeStore: Send + Sync {
     /// Its usable episodes.
     fn episodes(&self) -> &[IndexEntry];
 
-    /// OnBadEpisode episodes found when it was opened, with reasons.
+    /// Unusable episodes found when it was opened, with reasons.
     fn unusable(&self) -> &[(String, String)];
 
     /// An episode's proprioception: poses and times, and where one of its cameras was.

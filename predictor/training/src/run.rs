@@ -83,7 +83,7 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// Trains `task` to the end of its schedule, or until `stop` is raised. HeadVariables the best weights
+/// Trains `task` to the end of its schedule, or until `stop` is raised. Leaves the best weights
 /// in the state of `task` when it ends by itself (in worker 0, where there are several).
 ///
 /// # Errors

@@ -37,7 +37,7 @@ impl TrainState {
         }
     }
 
-    /// HeadVariables the parameters in `frozen` as they are; they get neither gradients nor moments.
+    /// Leaves the parameters in `frozen` as they are; they get neither gradients nor moments.
     ///
     /// # Errors
     /// When another thread died holding the parameters.
