@@ -143,26 +143,8 @@ impl Encoder {
             );
         }
         let grid = RopeTable::grid(frames / t, height / p, width / p);
-        let mut x = self.embed(clip)?;
-        let (cos, sin) = match kept {
-            None => self.tables(&grid, clip)?,
-            Some(kept) => {
-                let (tokens, samples) = keep(&x, kept, &grid)?;
-                x = tokens;
-                rope::batched(&samples, self.config.head_dim(), self.config.rope, &x)?
-            }
-        };
-        for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, &cos, &sin, None)?;
-            after_block(i, &x)?;
-        }
-        Ok(x)
-    }
-
-    fn tables(&self, positions: &[Position], like: &Tensor) -> Result<(Tensor, Tensor)> {
-        let table = RopeTable::new(positions, self.config.head_dim(), self.config.rope);
-        let (cos, sin) = rope::tensors(&table, like.device())?;
-        Ok((cos.to_dtype(like.dtype())?, sin.to_dtype(like.dtype())?))
+        let tokens = self.embed(clip)?;
+        through_blocks(&self.blocks, &self.config, tokens, grid, kept, after_block)
     }
 
     /// `[B, 3, T, H, W]` to `[B, N, D]`.
@@ -183,6 +165,31 @@ impl Encoder {
             }
         }
     }
+}
+
+/// Tokens `[B, N, D]` at the places `grid`, or only those of them at `kept` `[B, K]`, through the
+/// blocks of either family's encoder; `after_block` sees what each one gives.
+///
+/// # Errors
+/// As [`keep`].
+pub(crate) fn through_blocks(
+    blocks: &[Block],
+    config: &EncoderConfig,
+    tokens: Tensor,
+    grid: Vec<Position>,
+    kept: Option<&Tensor>,
+    after_block: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
+) -> Result<Tensor> {
+    let (mut x, samples) = match kept {
+        None => (tokens, vec![grid]),
+        Some(kept) => keep(&tokens, kept, &grid)?,
+    };
+    let (cos, sin) = rope::batched(&samples, config.head_dim(), config.rope, &x)?;
+    for (i, block) in blocks.iter().enumerate() {
+        x = block.forward(&x, &cos, &sin, None)?;
+        after_block(i, &x)?;
+    }
+    Ok(x)
 }
 
 /// Of the tokens `[B, N, D]` those at `kept` `[B, K]` (raster indices of `grid`), and where they

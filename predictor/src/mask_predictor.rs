@@ -110,8 +110,7 @@ impl MaskPredictor {
         mask: usize,
     ) -> Result<Tensor> {
         let x = self.trunk(context, seen, masked, mask, Modality::Video)?;
-        self.proj
-            .forward(&x.narrow(1, seen.dim(1)?, masked.dim(1)?)?.contiguous()?)
+        self.masked_latents(&x, seen.dim(1)?)
     }
 
     /// As [`MaskPredictor::forward`], for a clip of either modality and with the context's
@@ -134,9 +133,7 @@ impl MaskPredictor {
             None => None,
         };
         Ok(MaskPrediction {
-            masked: self
-                .proj
-                .forward(&x.narrow(1, k, masked.dim(1)?)?.contiguous()?)?,
+            masked: self.masked_latents(&x, k)?,
             context,
         })
     }
@@ -165,6 +162,13 @@ impl MaskPredictor {
             .collect();
         let order = Tensor::new(order, x.device())?;
         select(&self.proj.forward(&x)?, &order)
+    }
+
+    /// Of the trunk's tokens `[B, K + M, P]` the latents of the masked ones, those behind the
+    /// first `k`.
+    fn masked_latents(&self, x: &Tensor, k: usize) -> Result<Tensor> {
+        let masked = x.narrow(1, k, x.dim(1)? - k)?;
+        self.proj.forward(&masked.contiguous()?)
     }
 
     /// Context, then masked tokens through the blocks and the norm, `[B, K + M, P]`.

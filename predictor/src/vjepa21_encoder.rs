@@ -9,7 +9,7 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{Block, LayerNorm};
 use crate::config::{EncoderConfig, EncoderLevel, Vjepa21Options, LEVELS};
-use crate::encoder::{keep, patches};
+use crate::encoder::{patches, through_blocks};
 use crate::rope::{self, Position, RopeTable};
 
 /// What a clip is, which decides its patch embedding and its modality embedding.
@@ -207,21 +207,8 @@ impl Vjepa21Encoder {
         after_block: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
         let grid = self.grid(clip)?;
-        let mut x = self.embed(clip)?;
-        let head_dim = self.config.head_dim();
-        let (cos, sin) = match kept {
-            None => rope::batched(&[grid], head_dim, self.config.rope, &x)?,
-            Some(kept) => {
-                let (tokens, samples) = keep(&x, kept, &grid)?;
-                x = tokens;
-                rope::batched(&samples, head_dim, self.config.rope, &x)?
-            }
-        };
-        for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, &cos, &sin, None)?;
-            after_block(i, &x)?;
-        }
-        Ok(x)
+        let tokens = self.embed(clip)?;
+        through_blocks(&self.blocks, &self.config, tokens, grid, kept, after_block)
     }
 
     /// Frames in one token of this clip.

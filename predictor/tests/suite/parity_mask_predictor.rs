@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{builder, close, of_kind, values, vjepa21_predictor, Fixture};
+use crate::support::{
+    builder, close, listed_as_official, of_kind, values, vjepa21_predictor, Fixture,
+};
 use candle_core::Tensor;
 use foresight_predictor::layout;
 use foresight_predictor::mask_predictor::{MaskPredictor, MaskPredictorConfig};
@@ -123,14 +125,7 @@ fn parity_mask_predictor_names() {
         .into_iter()
         .map(|f| (vjepa21_predictor(&f.json["config"]), f));
     for (config, fixture) in v2.chain(v21) {
-        let mut listed = layout::mask_predictor(&config);
-        listed.sort();
-        let official: Vec<(String, Vec<usize>)> = fixture
-            .weights("weights")
-            .iter()
-            .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
-            .collect();
-        assert_eq!(listed, official);
+        listed_as_official(layout::mask_predictor(&config), &fixture);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Fixture 12: the V-JEPA 2.1 encoder against the official code; and what it refuses.
 
-use crate::support::{builder, close, of_kind, values, vjepa21_encoder as config_of, Fixture};
+use crate::support::{
+    builder, close, listed_as_official, of_kind, values, vjepa21_encoder as config_of, Fixture,
+};
 use candle_core::{DType, Device, Tensor};
 use foresight_predictor::checkpoint;
 use foresight_predictor::parameters::Parameters;
@@ -79,14 +81,10 @@ fn parity_vjepa21_encoder() {
 #[test]
 fn parity_vjepa21_encoder_names() {
     for fixture in of_kind("12_encoder_2_1", "encoder_2_1") {
-        let mut listed = layout::encoder(&config_of(&fixture.json["config"]));
-        listed.sort();
-        let official: Vec<(String, Vec<usize>)> = fixture
-            .weights("weights")
-            .iter()
-            .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
-            .collect();
-        assert_eq!(listed, official);
+        listed_as_official(
+            layout::encoder(&config_of(&fixture.json["config"])),
+            &fixture,
+        );
     }
 }
 

@@ -137,6 +137,17 @@ pub fn close(what: &str, got: &[f32], expected: &[f32], bound: f32) {
     );
 }
 
+/// Asserts that parameters are listed as the official state dict of `fixture` has them.
+pub fn listed_as_official(mut listed: Vec<(String, Vec<usize>)>, fixture: &Fixture) {
+    listed.sort();
+    let official: Vec<(String, Vec<usize>)> = fixture
+        .weights("weights")
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
+        .collect();
+    assert_eq!(listed, official);
+}
+
 /// The options of `json` that V-JEPA 2.1 adds, as our configurations group them, with its RoPE.
 fn vjepa21(json: &Value, options: &[(&str, Value)]) -> Value {
     let mut config = json.clone();
