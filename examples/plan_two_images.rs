@@ -72,7 +72,7 @@ pub fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let question = match &arguments[..] {
         [now, goal, pose] => from_files(now, goal, pose)?,
-        _ => {
+        [] => {
             let (question, moved) = simulated()?;
             println!(
                 "from one picture to the other: {:.3?} m",
@@ -80,6 +80,7 @@ pub fn main() -> Result<()> {
             );
             question
         }
+        _ => return Err("give two pictures and a pose, or nothing".into()),
     };
     println!("planned: {:.3?} m", plan(&model, &question)?.translation_m);
     Ok(())
