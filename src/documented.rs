@@ -83,3 +83,21 @@ fn a_command_that_does_not_exist_is_noticed() {
     assert_eq!(found, [["run", "a.toml", "--sedd", "1"]]);
     assert!(Cli::try_parse_from(["foresight", "run", "a.toml", "--sedd", "1"]).is_err());
 }
+
+/// Two flags of one name: the first takes what was meant for the second, and only a debug build
+/// notices.
+#[test]
+fn no_flag_is_defined_twice() {
+    fn check(command: &clap::Command) {
+        let mut names: Vec<_> = command
+            .get_arguments()
+            .map(|a| a.get_id().as_str())
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{}: {names:?}", command.get_name());
+        command.get_subcommands().for_each(check);
+    }
+    check(&<Cli as clap::CommandFactory>::command());
+}

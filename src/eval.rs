@@ -33,7 +33,7 @@ pub(crate) struct EvalArgs {
     jobs: Option<usize>,
     /// Change the scenes in a named way; several, separated by commas, make a table: plain, boxes,
     /// cups, wide_start, unseen_colours, smaller_objects, larger_objects, camera_5deg,
-    /// camera_10deg, displaced_2cm, displaced_4cm.
+    /// camera_10deg, displaced_2cm, displaced_4cm, same_arm_goal.
     #[arg(long, value_delimiter = ',', default_value = "plain", value_parser = Variation::parse)]
     variation: Vec<Variation>,
     /// Folder that gets a page over all episodes (`index.html`) and every episode's run folder
@@ -53,7 +53,8 @@ pub(crate) struct EvalArgs {
 /// When a scenario or the model can't be used. A low success rate is no error.
 pub(crate) fn run(args: EvalArgs) -> Result<()> {
     if args.offline.offline {
-        return offline::run(&args.offline, args.overrides.model.as_deref(), args.json);
+        let Overrides { model, set, .. } = &args.overrides;
+        return offline::run(&args.offline, model.as_deref(), &set.set, args.json);
     }
     let jobs = match args.jobs {
         Some(0) => bail!("--jobs must be at least 1"),

@@ -30,8 +30,10 @@ pub(crate) fn run(args: TrainArgs) -> Result<()> {
     let workers = processes::join()?;
     let within = || format!("in the recipe {}", training.recipe.display());
     let mut settings = Settings::recipe(&training.recipe, &training.set)?;
-    settings.run.validate_every = training.every;
-    settings.run.checkpoint_every = training.every;
+    if let Some(every) = training.every {
+        settings.run.validate_every = every;
+        settings.run.checkpoint_every = every;
+    }
     settings.check(workers.size()).with_context(within)?;
     let base = Base::open(&encoder, &settings)?;
     let device = settings.compute.open()?;

@@ -31,9 +31,9 @@ pub(crate) struct TrainingArgs {
     /// Go on where an earlier run in this folder stopped.
     #[arg(long)]
     pub resume: bool,
-    /// Steps between checkpoints and validations.
-    #[arg(long, default_value_t = 200)]
-    pub every: usize,
+    /// Steps between checkpoints and validations; 200 when absent, or what a recipe of `train` says.
+    #[arg(long)]
+    pub every: Option<usize>,
     /// One JSON object on standard output at the end.
     #[arg(long)]
     pub json: bool,
@@ -44,8 +44,10 @@ impl TrainingArgs {
     pub(crate) fn options(&self) -> RunOptions {
         let mut options = RunOptions::new(&self.out);
         options.resume = self.resume;
-        options.checkpoint_every = self.every;
-        options.validate_every = self.every;
+        if let Some(every) = self.every {
+            options.checkpoint_every = every;
+            options.validate_every = every;
+        }
         options
     }
 }

@@ -24,7 +24,7 @@ use foresight_training::{episodes, settings::Settings};
 /// Arguments of `foresight eval --offline`.
 #[derive(Debug, Args)]
 pub(super) struct OfflineArgs {
-    /// SuccessDetector the model on recorded episodes instead of playing scenarios.
+    /// Judge the model on recorded episodes instead of playing scenarios.
     #[arg(long, requires = "data")]
     pub offline: bool,
     /// Recorded episodes: a DROID-raw root, an index, a list of folders or a LeRobot v3 folder.
@@ -40,12 +40,10 @@ pub(super) struct OfflineArgs {
     /// Clips that are planned for, for the action score; 0 leaves it out.
     #[arg(long, default_value_t = 64, requires = "offline")]
     plans: usize,
-    /// Settings of clips and crops (TOML), as for `foresight finetune`.
+    /// Settings of clips and crops (TOML), as for `foresight finetune`; `--set` changes one of
+    /// them.
     #[arg(long, value_name = "FILE", requires = "offline")]
     config: Option<PathBuf>,
-    /// One of those settings; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE", requires = "offline")]
-    set: Vec<String>,
 }
 
 /// Mean and half width of its 95 % interval (normal approximation over clips).
@@ -103,11 +101,16 @@ struct Offline {
 ///
 /// # Errors
 /// When model, settings or recordings can't be used.
-pub(super) fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Result<()> {
+pub(super) fn run(
+    args: &OfflineArgs,
+    model: Option<&Path>,
+    changes: &[String],
+    json: bool,
+) -> Result<()> {
     let (Some(folder), Some(data)) = (model, &args.data) else {
         bail!("eval --offline needs --model and --data");
     };
-    let settings = Settings::resolve(args.config.as_deref(), &args.set)?;
+    let settings = Settings::resolve(args.config.as_deref(), changes)?;
     settings.check(1)?;
     if args.clips == 0 {
         bail!("--clips must be at least 1");
@@ -122,7 +125,7 @@ pub(super) fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Resul
         WorldModel::load(folder).with_context(|| format!("loading {}", folder.display()))?;
     let model = Arc::new(model);
     let subset = episodes::held_out(data, args.held_out, &settings.data)?;
-    let source = ClipSampler::new(Box::new(subset), settings.clip_options())?;
+    let source = ClipSampler::new(Box::new(subset), settings.held_out_options())?;
     let Some(predictor) = model.config().predictor.clone() else {
         bail!("{} has no predictor", folder.display());
     };
@@ -133,11 +136,11 @@ pub(super) fn run(args: &OfflineArgs, model: Option<&Path>, json: bool) -> Resul
         );
     }
     let episodes = source.episodes();
-    let transform = settings.transform(model.config().encoder.img_size);
+    let transform = settings.transform(model.config().encoder.img_size)?;
     let encoder = Arc::new(FrozenEncoder::Of(Arc::clone(&model)));
     let clips = LatentClips::new(source, "", encoder, transform, predictor, None);
-    clips.name_left_out();
-    clips.name_length_mismatches();
+    episodes::name_left_out(clips.source());
+    episodes::name_length_mismatches(clips.source());
     let offline = measure(args, &settings, &model, &clips, folder, episodes)?;
     if json {
         println!("{}", serde_json::to_string(&offline)?);

@@ -195,6 +195,16 @@ fn a_device_that_is_not_there_is_named_with_its_remedy() {
 #[test]
 fn eval_counts_and_gives_an_interval() {
     let reach = scenario("reach");
+    // A setting changed on the command line arrives, and a wrong one is named.
+    let eval = |change| {
+        let flags = ["--world", "oracle", "--episodes", "1", "--json", "--set"];
+        foresight(&[&["eval", &reach], &flags[..], &[change]].concat())
+    };
+    let planned_by = object(&eval("planner.iterations=2"))["planned_by"].to_string();
+    assert!(planned_by.contains("64 × 2"), "{planned_by}");
+    let wrong = eval("planner.sample=2");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean `samples`"));
     let output = foresight(&[
         "eval",
         &reach,
