@@ -63,7 +63,7 @@ impl Connection {
 }
 
 fn read(file: &Path) -> Result<LoadedScenario> {
-    let loaded = LoadedScenario::read(file)?;
+    let loaded = crate::overrides::read(file)?;
     if loaded.scenario.robot.kind != RobotKind::Franka {
         bail!(
             "{} drives the built-in simulator; give a scenario with robot.kind = \"franka\", or --connect",

@@ -1,4 +1,4 @@
-//! What `run` and `eval` share: overrides of a scenario, and where imagination comes from.
+//! What commands that plan share: overrides of a scenario, and where imagination comes from.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,8 @@ pub(crate) struct Overrides {
     /// What imagines the outcome of actions.
     #[arg(long, value_enum, default_value = "model")]
     world: WorldName,
-    /// Planner preset instead of the scenario's; the scenario's other planner keys stay.
+    /// Planner preset instead of the scenario's; the scenario's other planner keys stay, which are
+    /// all of them in a run's `scenario.resolved.toml`.
     #[arg(long, value_parser = preset_names())]
     planner: Option<String>,
     /// Candidates per iteration instead of the scenario's.
@@ -44,7 +45,7 @@ pub(crate) struct Overrides {
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
     #[command(flatten)]
-    set: SetArgs,
+    pub set: SetArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,8 +121,9 @@ impl Overrides {
 /// Changes of settings.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SetArgs {
-    /// Change a setting: a key of the scenario and its value, such as planner.samples=200. Several
-    /// may be given; later ones win, and all of them over other flags.
+    /// Change a setting: a key of the scenario and its value, such as planner.samples=200; where
+    /// there is no scenario, one of its planner.* keys. Several may be given; later ones win, and
+    /// all of them over other flags.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }

@@ -9,6 +9,7 @@ use foresight_planner::{
     git_lfs, pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy,
     EnergyError, Plan, PlannerConfig, Pose, SeededNoise,
 };
+use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::npz::Trajectory;
 use foresight_predictor::{Budget, ComputeDevice, Precision, WorldModel};
 use foresight_settings::Change;
@@ -120,9 +121,10 @@ struct Seconds {
 /// When the model, an image or an option can't be used.
 pub(crate) fn run(args: PlanArgs) -> Result<()> {
     let task = task(&args)?;
+    let asked = asked(&args)?;
     let started = Instant::now();
     let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
-    let settings = settings(&args, &model)?;
+    let settings = in_the_model_s_box(asked, &model)?;
     let cem = settings.cem();
     let extrinsics = camera(args.extrinsics.as_deref(), &model)?;
     let load = started.elapsed().as_secs_f64();
@@ -140,11 +142,13 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
         memory_mib: args.memory_mib.unwrap_or(own.memory_mib),
         ..own
     };
+    let energy = model
+        .energy(context, &task.pose, goal, budget)
+        .with_extrinsics(extrinsics);
+    let weights = energy.weights(GoalWeighting::residual(settings.residual_power)?, None)?;
     let energy = WithProgress {
-        energy: model
-            .energy(context, &task.pose, goal, budget)
-            .with_extrinsics(extrinsics),
-        bar: progress(cem.samples * cem.iterations),
+        energy: energy.with_weights(&weights),
+        bar: progress(cem.evaluations()),
     };
     let mut search = settings.method().begin(&Constraints::default());
     let plan = solve(&mut *search, &energy, &mut SeededNoise::new(args.seed, 0))?;
@@ -261,9 +265,8 @@ fn numbers<const N: usize>(flag: &str, text: &str, wanted: &str) -> Result<[f64;
     Ok(array)
 }
 
-/// The search's settings. Its box is the one the model was trained on, unless the preset is the
-/// notebook's, which brings its own, or a flag names one.
-fn settings(args: &PlanArgs, model: &WorldModel) -> Result<PlannerConfig> {
+/// What the flags and `--set` say of the search, and the settings that these changes make.
+fn asked(args: &PlanArgs) -> Result<(Vec<Change>, PlannerConfig)> {
     let mut changes = vec![preset_change(&args.preset)];
     let counts = [
         ("--samples", "planner.samples", args.samples),
@@ -277,11 +280,26 @@ fn settings(args: &PlanArgs, model: &WorldModel) -> Result<PlannerConfig> {
     let box_m = |flag, m: f64| Change::flag(flag, "planner.box_m", m);
     changes.extend(args.max_step_m.map(|m| box_m("--max-step-m", m)));
     changes.extend(Change::parse_all(&args.set.set)?);
-    if PlannerConfig::changed(&changes)?.preset != "notebook" {
-        let own_m = model.config().action_space.max_translation_m;
-        changes.insert(1, box_m("the model's own box", own_m));
+    let (settings, hints) = PlannerConfig::changed(&changes)?;
+    for hint in hints {
+        tracing::warn!("{hint}");
     }
-    Ok(PlannerConfig::changed(&changes)?)
+    Ok((changes, settings))
+}
+
+/// The search's settings. Its box is the one the model was trained on, unless the preset is the
+/// notebook's, which brings its own, or a flag names one.
+fn in_the_model_s_box(
+    (mut changes, asked): (Vec<Change>, PlannerConfig),
+    model: &WorldModel,
+) -> Result<PlannerConfig> {
+    if asked.preset == "notebook" {
+        return Ok(asked);
+    }
+    let own_m = model.config().action_space.max_translation_m;
+    let own = Change::flag("the model's own box", "planner.box_m", own_m);
+    changes.insert(1, own);
+    Ok(PlannerConfig::changed(&changes)?.0)
 }
 
 /// Counts evaluations on a progress bar.

@@ -9,6 +9,8 @@ use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_runs::utc;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::overrides::read;
+
 /// Arguments of `foresight record`.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
@@ -47,7 +49,7 @@ pub(crate) struct RecordArgs {
 /// When the scenario is wrong, seeds are not to be recorded, or the disk refuses.
 pub(crate) fn run(args: RecordArgs) -> Result<()> {
     let seeds = args.split.recording_seeds(args.seed, args.episodes)?;
-    let mut plan = RecordingPlan::from_scenario(&args.scenario)?;
+    let mut plan = RecordingPlan::of(read(&args.scenario)?.scenario);
     plan.split = args.split;
     plan.image_px = args.image_px;
     plan.steps = args.steps;

@@ -6,17 +6,26 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use foresight_planner::{ActionSequences, Energy, EnergyError};
 use foresight_predictor::backend::{Backend, CandleBackend, CpuBackend, LatentPredictor};
+use foresight_predictor::checkpoint::init::initialise;
+use foresight_predictor::checkpoint::Part;
 use foresight_predictor::device;
 use foresight_predictor::goal_distance::GoalDistance;
 use foresight_predictor::kernels::{ceiling, InstructionSet};
-use foresight_predictor::parameters::Tensors;
+use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::rollout::{Budget, RolloutStart};
-use foresight_predictor::{ComputeDevice, Precision, PredictorConfig};
+use foresight_predictor::{layout, ComputeDevice, Precision, PredictorConfig};
 
 use crate::memory;
 
 /// How long a ceiling is measured.
 const CEILING: Duration = Duration::from_millis(600);
+
+/// Weights drawn at random: they don't matter for speed.
+pub(crate) fn random_weights(config: &PredictorConfig) -> Result<Tensors> {
+    let mut parameters = Parameters::zeros(layout::predictor(config));
+    initialise(&mut parameters, Part::AcPredictor, 1);
+    Ok(parameters.to_tensors()?)
+}
 
 /// A predictor on a backend.
 #[derive(Debug)]

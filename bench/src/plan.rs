@@ -6,15 +6,13 @@ use std::time::Instant;
 
 use anyhow::{anyhow, Context, Result};
 use foresight_planner::{solve, CemConfig, Constraints, Pose, SearchMethod, SeededNoise};
-use foresight_predictor::checkpoint::init::initialise;
-use foresight_predictor::checkpoint::{self, Part};
+use foresight_predictor::checkpoint;
 use foresight_predictor::kernels::profile;
-use foresight_predictor::parameters::Parameters;
 use foresight_predictor::rollout::{flops, Budget, RolloutStart};
-use foresight_predictor::{layout, ComputeDevice, ModelConfig, Precision};
+use foresight_predictor::{ComputeDevice, ModelConfig, Precision};
 use serde::Serialize;
 
-use crate::bare_predictor::{BarePredictor, PredictorEnergy};
+use crate::bare_predictor::{random_weights, BarePredictor, PredictorEnergy};
 use crate::timed::{median, Timed};
 
 /// How plans are timed.
@@ -106,10 +104,7 @@ pub fn measure(
         .predictor
         .as_ref()
         .ok_or_else(|| anyhow!("{} has no predictor to plan with", model.name))?;
-    let mut parameters = Parameters::zeros(layout::predictor(config));
-    initialise(&mut parameters, Part::AcPredictor, 1);
-    let weights = parameters.to_tensors()?;
-    drop(parameters);
+    let weights = random_weights(config)?;
     let mut timings = Vec::new();
     for precision in [Precision::F32, Precision::Bf16] {
         let predictor = BarePredictor::open(config, &weights, options.device, precision)?;

@@ -7,15 +7,12 @@ use foresight_planner::{
     solve, ActionSequences, CemConfig, Constraints, Energy, Noise, Pose, SearchMethod, SeededNoise,
 };
 use foresight_predictor::backend::CpuBackend;
-use foresight_predictor::checkpoint::init::initialise;
-use foresight_predictor::checkpoint::{self, Part};
-use foresight_predictor::parameters::{Parameters, Tensors};
+use foresight_predictor::checkpoint;
+use foresight_predictor::parameters::Tensors;
 use foresight_predictor::rollout::RolloutStart;
-use foresight_predictor::{
-    layout, ComputeDevice, InstructionSet, Precision, PredictorConfig, WorldModel,
-};
+use foresight_predictor::{ComputeDevice, InstructionSet, Precision, PredictorConfig, WorldModel};
 
-use crate::bare_predictor::{BarePredictor, PredictorEnergy};
+use crate::bare_predictor::{random_weights, BarePredictor, PredictorEnergy};
 use crate::decisions::decisions;
 use crate::timed::median;
 
@@ -119,10 +116,7 @@ pub fn full_size(
 ) -> Result<PrecisionComparison> {
     let model = checkpoint::preset("vitg-ac").ok_or_else(|| anyhow!("no full-size preset"))?;
     let config = model.predictor.ok_or_else(|| anyhow!("no predictor"))?;
-    let mut parameters = Parameters::zeros(layout::predictor(&config));
-    initialise(&mut parameters, Part::AcPredictor, 1);
-    let weights = parameters.to_tensors()?;
-    drop(parameters);
+    let weights = random_weights(&config)?;
     let [exact, rounded] = both(&config, &weights, device)?;
     drop(weights);
     let size = config.tokens_per_frame() * config.embed_dim;

@@ -100,7 +100,7 @@ pub fn replay(
         space: SearchSpace::translation_and_gripper(case.max_step_m),
         ..CemConfig::notebook()
     };
-    check(cem.faults(), None, &[]).context("in case.json")?;
+    check(cem.faults(), None, &[], &[]).context("in case.json")?;
     let energy = Timed::new(PredictorEnergy {
         predictor: &predictor,
         start: RolloutStart {

@@ -65,11 +65,8 @@ pub fn study(
                 let plan = solve(search.as_mut(), &energy, &mut noise)?;
                 let seconds = started.elapsed().as_secs_f64();
                 // What would have been executed had the search ended after each iteration.
-                let mut means = ActionSequences::zeros(plan.iterations.len() + 1, 1);
-                let horizon = options.horizon;
-                if horizon > 1 {
-                    means = ActionSequences::zeros(plan.iterations.len() + 1, horizon);
-                }
+                let horizon = options.horizon.max(1);
+                let mut means = ActionSequences::zeros(plan.iterations.len() + 1, horizon);
                 for (sample, iteration) in plan.iterations.iter().enumerate() {
                     for (step, mean) in iteration.mean.iter().enumerate() {
                         means.action_mut(sample, step).copy_from_slice(mean);

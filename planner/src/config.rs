@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use foresight_settings::{
-    check, inner_table, read, Change, Diagnostic, Dialect, Remedies, Renamed, SettingsError,
-    SourceTable,
+    check, inner_table, read, Change, Diagnostic, Dialect, Located, Remedies, Renamed,
+    SettingsError, SourceTable,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +20,11 @@ use crate::refine::GradientRefinement;
 use crate::search::SearchMethod;
 use crate::space::{Component, SearchSpace};
 
+const OLD_POWER: &str = "planner.unresolved_power";
+
 /// Keys of a document with a `[planner]` table that used to be called something else.
 pub const OLD_KEYS: [Renamed; 3] = [
-    Renamed::new("planner.unresolved_power", "planner.residual_power"),
+    Renamed::new(OLD_POWER, "planner.residual_power"),
     Renamed::new("planner.device", "model.device"),
     Renamed::new("planner.precision", "model.precision"),
 ];
@@ -178,25 +180,27 @@ impl PlannerConfig {
         Ok(())
     }
 
-    /// Settings of a command without a scenario: `changes` of `planner.*` over a preset.
+    /// Settings of a command without a scenario: `changes` of `planner.*` over a preset; and hints
+    /// at keys that are called something else by now.
     ///
     /// # Errors
     /// [`SettingsError::Content`] with everything that is wrong.
-    pub fn changed(changes: &[Change]) -> Result<Self, SettingsError> {
+    pub fn changed(changes: &[Change]) -> Result<(Self, Vec<Located>), SettingsError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Document {
             planner: PlannerConfig,
         }
         let dialect = Dialect {
-            renamed: &OLD_KEYS,
+            // What belongs to the model is a flag of such a command.
+            renamed: &[Renamed::new(OLD_POWER, "planner.residual_power")],
             complete: &PlannerConfig::complete_within,
             remedies: Remedies::default(),
         };
-        let (Document { planner }, _) = dialect.layered(None, changes)?;
+        let (Document { planner }, hints) = dialect.layered(None, changes)?;
         let faults = planner.faults().into_iter().map(|f| f.within("planner"));
-        check(faults.collect(), None, changes)?;
-        Ok(planner)
+        check(faults.collect(), None, changes, dialect.renamed)?;
+        Ok((planner, hints))
     }
 
     /// Settings from a file that is a `[planner]` table.
@@ -206,12 +210,12 @@ impl PlannerConfig {
     pub fn from_table(file: &Path, text: &str) -> Result<Self, SettingsError> {
         let file = Some((file, text));
         let dialect = Dialect {
-            renamed: &[],
+            renamed: &[Renamed::new("unresolved_power", "residual_power")],
             complete: &PlannerConfig::complete,
             remedies: Remedies::default(),
         };
         let (planner, _) = dialect.layered::<PlannerConfig>(file, &[])?;
-        check(planner.faults(), file, &[])?;
+        check(planner.faults(), file, &[], dialect.renamed)?;
         Ok(planner)
     }
 
@@ -368,11 +372,6 @@ impl CemConfig {
     /// The preset `notebook`: the defaults of the released notebook's `WorldModel`.
     pub fn notebook() -> Self {
         PlannerConfig::built_in("notebook").cem()
-    }
-
-    /// The preset `icem`.
-    pub fn icem() -> Self {
-        PlannerConfig::built_in("icem").cem()
     }
 
     /// The preset `fast`.

@@ -1,4 +1,5 @@
-//! Poses, actions and the search for action sequences; no tensors, no I/O.
+//! Poses, actions and the search for action sequences; no tensors; no I/O but a look at
+//! whether a file is a Git-LFS pointer.
 //!
 //! [`Pose`] and [`Action`] are the vocabulary, [`Energy`] what a search minimises, [`Search`] the
 //! shape every search has: it asks for candidates to be evaluated and is told what came of them.

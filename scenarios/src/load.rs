@@ -71,7 +71,7 @@ impl LoadedScenario {
             remedies: REMEDIES,
         };
         let (scenario, hints) = dialect.layered(source, changes)?;
-        check(faults(&scenario, file), source, changes)?;
+        check(faults(&scenario, file), source, changes, dialect.renamed)?;
         Ok(LoadedScenario {
             scenario,
             file: file.to_owned(),

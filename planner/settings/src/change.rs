@@ -3,6 +3,7 @@
 use toml::Value;
 
 use crate::diagnostic::{Located, Location, SettingsError};
+use crate::renamed::Renamed;
 use crate::source_table::{parse, SourceTable};
 
 /// `key.of.it=value`, or what a flag stands for.
@@ -72,13 +73,14 @@ impl Change {
         parse(&self.text).unwrap_or_default()
     }
 
-    /// Whether it decides about the value at `path`.
-    pub fn decides(&self, path: &str) -> bool {
+    /// Whether it decides about the value at `path`, perhaps by a name that is in `renamed`.
+    pub fn decides(&self, path: &str, renamed: &[Renamed]) -> bool {
         let within = |path: &str, above: &str| {
             path.strip_prefix(above)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        within(path, &self.path)
+        let old = renamed.iter().filter(|r| r.new_path() == path);
+        within(path, &self.path) || old.into_iter().any(|r| r.old_path() == self.path)
     }
 
     /// As the location of a fault.

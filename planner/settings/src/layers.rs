@@ -86,7 +86,7 @@ pub fn layered<T: DeserializeOwned>(
 }
 
 /// The faults in the order of their locations, where there are any: each at the last change that
-/// decides about it, else in the file.
+/// decides about it, by its name or one in `renamed`, else in the file.
 ///
 /// # Errors
 /// [`SettingsError::Content`] with all of them.
@@ -94,10 +94,14 @@ pub fn check(
     faults: Vec<Diagnostic>,
     file: Option<(&Path, &str)>,
     changes: &[Change],
+    renamed: &[Renamed],
 ) -> Result<(), SettingsError> {
     let (file, text) = file.unwrap_or((Path::new(""), ""));
     let locate = |fault: Diagnostic| {
-        let change = changes.iter().rev().find(|c| c.decides(&fault.path));
+        let change = changes
+            .iter()
+            .rev()
+            .find(|c| c.decides(&fault.path, renamed));
         match change {
             Some(change) => fault.at(change.location()),
             None => fault.locate(file, text),

@@ -20,6 +20,16 @@ impl Renamed {
     pub const fn new(old: &'static str, new: &'static str) -> Self {
         Renamed { old, new }
     }
+
+    /// What it was called.
+    pub(crate) fn old_path(&self) -> &'static str {
+        self.old
+    }
+
+    /// What it is called.
+    pub(crate) fn new_path(&self) -> &'static str {
+        self.new
+    }
 }
 
 /// Moves values from old keys to the new ones; a hint for each. Where both are given the old one

@@ -3,6 +3,7 @@
 use foresight_planner::{
     Baseline, CemConfig, Component, MppiConfig, PlannerConfig, RefitMethod, SearchSpace, PRESETS,
 };
+use foresight_settings::Change;
 use serde_json::{json, Value};
 
 /// The search of a preset as JSON: counts `[samples, iterations, topk, horizon, keep_elites]`.
@@ -99,6 +100,21 @@ fn presets_have_the_numbers_they_always_had() {
         };
         assert_eq!(same, others, "{name}");
     }
+}
+
+#[test]
+fn old_keys_go_on_working_without_a_scenario() {
+    let change = Change::parse("planner.unresolved_power=2").expect("a change");
+    let (planner, hints) = PlannerConfig::changed(&[change]).expect("settings");
+    assert_eq!(planner.residual_power, 2.0);
+    assert_eq!(hints.len(), 1);
+    let table = "preset = \"fast\"\nunresolved_power = 2.0\n";
+    let file = PlannerConfig::from_table("planner.toml".as_ref(), table).expect("settings");
+    assert_eq!(file, planner);
+    // What belongs to the model is no key of such a command.
+    let device = Change::parse("planner.device=cuda").expect("a change");
+    let error = PlannerConfig::changed(&[device]).expect_err("refused");
+    assert!(error.to_string().contains("device"), "{error}");
 }
 
 #[test]

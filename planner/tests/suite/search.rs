@@ -2,8 +2,8 @@
 
 use foresight_planner::{
     solve, Action, ActionSequences, CemConfig, Component, Constraints, Energy, EnergyError,
-    GradientRefinement, Gradients, MppiConfig, Plan, PlanError, RandomActions, SearchMethod,
-    SearchSpace, SeededNoise, StandStill, SuccessiveHalving, WarmStart,
+    GradientRefinement, Gradients, MppiConfig, Plan, PlanError, PlannerConfig, RandomActions,
+    SearchMethod, SearchSpace, SeededNoise, StandStill, SuccessiveHalving, WarmStart,
 };
 
 /// Squared distance of the summed actions to a wanted change.
@@ -244,7 +244,8 @@ fn every_method_finds_the_minimum_with_far_fewer_evaluations() {
         step_share: 0.1,
     };
     let mppi = MppiConfig::default();
-    let (fast, icem) = (CemConfig::fast(), CemConfig::icem());
+    let icem = PlannerConfig::preset("icem").expect("a preset").cem();
+    let fast = CemConfig::fast();
     let methods: [(&str, &dyn SearchMethod); 5] = [
         ("fast", &fast),
         ("icem", &icem),

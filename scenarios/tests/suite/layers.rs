@@ -69,6 +69,7 @@ fn a_wrong_change_is_named() {
         ("planner.samples=0", "samples is 0; give a number in 1..="),
         ("planner.preset=papre", "did you mean `paper`"),
         ("planner.residual_power=9", "give a number from 0"),
+        ("planner.unresolved_power=9", "give a number from 0"),
         ("model.device=gpu", "device"),
         ("subgoal=[]", "add at least one [[subgoal]]"),
         ("planner.samples", "write KEY=VALUE"),
