@@ -72,6 +72,10 @@ fn records_of_runs_that_an_error_ended_are_read() {
 fn an_old_run_is_replayed_and_exported() {
     let recording = open(&old_run(), &OpenOptions::default()).expect("a recording");
     assert!(recording.is_exact());
+    // The scene it was played in, whatever its scenario's keys mean by now: its friction of 0.811012
+    // acted on the table as the mean with 0.8.
+    let scene = recording.replay_scene.as_ref().expect("a scene");
+    assert_eq!(scene.scene.object.friction, (0.811012 + 0.8) / 2.0);
     let options = ReplayOptions {
         place: Place::VirtualTime,
         from: 0,

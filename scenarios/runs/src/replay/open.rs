@@ -69,8 +69,12 @@ fn run(path: &Path) -> Result<Recording, RunError> {
         ))
     })?;
     let loaded = LoadedScenario::read(&path.join("scenario.resolved.toml"))?;
-    let instance = EpisodeSpec::new(&loaded, loaded.scenario.seed);
     let data = RunData::read(path).map_err(RunError::Input)?;
+    let mut spec = EpisodeSpec::new(&loaded, loaded.scenario.seed);
+    // An older scenario drew another friction from the same key; the scene says what it was.
+    if let (Some(scene), Some(was)) = (&mut spec.scene, &data.scene) {
+        scene.object.friction = was.object.friction;
+    }
     let frames: Vec<RgbImage> = data.frames.into_iter().flatten().collect();
     let mut notes = Vec::new();
     let end = data.record.and_then(|r| r.end);
@@ -88,7 +92,7 @@ fn run(path: &Path) -> Result<Recording, RunError> {
         poses: table.poses,
         time_s: table.time_s,
         actions: table.actions,
-        replay_scene: ReplayScene::of(&instance),
+        replay_scene: ReplayScene::of(&spec),
         notes,
     })
 }
