@@ -41,6 +41,17 @@ pub struct IndexEntry {
     pub faults: Vec<String>,
 }
 
+impl IndexEntry {
+    /// The demonstrator's behaviour, or what was attempted where that is unknown; empty when
+    /// neither is known.
+    pub fn behaviour_or_task(&self) -> &str {
+        match self.behaviour.as_str() {
+            "" => &self.task,
+            behaviour => behaviour,
+        }
+    }
+}
+
 /// One camera of an episode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CameraEntry {

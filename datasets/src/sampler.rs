@@ -250,6 +250,33 @@ impl ClipSampler {
         }
     }
 
+    /// The states of some frames, in the frame that the options ask for.
+    fn poses_at(
+        &self,
+        episode: usize,
+        view: &View,
+        measured: &Proprioception,
+        frames: &[usize],
+    ) -> Result<Vec<Pose>, DatasetError> {
+        let states = frames.iter().map(|i| measured.states[*i]);
+        if !self.options.transform_frame {
+            return Ok(states.collect());
+        }
+        let cameras = measured.extrinsics.as_ref().ok_or_else(|| {
+            DatasetError::episode(
+                self.name(episode).as_ref(),
+                format!(
+                    "its states can't be expressed in the frame of camera {view}: it has no \
+                     observation/camera_extrinsics of it; set transform_frame = false"
+                ),
+            )
+        })?;
+        let seen = states.zip(frames.iter().map(|i| cameras[*i]));
+        Ok(seen
+            .map(|(state, camera)| state.seen_from(camera))
+            .collect())
+    }
+
     fn cut(
         &self,
         episode: usize,
@@ -279,21 +306,7 @@ impl ClipSampler {
             .extrinsics
             .as_ref()
             .map(|rows| kept.iter().map(|i| rows[*i]).collect());
-        let mut states: Vec<Pose> = kept.iter().map(|i| measured.states[*i]).collect();
-        if self.options.transform_frame {
-            let Some(cameras) = &extrinsics else {
-                return Err(DatasetError::episode(
-                    path.as_ref(),
-                    format!(
-                        "its states can't be expressed in the frame of camera {view}: it has no \
-                         observation/camera_extrinsics of it; set transform_frame = false"
-                    ),
-                ));
-            };
-            for (state, camera) in states.iter_mut().zip(cameras) {
-                *state = state.seen_from(*camera);
-            }
-        }
+        let states = self.poses_at(episode, view, measured, &kept)?;
         Ok(ClipWindow {
             episode,
             path,
@@ -344,11 +357,14 @@ impl ClipSampler {
             Drawn::Episode(episode) => episode,
             Drawn::Clip(start) => return self.window_of(start),
             Drawn::Goal(start, steps) => {
-                let mut window = self.window_of(start)?;
-                let goal = self.window_at_state(&window, start.frame as usize + steps)?;
-                window.frame_numbers = vec![start.frame as usize, start.frame as usize + steps];
+                let view = &self.options.views[usize::from(start.view)];
+                let (episode, now) = (start.episode as usize, start.frame as usize);
+                let measured = self.proprioception(episode, view)?;
+                let mut window = self.cut(episode, view, &measured, now)?;
+                window.frame_numbers = vec![now, now + steps];
                 window.actions.truncate(1);
-                window.states = vec![window.states[0], goal];
+                let states = self.poses_at(episode, view, &measured, &window.frame_numbers)?;
+                window.states = states.iter().map(Pose::to_array).collect();
                 window.extrinsics = None;
                 return Ok(window);
             }
@@ -370,12 +386,6 @@ impl ClipSampler {
         }
         let start = starts[rng.random_range(0..starts.len())];
         self.cut(episode, view, &measured, start)
-    }
-
-    /// A later state of a clip's episode.
-    fn window_at_state(&self, window: &ClipWindow, at: usize) -> Result<[f64; 7], DatasetError> {
-        let measured = self.proprioception(window.episode, &window.view)?;
-        Ok(measured.states[at].to_array())
     }
 
     /// A clip's pictures, `[T, H, W, 3]`.

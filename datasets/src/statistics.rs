@@ -81,10 +81,10 @@ impl Statistics {
             BTreeMap::new(),
         );
         for entry in entries {
-            let behaviour = [&entry.behaviour, &entry.task]
-                .into_iter()
-                .find(|name| !name.is_empty())
-                .map_or("unknown", |name| name.as_str());
+            let behaviour = match entry.behaviour_or_task() {
+                "" => "unknown",
+                name => name,
+            };
             let split = entry.split.map_or("unknown".to_owned(), |s| s.to_string());
             let rate = match entry.rate_hz > 0.0 {
                 true => format!("{:.0} Hz", entry.rate_hz),

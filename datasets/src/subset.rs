@@ -106,9 +106,12 @@ impl EpisodeStore for Subset {
         }
         let measured = self.store.proprioception(self.kept[episode], view)?;
         let mut remembered = lock();
-        if remembered.states + measured.states.len() <= REMEMBERED_STATES {
-            remembered.states += measured.states.len();
-            remembered.known.insert(key, measured.clone());
+        let states = measured.states.len();
+        if remembered.states + states <= REMEMBERED_STATES {
+            // Another thread may have read the same episode meanwhile.
+            if remembered.known.insert(key, measured.clone()).is_none() {
+                remembered.states += states;
+            }
         }
         Ok(measured)
     }

@@ -14,7 +14,7 @@ use parquet::schema::types::Type;
 
 use crate::error::DatasetError;
 
-/// TableValues of one column.
+/// Values of one column.
 #[derive(Debug, Clone)]
 pub(crate) enum TableValues {
     /// 32-bit numbers.

@@ -15,7 +15,7 @@ pub enum Visibility {
     BlockCausal(usize),
 }
 
-/// StridedRows of one sample: `rows` of `width` values each `stride` apart.
+/// Rows of one sample: `rows` of `width` values each `stride` apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StridedRows<'a> {
     /// Memory that starts at the first row.

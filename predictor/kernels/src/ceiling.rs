@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::instruction_set::InstructionSet;
 use crate::tile::burn;
 
-/// FLOP/s of `unit` on `threads` threads, measured for about `time`; the best of three, because
+/// FLOP/s of `instruction_set` on `threads` threads, measured for about `time`; the best of three, because
 /// a ceiling is what a machine does when nothing disturbs it.
 pub fn measure(instruction_set: InstructionSet, threads: usize, time: Duration) -> f64 {
     (0..3)

@@ -10,7 +10,7 @@
 //! | `cuda`, `cuda:N` | [`CandleBackend`] on an NVIDIA GPU | f32, bf16 |
 //! | `candle-cpu` | [`CandleBackend`] on the CPU: what a GPU does, without one | f32, bf16 |
 //!
-//! `tests/backend_conformance.rs` holds every backend to the reference networks
+//! `tests/suite/backend_conformance.rs` holds every backend to the reference networks
 //! ([`crate::encoder::Encoder`], [`AcPredictor`]) and to the official code's numbers.
 
 mod candle;

@@ -66,27 +66,13 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         ..vit(384, embed_dim, depth, num_heads, mlp_ratio)
     };
     let giant = |side| vit(side, 1408, 40, 22, 48.0 / 11.0);
-    let predictor = |e: &EncoderConfig, predictor_embed_dim, depth, num_heads| PredictorConfig {
-        img_size: e.img_size,
-        patch_size: e.patch_size,
-        num_frames: e.num_frames,
-        tubelet_size: e.tubelet_size,
-        embed_dim: e.embed_dim,
-        predictor_embed_dim,
-        depth,
-        num_heads,
-        use_extrinsics: false,
-        mlp_ratio: 4.0,
-        rope: e.rope,
-        euler_around_rad: None,
-    };
     let (encoder, predictor) = match name {
         "tiny" => {
             let encoder = EncoderConfig {
                 stem: Stem::TwoLevel,
                 ..vit(64, 128, 3, 4, 4.0)
             };
-            let predictor = predictor(&encoder, 128, 4, 4);
+            let predictor = PredictorConfig::behind(&encoder, 1, [128, 4, 4]);
             (encoder, Some(predictor))
         }
         "vitl" => (vit(256, 1024, 24, 16, 4.0), None),
@@ -95,7 +81,7 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         "vitg-384" => (giant(384), None),
         "vitg-ac" => {
             let encoder = giant(256);
-            let predictor = predictor(&encoder, 1024, 24, 16);
+            let predictor = PredictorConfig::behind(&encoder, 1, [1024, 24, 16]);
             (encoder, Some(predictor))
         }
         "vjepa2_1_vit_base_384" => (vjepa21(768, 12, 12, 4.0), None),

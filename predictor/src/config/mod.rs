@@ -237,6 +237,29 @@ impl EncoderConfig {
 }
 
 impl PredictorConfig {
+    /// Behind an encoder, for clips of `frames` frames, `width` wide inside; whatever isn't said
+    /// follows from the encoder or is as in every official model.
+    pub fn behind(
+        encoder: &EncoderConfig,
+        frames: usize,
+        [width, depth, heads]: [usize; 3],
+    ) -> Self {
+        PredictorConfig {
+            img_size: encoder.img_size,
+            patch_size: encoder.patch_size,
+            num_frames: encoder.num_frames * frames,
+            tubelet_size: encoder.tubelet_size,
+            embed_dim: encoder.latent_dim(),
+            predictor_embed_dim: width,
+            depth,
+            num_heads: heads,
+            use_extrinsics: false,
+            mlp_ratio: default_mlp_ratio(),
+            rope: encoder.rope,
+            euler_around_rad: None,
+        }
+    }
+
     /// A pose `[x, y, z, rx, ry, rz, g]` as the state token takes it: angles on the branch of
     /// [`PredictorConfig::euler_around_rad`].
     pub fn state_input(&self, pose: [f32; 7]) -> [f32; 7] {

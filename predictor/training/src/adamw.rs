@@ -30,7 +30,8 @@ struct Group {
     moved: bool,
 }
 
-/// Moments and step count; [`AdamW::moments`] and [`AdamW::moments_mut`] make an exact resume.
+/// Moments and step count; [`AdamW::moments`] and [`AdamW::moments_mut`] make an exact resume where
+/// every step reached every parameter.
 #[derive(Debug, Clone)]
 pub struct AdamW {
     options: AdamWOptions,
@@ -65,15 +66,10 @@ impl AdamW {
         }
     }
 
-    /// One update of `values` by `gradients`.
-    pub fn step(&mut self, values: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {
-        self.step_reached(values, gradients, rate, weight_decay, |_| true);
-    }
-
-    /// As [`AdamW::step`], but parameters that `reached` denies, by their place in the entries,
-    /// are left alone: neither moved nor decayed, and the step isn't counted for them. PyTorch
-    /// does so with parameters that a loss didn't reach.
-    pub fn step_reached(
+    /// One update of `values` by `gradients`. Parameters that `reached` denies, by their place in
+    /// the entries, are left alone: neither moved nor decayed, and the step isn't counted for
+    /// them. PyTorch does so with parameters that a loss didn't reach.
+    pub fn step(
         &mut self,
         values: &mut [f32],
         gradients: &[f32],

@@ -148,7 +148,7 @@ impl Base {
         let source = LatentSource::new(
             &self.checkpoint,
             &self.config,
-            settings.transform(self.config.encoder.img_size),
+            settings.transform(self.config.encoder.img_size)?,
             settings.compute.device,
             settings
                 .cache
@@ -202,8 +202,7 @@ impl Base {
             let entries = layout::encoder(&self.config.encoder);
             let encoder = self.checkpoint.tensors(Part::Encoder, &entries)?;
             let predictor = parameters.to_tensors()?;
-            let config = self.config(settings);
-            checkpoint::save(folder, &config, &encoder, Some(&predictor), dtype)?;
+            checkpoint::save(folder, summary.config, &encoder, Some(&predictor), dtype)?;
             return Ok(());
         }
         checkpoint::save_tuned(&self.checkpoint, summary.config, &parameters, dtype, folder)?;

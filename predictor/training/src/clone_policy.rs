@@ -71,7 +71,7 @@ impl PolicyTask {
                 );
             }
         }
-        let transform = Crop::transform(recipe.crop.as_ref(), model.encoder.img_size);
+        let transform = Crop::transform(recipe.crop.as_ref(), model.encoder.img_size)?;
         let cache = Some((cache, LatentStorage::F32));
         let source = LatentSource::new(&checkpoint, &model, transform, ComputeDevice::Cpu, cache)?;
         let optimisation = &recipe.optimisation;
@@ -94,8 +94,8 @@ impl PolicyTask {
             VALIDATION_SEED,
         )?;
         for clips in [&training, &held_out] {
-            clips.name_left_out();
-            clips.name_length_mismatches();
+            episodes::name_left_out(clips.source());
+            episodes::name_length_mismatches(clips.source());
         }
         let mut parameters = Parameters::zeros(policy::layout(&config));
         initialise(&mut parameters, Part::AcPredictor, optimisation.seed);
@@ -168,29 +168,24 @@ impl TrainingTask for PolicyTask {
 fn policy_config(recipe: &CloneRecipe, encoder: &EncoderConfig) -> PolicyConfig {
     PolicyConfig {
         network: PredictorConfig {
-            img_size: encoder.img_size,
-            patch_size: encoder.patch_size,
-            num_frames: 2 * encoder.num_frames,
-            tubelet_size: encoder.tubelet_size,
-            embed_dim: encoder.latent_dim(),
-            predictor_embed_dim: recipe.policy.predictor_embed_dim,
-            depth: recipe.policy.depth,
-            num_heads: recipe.policy.num_heads,
-            use_extrinsics: false,
-            mlp_ratio: 4.0,
-            rope: encoder.rope,
             euler_around_rad: recipe.euler_around_rad,
+            ..PredictorConfig::behind(
+                encoder,
+                2,
+                [
+                    recipe.policy.predictor_embed_dim,
+                    recipe.policy.depth,
+                    recipe.policy.num_heads,
+                ],
+            )
         },
     }
 }
 
 /// Whether an episode is a demonstration of what the recipe asks for.
 fn demonstrates(recipe: &CloneRecipe, entry: &IndexEntry) -> bool {
-    let behaviour = match entry.behaviour.as_str() {
-        "" => &entry.task,
-        _ => &entry.behaviour,
-    };
-    recipe.behaviours.is_empty() || recipe.behaviours.contains(behaviour)
+    let behaviours = &recipe.behaviours;
+    behaviours.is_empty() || behaviours.iter().any(|b| b == entry.behaviour_or_task())
 }
 
 fn parts(losses: &PolicyLosses) -> Parts {

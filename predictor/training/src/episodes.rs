@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
-use foresight_datasets::{EpisodeStore, Split, Subset};
+use foresight_datasets::{ClipSampler, EpisodeStore, Split, Subset};
 
 use crate::settings::Data;
 
@@ -18,6 +18,23 @@ pub struct Episodes {
     pub held_out_root: PathBuf,
     /// How they were chosen, in words.
     pub held_out_by: String,
+}
+
+/// Names the episodes that can't be used; how many there are.
+pub fn name_left_out(source: &ClipSampler) -> usize {
+    for (episode, reason) in source.skipped() {
+        tracing::warn!("{episode} is left out: {reason}");
+    }
+    source.skipped().len()
+}
+
+/// Names the episodes of which a frame or a state has no counterpart; how many there are.
+pub fn name_length_mismatches(source: &ClipSampler) -> usize {
+    let mismatches = source.length_mismatches();
+    for (episode, what) in &mismatches {
+        tracing::warn!("{episode}: {what}");
+    }
+    mismatches.len()
 }
 
 /// Opens the datasets. Without one for validation, the episodes recorded for it are held out, or,

@@ -190,10 +190,13 @@ impl LatentCache {
             .map_err(|e| damaged(path, &e.to_string()))?;
         let latents = Arc::new(latents);
         let mut memory = lock();
-        if memory.bytes + 4 * latents.len() <= MEMORY_BYTES {
-            memory.bytes += 4 * latents.len();
+        let bytes = 4 * latents.len();
+        if memory.bytes + bytes <= MEMORY_BYTES {
             let kept = Arc::clone(&latents);
-            memory.episodes.insert(episode.to_owned(), kept);
+            // Another thread may have read the same episode meanwhile.
+            if memory.episodes.insert(episode.to_owned(), kept).is_none() {
+                memory.bytes += bytes;
+            }
         }
         Ok(Some(latents))
     }

@@ -103,23 +103,6 @@ impl LatentClips {
         &self.source
     }
 
-    /// Names the episodes that can't be used; how many there are.
-    pub fn name_left_out(&self) -> usize {
-        for (episode, reason) in self.source.skipped() {
-            tracing::warn!("{episode} is left out: {reason}");
-        }
-        self.source.skipped().len()
-    }
-
-    /// Names the episodes of which a frame or a state has no counterpart; how many there are.
-    pub fn name_length_mismatches(&self) -> usize {
-        let mismatches = self.source.length_mismatches();
-        for (episode, what) in &mismatches {
-            tracing::warn!("{episode}: {what}");
-        }
-        mismatches.len()
-    }
-
     /// Draws left out so far because they can't be read.
     pub fn skipped(&self) -> BTreeMap<u64, String> {
         let skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +128,7 @@ impl LatentClips {
                 if let Some(fault) = unfilled.get(&self.identity(&window)) {
                     return Err(fault.clone());
                 }
-                let latents = self.latents(&window, Some(*draw))?;
+                let latents = self.latents(&window, *draw)?;
                 Ok(self.with_latents(&window, latents)?)
             })
             .collect();
@@ -228,9 +211,9 @@ impl LatentClips {
         })
     }
 
-    fn latents(&self, window: &ClipWindow, draw: Option<u64>) -> Result<Vec<f32>> {
+    fn latents(&self, window: &ClipWindow, draw: u64) -> Result<Vec<f32>> {
         let Some(cache) = &self.cache else {
-            return self.encode(&self.source.frames(window)?, draw);
+            return self.encode(&self.source.frames(window)?, Some(draw));
         };
         let latents = cache.get(&self.identity(window), &window.frame_numbers)?;
         latents.with_context(|| format!("{} was deleted meanwhile", cache.folder().display()))

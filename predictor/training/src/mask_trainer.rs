@@ -59,9 +59,9 @@ struct Step {
 }
 
 impl MaskTrainer {
-    /// Trains `encoder`, laid out as [`foresight_predictor::layout::encoder`], and `predictor`, laid out as
-    /// `foresight_predictor::layout::mask_predictor`; `target` is the moving average to start from, the encoder
-    /// itself at the beginning of a training.
+    /// Trains `encoder`, laid out as [`foresight_predictor::layout::encoder`], and `predictor`, as
+    /// [`foresight_predictor::layout::mask_predictor`]; `target` is the moving average to start
+    /// from, the encoder itself at the beginning of a training.
     ///
     /// # Errors
     /// When a configuration can't be built, or memory runs out.

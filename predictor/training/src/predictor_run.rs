@@ -1,7 +1,7 @@
 //! A predictor's run from its settings to its model folder: fine-tuning, and training from random
 //! weights.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
@@ -84,8 +84,14 @@ impl PredictorRun {
             .unwrap_or_else(|| files.out.join("latents"));
         let (training, held_out) = base.clips(&settings, episodes, &files.data, &cache)?;
         let both = [&training, &held_out];
-        let left_out = both.iter().map(|clips| clips.name_left_out()).sum();
-        let length_mismatches = both.iter().map(|c| c.name_length_mismatches()).sum();
+        let left_out = both
+            .iter()
+            .map(|c| episodes::name_left_out(c.source()))
+            .sum();
+        let length_mismatches = both
+            .iter()
+            .map(|c| episodes::name_length_mismatches(c.source()))
+            .sum();
         let (state, trained) = base.state(&settings)?;
         let shape = base.step_shape(&settings, workers.size(), trained[0], device);
         let share = Share {
@@ -184,11 +190,6 @@ impl Finished {
     pub fn after(&self, part: &str) -> f64 {
         let found = self.after.iter().find(|(name, _)| name == part);
         found.map_or(f64::NAN, |(_, value)| *value)
-    }
-
-    /// The model folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 

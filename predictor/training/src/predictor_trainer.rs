@@ -2,6 +2,7 @@
 //!
 //! Official code: `app/vjepa_droid/train.py`, `forward_predictions` and `loss_fn`.
 
+use crate::objectives::outside_blocks;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -158,9 +159,7 @@ impl PredictorTrainer {
     fn heads(&self) -> Result<HeadVariables> {
         match &self.device {
             Some(place) => self.state.heads_on(&place.device),
-            None => self
-                .state
-                .heads(|name| !name.starts_with("predictor_blocks.")),
+            None => self.state.heads(outside_blocks),
         }
     }
 

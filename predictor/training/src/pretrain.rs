@@ -61,9 +61,12 @@ impl EncoderTask {
             let mut options = recipe.data.clip_options(draws, optimisation.seed);
             options.shape.frames = frames;
             let sampler = ClipSampler::new(Box::new(subset), options);
+            let sampler = sampler.with_context(|| format!("in {}", path.display()))?;
+            episodes::name_left_out(&sampler);
+            episodes::name_length_mismatches(&sampler);
             Ok(Frames {
-                sampler: sampler.with_context(|| format!("in {}", path.display()))?,
-                transform: Crop::transform(recipe.crop.as_ref(), recipe.encoder.img_size),
+                sampler,
+                transform: Crop::transform(recipe.crop.as_ref(), recipe.encoder.img_size)?,
                 labels: (recipe.objectives.object > 0.0).then(Mutex::default),
             })
         };

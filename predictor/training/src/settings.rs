@@ -126,18 +126,12 @@ impl NewPredictor {
     /// The architecture behind an encoder, for clips of `frames` frames.
     pub fn config(&self, encoder: &EncoderConfig, frames: usize) -> PredictorConfig {
         PredictorConfig {
-            img_size: encoder.img_size,
-            patch_size: encoder.patch_size,
-            num_frames: encoder.num_frames * frames,
-            tubelet_size: encoder.tubelet_size,
-            embed_dim: encoder.latent_dim(),
-            predictor_embed_dim: self.predictor_embed_dim,
-            depth: self.depth,
-            num_heads: self.num_heads,
-            use_extrinsics: false,
-            mlp_ratio: 4.0,
-            rope: encoder.rope,
             euler_around_rad: self.euler_around_rad,
+            ..PredictorConfig::behind(
+                encoder,
+                frames,
+                [self.predictor_embed_dim, self.depth, self.num_heads],
+            )
         }
     }
 }
@@ -154,13 +148,16 @@ pub struct Crop {
 impl Crop {
     /// How frames become input of an encoder that takes `size` `[H, W]` px; as they are without a
     /// crop.
-    pub fn transform(crop: Option<&Crop>, size: [usize; 2]) -> FrameTransform {
-        match crop {
-            None => FrameTransform::AsRecorded(size),
-            Some(crop) => {
-                FrameTransform::Crop(ImageTransform::with_crop(size, crop.scale, crop.ratio))
-            }
-        }
+    ///
+    /// # Errors
+    /// As [`Crop::check`].
+    pub fn transform(crop: Option<&Crop>, size: [usize; 2]) -> Result<FrameTransform> {
+        let Some(crop) = crop else {
+            return Ok(FrameTransform::AsRecorded(size));
+        };
+        crop.check()?;
+        let transform = ImageTransform::with_crop(size, crop.scale, crop.ratio);
+        Ok(FrameTransform::Crop(transform))
     }
 
     /// Checks the numbers.
@@ -376,7 +373,10 @@ impl Settings {
     }
 
     /// How frames become input of an encoder that takes `size` `[H, W]` px.
-    pub fn transform(&self, size: [usize; 2]) -> FrameTransform {
+    ///
+    /// # Errors
+    /// As [`Crop::check`].
+    pub fn transform(&self, size: [usize; 2]) -> Result<FrameTransform> {
         Crop::transform(self.crop.as_ref(), size)
     }
 }
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(settings.trainable, FreezeConfig::default());
         let clips = ClipOptions::default();
         assert_eq!(settings.clip_options(), clips);
-        assert!(settings.transform([256, 256]).is_fixed());
+        assert!(settings.transform([256, 256]).unwrap().is_fixed());
         assert_eq!(settings.optimisation.batch_size, 256);
     }
 
@@ -476,6 +476,17 @@ mod tests {
             let error = set(&[change]).unwrap().check(2).unwrap_err().to_string();
             assert!(error.contains(name), "{change}: {error}");
         }
+    }
+
+    /// Whoever makes a transform of it, not only fine-tuning's settings.
+    #[test]
+    fn an_impossible_crop_makes_no_transform() {
+        let crop = Crop {
+            scale: [0.5, 1.0],
+            ratio: [2.0, 1.0],
+        };
+        let error = Crop::transform(Some(&crop), [64, 64]).unwrap_err();
+        assert!(error.to_string().contains("crop.ratio"), "{error}");
     }
 
     #[test]

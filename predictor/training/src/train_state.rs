@@ -195,7 +195,7 @@ impl TrainState {
         let reached: Vec<bool> = names.map(|(name, _)| reached(name)).collect();
         let values = parameters.values_mut();
         self.optimiser
-            .step_reached(values, &gradients, rate, weight_decay, |i| reached[i]);
+            .step(values, &gradients, rate, weight_decay, |i| reached[i]);
         if let Some(average) = &mut self.average {
             let m = average.momentum;
             for (a, v) in average.parameters.values_mut().iter_mut().zip(values) {

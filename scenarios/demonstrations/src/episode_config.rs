@@ -96,7 +96,7 @@ pub(crate) struct EpisodeConfig {
 }
 
 impl EpisodeConfig {
-    /// Draws one episode of a mixture that has passed [`DemonstrationConfig::check`].
+    /// Draws one episode of a mixture without [`faults`](DemonstrationConfig::faults).
     pub(crate) fn sample(mix: &DemonstrationConfig, rng: &mut ChaCha8Rng) -> Self {
         let weights = mix.weights();
         let mut at = rng.random_range(0.0..weights.iter().sum::<f64>());

@@ -22,7 +22,7 @@ use crate::scene_setup;
 use crate::script::DemonstratorView;
 use crate::summary::RecordingSummary;
 use foresight_scenarios::demonstrations::DemonstrationConfig;
-use foresight_scenarios::{LoadedScenario, ScenarioError};
+use foresight_scenarios::{LoadedScenario, Scenario, ScenarioError};
 
 /// The dataset's top folder, DROID's laboratory.
 const LAB: &str = "SIM";
@@ -65,8 +65,12 @@ impl RecordingPlan {
     /// # Errors
     /// [`RecordError::Scenario`] lists every fault of the file.
     pub fn from_scenario(file: &Path) -> Result<Self, RecordError> {
-        let scenario = LoadedScenario::read(file)?.scenario;
-        Ok(RecordingPlan {
+        Ok(RecordingPlan::of(LoadedScenario::read(file)?.scenario))
+    }
+
+    /// The plan of a scenario that was read.
+    pub fn of(scenario: Scenario) -> Self {
+        RecordingPlan {
             scenario: scenario.name,
             scenes: scenario.scene,
             envelope: scenario.safety,
@@ -75,7 +79,7 @@ impl RecordingPlan {
             image_px: scenario.camera.width_px,
             steps: 16,
             date: String::new(),
-        })
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) enum ScriptStage {
     Open,
     /// Bring the gripper near a closedness.
     GripTo(f64),
-    /// StartKind over when the object is not in the hand.
+    /// Start over when the object is not in the hand.
     RetryUnlessHeld,
     /// Stay, for one action.
     Stay,
