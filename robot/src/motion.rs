@@ -33,7 +33,7 @@ pub(crate) struct MotionSample<'a> {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum MotionStep {
-    /// MotionSample again.
+    /// Look again.
     Wait,
     /// Lead the setpoint there instead, then look again.
     Lead(Isometry3<f64>),
