@@ -96,6 +96,7 @@ enum Command {
 
 fn main() -> ExitCode {
     foresight_robot::link::arrange_threads();
+    foresight_training::arrange_process();
     logging::start();
     let done = match Cli::parse().command {
         Command::Run(args) => return exit::with(run::run(args)),
