@@ -142,17 +142,38 @@ pub fn backward(
     let activated = resize(&mut ws.activated, rows * m);
     elementwise::gelu(&saved.hidden, activated);
     let dhidden = resize(&mut ws.hidden, rows * m);
-    linear_backward(grad, activated, w.fc2, &mut g.fc2, dhidden, parallelism);
+    linear_backward(
+        grad,
+        activated,
+        w.fc2,
+        Some(g.fc2.reborrow()),
+        Some(dhidden),
+        parallelism,
+    );
     elementwise::gelu_backward(&saved.hidden, dhidden);
     elementwise::affine(&saved.xhat2, w.norm2, normed);
     let dnormed = resize(&mut ws.attended, rows * d);
-    linear_backward(dhidden, normed, w.fc1, &mut g.fc1, dnormed, parallelism);
+    linear_backward(
+        dhidden,
+        normed,
+        w.fc1,
+        Some(g.fc1.reborrow()),
+        Some(dnormed),
+        parallelism,
+    );
     let (xhat, rstd) = (&saved.xhat2, &saved.rstd2);
     elementwise::layer_norm_backward(dnormed, xhat, rstd, w.norm2, &mut g.norm2, grad);
     // Attention.
     let dattended = dnormed;
     let attended = &saved.attended;
-    linear_backward(grad, attended, w.proj, &mut g.proj, dattended, parallelism);
+    linear_backward(
+        grad,
+        attended,
+        w.proj,
+        Some(g.proj.reborrow()),
+        Some(dattended),
+        parallelism,
+    );
     let dqkv = resize(&mut ws.qkv, rows * 3 * d);
     let scratch = resize(&mut ws.weights, n * n);
     for sample in 0..samples {
@@ -171,7 +192,14 @@ pub fn backward(
     rotate_qk(dqkv, d, rope, elementwise::rotate_backward);
     elementwise::affine(&saved.xhat1, w.norm1, normed);
     let dnormed = dattended;
-    linear_backward(dqkv, normed, w.qkv, &mut g.qkv, dnormed, parallelism);
+    linear_backward(
+        dqkv,
+        normed,
+        w.qkv,
+        Some(g.qkv.reborrow()),
+        Some(dnormed),
+        parallelism,
+    );
     let (xhat, rstd) = (&saved.xhat1, &saved.rstd1);
     elementwise::layer_norm_backward(dnormed, xhat, rstd, w.norm1, &mut g.norm1, grad);
 }

@@ -32,6 +32,16 @@ pub struct LayerParameters<T> {
     pub bias: T,
 }
 
+impl LayerParameters<&mut [f32]> {
+    /// The same for a while.
+    pub(crate) fn reborrow(&mut self) -> LayerParameters<&mut [f32]> {
+        LayerParameters {
+            weight: self.weight,
+            bias: self.bias,
+        }
+    }
+}
+
 /// What belongs to the parameters of one block.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]

@@ -18,7 +18,7 @@ pub fn gelu(x: &[f32], y: &mut [f32]) {
 
 /// Multiplies `dy` by the derivative of GELU at `x`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn gelu_backward(x: &[f32], dy: &mut [f32]) {
+pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {
     const FRAC_1_SQRT_2PI: f32 = 0.398_942_3;
     for (dy, x) in dy.iter_mut().zip(x) {
         let cdf = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));

@@ -31,7 +31,7 @@ pub mod ceiling;
 pub mod elementwise;
 pub mod inference;
 mod instruction_set;
-mod matmul;
+pub mod matmul;
 mod number;
 pub mod packed;
 pub mod patches;

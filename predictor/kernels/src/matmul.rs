@@ -1,4 +1,4 @@
-//! Matrix products on slices, checked, over the `gemm` crate.
+//! Matrix products and linear layers on slices, checked, over the `gemm` crate: what trains.
 
 use gemm::Parallelism;
 
@@ -50,7 +50,7 @@ impl MatrixView {
 
 /// What happens to the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Store {
+pub enum Store {
     /// Overwritten.
     Set,
     /// Added to.
@@ -106,7 +106,7 @@ pub(crate) fn matmul(
 }
 
 /// `dst [rows, out] = x [rows, in] · wᵀ + bias`, or added to `dst`.
-pub(crate) fn linear(
+pub fn linear(
     dst: &mut [f32],
     x: &[f32],
     layer: LayerParameters<&[f32]>,
@@ -134,13 +134,14 @@ pub(crate) fn linear(
     );
 }
 
-/// Gradients of [`linear`]: adds to those of the layer, and stores `dx = dy · w`.
-pub(crate) fn linear_backward(
+/// Gradients of [`linear`]: adds to those of the layer and stores `dx = dy · w`, where they are
+/// wanted.
+pub fn linear_backward(
     dy: &[f32],
     x: &[f32],
     layer: LayerParameters<&[f32]>,
-    gradient: &mut LayerParameters<&mut [f32]>,
-    dx: &mut [f32],
+    gradient: Option<LayerParameters<&mut [f32]>>,
+    dx: Option<&mut [f32]>,
     parallelism: Parallelism,
 ) {
     let outputs = layer.bias.len();
@@ -148,18 +149,21 @@ pub(crate) fn linear_backward(
         return;
     }
     let (rows, inputs) = (dy.len() / outputs, layer.weight.len() / outputs);
-    matmul(
-        (&mut *gradient.weight, MatrixView::new(outputs, inputs)),
-        (dy, MatrixView::new(rows, outputs).t()),
-        (x, MatrixView::new(rows, inputs)),
-        1.0,
-        Store::Add,
-        parallelism,
-    );
-    for row in dy.chunks_exact(outputs) {
-        let sums = gradient.bias.iter_mut().zip(row);
-        sums.for_each(|(g, d)| *g += d);
+    if let Some(gradient) = gradient {
+        matmul(
+            (gradient.weight, MatrixView::new(outputs, inputs)),
+            (dy, MatrixView::new(rows, outputs).t()),
+            (x, MatrixView::new(rows, inputs)),
+            1.0,
+            Store::Add,
+            parallelism,
+        );
+        for row in dy.chunks_exact(outputs) {
+            let sums = gradient.bias.iter_mut().zip(row);
+            sums.for_each(|(g, d)| *g += d);
+        }
     }
+    let Some(dx) = dx else { return };
     matmul(
         (dx, MatrixView::new(rows, inputs)),
         (dy, MatrixView::new(rows, outputs)),

@@ -1,5 +1,7 @@
 //! Pixels as rows of a patch embedding's matrix product.
 
+use rayon::prelude::*;
+
 /// Patches of `[B, 3, H, W]` as rows `[B · H/p · W/p, 3·t·p·p]`, each frame repeated `t` times
 /// in the order of a 3-D convolution's weight.
 pub fn patch_rows(frames: &[f32], [height, width]: [usize; 2], p: usize, t: usize) -> Vec<f32> {
@@ -7,10 +9,9 @@ pub fn patch_rows(frames: &[f32], [height, width]: [usize; 2], p: usize, t: usiz
     let image = 3 * height * width;
     let patch = 3 * t * p * p;
     let mut out = vec![0.0; frames.len() / image * rows * columns * patch];
-    for (frame, out) in frames
-        .chunks_exact(image)
-        .zip(out.chunks_exact_mut(rows * columns * patch))
-    {
+    let frames = frames.par_chunks_exact(image);
+    let outs = out.par_chunks_exact_mut(rows * columns * patch);
+    frames.zip(outs).for_each(|(frame, out)| {
         for (place, out) in out.chunks_exact_mut(patch).enumerate() {
             let (top, left) = (place / columns * p, place % columns * p);
             for channel in 0..3 {
@@ -23,7 +24,7 @@ pub fn patch_rows(frames: &[f32], [height, width]: [usize; 2], p: usize, t: usiz
                 }
             }
         }
-    }
+    });
     out
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor};
 
 use crate::head_variables::HeadVariables;
-use crate::norm::normalise;
+use crate::layers::{gelu, linear, normalise};
 use crate::objectives::masked::{self, Mask};
 use crate::objectives::{
     self, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
@@ -239,25 +239,22 @@ impl EncoderTrainer {
         let config = &self.config;
         let (p, t, d) = (config.patch_size, config.tubelet_size, config.embed_dim);
         let n = config.tokens_per_frame();
-        let device = Device::Cpu;
-        let rows = |p: usize| -> Result<Tensor> {
-            let rows = patch_rows(pixels, config.img_size, p, t);
-            let width = 3 * t * p * p;
-            let count = rows.len() / width;
-            Tensor::from_vec(rows, (count, width), &device)
+        // The frames of a tubelet are one frame: their weights are summed instead of their pixels
+        // being multiplied once each.
+        let patches = |name: &str, p: usize| -> Result<Tensor> {
+            let weight = heads.get(&format!("{name}.weight"))?;
+            let (outputs, width) = (weight.dim(0)?, 3 * p * p);
+            let weight = weight.reshape((outputs, 3, t, p * p))?.sum(2)?;
+            let rows = patch_rows(pixels, config.img_size, p, 1);
+            let rows = Tensor::from_vec(rows, (pixels.len() / width, width), &Device::Cpu)?;
+            let bias = heads.get(&format!("{name}.bias"))?;
+            linear(&rows, &weight.reshape((outputs, width))?, bias)
         };
         let x = match config.stem {
-            Stem::Conv3d => {
-                let weight = heads.get("patch_embed.proj.weight")?.flatten_from(1)?;
-                rows(p)?
-                    .matmul(&weight.t()?)?
-                    .broadcast_add(heads.get("patch_embed.proj.bias")?)?
-            }
+            Stem::Conv3d => patches("patch_embed.proj", p)?,
             Stem::TwoLevel => {
                 let columns = config.img_size[1] / p;
-                let small = heads.linear("patch_embed.small", &rows(p / 2)?)?;
-                let merged = small
-                    .gelu_erf()?
+                let merged = gelu(&patches("patch_embed.small", p / 2)?)?
                     .reshape(&[b * n / columns, 2, columns, 2, d / 2][..])?
                     .permute((0, 2, 1, 3, 4))?
                     .reshape((b * n, 2 * d))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use crate::head_variables::HeadVariables;
-use crate::norm::normalise;
+use crate::layers::normalise;
 use crate::trunk::{Shared, Trunk};
 use foresight_predictor::ac_predictor::rope_table;
 use foresight_predictor::config::PredictorConfig;

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
-use candle_nn::{Linear, Module, VarBuilder};
+use candle_nn::VarBuilder;
 
-use crate::norm::normalise;
+use crate::layers;
 use crate::training_device::TrainingDevice;
 use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::parameters::Parameters;
@@ -80,9 +80,8 @@ impl HeadVariables {
     /// # Errors
     /// When the shapes don't agree.
     pub fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        let weight = self.get(&format!("{name}.weight"))?.clone();
-        let bias = self.get(&format!("{name}.bias"))?.clone();
-        Linear::new(weight, Some(bias)).forward(x)
+        let weight = self.get(&format!("{name}.weight"))?;
+        layers::linear(x, weight, self.get(&format!("{name}.bias"))?)
     }
 
     /// `x` through the layer normalisation `name`.
@@ -90,9 +89,8 @@ impl HeadVariables {
     /// # Errors
     /// When the shapes don't agree.
     pub fn layer_norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        normalise(x, NORM_EPS)?
-            .broadcast_mul(self.get(&format!("{name}.weight"))?)?
-            .broadcast_add(self.get(&format!("{name}.bias"))?)
+        let weight = self.get(&format!("{name}.weight"))?;
+        layers::layer_norm(x, weight, self.get(&format!("{name}.bias"))?, NORM_EPS)
     }
 
     /// Names of the variables that a loss came to.

@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
-use crate::norm::normalise;
+use crate::layers::normalise;
 use crate::objectives::outside_blocks;
 use crate::train_state::TrainState;
 use crate::trunk::Trunk;

@@ -15,6 +15,8 @@ use foresight_predictor::rope::RopeTable;
 /// Most pieces a batch is cut into, whatever the number of cores: each piece adds up its own
 /// gradients and the pieces are summed in order, so results don't depend on the machine.
 pub(crate) const MAX_SHARDS: usize = 4;
+/// Gradients of a piece that one thread sums over the shards.
+const PIECE: usize = 1 << 14;
 
 /// A network's parameters and the gradients of the current step, shared with the operations on
 /// candle's graph.
@@ -218,11 +220,13 @@ impl CustomOp1 for TrunkOp {
                 .par_iter_mut()
                 .try_for_each(|shard| shard.backward(self, &parameters, i, range.len()))?;
             if self.trained(i) {
-                for shard in &shards {
-                    for (g, s) in gradients[range.clone()].iter_mut().zip(&shard.sum) {
-                        *g += s;
+                let pieces = gradients[range].par_chunks_mut(PIECE).enumerate();
+                pieces.for_each(|(piece, gradients)| {
+                    for shard in &shards {
+                        let sum = &shard.sum[piece * PIECE..];
+                        gradients.iter_mut().zip(sum).for_each(|(g, s)| *g += s);
                     }
-                }
+                });
             }
         }
         drop(shards);

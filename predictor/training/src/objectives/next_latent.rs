@@ -7,6 +7,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::linear;
+use crate::errors::{self, Error};
 use crate::forward::{PredictorForward, PredictorInputs};
 use crate::head_variables::HeadVariables;
 use crate::trunk::Shared;
@@ -89,7 +90,7 @@ pub fn loss(
         states: &tokens(states)?,
         extrinsics: None,
     };
-    (forward.step(&inputs, 1)? - next)?.abs()?.mean_all()
+    errors::mean(Error::Absolute, &forward.step(&inputs, 1)?, next, None)
 }
 
 /// Mean squared error of the actions told from the mean tokens `[P, D]` of both frames.

@@ -3,8 +3,12 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use rayon::prelude::*;
+
 use super::{linear, proprioception};
+use crate::errors::{self, Error};
 use crate::head_variables::HeadVariables;
+use crate::layers::read;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::kernels::patches::patch_rows;
 use foresight_predictor::layout::Entry;
@@ -58,13 +62,16 @@ pub fn losses(
     let drawn = heads
         .linear("head.pose_decoder.fc2", &drawn)?
         .reshape(patches.shape())?;
-    let residual = (drawn - &patches)?.sqr()?;
-    let weights = residual.detach();
-    let mean = f64::from(weights.mean_all()?.to_scalar::<f32>()?).max(1e-6);
-    let weights = (weights / mean)?.clamp(0f32, WEIGHT_LIMIT)?;
+    let residual = errors::mean(Error::Squared, &drawn, &patches, None)?;
+    let mean = residual.to_scalar::<f32>()?.max(1e-6);
+    let weights = read([&drawn, &patches], |[drawn, patches]| -> Vec<f32> {
+        let pairs = drawn.par_iter().zip(patches).with_min_len(1 << 14);
+        let weight = |(d, p): (&f32, &f32)| ((d - p) * (d - p) / mean).min(WEIGHT_LIMIT);
+        pairs.map(weight).collect()
+    })?;
     let predicted = heads.linear("head.patch", latents)?;
-    let loss = ((predicted - &patches)?.sqr()? * weights)?.mean_all()?;
-    Ok((residual.mean_all()?, loss))
+    let loss = errors::mean(Error::Squared, &predicted, &patches, Some(weights.into()))?;
+    Ok((residual, loss))
 }
 
 /// What the decoders draw: `[B, N, 3·side²]`, averaged over small squares.
@@ -73,15 +80,16 @@ fn targets(config: &EncoderConfig, pixels: &[f32], b: usize) -> Result<Tensor> {
     let (h, w) = (height / POOL, width / POOL);
     let mut pooled = vec![0f32; b * 3 * h * w];
     let share = 1.0 / (POOL * POOL) as f32;
-    for (plane, out) in pixels
-        .chunks_exact(height * width)
-        .zip(pooled.chunks_exact_mut(h * w))
-    {
-        for (i, value) in plane.iter().enumerate() {
-            let (y, x) = (i / width / POOL, i % width / POOL);
-            out[y * w + x] += value * share;
-        }
-    }
+    let planes = pixels.par_chunks_exact(height * width);
+    planes
+        .zip(pooled.par_chunks_exact_mut(h * w))
+        .for_each(|(plane, out)| {
+            for (y, row) in plane.chunks_exact(width).enumerate() {
+                for (out, values) in out[y / POOL * w..].iter_mut().zip(row.chunks_exact(POOL)) {
+                    values.iter().for_each(|value| *out += value * share);
+                }
+            }
+        });
     let side = config.patch_size / POOL;
     let rows = patch_rows(&pooled, [h, w], side, 1);
     let n = config.tokens_per_frame();

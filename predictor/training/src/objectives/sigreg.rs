@@ -6,10 +6,15 @@
 //! held against the Gaussian by the Epps–Pulley statistic, the weighted squared distance of
 //! characteristic functions.
 
-use candle_core::{Device, Result, Tensor};
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use crate::layers::{linear, piece, values};
 
 /// Random directions a step.
 const DIRECTIONS: usize = 64;
@@ -36,21 +41,132 @@ pub fn statistic(x: &Tensor, seed: u64) -> Result<Tensor> {
         direction.iter_mut().for_each(|v| *v /= norm.max(1e-12));
     }
     let directions = Tensor::from_vec(directions, (DIRECTIONS, d), &device)?;
-    let projected = x.matmul(&directions.t()?)?; // [S, K]
+    let nothing = Tensor::zeros(DIRECTIONS, candle_core::DType::F32, &device)?;
+    let projected = linear(x, &directions, &nothing)?; // [S, K]
+    projected.apply_op1(EppsPulley::default())
+}
+
+/// The Epps–Pulley statistic of each column of `[S, K]`, averaged: one pass forwards and one
+/// backwards. Knots are multiples of the first, so their cosines and sines follow from its by
+/// turning on, without a library call each.
+#[derive(Default)]
+struct EppsPulley {
+    saved: Mutex<Saved>,
+}
+
+/// What the backward pass needs.
+#[derive(Default)]
+struct Saved {
+    /// Of every value at the first knot, `[S, K]`.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    /// Empirical characteristic function at each knot: its real part less the Gaussian's `[K]`,
+    /// its imaginary part `[K]`.
+    off: Vec<f32>,
+}
+
+/// A knot, the Gaussian's characteristic function there, and the weight of the squared distance:
+/// the Gaussian itself; both halves of the line count.
+fn knot(number: usize) -> [f32; 3] {
     let step = LAST_KNOT / KNOTS as f32;
-    let mut sum = Tensor::zeros((), candle_core::DType::F32, &device)?;
-    for knot in 1..=KNOTS {
-        let t = f64::from(knot as f32 * step);
-        let gaussian = (-t * t / 2.0).exp();
-        let turned = (&projected * t)?;
-        let real = (turned.cos()?.mean(0)? - gaussian)?.sqr()?;
-        let imaginary = turned.sin()?.mean(0)?.sqr()?;
-        // The weight of the Epps–Pulley statistic is the Gaussian itself; both halves of the
-        // line count.
-        let weight = 2.0 * gaussian * f64::from(step);
-        sum = (sum + ((real + imaginary)?.mean_all()? * weight)?)?;
+    let t = step * (number + 1) as f32;
+    let gaussian = (-f64::from(t) * f64::from(t) / 2.0).exp();
+    [
+        t,
+        gaussian as f32,
+        (2.0 * gaussian * f64::from(step)) as f32,
+    ]
+}
+
+/// Rows of `[S, K]` in order, at every knot: `visit(row, knot, cosines [K], sines [K])`.
+fn at_knots(
+    cos: &[f32],
+    sin: &[f32],
+    k: usize,
+    mut visit: impl FnMut(usize, usize, &[f32], &[f32]),
+) {
+    let (mut c, mut s) = (vec![0.0; k], vec![0.0; k]);
+    for (row, (cos, sin)) in cos.chunks_exact(k).zip(sin.chunks_exact(k)).enumerate() {
+        c.copy_from_slice(cos);
+        s.copy_from_slice(sin);
+        for knot in 0..KNOTS {
+            visit(row, knot, &c, &s);
+            for (((c, s), cos), sin) in c.iter_mut().zip(&mut s).zip(cos).zip(sin) {
+                (*c, *s) = (*c * cos - *s * sin, *s * cos + *c * sin);
+            }
+        }
     }
-    Ok(sum)
+}
+
+impl CustomOp1 for EppsPulley {
+    fn name(&self) -> &'static str {
+        "epps-pulley"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, (rows, k)) = (values(storage, layout)?, layout.shape().dims2()?);
+        let step = LAST_KNOT / KNOTS as f32;
+        let (mut cos, mut sin) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let piece = piece(rows) * k;
+        let pieces = cos.par_chunks_mut(piece).zip(sin.par_chunks_mut(piece));
+        let sums = pieces.zip(x.par_chunks(piece)).map(|((cos, sin), x)| {
+            for ((c, s), x) in cos.iter_mut().zip(sin.iter_mut()).zip(x) {
+                (*s, *c) = (step * x).sin_cos();
+            }
+            let mut sums = vec![0f32; 2 * KNOTS * k];
+            at_knots(cos, sin, k, |_, knot, c, s| {
+                let (real, imaginary) = sums[2 * knot * k..][..2 * k].split_at_mut(k);
+                real.iter_mut().zip(c).for_each(|(sum, c)| *sum += c);
+                imaginary.iter_mut().zip(s).for_each(|(sum, s)| *sum += s);
+            });
+            sums
+        });
+        let sums: Vec<Vec<f32>> = sums.collect();
+        let mut off = vec![0f32; 2 * KNOTS * k];
+        for sums in &sums {
+            off.iter_mut()
+                .zip(sums)
+                .for_each(|(sum, part)| *sum += part);
+        }
+        let mut statistic = 0f64;
+        for (number, off) in off.chunks_exact_mut(2 * k).enumerate() {
+            let [_, gaussian, weight] = knot(number);
+            off.iter_mut().for_each(|sum| *sum /= rows as f32);
+            off[..k].iter_mut().for_each(|real| *real -= gaussian);
+            let squares: f64 = off.iter().map(|v| f64::from(v * v)).sum();
+            statistic += f64::from(weight) * squares / k as f64;
+        }
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        *saved = Saved { cos, sin, off };
+        Ok((CpuStorage::F32(vec![statistic as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let grad = grad.to_scalar::<f32>()?;
+        let (rows, k) = x.dims2()?;
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slopes = saved.off.clone();
+        for (number, slopes) in slopes.chunks_exact_mut(2 * k).enumerate() {
+            let [t, _, weight] = knot(number);
+            let scale = 2.0 * grad * weight * t / (rows * k) as f32;
+            slopes[..k].iter_mut().for_each(|v| *v *= -scale);
+            slopes[k..].iter_mut().for_each(|v| *v *= scale);
+        }
+        let mut dx = vec![0f32; rows * k];
+        let piece = piece(rows) * k;
+        let known = saved.cos.par_chunks(piece).zip(saved.sin.par_chunks(piece));
+        dx.par_chunks_mut(piece)
+            .zip(known)
+            .for_each(|(dx, (cos, sin))| {
+                at_knots(cos, sin, k, |row, knot, c, s| {
+                    let (of_sin, of_cos) = slopes[2 * knot * k..][..2 * k].split_at(k);
+                    for (i, dx) in dx[row * k..][..k].iter_mut().enumerate() {
+                        *dx += of_sin[i] * s[i] + of_cos[i] * c[i];
+                    }
+                });
+            });
+        Ok(Some(Tensor::from_vec(dx, (rows, k), x.device())?))
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +196,46 @@ mod tests {
         for (scale, shift) in [(0.0, 0.0), (0.1, 0.0), (3.0, 0.0), (1.0, 1.5)] {
             let other = value(&samples(scale, shift));
             assert!(other > 20.0 * standard, "{scale} {shift}: {other}");
+        }
+    }
+
+    /// The definition, operation by operation.
+    fn reference(x: &Tensor) -> Result<Tensor> {
+        let step = LAST_KNOT / KNOTS as f32;
+        let mut sum = Tensor::zeros((), candle_core::DType::F32, x.device())?;
+        for knot in 1..=KNOTS {
+            let t = f64::from(knot as f32 * step);
+            let gaussian = (-t * t / 2.0).exp();
+            let turned = (x * t)?;
+            let real = (turned.cos()?.mean(0)? - gaussian)?.sqr()?;
+            let imaginary = turned.sin()?.mean(0)?.sqr()?;
+            let weight = 2.0 * gaussian * f64::from(step);
+            sum = (sum + ((real + imaginary)?.mean_all()? * weight)?)?;
+        }
+        Ok(sum)
+    }
+
+    #[test]
+    fn one_pass_gives_what_the_definition_gives() {
+        let x = candle_core::Var::from_tensor(&samples(1.4, 0.3)).expect("a variable");
+        let [ours, definition] = [
+            x.apply_op1(EppsPulley::default()).expect("ours"),
+            reference(&x).expect("the definition"),
+        ];
+        let [got, wanted] = [&ours, &definition].map(|y| y.to_scalar::<f32>().expect("a number"));
+        assert!((got - wanted).abs() < 1e-5 * wanted, "{got}, not {wanted}");
+        let gradient = |y: &Tensor| -> Vec<f32> {
+            let store = y.backward().expect("gradients");
+            let gradient = store.get(&x).expect("one of x");
+            gradient
+                .flatten_all()
+                .and_then(|g| g.to_vec1())
+                .expect("values")
+        };
+        let (got, wanted) = (gradient(&ours), gradient(&definition));
+        let most = wanted.iter().fold(0f32, |m, v| m.max(v.abs()));
+        for (g, w) in got.iter().zip(&wanted) {
+            assert!((g - w).abs() < 2e-5 * most, "{g}, not {w}");
         }
     }
 }
