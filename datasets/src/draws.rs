@@ -63,6 +63,8 @@ pub(crate) struct Table {
     episodes: usize,
     /// Every start in the order of episodes and frames; empty when draws are of episodes.
     starts: Vec<ClipStart>,
+    /// How often each start is drawn, relative to the others; empty: all alike.
+    emphasis: Vec<f32>,
     /// Index of the start of each state of all episodes; `None` where no clip starts.
     states: Vec<Option<u32>>,
     groups: Mutex<HashMap<u64, Arc<Group>>>,
@@ -115,9 +117,32 @@ impl Table {
             seed,
             episodes,
             starts,
+            emphasis: Vec::new(),
             states,
             groups: Mutex::default(),
         })
+    }
+
+    /// Sets how often each start is drawn.
+    ///
+    /// # Errors
+    /// When the weights don't fit the starts.
+    pub(crate) fn emphasise(&mut self, weights: Vec<f32>) -> Result<(), DatasetError> {
+        let possible = |weight: &f32| weight.is_finite() && *weight > 0.0;
+        if !matches!(self.draws, Draws::Clip { .. })
+            || weights.len() != self.starts.len()
+            || !weights.iter().all(possible)
+        {
+            return Err(DatasetError::Mismatch(format!(
+                "{} weights, each a number above 0, are needed for {} clips, not {}",
+                self.starts.len(),
+                self.starts.len(),
+                weights.len()
+            )));
+        }
+        self.emphasis = weights;
+        self.groups = Mutex::default();
+        Ok(())
     }
 
     /// Draws of a group.
@@ -187,18 +212,17 @@ impl Table {
         };
         match self.draws {
             Draws::Episode => order = shuffled(self.episodes, &mut rng),
-            Draws::Clip {
-                gripper_events: 1.0,
-                ..
-            } => {
+            Draws::Clip { gripper_events, .. }
+                if gripper_events == 1.0 && self.emphasis.is_empty() =>
+            {
                 order = shuffled(self.starts.len(), &mut rng);
             }
             Draws::Clip { gripper_events, .. } => {
                 let mut sum = 0.0;
-                let weights = self
-                    .starts
-                    .iter()
-                    .map(|s| if s.event { gripper_events } else { 1.0 });
+                let weights = self.starts.iter().enumerate().map(|(at, start)| {
+                    let event = if start.event { gripper_events } else { 1.0 };
+                    event * self.emphasis.get(at).copied().unwrap_or(1.0)
+                });
                 let cumulative: Vec<f64> = weights
                     .map(|weight| {
                         sum += f64::from(weight);

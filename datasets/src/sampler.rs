@@ -187,9 +187,19 @@ impl ClipSampler {
     pub fn evenly_spaced(&self, count: usize) -> Result<Vec<ClipWindow>, DatasetError> {
         let starts = self.table.spaced(count);
         starts
-            .into_iter()
+            .into_par_iter()
             .map(|start| self.window_of(start))
             .collect()
+    }
+
+    /// From now on every clip is drawn as often as its weight says, relative to the others, with
+    /// replacement; weights in the order of [`ClipSampler::evenly_spaced`] over all states. Those of
+    /// the options count too. Only where clips are drawn ([`Draws::Clip`]).
+    ///
+    /// # Errors
+    /// When there aren't as many weights as clips, or one is no number above 0.
+    pub fn emphasise(&mut self, weights: Vec<f32>) -> Result<(), DatasetError> {
+        self.table.emphasise(weights)
     }
 
     /// States of every episode's every view, and where clips start among them.

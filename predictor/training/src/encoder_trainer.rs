@@ -9,7 +9,7 @@ use crate::head_variables::HeadVariables;
 use crate::layers::{gelu, linear, normalise};
 use crate::objectives::masked::{self, Mask};
 use crate::objectives::{
-    self, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
+    self, hand, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
     EncoderLosses, Objectives, Total,
 };
 use crate::train_state::TrainState;
@@ -143,21 +143,34 @@ impl EncoderTrainer {
             losses.pose_decoder = total.add(&pose_only, 1.0)?;
             losses.residual_decoder = total.add(&loss, objectives.residual_decoder)?;
         }
+        let camera = objectives.hand_camera.as_ref();
+        let hand = |latents: &Tensor, states: &[[f32; 7]]| {
+            hand::loss(config, camera, &heads, latents, states)
+        };
+        if objectives.hand > 0.0 {
+            let loss = hand(&latents, &batch.states)?;
+            losses.hand = total.add(&loss, objectives.hand)?;
+        }
         let pairs = batch.actions.len();
         let halves = |x: &Tensor| -> Result<[Tensor; 2]> {
             Ok([x.narrow(0, 0, pairs)?, x.narrow(0, pairs, pairs)?])
         };
         if objectives.next_latent > 0.0 {
             let [now, next] = halves(&latents)?;
-            let loss = next_latent::loss(
+            let predicted = next_latent::predict(
                 config,
                 self.state.shared(),
                 &heads,
-                [&now, &next],
+                &now,
                 &batch.states[..pairs],
                 &batch.actions,
             )?;
+            let loss = errors::mean(Error::Absolute, &predicted, &next, None)?;
             losses.next_latent = total.add(&loss, objectives.next_latent)?;
+            if objectives.hand > 0.0 {
+                let loss = hand(&predicted, &batch.states[pairs..])?;
+                losses.hand_predicted = total.add(&loss, objectives.hand)?;
+            }
         }
         if objectives.inverse_dynamics > 0.0 {
             let [now, next] = halves(&pooled)?;

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::predictor_batch::PredictorBatch;
-use crate::predictor_trainer::{PredictorLossOptions, PredictorTrainer};
+use crate::predictor_trainer::{LatentMetric, PredictorLossOptions, PredictorTrainer};
 use crate::train_state::TrainState;
 use crate::training_device::TrainingDevice;
 use crate::trunk::MAX_SHARDS;
@@ -167,8 +167,13 @@ impl StepShape<'_> {
         initialise(&mut parameters, Part::AcPredictor, 0);
         let state = TrainState::new(parameters).with_recomputation(self.recompute);
         let batch = self.batch()?;
+        // Directions are fitted later; what they cost is small beside the blocks.
+        let loss = PredictorLossOptions {
+            metric: LatentMetric::L1,
+            ..*self.loss
+        };
         let mut trainer =
-            PredictorTrainer::with_state(config, state, *self.loss).on(self.device.cloned());
+            PredictorTrainer::with_state(config, state, loss).on(self.device.cloned());
         // The first pass also pays for memory that later ones find mapped.
         let mut fastest = f64::INFINITY;
         for _ in 0..2 {

@@ -109,6 +109,36 @@ impl LatentClips {
         skipped.clone()
     }
 
+    /// Values of a frame's latent, N·D.
+    pub fn frame_values(&self) -> usize {
+        self.predictor.tokens_per_frame() * self.predictor.embed_dim
+    }
+
+    /// Draws every clip as often as its weight says, relative to the others; weights in the order
+    /// of all clips.
+    ///
+    /// # Errors
+    /// When there aren't as many weights as clips.
+    pub fn emphasise(&mut self, weights: Vec<f32>) -> Result<()> {
+        Ok(self.source.emphasise(weights)?)
+    }
+
+    /// The clips at some windows, in their order.
+    ///
+    /// # Errors
+    /// Naming the first file that can't be read.
+    pub fn clips_at(&self, windows: &[ClipWindow]) -> Result<Vec<LatentClip>> {
+        let wanted: Vec<Result<ClipWindow, ClipFault>> = windows.iter().cloned().map(Ok).collect();
+        if let Some(fault) = self.fill_missing(&wanted).into_values().next() {
+            bail!("{}", fault.text);
+        }
+        let made = windows.par_iter().map(|window| {
+            let latents = self.latents(window, 0)?;
+            self.with_latents(window, latents)
+        });
+        made.collect()
+    }
+
     /// The clips of some draws, in their order. Those that can't be read are left out and named
     /// where the settings say so; none is ever replaced by another.
     ///

@@ -17,7 +17,7 @@ use crate::predictor_task::PredictorTask;
 use crate::run::{Outcome, Parts, RunOptions, TrainingTask};
 use crate::settings::Settings;
 use crate::workers::Workers;
-use crate::{episodes, log, PredictorTrainer, TrainingDevice};
+use crate::{episodes, log, surprise, PredictorTrainer, TrainingDevice};
 
 /// Files a run reads and writes.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl PredictorRun {
             .cache
             .clone()
             .unwrap_or_else(|| files.out.join("latents"));
-        let (training, held_out) = base.clips(&settings, episodes, &files.data, &cache)?;
+        let (mut training, held_out) = base.clips(&settings, episodes, &files.data, &cache)?;
         let both = [&training, &held_out];
         let left_out = both
             .iter()
@@ -100,8 +100,14 @@ impl PredictorRun {
             size: workers.size(),
             micro_batch: shape.clips,
         };
+        let begins = [files.resume, workers.rank() == 0];
+        let directions = surprise::directions(&settings, &training, &files.out, begins)?;
+        if let Some(directions) = &directions {
+            surprise::emphasise(&settings, &mut training, directions)?;
+        }
         let trainer = PredictorTrainer::with_state(base.predictor.clone(), state, settings.loss)
-            .on(device.cloned());
+            .on(device.cloned())
+            .along(directions);
         let clips = settings.run.validation_clips;
         let readers = readers(settings.data.workers)?;
         let task = PredictorTask::new(trainer, training, held_out, clips, share, &readers);

@@ -94,6 +94,7 @@ impl TrainingTask for PredictorTask {
         let mut parts = parts(&Losses {
             teacher_forced: mean(sum.teacher_forced),
             rollout: mean(sum.rollout),
+            whitened: mean(sum.whitened),
             total: mean(sum.total),
         });
         parts.push(("persistence", mean(persistence)));
@@ -117,12 +118,14 @@ fn change(clip: &LatentClip) -> f64 {
 const NOTHING: Losses = Losses {
     teacher_forced: 0.0,
     rollout: 0.0,
+    whitened: 0.0,
     total: 0.0,
 };
 
 fn add(sum: &mut Losses, losses: &Losses, weight: f64) {
     sum.teacher_forced += weight * losses.teacher_forced;
     sum.rollout += weight * losses.rollout;
+    sum.whitened += weight * losses.whitened;
     sum.total += weight * losses.total;
 }
 
@@ -131,5 +134,6 @@ fn parts(losses: &Losses) -> Parts {
         ("total", losses.total),
         ("teacher_forced", losses.teacher_forced),
         ("rollout", losses.rollout),
+        ("whitened", losses.whitened),
     ]
 }

@@ -6,6 +6,7 @@ use crate::objectives::outside_blocks;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::change_directions::ChangeDirections;
 use crate::device_forward::DeviceForward;
 use crate::errors::{self, Error};
 use crate::forward::{PredictorForward, PredictorInputs};
@@ -26,6 +27,38 @@ pub struct PredictorLossOptions {
     pub loss_exp: f64,
     /// Weight of the rollout loss beside the teacher-forced one. Default 1, as official.
     pub rollout_weight: f64,
+    /// How a prediction is measured. Default: as official.
+    #[serde(default)]
+    pub metric: LatentMetric,
+    /// With [`LatentMetric::Whitened`]: weight of `|z − h|ᵖ / p` beside the squared error. Default 1.
+    #[serde(default = "one")]
+    pub latent_weight: f64,
+    /// With [`LatentMetric::Whitened`]: weight of the squared error along the directions. Default 1.
+    #[serde(default = "one")]
+    pub whitened_weight: f64,
+    /// With [`LatentMetric::Whitened`]: number of directions, K. Default 256.
+    #[serde(default = "directions")]
+    pub whitened_directions: usize,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn directions() -> usize {
+    256
+}
+
+/// How far a predicted latent is from the true one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatentMetric {
+    /// `|z − h|ᵖ / p` over all entries: what V-JEPA 2-AC was trained with.
+    #[default]
+    L1,
+    /// That, and the squared error along the whitened [`ChangeDirections`]: for models that are to
+    /// foresee what the hand does to objects.
+    Whitened,
 }
 
 impl Default for PredictorLossOptions {
@@ -34,6 +67,10 @@ impl Default for PredictorLossOptions {
             auto_steps: 2,
             loss_exp: 1.0,
             rollout_weight: 1.0,
+            metric: LatentMetric::L1,
+            latent_weight: one(),
+            whitened_weight: one(),
+            whitened_directions: directions(),
         }
     }
 }
@@ -45,6 +82,9 @@ pub struct Losses {
     pub teacher_forced: f64,
     /// Autoregressive rollout.
     pub rollout: f64,
+    /// Squared error along the whitened directions, teacher-forced and rolled out alike weighted
+    /// as the others; 0 where it isn't asked for.
+    pub whitened: f64,
     /// What is minimised.
     pub total: f64,
 }
@@ -66,6 +106,8 @@ pub struct PredictorTrainer {
     state: TrainState,
     /// Absent: our kernels on the CPU.
     device: Option<TrainingDevice>,
+    /// Needed by [`LatentMetric::Whitened`].
+    directions: Option<ChangeDirections>,
 }
 
 impl PredictorTrainer {
@@ -89,7 +131,15 @@ impl PredictorTrainer {
             options,
             state,
             device: None,
+            directions: None,
         }
+    }
+
+    /// With the directions of [`LatentMetric::Whitened`].
+    #[must_use]
+    pub fn along(mut self, directions: Option<ChangeDirections>) -> Self {
+        self.directions = directions;
+        self
     }
 
     /// With forward and backward passes through candle on `device` instead of our kernels.
@@ -167,8 +217,17 @@ impl PredictorTrainer {
     fn losses(&self, p: &Predictions, batch: &PredictorBatch) -> Result<(Tensor, Losses)> {
         let teacher_forced = self.loss(&p.teacher_forced, batch)?;
         let rollout = self.loss(&p.rollout, batch)?;
-        let total = (&teacher_forced + (&rollout * self.options.rollout_weight)?)?;
+        let mut total = (&teacher_forced + (&rollout * self.options.rollout_weight)?)?;
+        let mut along = 0.0;
+        if self.options.metric == LatentMetric::Whitened {
+            let whitened = (self.whitened(&p.teacher_forced, batch)?
+                + (self.whitened(&p.rollout, batch)? * self.options.rollout_weight)?)?;
+            along = f64::from(whitened.to_scalar::<f32>()?);
+            total = ((total * self.options.latent_weight)?
+                + (whitened * self.options.whitened_weight)?)?;
+        }
         let losses = Losses {
+            whitened: along,
             teacher_forced: f64::from(teacher_forced.to_scalar::<f32>()?),
             rollout: f64::from(rollout.to_scalar::<f32>()?),
             total: f64::from(total.to_scalar::<f32>()?),
@@ -197,6 +256,16 @@ impl PredictorTrainer {
                 (per_clip * weights)?.mean_all()
             }
         }
+    }
+
+    /// As [`PredictorTrainer::loss`], along the directions.
+    fn whitened(&self, predicted: &Tensor, batch: &PredictorBatch) -> Result<Tensor> {
+        let Some(directions) = &self.directions else {
+            candle_core::bail!("the whitened loss needs directions of change; none were fitted");
+        };
+        let n = self.config.tokens_per_frame();
+        let target = batch.latents.narrow(1, n, predicted.dim(1)?)?;
+        directions.error(predicted, &target)
     }
 
     fn predict(&self, heads: &HeadVariables, batch: &PredictorBatch) -> Result<Predictions> {

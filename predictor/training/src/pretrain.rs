@@ -224,6 +224,8 @@ fn parts(losses: &EncoderLosses) -> Parts {
         ("sigreg", losses.sigreg),
         ("inverse", losses.inverse_dynamics),
         ("masked", losses.masked),
+        ("hand", losses.hand),
+        ("hand_predicted", losses.hand_predicted),
         ("object", losses.object),
         ("deviation", losses.deviation),
     ]

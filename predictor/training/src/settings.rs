@@ -20,7 +20,7 @@ use crate::frame_transform::FrameTransform;
 use crate::freeze::FreezeConfig;
 use crate::latent_cache::LatentStorage;
 use crate::optimisation::Optimisation;
-use crate::{PredictorLossOptions, TrainingDevice};
+use crate::{LatentMetric, PredictorLossOptions, TrainingDevice};
 
 /// The default settings with every field's meaning, as `finetune --print-config` shows them.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -75,6 +75,8 @@ pub struct Data {
     pub draws: DrawBy,
     #[serde(default = "one")]
     pub gripper_events: f32,
+    #[serde(default = "one")]
+    pub surprising: f32,
     pub transform_frame: bool,
     #[serde(alias = "unusable")]
     pub on_bad_episode: OnBadEpisode,
@@ -321,10 +323,44 @@ impl Settings {
                 self.data.frames - 1
             );
         }
+        self.check_emphasis()?;
         if !(0.0..1.0).contains(&self.data.validation_share) {
             bail!("data.validation_share must be at least 0 and below 1");
         }
         self.crop.as_ref().map_or(Ok(()), Crop::check)
+    }
+
+    fn check_emphasis(&self) -> Result<()> {
+        let loss = &self.loss;
+        for (name, weight) in [
+            ("latent_weight", loss.latent_weight),
+            ("whitened_weight", loss.whitened_weight),
+            ("rollout_weight", loss.rollout_weight),
+        ] {
+            if !(weight.is_finite() && weight >= 0.0) {
+                bail!("loss.{name} = {weight} must be a number of at least 0");
+            }
+        }
+        let surprising = self.data.surprising;
+        if !(surprising.is_finite() && surprising > 0.0) {
+            bail!("data.surprising = {surprising} must be a number above 0");
+        }
+        if surprising == 1.0 {
+            return Ok(());
+        }
+        if loss.metric != LatentMetric::Whitened {
+            bail!(
+                "data.surprising = {surprising} needs loss.metric = \"whitened\", whose directions \
+                 tell what is surprising"
+            );
+        }
+        if self.data.draws != DrawBy::Clip || !self.cache.enabled {
+            bail!(
+                "data.surprising = {surprising} needs data.draws = \"clip\" and cache.enabled = \
+                 true: every clip is looked at once before training"
+            );
+        }
+        Ok(())
     }
 
     /// Steps of the whole run.
@@ -471,6 +507,8 @@ mod tests {
             ("data.frames=1", "frames"),
             ("data.validation_share=1.0", "validation_share"),
             ("crop.scale=[1.0, 0.5]", "crop.scale"),
+            ("loss.whitened_weight=-1.0", "loss.whitened_weight"),
+            ("data.surprising=4.0", "loss.metric"),
             ("compute.precision=bf16", "GPUs only"),
         ] {
             let error = set(&[change]).unwrap().check(2).unwrap_err().to_string();

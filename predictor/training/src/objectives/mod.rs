@@ -5,6 +5,7 @@
 //! takes decides what a model card may claim: pixels alone, what every robot knows about itself,
 //! or labels only a simulator has.
 
+pub mod hand;
 pub mod masked;
 pub mod next_latent;
 pub mod object;
@@ -14,6 +15,8 @@ pub mod sigreg;
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
+
+pub use hand::HandCamera;
 
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::layout::Entry;
@@ -41,6 +44,13 @@ pub struct Objectives {
     pub masked: f64,
     /// Momentum of that moving average, per step.
     pub ema_momentum: f64,
+    /// How far the hand is closed from the tokens where it is, of encoded latents and, with
+    /// [`Objectives::next_latent`], of predicted ones. Every robot knows that.
+    pub hand: f64,
+    /// The camera that tells [`Objectives::hand`] where the hand is in the picture; learned when
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hand_camera: Option<HandCamera>,
     /// Object and target from the mean token: simulator labels.
     pub object: f64,
 }
@@ -55,6 +65,8 @@ impl Default for Objectives {
             inverse_dynamics: 0.0,
             masked: 0.0,
             ema_momentum: 0.996,
+            hand: 0.0,
+            hand_camera: None,
             object: 0.0,
         }
     }
@@ -78,6 +90,7 @@ impl Objectives {
             ("sigreg", self.sigreg),
             ("inverse_dynamics", self.inverse_dynamics),
             ("masked", self.masked),
+            ("hand", self.hand),
             ("object", self.object),
         ];
         for (name, weight) in weights {
@@ -93,7 +106,7 @@ impl Objectives {
                 self.ema_momentum
             ));
         }
-        Ok(())
+        self.hand_camera.as_ref().map_or(Ok(()), HandCamera::check)
     }
 }
 
@@ -114,6 +127,10 @@ pub struct EncoderLosses {
     pub inverse_dynamics: f64,
     /// Mean absolute error of masked tokens.
     pub masked: f64,
+    /// Error of closedness from the tokens where the hand is.
+    pub hand: f64,
+    /// The same from predicted latents.
+    pub hand_predicted: f64,
     /// Mean squared error in units of 10 cm.
     pub object: f64,
     /// Standard deviation of latents over the batch, averaged: near 0 means collapse.
@@ -143,6 +160,9 @@ pub fn heads(config: &EncoderConfig, objectives: &Objectives) -> Vec<Entry> {
     }
     if objectives.masked > 0.0 {
         entries.extend(masked::layout(config));
+    }
+    if objectives.hand > 0.0 {
+        entries.extend(hand::layout(config, objectives.hand_camera.as_ref()));
     }
     entries
 }

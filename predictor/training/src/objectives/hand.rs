@@ -1,0 +1,302 @@
+//! How far the hand is closed, from the tokens where the hand is.
+//!
+//! Fingers are a few pixels: a head that looks at all tokens never finds them, one that looks where
+//! the hand is does within minutes. A grid of places around the hand, three quarters of a patch
+//! apart, is sampled from the latents between the tokens, and a small network reads closedness
+//! there; its gradient reaches the right tokens. Where the hand is in the picture is told by a
+//! camera ([`HandCamera`]; a few centimetres off don't matter), or learned: attention over the
+//! tokens with the hand's position as its query. Needs no labels: every robot knows its pose and
+//! its fingers.
+
+use candle_core::{Device, Result, Tensor, D};
+use candle_nn::ops::softmax;
+use serde::{Deserialize, Serialize};
+
+use super::{linear, POSITION_SCALE_M};
+use crate::head_variables::HeadVariables;
+use foresight_predictor::config::EncoderConfig;
+use foresight_predictor::layout::Entry;
+
+/// Places along each side of the grid.
+const SIDE: usize = 3;
+/// Places.
+const PLACES: usize = SIDE * SIDE;
+/// Distance of neighbouring places, patches.
+const STEP_PATCHES: f64 = 0.75;
+/// Hidden width.
+const HIDDEN: usize = 256;
+/// Hidden width of the learned place.
+const PLACE_HIDDEN: usize = 64;
+/// Errors of closedness from here on count by their size, not its square.
+const HUBER: f64 = 0.1;
+
+/// The camera whose pictures show the hand, in the robot's base frame.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandCamera {
+    /// Where it is, m.
+    pub eye_m: [f64; 3],
+    /// The point in the middle of the picture, m.
+    pub look_at_m: [f64; 3],
+    /// Vertical field of view, rad.
+    pub fov_rad: f64,
+}
+
+impl HandCamera {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let numbers = self.eye_m.iter().chain(&self.look_at_m);
+        if !numbers.into_iter().all(|v| v.is_finite()) {
+            return Err("objectives.hand_camera must hold numbers, in m".into());
+        }
+        if !(self.fov_rad > 0.0 && self.fov_rad < std::f64::consts::PI) {
+            return Err(format!(
+                "objectives.hand_camera.fov_rad = {} must be above 0 and below π",
+                self.fov_rad
+            ));
+        }
+        let [f, _, _] = self.axes();
+        if f.iter().all(|v| v.is_finite()) && f[2].abs() < 0.9999 {
+            return Ok(());
+        }
+        Err("objectives.hand_camera must look somewhere else than straight up or down".into())
+    }
+
+    /// Forward, right and up, unit vectors.
+    fn axes(&self) -> [[f64; 3]; 3] {
+        let unit = |v: [f64; 3]| {
+            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            v.map(|x| x / norm)
+        };
+        let cross = |a: [f64; 3], b: [f64; 3]| {
+            [
+                a[1] * b[2] - a[2] * b[1],
+                a[2] * b[0] - a[0] * b[2],
+                a[0] * b[1] - a[1] * b[0],
+            ]
+        };
+        let forward = unit(std::array::from_fn(|i| self.look_at_m[i] - self.eye_m[i]));
+        let right = unit(cross(forward, [0.0, 0.0, 1.0]));
+        [forward, right, cross(right, forward)]
+    }
+
+    /// Where a point of the base frame, m, lies in a picture `[H, W]` px: column and row, px. The
+    /// middle of the picture for points behind the camera.
+    pub fn project(&self, point_m: [f64; 3], [height, width]: [usize; 2]) -> [f64; 2] {
+        let (height, width) = (height as f64, width as f64);
+        let axes = self.axes();
+        let along = |axis: [f64; 3]| -> f64 {
+            (0..3).map(|i| (point_m[i] - self.eye_m[i]) * axis[i]).sum()
+        };
+        let [depth, right, up] = axes.map(along);
+        if depth <= 0.0 {
+            return [width / 2.0, height / 2.0];
+        }
+        let focal_px = height / 2.0 / (self.fov_rad / 2.0).tan();
+        [
+            width / 2.0 + focal_px * right / depth,
+            height / 2.0 - focal_px * up / depth,
+        ]
+    }
+}
+
+/// Parameters of the head; of the learned place too where no camera tells it.
+pub fn layout(config: &EncoderConfig, camera: Option<&HandCamera>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let inputs = PLACES * config.embed_dim + place_inputs(camera);
+    linear(&mut entries, "head.hand.fc1", inputs, HIDDEN);
+    linear(&mut entries, "head.hand.fc2", HIDDEN, 1);
+    if camera.is_none() {
+        let places = PLACES * config.tokens_per_frame();
+        linear(&mut entries, "head.hand.place1", 3, PLACE_HIDDEN);
+        linear(&mut entries, "head.hand.place2", PLACE_HIDDEN, places);
+    }
+    entries
+}
+
+/// What the head knows of the place beside the latents there.
+fn place_inputs(camera: Option<&HandCamera>) -> usize {
+    if camera.is_some() {
+        2
+    } else {
+        3
+    }
+}
+
+/// Mean error of the closedness of `states` `[B, 7]` read from latents `[B, N, D]`; absolute where
+/// it is above 0.1, squared below.
+///
+/// # Errors
+/// When shapes don't agree.
+pub fn loss(
+    config: &EncoderConfig,
+    camera: Option<&HandCamera>,
+    heads: &HeadVariables,
+    latents: &Tensor,
+    states: &[[f32; 7]],
+) -> Result<Tensor> {
+    let (b, _, d) = latents.dims3()?;
+    let (shares, place) = match camera {
+        Some(camera) => shown(config, camera, states)?,
+        None => learned(config, heads, states)?,
+    };
+    let seen = shares.matmul(latents)?.reshape((b, PLACES * d))?;
+    let seen = Tensor::cat(&[&seen, &place], 1)?;
+    let hidden = heads.linear("head.hand.fc1", &seen)?.gelu_erf()?;
+    let told = heads.linear("head.hand.fc2", &hidden)?;
+    let closedness: Vec<f32> = states.iter().map(|s| s[6]).collect();
+    let error = (told - Tensor::from_vec(closedness, (b, 1), &Device::Cpu)?)?;
+    ((error.sqr()? + HUBER * HUBER)?.sqrt()? - HUBER)?.mean_all()
+}
+
+/// Shares of the tokens `[B, 9, N]` at places around the hand by bilinear sampling, and where it is
+/// in its patch `[B, 2]`.
+fn shown(
+    config: &EncoderConfig,
+    camera: &HandCamera,
+    states: &[[f32; 7]],
+) -> Result<(Tensor, Tensor)> {
+    let patch = config.patch_size as f64;
+    let [rows, columns] = config.img_size.map(|side| side / config.patch_size);
+    let n = rows * columns;
+    let mut shares = vec![0f32; states.len() * PLACES * n];
+    let mut inside = Vec::with_capacity(states.len() * 2);
+    for (state, shares) in states.iter().zip(shares.chunks_exact_mut(PLACES * n)) {
+        let hand_m = [state[0], state[1], state[2]].map(f64::from);
+        let at = camera.project(hand_m, config.img_size).map(|v| v / patch);
+        inside.extend(at.map(|v| v.rem_euclid(1.0) as f32));
+        for (place, shares) in shares.chunks_exact_mut(n).enumerate() {
+            let step = |i: usize| (i as f64 - (SIDE / 2) as f64) * STEP_PATCHES;
+            let [left, from_x] = between(at[0] + step(place % SIDE), columns);
+            let [top, from_y] = between(at[1] + step(place / SIDE), rows);
+            let last = |i: f64, count: usize| (i as usize + 1).min(count - 1);
+            for (row, y) in [(top as usize, 1.0 - from_y), (last(top, rows), from_y)] {
+                for (column, x) in [(left as usize, 1.0 - from_x), (last(left, columns), from_x)] {
+                    shares[row * columns + column] += (x * y) as f32;
+                }
+            }
+        }
+    }
+    Ok((
+        Tensor::from_vec(shares, (states.len(), PLACES, n), &Device::Cpu)?,
+        Tensor::from_vec(inside, (states.len(), 2), &Device::Cpu)?,
+    ))
+}
+
+/// The token before a place, patches, along an axis of `count` tokens, and how far the place is
+/// from its centre to the next one's.
+fn between(place: f64, count: usize) -> [f64; 2] {
+    let at = (place - 0.5).clamp(0.0, (count - 1) as f64);
+    [at.floor(), at.fract()]
+}
+
+/// The same where no camera is known: shares that follow from the hand's position, and that.
+fn learned(
+    config: &EncoderConfig,
+    heads: &HeadVariables,
+    states: &[[f32; 7]],
+) -> Result<(Tensor, Tensor)> {
+    let positions = states.iter().flat_map(|s| [s[0], s[1], s[2]]);
+    let positions: Vec<f32> = positions.map(|v| v / POSITION_SCALE_M).collect();
+    let positions = Tensor::from_vec(positions, (states.len(), 3), &Device::Cpu)?;
+    let hidden = heads.linear("head.hand.place1", &positions)?.gelu_erf()?;
+    let logits = heads.linear("head.hand.place2", &hidden)?;
+    let logits = logits.reshape((states.len(), PLACES, config.tokens_per_frame()))?;
+    Ok((softmax(&logits, D::Minus1)?, positions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera() -> HandCamera {
+        HandCamera {
+            eye_m: [1.12, 0.36, 0.5],
+            look_at_m: [0.5, 0.015, 0.1],
+            fov_rad: 0.48,
+        }
+    }
+
+    fn config() -> EncoderConfig {
+        serde_json::from_value(serde_json::json!({
+            "img_size": [64, 64], "patch_size": 16, "num_frames": 2, "tubelet_size": 2,
+            "embed_dim": 8, "depth": 1, "num_heads": 1, "mlp_ratio": 4.0, "rope": "tiled",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_the_camera_looks_at_is_in_the_middle() {
+        let at = camera().project([0.5, 0.015, 0.1], [64, 64]);
+        assert!((at[0] - 32.0).abs() < 1e-9 && (at[1] - 32.0).abs() < 1e-9);
+        let above = camera().project([0.5, 0.015, 0.2], [64, 64]);
+        assert!(
+            (above[0] - 32.0).abs() < 1e-9 && above[1] < 28.0,
+            "{above:?}"
+        );
+        let behind = camera().project([3.0, 1.4, 1.0], [64, 64]);
+        assert_eq!(behind, [32.0, 32.0]);
+    }
+
+    #[test]
+    fn the_middle_place_samples_between_the_tokens() {
+        // The middle of the picture is the corner that four patches share.
+        let state = [0.5, 0.015, 0.1, 0.0, 0.0, 0.0, 0.4];
+        let (shares, inside) = shown(&config(), &camera(), &[state]).unwrap();
+        let shares: Vec<Vec<f32>> = shares.get(0).unwrap().to_vec2().unwrap();
+        for (token, share) in shares[PLACES / 2].iter().enumerate() {
+            let near = [5, 6, 9, 10].contains(&token);
+            let expected = if near { 0.25 } else { 0.0 };
+            assert!((share - expected).abs() < 1e-5, "{token}: {share}");
+        }
+        for place in &shares {
+            assert!((place.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        let inside: Vec<f32> = inside.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(
+            inside.iter().all(|v| *v < 1e-4 || *v > 1.0 - 1e-4),
+            "{inside:?}"
+        );
+    }
+
+    #[test]
+    fn impossible_cameras_are_refused_by_name() {
+        camera().check().unwrap();
+        for (wrong, name) in [
+            (
+                HandCamera {
+                    fov_rad: 0.0,
+                    ..camera()
+                },
+                "fov_rad",
+            ),
+            (
+                HandCamera {
+                    eye_m: [0.5, 0.015, 1.0],
+                    ..camera()
+                },
+                "straight",
+            ),
+            (
+                HandCamera {
+                    eye_m: camera().look_at_m,
+                    ..camera()
+                },
+                "straight",
+            ),
+            (
+                HandCamera {
+                    eye_m: [f64::NAN; 3],
+                    ..camera()
+                },
+                "numbers",
+            ),
+        ] {
+            let error = wrong.check().unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}
