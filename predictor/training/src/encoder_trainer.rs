@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
+use crate::errors::{self, Error};
 use crate::head_variables::HeadVariables;
 use crate::layers::{gelu, linear, normalise};
+use crate::objectives::hand::Learns;
 use crate::objectives::masked::{self, Mask};
 use crate::objectives::{
     self, hand, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
@@ -144,11 +146,11 @@ impl EncoderTrainer {
             losses.residual_decoder = total.add(&loss, objectives.residual_decoder)?;
         }
         let camera = objectives.hand_camera.as_ref();
-        let hand = |latents: &Tensor, states: &[[f32; 7]]| {
-            hand::loss(config, camera, &heads, latents, states)
+        let hand = |latents: &Tensor, states: &[[f32; 7]], learns| {
+            hand::loss(config, camera, &heads, latents, states, learns)
         };
         if objectives.hand > 0.0 {
-            let loss = hand(&latents, &batch.states)?;
+            let loss = hand(&latents, &batch.states, Learns::Both)?;
             losses.hand = total.add(&loss, objectives.hand)?;
         }
         let pairs = batch.actions.len();
@@ -168,7 +170,7 @@ impl EncoderTrainer {
             let loss = errors::mean(Error::Absolute, &predicted, &next, None)?;
             losses.next_latent = total.add(&loss, objectives.next_latent)?;
             if objectives.hand > 0.0 {
-                let loss = hand(&predicted, &batch.states[pairs..])?;
+                let loss = hand(&predicted, &batch.states[pairs..], Learns::Latents)?;
                 losses.hand_predicted = total.add(&loss, objectives.hand)?;
             }
         }

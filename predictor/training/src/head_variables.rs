@@ -84,6 +84,15 @@ impl HeadVariables {
         layers::linear(x, weight, self.get(&format!("{name}.bias"))?)
     }
 
+    /// `x` through the linear layer `name`, which doesn't learn from it.
+    ///
+    /// # Errors
+    /// When the shapes don't agree.
+    pub fn fixed_linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let weight = self.get(&format!("{name}.weight"))?.detach();
+        layers::linear(x, &weight, &self.get(&format!("{name}.bias"))?.detach())
+    }
+
     /// `x` through the layer normalisation `name`.
     ///
     /// # Errors

@@ -126,6 +126,16 @@ fn place_inputs(camera: Option<&HandCamera>) -> usize {
     }
 }
 
+/// Who moves when closedness is misread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learns {
+    /// The latents and the head.
+    Both,
+    /// The latents alone. A predictor is told closedness: a head that learned from predicted
+    /// latents too would find it where no picture ever puts it.
+    Latents,
+}
+
 /// Mean error of the closedness of `states` `[B, 7]` read from latents `[B, N, D]`; absolute where
 /// it is above 0.1, squared below.
 ///
@@ -137,6 +147,7 @@ pub fn loss(
     heads: &HeadVariables,
     latents: &Tensor,
     states: &[[f32; 7]],
+    learns: Learns,
 ) -> Result<Tensor> {
     let (b, _, d) = latents.dims3()?;
     let (shares, place) = match camera {
@@ -145,8 +156,12 @@ pub fn loss(
     };
     let seen = shares.matmul(latents)?.reshape((b, PLACES * d))?;
     let seen = Tensor::cat(&[&seen, &place], 1)?;
-    let hidden = heads.linear("head.hand.fc1", &seen)?.gelu_erf()?;
-    let told = heads.linear("head.hand.fc2", &hidden)?;
+    let linear = |name, x: &Tensor| match learns {
+        Learns::Both => heads.linear(name, x),
+        Learns::Latents => heads.fixed_linear(name, x),
+    };
+    let hidden = linear("head.hand.fc1", &seen)?.gelu_erf()?;
+    let told = linear("head.hand.fc2", &hidden)?;
     let closedness: Vec<f32> = states.iter().map(|s| s[6]).collect();
     let error = (told - Tensor::from_vec(closedness, (b, 1), &Device::Cpu)?)?;
     ((error.sqr()? + HUBER * HUBER)?.sqrt()? - HUBER)?.mean_all()
