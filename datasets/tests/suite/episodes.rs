@@ -250,6 +250,24 @@ fn clips_are_drawn_once_an_epoch_or_as_often_as_they_count() {
     let share = hits / weighted.len() as f64;
     assert!((share - 9.0 / 13.0).abs() < 0.03, "{share}");
 
+    // Weights of single clips: the first one of sixteen as often as all others together.
+    let mut chosen = clips(3, all_alike(1)).expect("clips");
+    assert!(chosen.emphasise(vec![1.0; 15]).is_err());
+    assert!(chosen.emphasise(vec![f32::NAN; 16]).is_err());
+    let first = chosen.evenly_spaced(usize::MAX).expect("windows").remove(0);
+    let weights = (0..16).map(|at| if at == 0 { 15.0 } else { 1.0 });
+    chosen.emphasise(weights.collect()).expect("weights");
+    let drawn = starts(&chosen, 0..4000);
+    let hits = drawn
+        .iter()
+        .filter(|d| **d == (first.episode, first.frame_numbers[0]));
+    let share = hits.count() as f64 / drawn.len() as f64;
+    assert!((share - 0.5).abs() < 0.03, "{share}");
+    assert!(clips(2, Draws::Episode)
+        .expect("clips")
+        .emphasise(vec![1.0; 4])
+        .is_err());
+
     assert!(clips(7, all_alike(1)).is_err());
     assert!(clips(2, all_alike(0)).is_err());
 }

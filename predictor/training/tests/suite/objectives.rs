@@ -6,6 +6,7 @@ use foresight_predictor::config::{EncoderConfig, RopeVariant, Stem};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::transform::normalised_pixels;
 use foresight_training::encoder_trainer::layout_with_heads;
+use foresight_training::objectives::HandCamera;
 use foresight_training::{EncoderBatch, EncoderTrainer, Objectives};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -84,6 +85,19 @@ fn all() -> Vec<(&'static str, Objectives)> {
         ("masked", Objectives { masked: 1.0, ..off }),
         ("object", Objectives { object: 1.0, ..off }),
         (
+            "hand",
+            Objectives {
+                hand: 1.0,
+                hand_camera: Some(HandCamera {
+                    eye_m: [1.5, 0.2, 0.4],
+                    look_at_m: [0.0, 0.0, 0.0],
+                    fov_rad: 0.8,
+                }),
+                ..off
+            },
+        ),
+        ("hand without a camera", Objectives { hand: 1.0, ..off }),
+        (
             "several",
             Objectives {
                 proprioception: 0.5,
@@ -140,6 +154,34 @@ fn gradients_agree_with_finite_differences() {
             off < 0.03,
             "{name}: {found} by differences, {expected} by backward"
         );
+    }
+}
+
+#[test]
+fn the_hand_is_read_out_of_predicted_latents_by_a_head_that_stays() {
+    let objectives = Objectives {
+        hand: 1.0,
+        ..Objectives::default()
+    };
+    let with = Objectives {
+        next_latent: 1e-6,
+        ..objectives
+    };
+    let of_head = |objectives: Objectives| -> Vec<f32> {
+        let mut trainer = trainer(objectives);
+        let losses = trainer.compute_gradients(&batch(1)).unwrap();
+        assert_eq!(losses.hand_predicted > 0.0, objectives.next_latent > 0.0);
+        let state = trainer.state();
+        let parameters = state.shared().parameters.read().unwrap();
+        let range = parameters.range("head.hand.fc1.weight");
+        let gradients = state.gradients().unwrap()[range].to_vec();
+        gradients
+    };
+    let (alone, both) = (of_head(objectives), of_head(with));
+    assert!(alone.iter().any(|g| *g != 0.0));
+    let most = alone.iter().fold(0f32, |most, g| most.max(g.abs()));
+    for (a, b) in alone.iter().zip(&both) {
+        assert!((a - b).abs() < 1e-4 * most, "{a} {b}");
     }
 }
 

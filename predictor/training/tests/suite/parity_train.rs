@@ -6,10 +6,14 @@ use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{
     backend, layout, ComputeDevice, EncoderConfig, Precision, PredictorConfig,
 };
+use foresight_training::change_directions::{ChangeDirections, Changes};
 use foresight_training::schedule::CosineSchedule;
 use foresight_training::{
-    PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainState, TrainingDevice, WsdSchedule,
+    LatentMetric, PredictorBatch, PredictorLossOptions, PredictorTrainer, TrainState,
+    TrainingDevice, WsdSchedule,
 };
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 fn options(variant: &Value) -> PredictorLossOptions {
@@ -58,6 +62,49 @@ fn decay_schedule(opt: &Value) -> CosineSchedule {
         reference: opt["wd"].as_f64().unwrap(),
         last: opt["final_wd"].as_f64().unwrap(),
         total_steps: schedule(opt).total_steps,
+    }
+}
+
+/// The named metrics: with no weight for the directions the whitened one is the official loss, and
+/// without directions it is refused.
+#[test]
+fn the_whitened_metric_adds_to_the_official_one() {
+    for fixture in of_kind("08_train", "train") {
+        let variant = &fixture.json["variants"][0];
+        let batch = batch(&fixture);
+        let official = trainer(&fixture, variant).evaluate(&batch).unwrap();
+        let mut changes = Changes::default();
+        let clips_of_frames = batch.states.dim(0).unwrap() * batch.states.dim(1).unwrap();
+        let frame = batch.latents.elem_count() / clips_of_frames;
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        changes
+            .latents
+            .extend((0..400 * frame).map(|_| rng.random_range(-1f32..1.0)));
+        changes
+            .poses
+            .extend((0..400 * 14).map(|_| rng.random_range(-1f32..1.0)));
+        let directions = ChangeDirections::fit(&changes, 5, 1).unwrap();
+        let with = |whitened_weight, directions| {
+            let options = PredictorLossOptions {
+                metric: LatentMetric::Whitened,
+                whitened_weight,
+                ..options(variant)
+            };
+            let config: PredictorConfig = fixture.parse("predictor_config");
+            let weights = fixture.weights("predictor_weights");
+            let layout = layout::predictor(&config);
+            let parameters = Parameters::from_tensors(layout, &weights).unwrap();
+            let trainer = PredictorTrainer::new(config, parameters, options).along(directions);
+            trainer.evaluate(&batch)
+        };
+        let unweighted = with(0.0, Some(directions.clone())).unwrap();
+        assert_eq!(unweighted.total, official.total);
+        assert!(unweighted.whitened > 0.0 && official.whitened == 0.0);
+        let weighted = with(0.5, Some(directions)).unwrap();
+        let expected = official.total + 0.5 * weighted.whitened;
+        assert!((weighted.total - expected).abs() < 1e-4 * expected);
+        let error = with(1.0, None).unwrap_err().to_string();
+        assert!(error.contains("directions"), "{error}");
     }
 }
 
