@@ -7,7 +7,6 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::linear;
-use crate::errors::{self, Error};
 use crate::forward::{PredictorForward, PredictorInputs};
 use crate::head_variables::HeadVariables;
 use crate::trunk::Shared;
