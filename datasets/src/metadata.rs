@@ -97,6 +97,20 @@ pub struct Recording {
     pub step_rate_hz: f64,
     /// Version of the program that recorded it.
     pub program_version: String,
+    /// Where it leaves another episode, when it began as a copy of that one's simulator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_of: Option<BranchOf>,
+}
+
+/// Which state of which episode another begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BranchOf {
+    /// Seed of the episode it leaves.
+    pub seed: u64,
+    /// That episode's state it begins with, from 0.
+    pub step: u32,
+    /// Its number among the branches of that state, from 0.
+    pub index: u32,
 }
 
 impl Metadata {

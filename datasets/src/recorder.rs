@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::episode::Episode;
 use crate::error::DatasetError;
 use crate::layout;
-use crate::metadata::Metadata;
+use crate::metadata::{BranchOf, Metadata};
 use crate::split::Split;
 
 /// Writes episodes below a root folder.
@@ -35,12 +35,15 @@ impl Recorder {
         })
     }
 
-    /// Folder name of the episode with this seed.
-    pub fn episode_name(seed: u64) -> String {
-        format!("episode_{seed:010}")
+    /// Folder name of the episode with this seed, or of a branch.
+    pub fn episode_name(seed: u64, branch: Option<BranchOf>) -> String {
+        let branch = branch.map_or(String::new(), |b| {
+            format!("_step_{:02}_branch_{:02}", b.step, b.index)
+        });
+        format!("episode_{seed:010}{branch}")
     }
 
-    /// Seeds of the episodes already recorded, whatever their outcome and date.
+    /// Seeds of the episodes already recorded, whatever their outcome and date; branches don't count.
     ///
     /// # Errors
     /// [`DatasetError::Io`].
@@ -71,7 +74,7 @@ impl Recorder {
         }
         recording.split.check(recording.seed)?;
 
-        let name = Recorder::episode_name(recording.seed);
+        let name = Recorder::episode_name(recording.seed, recording.branch_of);
         let relative = Path::new(layout::outcome_folder(episode.metadata.success))
             .join(&episode.metadata.date)
             .join(&name);

@@ -14,6 +14,7 @@ const AT_COMMAND_M: f64 = 0.005;
 const AT_COMMAND_RAD: f64 = 0.03;
 
 /// The envelope, the gripper's policy, and the last command, which the next action counts from.
+#[derive(Clone)]
 pub(crate) struct ActionGate {
     envelope: Envelope,
     gripper: GripperPolicy,

@@ -64,6 +64,9 @@ impl Default for VirtualArmConfig {
 }
 
 /// A simulator behind envelope, streamer and guard.
+///
+/// A clone goes on from here on its own, with the same bits.
+#[derive(Clone)]
 pub struct VirtualArm {
     config: VirtualArmConfig,
     simulator: Simulator,

@@ -26,6 +26,15 @@ pub struct DemonstrationConfig {
     pub fumble: f64,
     /// Weight of episodes of random actions.
     pub random: f64,
+    /// Weight of episodes that push the object from any side: off its centre and at its corners too, so
+    /// that it turns, through where it stands and past it, low and high.
+    pub push_around: f64,
+    /// Weight of episodes in which the hand passes the object with a centimetre or two of air.
+    pub near_miss: f64,
+    /// Weight of episodes that grasp the object by its rim or its edge and carry it until it slips.
+    pub slip: f64,
+    /// Weight of episodes that close the fingers on nothing, above or beside the object.
+    pub empty_grasp: f64,
     /// Share of the other behaviours' episodes that start anywhere over the table, 0 to 1.
     pub wide_start_share: f64,
     /// Share of the other behaviours' episodes that start near the object, 0 to 1.
@@ -49,6 +58,38 @@ pub struct DemonstrationConfig {
     pub max_step_m: f64,
     /// Bound of any action's gripper change, closedness.
     pub max_gripper_step: f64,
+    /// Other actions from the same states, each recorded as an episode of its own.
+    pub branches: BranchConfig,
+}
+
+/// Branches: from one state of an episode, in which the hand is near the object more often than not,
+/// several sequences of actions are played in copies of the simulator.
+///
+/// Which action leads where from one and the same state is what ranking actions is learned from and
+/// measured by. The first branch of a state stays where it is. A branch's metadata say in `branch_of`
+/// which episode it leaves at which step; everything else is as in any episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BranchConfig {
+    /// Branches of a state; 0 for none, 99 at most.
+    pub per_state: u32,
+    /// States of an episode that are branched.
+    pub states: u32,
+    /// Least and largest number of a branch's actions.
+    pub actions: [u32; 2],
+    /// Share of the episodes that are branched, 0 to 1.
+    pub episode_share: f64,
+}
+
+impl Default for BranchConfig {
+    fn default() -> Self {
+        BranchConfig {
+            per_state: 0,
+            states: 1,
+            actions: [2, 4],
+            episode_share: 1.0,
+        }
+    }
 }
 
 impl Default for DemonstrationConfig {
@@ -61,6 +102,10 @@ impl Default for DemonstrationConfig {
             push: 0.13,
             fumble: 0.14,
             random: 0.10,
+            push_around: 0.0,
+            near_miss: 0.0,
+            slip: 0.0,
+            empty_grasp: 0.0,
             wide_start_share: 0.14,
             near_start_share: 0.18,
             in_hand_start_share: 0.12,
@@ -72,6 +117,7 @@ impl Default for DemonstrationConfig {
             free_max_m: [0.61, 0.18, 0.25],
             max_step_m: 0.075,
             max_gripper_step: 1.0,
+            branches: BranchConfig::default(),
         }
     }
 }
@@ -102,6 +148,7 @@ impl DemonstrationConfig {
             ("random_action_share", self.random_action_share[0]),
             ("random_action_share", self.random_action_share[1]),
             ("max_gripper_step", self.max_gripper_step),
+            ("branches.episode_share", self.branches.episode_share),
         ] {
             let ok = (0.0..=1.0).contains(&share);
             check(
@@ -172,11 +219,24 @@ impl DemonstrationConfig {
             format!("max_step_m is {step}"),
             "give metres from 0.001 to 0.2",
         );
+        let (per_state, [low, high]) = (self.branches.per_state, self.branches.actions);
+        check(
+            per_state <= 99,
+            "branches.per_state",
+            format!("branches.per_state is {per_state}"),
+            "give a number from 0 to 99",
+        );
+        check(
+            (1..=high).contains(&low) && high <= 99,
+            "branches.actions",
+            format!("branches.actions is [{low}, {high}]"),
+            "give [least, largest] from 1 to 99",
+        );
         faults
     }
 
     /// Weights of the behaviours, in the order they are declared in.
-    pub fn weights(&self) -> [f64; 7] {
+    pub fn weights(&self) -> [f64; 11] {
         [
             self.pick_and_place,
             self.grasp,
@@ -185,6 +245,10 @@ impl DemonstrationConfig {
             self.push,
             self.fumble,
             self.random,
+            self.push_around,
+            self.near_miss,
+            self.slip,
+            self.empty_grasp,
         ]
     }
 }

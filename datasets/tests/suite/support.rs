@@ -61,6 +61,7 @@ pub fn episode(seed: u64, split: Split, steps: usize) -> Episode {
                 random_action_share: 0.2,
                 step_rate_hz: 4.0,
                 program_version: "0".into(),
+                branch_of: None,
             }),
         },
         camera: "tabletop".into(),

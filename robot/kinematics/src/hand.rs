@@ -14,6 +14,10 @@ pub const TIP_BELOW_TCP_M: f64 = 0.009;
 pub const PALM_ABOVE_TCP_M: f64 = 0.045;
 /// Half of a finger pad's width.
 pub const PAD_HALF_WIDTH_M: f64 = 0.0089;
+/// Half of a finger's width, across the opening direction.
+pub const FINGER_HALF_WIDTH_M: f64 = 0.0105;
+/// A finger's thickness, along the opening direction.
+pub const FINGER_THICKNESS_M: f64 = 0.0205;
 /// Stroke: the width between the fingers when the hand is fully open.
 pub const STROKE_M: f64 = 0.08;
 

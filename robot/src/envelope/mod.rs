@@ -19,6 +19,7 @@ pub use report::{Adjustment, Refusal};
 const HALVINGS: u32 = 5;
 
 /// The safety envelope: limits plus the arm's kinematics.
+#[derive(Clone)]
 pub struct Envelope {
     config: EnvelopeConfig,
     reach: Reach,

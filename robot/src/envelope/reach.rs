@@ -6,6 +6,7 @@ use nalgebra::Isometry3;
 use super::EnvelopeError;
 
 /// The arm's inverse kinematics with the envelope's joint margin.
+#[derive(Clone)]
 pub(super) struct Reach {
     kinematics: Fr3,
     options: IkOptions,

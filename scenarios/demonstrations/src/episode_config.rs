@@ -21,11 +21,19 @@ pub(crate) enum Behaviour {
     Fumble,
     /// Actions drawn at random.
     Random,
+    /// Push the object from any side, off its centre too.
+    PushAround,
+    /// Pass the object with little air.
+    NearMiss,
+    /// Grasp the object where it can't be held well, and carry it until it slips.
+    Slip,
+    /// Close on nothing.
+    EmptyGrasp,
 }
 
 impl Behaviour {
     /// All behaviours, in the order of their weights.
-    pub(crate) const ALL: [Behaviour; 7] = [
+    pub(crate) const ALL: [Behaviour; 11] = [
         Behaviour::PickAndPlace,
         Behaviour::Grasp,
         Behaviour::Reach,
@@ -33,7 +41,17 @@ impl Behaviour {
         Behaviour::Push,
         Behaviour::Fumble,
         Behaviour::Random,
+        Behaviour::PushAround,
+        Behaviour::NearMiss,
+        Behaviour::Slip,
+        Behaviour::EmptyGrasp,
     ];
+
+    /// Whether its script says to the millimetre how hand and object meet.
+    fn draws_contact(self) -> bool {
+        use Behaviour::{EmptyGrasp, NearMiss, PushAround, Slip};
+        matches!(self, PushAround | NearMiss | Slip | EmptyGrasp)
+    }
 
     /// The name in metadata and summaries.
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +63,10 @@ impl Behaviour {
             Behaviour::Push => "push",
             Behaviour::Fumble => "fumble",
             Behaviour::Random => "random",
+            Behaviour::PushAround => "push_around",
+            Behaviour::NearMiss => "near_miss",
+            Behaviour::Slip => "slip",
+            Behaviour::EmptyGrasp => "empty_grasp",
         }
     }
 }
@@ -119,10 +141,15 @@ impl EpisodeConfig {
             StartKind::Scene
         };
         let noise = rng.random_range(0..mix.waypoint_noise_m.len());
+        let waypoint_noise_m = match behaviour {
+            // The air between hand and object, a push's offset and a bad grip are drawn by the script.
+            b if b.draws_contact() => mix.waypoint_noise_m.iter().copied().fold(0.2, f64::min),
+            _ => mix.waypoint_noise_m[noise],
+        };
         EpisodeConfig {
             behaviour,
             start,
-            waypoint_noise_m: mix.waypoint_noise_m[noise],
+            waypoint_noise_m,
             random_action_share: between(rng, mix.random_action_share),
             stride_m: between(rng, mix.stride_m),
             closing_step: gripper_step(rng),

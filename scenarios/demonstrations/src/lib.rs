@@ -18,12 +18,18 @@
 //! # Ok::<(), foresight_demonstrations::RecordError>(())
 //! ```
 
+mod branch;
+mod contact_script;
 mod episode_config;
+mod error;
 mod policy;
 mod record;
 mod scene_setup;
 mod script;
+mod stage;
 mod summary;
+mod track;
 
-pub use record::{record_all, record_episode, RecordError, RecordingPlan};
+pub use error::RecordError;
+pub use record::{record_all, record_episode, RecordingPlan};
 pub use summary::RecordingSummary;

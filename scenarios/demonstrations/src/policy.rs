@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 use crate::episode_config::{Behaviour, EpisodeConfig};
-use crate::script::{self, normal, Anchor, DemonstratorView, ScriptGeometry, ScriptStage};
+use crate::script;
+use crate::stage::{normal, Anchor, DemonstratorView, ScriptGeometry, ScriptStage};
 
 /// A stage that makes no headway is given up after so many actions.
 const MAX_ACTIONS_PER_STAGE: usize = 7;
@@ -183,32 +184,18 @@ impl Demonstrator {
                     Anchor::Target => self.site.target_m,
                     Anchor::Point(point) => point,
                 };
-                let noise = self.waypoint_noise();
-                let mut goal = [
-                    x + offset_m[0] + noise[0],
-                    y + offset_m[1] + noise[1],
-                    height_m + noise[2],
-                ];
-                for (axis, value) in goal.iter_mut().enumerate() {
-                    *value = value.clamp(self.site.box_min_m[axis], self.site.box_max_m[axis]);
-                }
-                let here = view.pose.position_m;
-                let near = (0..3).all(|i| (goal[i] - here[i]).abs() < tolerance_m);
-                if near || self.spent >= MAX_ACTIONS_PER_STAGE {
-                    return None;
-                }
-                let stride = self.style.stride_m;
-                let mut translation_m = [0.0; 3];
-                for (i, step) in translation_m.iter_mut().enumerate() {
-                    let noise = normal(self.action_noise_m, &mut self.rng);
-                    *step = (goal[i] - here[i]).clamp(-stride, stride) + noise;
-                }
-                Some(Action {
-                    translation_m,
-                    rotation_rad: [0.0; 3],
-                    gripper: self.idle_gripper(),
-                })
+                self.go(
+                    view,
+                    [x + offset_m[0], y + offset_m[1], height_m],
+                    tolerance_m,
+                    None,
+                )
             }
+            ScriptStage::Line {
+                to_m,
+                stride_share,
+                tolerance_m,
+            } => self.go(view, to_m, tolerance_m, Some(stride_share)),
             ScriptStage::Close => {
                 let closed = view.pose.gripper > 0.97;
                 let done = (view.held && self.spent > 0) || closed;
@@ -239,6 +226,44 @@ impl Demonstrator {
             }
             ScriptStage::Stay => (self.spent == 0).then(|| self.stay()),
         }
+    }
+
+    /// One action towards a point, on a straight line when a share of the stride is given; nothing
+    /// when it is reached or given up.
+    fn go(
+        &mut self,
+        view: &DemonstratorView,
+        to_m: [f64; 3],
+        tolerance_m: f64,
+        straight: Option<f64>,
+    ) -> Option<Action> {
+        let noise = self.waypoint_noise();
+        let mut goal: [f64; 3] = std::array::from_fn(|i| to_m[i] + noise[i]);
+        for (axis, value) in goal.iter_mut().enumerate() {
+            *value = value.clamp(self.site.box_min_m[axis], self.site.box_max_m[axis]);
+        }
+        let here = view.pose.position_m;
+        let near = (0..3).all(|i| (goal[i] - here[i]).abs() < tolerance_m);
+        if near || self.spent >= MAX_ACTIONS_PER_STAGE {
+            return None;
+        }
+        let left: [f64; 3] = std::array::from_fn(|i| goal[i] - here[i]);
+        let stride = self.style.stride_m * straight.unwrap_or(1.0);
+        let longest = left.iter().fold(stride, |m, d| d.abs().max(m));
+        let mut translation_m = [0.0; 3];
+        for (i, step) in translation_m.iter_mut().enumerate() {
+            let noise = normal(self.action_noise_m, &mut self.rng);
+            *step = noise
+                + match straight {
+                    Some(_) => left[i] * stride / longest,
+                    None => left[i].clamp(-stride, stride),
+                };
+        }
+        Some(Action {
+            translation_m,
+            rotation_rad: [0.0; 3],
+            gripper: self.idle_gripper(),
+        })
     }
 
     fn grip(&mut self, change: f64) -> Action {
@@ -304,6 +329,8 @@ mod tests {
             gripper_noise: 0.0,
         };
         let site = ScriptGeometry {
+            object_size_m: [0.04, 0.04, 0.05],
+            object_round: false,
             target_m: [0.55, -0.1],
             grasp_height_m: GRASP_M,
             hover_height_m: 0.11,
@@ -321,6 +348,7 @@ mod tests {
         let mut view = DemonstratorView {
             pose: Pose::from_array([0.42, 0.05, 0.15, std::f64::consts::PI, 0.0, 0.0, 0.0]),
             object_m: [0.45, 0.08, 0.02],
+            object_yaw_rad: 0.0,
             held: false,
         };
         (0..steps)
@@ -378,6 +406,7 @@ mod tests {
         let view = DemonstratorView {
             pose: Pose::from_array([0.45, 0.08, 0.11, std::f64::consts::PI, 0.0, 0.0, 0.0]),
             object_m: [0.45, 0.08, 0.02],
+            object_yaw_rad: 0.0,
             held: false,
         };
         // The hand never moves: pushing down must not go on for ever.

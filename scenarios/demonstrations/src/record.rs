@@ -5,37 +5,29 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use foresight_datasets::metadata::{Recording, SCHEMA};
-use foresight_datasets::{
-    CommandedStep, DatasetError, Episode, FrameStack, Metadata, Recorder, SimulatorTrack, Split,
-    Trajectory,
-};
-use foresight_robot::{Arm, ArmError, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
-use foresight_sim::{GroundTruth, Scene, SceneDistribution, SimError, Simulator};
+use foresight_datasets::metadata::{BranchOf, Recording, SCHEMA};
+use foresight_datasets::{Episode, Recorder, Split};
+use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
+use foresight_sim::{SceneDistribution, Simulator};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::episode_config::{Behaviour, EpisodeConfig};
+use crate::branch::{self, BranchPoints};
+use crate::episode_config::EpisodeConfig;
+use crate::error::RecordError;
 use crate::policy::Demonstrator;
 use crate::scene_setup;
-use crate::script::DemonstratorView;
 use crate::summary::RecordingSummary;
+use crate::track::{Effort, EpisodeTrack, LAB};
 use foresight_scenarios::demonstrations::DemonstrationConfig;
-use foresight_scenarios::{LoadedScenario, Scenario, ScenarioError};
+use foresight_scenarios::{LoadedScenario, Scenario};
 
-/// The dataset's top folder, DROID's laboratory.
-const LAB: &str = "SIM";
-/// The simulated exterior camera's name.
-const CAMERA: &str = "tabletop";
 /// Steps a second a step stands for; true times are recorded.
 const STEP_RATE_HZ: f64 = 4.0;
-/// An object this near the target's centre counts as placed, m.
-const PLACED_WITHIN_M: f64 = 0.05;
-/// An object this far above where it stood counts as lifted, m.
-const LIFTED_BY_M: f64 = 0.03;
-/// An object moved this far counts as pushed, m.
-const PUSHED_BY_M: f64 = 0.02;
+
+/// Behaviour and start of branches.
+const BRANCH: &str = "branch";
 
 /// What is recorded, apart from the seeds.
 #[derive(Debug, Clone)]
@@ -83,31 +75,13 @@ impl RecordingPlan {
     }
 }
 
-/// Why nothing could be recorded at all.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The scenario file is wrong.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    /// The plan makes no sense.
-    #[error("{0}")]
-    Plan(String),
-    /// The disk, or a seed that may not be recorded.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// A scene could not be built.
-    #[error("the simulator could not be built: {0}")]
-    Simulator(#[from] SimError),
-    /// The arm could not be driven.
-    #[error(transparent)]
-    Arm(#[from] ArmError),
-}
-
 /// One recorded episode and what it took.
 #[derive(Debug)]
 pub struct RecordedEpisode {
     /// The episode.
     pub episode: Episode,
+    /// What was recorded from copies of some of its states.
+    pub branches: Vec<Episode>,
     /// Targets the guard refused; 0 in normal operation.
     pub refused_targets: u64,
     /// Actions the envelope shortened.
@@ -164,7 +138,10 @@ pub fn record_all(
                 match record_episode(plan, seed) {
                     Ok(recorded) => {
                         let writing = Instant::now();
-                        recorder.write(&recorded.episode)?;
+                        // The episode last: while it is missing, its branches are recorded again.
+                        for episode in recorded.branches.iter().chain([&recorded.episode]) {
+                            recorder.write(episode)?;
+                        }
                         let writing_seconds = writing.elapsed().as_secs_f64();
                         lock(&summary).add(&recorded, writing_seconds);
                     }
@@ -213,164 +190,68 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
     let mut demonstrator = Demonstrator::new(&plan.mix, style.clone(), site, rng);
     let mut track = EpisodeTrack::new(plan.image_px, &scene, seed)?;
     track.simulator.initial_state = Some(initial_state);
-    let (mut moving_seconds, mut observing_seconds) = (0.0, 0.0);
-    let mut shortened_actions = 0;
-    for step in 0..=plan.steps {
-        let observing = Instant::now();
-        let observation = arm.observe()?;
-        let truth = arm.simulator().truth();
-        let joints_rad = arm.simulator().arm().q;
-        track.observe(&observation, &truth, joints_rad)?;
-        observing_seconds += observing.elapsed().as_secs_f64();
-        if step == plan.steps {
-            break;
-        }
-        let action = demonstrator.act(&DemonstratorView {
-            pose: observation.pose,
-            object_m: truth.object_position_m,
-            held: truth.held,
-        });
-        let moving = Instant::now();
-        let execution = arm.execute(&action)?;
-        moving_seconds += moving.elapsed().as_secs_f64();
-        shortened_actions += u64::from(!execution.changed.is_empty());
-        track.commands.push(CommandedStep {
-            requested: action,
-            target: execution.commanded_pose,
-        });
-    }
-    let refused_targets = arm.refused_targets();
+    let mut points = BranchPoints::new(&plan.mix.branches, seed);
+    let mut effort = Effort::default();
+    effort.play(&mut arm, &mut track, plan.steps, |step, arm, view| {
+        points.offer(step, arm, view);
+        demonstrator.act(view)
+    })?;
+    let mut refused_targets = arm.refused_targets();
     let success = track.achieved(style.behaviour);
+    let recording = Recording {
+        waypoint_noise_m: style.waypoint_noise_m,
+        random_action_share: style.random_action_share,
+        ..recording_of(plan, seed, style.behaviour.name(), style.start.name())
+    };
+
+    let mut branches = Vec::new();
+    for point in points.chosen() {
+        for index in 0..plan.mix.branches.per_state {
+            let actions = branch::actions(&plan.mix, &site, &point, seed, index);
+            let mut arm = point.arm.clone();
+            let refused = arm.refused_targets();
+            let mut track = EpisodeTrack::new(plan.image_px, &scene, seed)?;
+            effort.play(&mut arm, &mut track, actions.len(), |step, _, _| {
+                actions[step]
+            })?;
+            refused_targets += arm.refused_targets() - refused;
+            let branch_of = BranchOf {
+                seed,
+                step: point.step,
+                index,
+            };
+            let recording = Recording {
+                branch_of: Some(branch_of),
+                ..recording_of(plan, seed, BRANCH, BRANCH)
+            };
+            branches.push(track.into_episode(&plan.date, recording, false));
+        }
+    }
     Ok(RecordedEpisode {
-        episode: track.into_episode(plan, &style, seed, success),
+        episode: track.into_episode(&plan.date, recording, success),
+        branches,
         refused_targets,
-        shortened_actions,
+        shortened_actions: effort.shortened_actions,
         building_seconds,
-        moving_seconds,
-        observing_seconds,
+        moving_seconds: effort.moving_seconds,
+        observing_seconds: effort.observing_seconds,
     })
 }
 
-/// What is collected along an episode.
-struct EpisodeTrack {
-    frames: FrameStack,
-    trajectory: Trajectory,
-    simulator: SimulatorTrack,
-    commands: Vec<CommandedStep>,
-    last: Option<GroundTruth>,
-}
-
-impl EpisodeTrack {
-    fn new(image_px: u32, scene: &Scene, seed: u64) -> Result<Self, RecordError> {
-        let text = serde_json::to_string(scene)
-            .map_err(|e| RecordError::Plan(format!("the scene cannot be written: {e}")))?;
-        Ok(EpisodeTrack {
-            frames: FrameStack::new(image_px, image_px),
-            trajectory: Trajectory {
-                states: Vec::new(),
-                time_s: Vec::new(),
-                joints_rad: Vec::new(),
-                commands: Vec::new(),
-                simulator: None,
-            },
-            simulator: SimulatorTrack {
-                target_position_m: scene.target.position_m,
-                scene_seed: seed,
-                scene: text,
-                ..SimulatorTrack::default()
-            },
-            commands: Vec::new(),
-            last: None,
-        })
-    }
-
-    fn observe(
-        &mut self,
-        observation: &Observation,
-        truth: &GroundTruth,
-        joints_rad: [f64; 7],
-    ) -> Result<(), RecordError> {
-        self.frames.push(observation.frame.image.as_raw())?;
-        self.trajectory.states.push(observation.pose);
-        self.trajectory.time_s.push(observation.arm_time_s);
-        self.trajectory.joints_rad.push(joints_rad);
-        let s = &mut self.simulator;
-        s.object_position_m.push(truth.object_position_m);
-        s.object_quaternion_xyzw.push(truth.object_quaternion_xyzw);
-        s.held.push(truth.held);
-        s.upright.push(truth.upright);
-        self.last = Some(truth.clone());
-        Ok(())
-    }
-
-    /// Whether the behaviour achieved what it tries. Fumbling and random actions try nothing
-    /// and count as failures; reaching can't fail.
-    fn achieved(&self, behaviour: Behaviour) -> bool {
-        let objects = &self.simulator.object_position_m;
-        let (Some(first), Some(last), Some(truth)) = (objects.first(), objects.last(), &self.last)
-        else {
-            return false;
-        };
-        let moved = (last[0] - first[0]).hypot(last[1] - first[1]);
-        let stood = objects.iter().map(|p| p[2]).fold(f64::INFINITY, f64::min);
-        match behaviour {
-            Behaviour::PickAndPlace | Behaviour::Carry => truth.placed_within(PLACED_WITHIN_M),
-            Behaviour::Grasp => truth.held && last[2] > stood + LIFTED_BY_M,
-            Behaviour::Push => moved > PUSHED_BY_M && !truth.held,
-            Behaviour::Reach => true,
-            Behaviour::Fumble | Behaviour::Random => false,
-        }
-    }
-
-    fn into_episode(
-        self,
-        plan: &RecordingPlan,
-        style: &EpisodeConfig,
-        seed: u64,
-        success: bool,
-    ) -> Episode {
-        Episode {
-            metadata: Metadata {
-                uuid: format!("{LAB}+foresight+{seed:010}"),
-                lab: LAB.to_owned(),
-                user: "Foresight".to_owned(),
-                user_id: "foresight".to_owned(),
-                date: plan.date.clone(),
-                timestamp: plan.date.clone(),
-                hdf5_path: String::new(),
-                building: "simulator".to_owned(),
-                scene_id: seed as i64,
-                success,
-                robot_serial: "fr3-simulated".to_owned(),
-                current_task: style.behaviour.name().to_owned(),
-                trajectory_length: 0,
-                wrist_cam_serial: String::new(),
-                ext1_cam_serial: CAMERA.to_owned(),
-                ext2_cam_serial: String::new(),
-                left_mp4_path: String::new(),
-                right_mp4_path: String::new(),
-                wrist_mp4_path: String::new(),
-                foresight: Some(Recording {
-                    schema: SCHEMA,
-                    split: plan.split,
-                    seed,
-                    scenario: plan.scenario.clone(),
-                    behaviour: style.behaviour.name().to_owned(),
-                    start: style.start.name().to_owned(),
-                    waypoint_noise_m: style.waypoint_noise_m,
-                    random_action_share: style.random_action_share,
-                    step_rate_hz: STEP_RATE_HZ,
-                    program_version: env!("CARGO_PKG_VERSION").to_owned(),
-                }),
-            },
-            camera: CAMERA.to_owned(),
-            frames: self.frames,
-            trajectory: Trajectory {
-                commands: self.commands,
-                simulator: Some(self.simulator),
-                ..self.trajectory
-            },
-        }
+/// What a recording says of itself, but for a demonstrator's noise.
+fn recording_of(plan: &RecordingPlan, seed: u64, behaviour: &str, start: &str) -> Recording {
+    Recording {
+        schema: SCHEMA,
+        split: plan.split,
+        seed,
+        scenario: plan.scenario.clone(),
+        behaviour: behaviour.to_owned(),
+        start: start.to_owned(),
+        waypoint_noise_m: 0.0,
+        random_action_share: 0.0,
+        step_rate_hz: STEP_RATE_HZ,
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        branch_of: None,
     }
 }
 
@@ -380,7 +261,9 @@ impl RecordingSummary {
         let success = u64::from(episode.metadata.success);
         self.recorded += 1;
         self.successes += success;
-        self.frames += episode.frames.len() as u64;
+        self.branches += recorded.branches.len() as u64;
+        let episodes = recorded.branches.iter().chain([episode]);
+        self.frames += episodes.map(|e| e.frames.len() as u64).sum::<u64>();
         self.refused_targets += recorded.refused_targets;
         self.shortened_actions += recorded.shortened_actions;
         self.building_seconds += recorded.building_seconds;

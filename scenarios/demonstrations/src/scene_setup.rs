@@ -3,12 +3,12 @@
 use foresight_datasets::InitialState;
 use foresight_robot::EnvelopeConfig;
 use foresight_sim::goals::{self, GoalState};
-use foresight_sim::{Scene, SimError, Simulator};
+use foresight_sim::{ObjectKind, Scene, SimError, Simulator};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::episode_config::StartKind;
-use crate::script::ScriptGeometry;
+use crate::stage::ScriptGeometry;
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 
 /// Virtual time an object placed in the hand gets to come to rest, s.
@@ -31,6 +31,8 @@ pub(crate) fn site(
         std::array::from_fn(|i| corner[i].clamp(box_min_m[i], box_max_m[i]))
     };
     ScriptGeometry {
+        object_size_m: scene.object.size_m,
+        object_round: scene.object.kind == ObjectKind::Cup,
         free_min_m: bounded(mix.free_min_m),
         free_max_m: bounded(mix.free_max_m),
         target_m: scene.target.position_m,

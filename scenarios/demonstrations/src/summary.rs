@@ -19,6 +19,8 @@ pub struct Count {
 pub struct RecordingSummary {
     /// Episodes recorded now.
     pub recorded: u64,
+    /// Branches recorded beside them.
+    pub branches: u64,
     /// Episodes found already recorded and left alone.
     pub already_there: u64,
     /// Seeds that could not be recorded, with reasons.
@@ -60,8 +62,9 @@ impl fmt::Display for RecordingSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} episodes recorded, {} already there, {} failed",
+            "{} episodes and {} branches recorded, {} already there, {} failed",
             self.recorded,
+            self.branches,
             self.already_there,
             self.failed.len()
         )?;

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use foresight_datasets::{Episode, Split};
-use foresight_demonstrations::{record_all, RecordingPlan};
+use foresight_demonstrations::{record_all, record_episode, RecordingPlan};
 use foresight_robot::{EnvelopeConfig, WorkspaceBox};
-use foresight_scenarios::demonstrations::DemonstrationConfig;
+use foresight_scenarios::demonstrations::{BranchConfig, DemonstrationConfig};
 
 fn plan() -> RecordingPlan {
     RecordingPlan {
@@ -129,4 +129,150 @@ fn evaluation_scenes_and_foreign_splits_are_refused() {
     let seeds = Split::Train.recording_seeds(0, 1).expect("seeds");
     let error = record_all(&wrong, seeds, root.path(), 1, |_| {}).expect_err("tiny frames");
     assert!(error.to_string().contains("px"), "{error}");
+}
+
+#[test]
+fn branches_leave_one_and_the_same_state_and_their_episode_alone() {
+    let plain = plan();
+    let mut branched = plan();
+    branched.mix.branches = BranchConfig {
+        per_state: 5,
+        states: 2,
+        ..BranchConfig::default()
+    };
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let seeds = Split::Train.recording_seeds(60, 2).expect("train seeds");
+    record_all(&plain, seeds.clone(), one.path(), 1, |_| {}).expect("recorded");
+    let summary = record_all(&branched, seeds.clone(), two.path(), 2, |_| {}).expect("recorded");
+    assert_eq!((summary.recorded, summary.branches), (2, 2 * 2 * 5));
+    let again = record_all(&branched, seeds, two.path(), 1, |_| {}).expect("recorded");
+    assert_eq!((again.recorded, again.already_there), (0, 2));
+
+    let (without, with) = (files(one.path()), files(two.path()));
+    assert_eq!(with.len(), without.len() + 2 * 2 * 5 * 3);
+    for (name, bytes) in &without {
+        assert!(bytes == &with[name], "{name} differs");
+    }
+
+    let folders = foresight_datasets::layout::episode_folders(two.path()).expect("listed");
+    let episodes = folders
+        .iter()
+        .map(|f| Episode::read(f, None).expect("readable"));
+    let branch_of = |e: &Episode| e.metadata.foresight.as_ref().unwrap().branch_of;
+    let (branches, parents): (Vec<_>, Vec<_>) = episodes.partition(|e| branch_of(e).is_some());
+    let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for branch in &branches {
+        let at = branch_of(branch).expect("a branch");
+        let parent = parents
+            .iter()
+            .find(|p| p.metadata.scene_id == at.seed as i64);
+        let (parent, step) = (parent.expect("the episode it leaves"), at.step as usize);
+        let (of, from) = (&branch.trajectory, &parent.trajectory);
+        assert_eq!(of.states[0], from.states[step]);
+        assert_eq!(branch.frames.frame(0), parent.frames.frame(step));
+        let object = |t: &foresight_datasets::Trajectory, i: usize| {
+            t.simulator.as_ref().unwrap().object_position_m[i]
+        };
+        assert_eq!(object(of, 0), object(from, step));
+        assert!((2..=4).contains(&of.commands.len()));
+        let moved = of
+            .commands
+            .iter()
+            .any(|c| c.requested.translation_m != [0.0; 3]);
+        assert_eq!(moved, at.index != 0, "the first one stays");
+        ends.entry((at.seed, at.step))
+            .or_default()
+            .push(of.states[1]);
+    }
+    assert_eq!(ends.len(), 4);
+    for ends in ends.values() {
+        let differ = |i: usize| ends[..i].iter().all(|other| other != &ends[i]);
+        assert!((0..ends.len()).all(differ), "{ends:?}");
+    }
+}
+
+#[test]
+fn every_contact_behaviour_does_what_it_is_for() {
+    const EPISODES: u64 = 24;
+    let of = |set: fn(&mut DemonstrationConfig)| {
+        let mut mix = DemonstrationConfig {
+            pick_and_place: 0.0,
+            grasp: 0.0,
+            reach: 0.0,
+            carry: 0.0,
+            push: 0.0,
+            fumble: 0.0,
+            random: 0.0,
+            random_action_share: [0.0, 0.0],
+            ..DemonstrationConfig::default()
+        };
+        set(&mut mix);
+        let plan = RecordingPlan {
+            mix,
+            image_px: 8,
+            steps: 16,
+            ..plan()
+        };
+        let seeds = Split::Train.recording_seeds(200, EPISODES).expect("seeds");
+        let recorded = seeds.map(|seed| record_episode(&plan, seed).expect("recorded").episode);
+        recorded.collect::<Vec<_>>()
+    };
+    let achieved = |episodes: &[Episode]| {
+        episodes.iter().filter(|e| e.metadata.success).count() as f64 / EPISODES as f64
+    };
+    let track = |e: &Episode| e.trajectory.simulator.clone().expect("the truth");
+
+    let pushes = of(|mix| mix.push_around = 1.0);
+    assert!(achieved(&pushes) > 0.7, "{}", achieved(&pushes));
+    // Off-centre pushes turn it, by 5 degrees in one action at least.
+    let turned = pushes.iter().filter(|e| {
+        let turns = track(e).object_quaternion_xyzw;
+        let dot = |a: [f64; 4], b: [f64; 4]| -> f64 { (0..4).map(|i| a[i] * b[i]).sum() };
+        turns
+            .windows(2)
+            .any(|q| dot(q[0], q[1]).abs() < (2.5f64).to_radians().cos())
+    });
+    assert!(turned.count() as f64 > 0.5 * EPISODES as f64);
+
+    let misses = of(|mix| mix.near_miss = 1.0);
+    assert!(achieved(&misses) > 0.6, "{}", achieved(&misses));
+    let slips = of(|mix| mix.slip = 1.0);
+    assert!(achieved(&slips) > 0.4, "{}", achieved(&slips));
+    let empty = of(|mix| mix.empty_grasp = 1.0);
+    assert!(achieved(&empty) > 0.7, "{}", achieved(&empty));
+    let closes = |e: &&Episode| e.trajectory.states.iter().any(|s| s.gripper > 0.9);
+    assert!(empty.iter().filter(closes).count() as f64 > 0.7 * EPISODES as f64);
+}
+
+/// Behaviour, start and share of random actions of the first training episodes, as recorded before there
+/// were contact behaviours and branches.
+#[test]
+fn what_old_scenario_files_record_stays() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pick_and_place.toml");
+    let plan = RecordingPlan {
+        image_px: 8,
+        steps: 1,
+        ..RecordingPlan::from_scenario(&file).expect("a scenario")
+    };
+    let recorded = [
+        ("pick_and_place", "near", 0.1763404569764156),
+        ("random", "scene", 0.16188526192479138),
+        ("fumble", "near", 0.20284096497615117),
+        ("grasp", "scene", 0.4765331463267705),
+        ("push", "in_hand", 0.34861008097753493),
+        ("pick_and_place", "scene", 0.4150286891756882),
+        ("pick_and_place", "scene", 0.06544991874913327),
+        ("reach", "scene", 0.2703095913655132),
+    ];
+    let seeds = Split::Train.recording_seeds(0, 8).expect("seeds");
+    for (seed, (behaviour, start, share)) in seeds.zip(recorded) {
+        let episode = record_episode(&plan, seed).expect("recorded");
+        assert!(episode.branches.is_empty());
+        let recording = episode.episode.metadata.foresight.expect("ours");
+        assert_eq!(
+            (&*recording.behaviour, &*recording.start),
+            (behaviour, start)
+        );
+        assert!((recording.random_action_share - share).abs() < 1e-12);
+    }
 }

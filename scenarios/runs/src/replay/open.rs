@@ -204,8 +204,8 @@ fn replay_scene(
         .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
     let Some(initial_state) = &track.initial_state else {
         notes.push(
-            "the recording doesn't say how it began (it is from an older version): its poses are \
-             followed"
+            "the recording doesn't say how it began (it is from an older version, or a branch of \
+             another episode): its poses are followed"
                 .into(),
         );
         return Ok(None);
