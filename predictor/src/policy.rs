@@ -160,7 +160,7 @@ impl PolicyLayers for Policy {
         for i in 0..network.depth {
             let weights = self.parameters.block(&format!("blocks.{i}"));
             let all = Visibility::All;
-            block::forward_saved(shape, &weights, &mut values, rope, all, &mut workspace);
+            block::forward_saved(shape, &weights, &mut values, rope, all, &[], &mut workspace);
         }
         Tensor::from_vec(values, x.shape(), &Device::Cpu)
     }

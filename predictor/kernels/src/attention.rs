@@ -11,7 +11,8 @@ pub enum Visibility {
     /// All of them. With a cache of earlier steps this is block-causal attention exactly: the
     /// newest step sees itself and everything before.
     All,
-    /// Steps of this many tokens; a query sees its own step and every earlier one.
+    /// Steps of this many tokens; a query sees its own step, every earlier one, and all keys before the
+    /// queries' own.
     BlockCausal(usize),
 }
 
@@ -59,8 +60,9 @@ pub(crate) fn attend(
             Parallelism::None,
         );
         if let Visibility::BlockCausal(per_step) = visibility {
+            let earlier = k.rows - q.rows;
             for (query, row) in p.chunks_exact_mut(k.rows).enumerate() {
-                let visible = ((query / per_step + 1) * per_step).min(k.rows);
+                let visible = (earlier + (query / per_step + 1) * per_step).min(k.rows);
                 row[visible..].fill(f32::NEG_INFINITY);
             }
         }
@@ -79,47 +81,44 @@ pub(crate) fn attend(
     }
 }
 
-/// Backward of [`attend`] where queries, keys and values are the three thirds of one buffer
-/// `qkv [n, 3·d]`, rotated: `dqkv` receives the gradients, from `dout [n, d]` and the saved
-/// weights `[heads, n, n]`. `scratch` holds at least `n²` values.
+/// Backward of [`attend`] for one sample, all that is seen being visible or weighed nothing: `dq`,
+/// rows as far apart as those of `q`, and `dkv [keys, 2·d]`, keys before values, receive the
+/// gradients, from `dout [queries, d]` and the saved weights `[heads, queries, keys]`. `scratch`
+/// holds at least `queries · keys` values.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn attend_backward(
-    qkv: &[f32],
+    q: StridedRows,
+    k: StridedRows,
+    v: StridedRows,
     weights: &[f32],
     dout: &[f32],
     heads: usize,
     head_dim: usize,
-    dqkv: &mut [f32],
+    dq: &mut [f32],
+    dkv: &mut [f32],
     scratch: &mut [f32],
 ) {
     let d = heads * head_dim;
-    let n = dout.len() / d;
     let scale = (head_dim as f32).powf(-0.5);
-    let wide = MatrixView::strided(n, head_dim, 3 * d);
-    let square = MatrixView::new(n, n);
-    let ds = &mut scratch[..n * n];
-    for head in 0..heads {
+    let narrow = |rows: usize, stride: usize| MatrixView::strided(rows, head_dim, stride);
+    let square = MatrixView::new(q.rows, k.rows);
+    let ds = &mut scratch[..q.rows * k.rows];
+    let none = Parallelism::None;
+    for (head, p) in weights.chunks_exact(q.rows * k.rows).enumerate() {
         let at = head * head_dim;
-        let p = &weights[head * n * n..(head + 1) * n * n];
-        let dout = (&dout[at..], MatrixView::strided(n, head_dim, d));
-        let none = Parallelism::None;
+        let dout = (&dout[at..], narrow(q.rows, d));
         // dV = Pᵀ·dO, dP = dO·Vᵀ
-        let dv = (&mut dqkv[2 * d + at..], wide);
+        let dv = (&mut dkv[d + at..], narrow(k.rows, 2 * d));
         matmul(dv, (p, square.t()), dout, 1.0, Store::Set, none);
-        let v = (&qkv[2 * d + at..], wide.t());
+        let v = (&v.data[at..], narrow(v.rows, v.stride).t());
         matmul((ds, square), dout, v, 1.0, Store::Set, none);
-        elementwise::softmax_backward(p, ds, n);
+        elementwise::softmax_backward(p, ds, k.rows);
         // dQ = dS·K, dK = dSᵀ·Q, both scaled
-        let k = (&qkv[d + at..], wide);
-        matmul(
-            (&mut dqkv[at..], wide),
-            (ds, square),
-            k,
-            scale,
-            Store::Set,
-            none,
-        );
-        let q = (&qkv[at..], wide);
-        let dk = (&mut dqkv[d + at..], wide);
+        let dq = (&mut dq[at..], narrow(q.rows, q.stride));
+        let k_of_head = (&k.data[at..], narrow(k.rows, k.stride));
+        matmul(dq, (ds, square), k_of_head, scale, Store::Set, none);
+        let dk = (&mut dkv[at..], narrow(k.rows, 2 * d));
+        let q = (&q.data[at..], narrow(q.rows, q.stride));
         matmul(dk, (ds, square.t()), q, scale, Store::Set, none);
     }
 }

@@ -39,7 +39,7 @@ pub mod profile;
 pub mod rope;
 mod tile;
 
-pub use block::{Saved, Workspace};
+pub use block::{Saved, SharedGradients, Workspace};
 pub use block_parameters::{
     BlockGradients, BlockParameters, BlockShape, BlockWeights, LayerParameters, NORM_EPS,
     PARAMETER_NAMES,

@@ -1,6 +1,10 @@
 //! AdamW over a flat parameter buffer, with PyTorch's arithmetic and the official groups.
 
 use foresight_predictor::layout::Entry;
+use rayon::prelude::*;
+
+/// Values that one thread takes at a time.
+pub(crate) const PIECE: usize = 1 << 14;
 
 /// Options of [`AdamW`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,17 +103,19 @@ impl AdamW {
             let step_size = (rate / (1.0 - beta1.powi(steps))) as f32;
             let correction2 = (1.0 - beta2.powi(steps)).sqrt() as f32;
             let keep = if group.decayed { keep } else { 1.0 };
-            for (((p, g), m), v) in values[range.clone()]
-                .iter_mut()
-                .zip(&gradients[range])
-                .zip(&mut self.first[moments.clone()])
-                .zip(&mut self.second[moments])
-            {
-                *p *= keep;
-                *m += (g - *m) * (1.0 - b1);
-                *v = *v * b2 + (1.0 - b2) * g * g;
-                *p -= step_size * *m / (v.sqrt() / correction2 + eps);
-            }
+            let pieces = values[range.clone()]
+                .par_chunks_mut(PIECE)
+                .zip(gradients[range].par_chunks(PIECE))
+                .zip(self.first[moments.clone()].par_chunks_mut(PIECE))
+                .zip(self.second[moments].par_chunks_mut(PIECE));
+            pieces.for_each(|(((p, g), m), v)| {
+                for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                    *p *= keep;
+                    *m += (g - *m) * (1.0 - b1);
+                    *v = *v * b2 + (1.0 - b2) * g * g;
+                    *p -= step_size * *m / (v.sqrt() / correction2 + eps);
+                }
+            });
         }
     }
 
@@ -126,14 +132,16 @@ impl AdamW {
 
 /// Scales `gradients` so that their norm is at most `limit`, and returns the norm before.
 pub(crate) fn clip_norm(gradients: &mut [f32], limit: f64) -> f64 {
-    let norm = gradients
-        .iter()
-        .map(|g| f64::from(*g) * f64::from(*g))
-        .sum::<f64>()
-        .sqrt();
+    let square = |g: &f32| f64::from(*g) * f64::from(*g);
+    let pieces = gradients.par_chunks(PIECE);
+    let sums: Vec<f64> = pieces.map(|g| g.iter().map(square).sum()).collect();
+    let norm = sums.iter().sum::<f64>().sqrt();
     if norm > limit {
         let scale = (limit / norm) as f32;
-        gradients.iter_mut().for_each(|g| *g *= scale);
+        gradients
+            .par_iter_mut()
+            .with_min_len(PIECE)
+            .for_each(|g| *g *= scale);
     }
     norm
 }

@@ -1,12 +1,13 @@
 //! The action-conditioned predictor as a differentiable function of its parameters.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
 use crate::head_variables::HeadVariables;
 use crate::layers::normalise;
-use crate::trunk::{Shared, Trunk};
+use crate::trunk::{Past, Shared, Trunk};
 use foresight_predictor::ac_predictor::rope_table;
 use foresight_predictor::config::PredictorConfig;
 use foresight_predictor::encoder::LATENT_EPS;
@@ -44,13 +45,30 @@ impl PredictorForward<'_> {
     /// # Errors
     /// When shapes don't agree, or camera poses are missing.
     pub(crate) fn step(&self, inputs: &PredictorInputs<'_>, steps: usize) -> Result<Tensor> {
+        Ok(self.steps(inputs, 0..steps, None, 0)?.0)
+    }
+
+    /// Predictions for the frames after those of `steps`, whose latents alone `inputs` holds:
+    /// `[B, steps·N, D]`, normalised. The steps before are the `past`'s; the first `keep` steps of all
+    /// become the next past.
+    ///
+    /// # Errors
+    /// As [`PredictorForward::step`].
+    pub(crate) fn steps(
+        &self,
+        inputs: &PredictorInputs<'_>,
+        steps: Range<usize>,
+        past: Option<Arc<Past>>,
+        keep: usize,
+    ) -> Result<(Tensor, Arc<Past>)> {
         let (config, heads) = (self.config, self.heads);
+        let (first, steps) = (steps.start, steps.len());
         let name = |suffix: &str| format!("{}{suffix}", self.prefix);
         let (n, d) = (config.tokens_per_frame(), config.predictor_embed_dim);
         let condition = config.condition_tokens();
         let b = inputs.latents.dim(0)?;
         let token = |encoder: &str, input: &Tensor| {
-            let input = input.narrow(1, 0, steps)?.contiguous()?;
+            let input = input.narrow(1, first, steps)?.contiguous()?;
             heads.linear(&name(encoder), &input)?.unsqueeze(2)
         };
         let mut parts = vec![
@@ -70,14 +88,16 @@ impl PredictorForward<'_> {
             depth: config.depth,
             prefix: name("predictor_blocks"),
         };
-        let rope = Arc::new(rope_table(config, 0, steps));
+        let rope = Arc::new(rope_table(config, first, steps));
         let visibility = Visibility::BlockCausal(condition + n);
-        let x = trunk.forward(self.shared, &x, &rope, visibility)?;
+        let keep = keep * (condition + n);
+        let (x, past) = trunk.forward_after(self.shared, &x, &rope, visibility, past, keep)?;
         let patches = x
             .reshape((b, steps, condition + n, d))?
             .narrow(2, condition, n)?
             .reshape((b, steps * n, d))?;
         let normed = heads.layer_norm(&name("predictor_norm"), &patches)?;
-        normalise(&heads.linear(&name("predictor_proj"), &normed)?, LATENT_EPS)
+        let predicted = heads.linear(&name("predictor_proj"), &normed)?;
+        Ok((normalise(&predicted, LATENT_EPS)?, past))
     }
 }

@@ -35,11 +35,12 @@ impl HeadVariables {
         let (mut vars, mut constants) = (HashMap::new(), HashMap::new());
         for (name, shape) in parameters.entries() {
             if wanted(name) {
-                let tensor = Tensor::from_slice(parameters.slice(name), shape.as_slice(), device)?;
+                let (values, shape) = (parameters.slice(name), shape.as_slice());
                 if frozen.contains(name) {
-                    constants.insert(name.clone(), tensor);
+                    let constant = Tensor::from_slice(values, shape, device)?;
+                    constants.insert(name.clone(), constant);
                 } else {
-                    vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+                    vars.insert(name.clone(), Var::from_slice(values, shape, device)?);
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use crate::forward::PredictorInputs;
+
 /// One batch of clips.
 #[derive(Debug, Clone)]
 pub struct PredictorBatch {
@@ -18,6 +20,16 @@ pub struct PredictorBatch {
 }
 
 impl PredictorBatch {
+    /// Latents of some frames with the clips' actions and poses.
+    pub(crate) fn inputs<'a>(&'a self, latents: &'a Tensor) -> PredictorInputs<'a> {
+        PredictorInputs {
+            latents,
+            actions: &self.actions,
+            states: &self.states,
+            extrinsics: self.extrinsics.as_ref(),
+        }
+    }
+
     /// The batch in a device's memory.
     ///
     /// # Errors

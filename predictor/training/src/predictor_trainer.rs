@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::change_directions::ChangeDirections;
 use crate::device_forward::DeviceForward;
 use crate::errors::{self, Error};
-use crate::forward::{PredictorForward, PredictorInputs};
+use crate::forward::PredictorForward;
 use crate::head_variables::HeadVariables;
 use crate::predictor_batch::PredictorBatch;
 use crate::train_state::TrainState;
@@ -285,27 +285,36 @@ impl PredictorTrainer {
             );
         }
         let forward = self.forward(heads)?;
-        let step = |latents: &Tensor, steps| {
-            let inputs = PredictorInputs {
-                latents,
-                actions: &batch.actions,
-                states: &batch.states,
-                extrinsics: batch.extrinsics.as_ref(),
-            };
-            match &forward {
-                Forward::Kernels(forward) => forward.step(&inputs, steps),
-                Forward::Device(forward) => forward.step(&inputs, steps),
+        let history = batch.latents.narrow(1, 0, (steps - 1) * n)?;
+        let auto_steps = self.options.auto_steps;
+        // The first rolled-out frame is the first teacher-forced one.
+        let (teacher_forced, rollout) = match &forward {
+            // Steps already taken are seen through their keys and values.
+            Forward::Kernels(forward) => {
+                let keep = |done| if done < auto_steps { done } else { 0 };
+                let (forced, mut past) =
+                    forward.steps(&batch.inputs(&history), 0..steps - 1, None, keep(1))?;
+                let mut rolled = vec![forced.narrow(1, 0, n)?];
+                for done in 1..auto_steps {
+                    let (latents, range) = (&rolled[done - 1], done..done + 1);
+                    let inputs = batch.inputs(latents);
+                    let next = forward.steps(&inputs, range, Some(past), keep(done + 1))?;
+                    past = next.1;
+                    rolled.push(next.0);
+                }
+                (forced, Tensor::cat(&rolled, 1)?)
+            }
+            Forward::Device(forward) => {
+                let forced = forward.step(&batch.inputs(&history), steps - 1)?;
+                let first = batch.latents.narrow(1, 0, n)?;
+                let mut rolled = Tensor::cat(&[&first, &forced.narrow(1, 0, n)?], 1)?;
+                for done in 1..auto_steps {
+                    let next = forward.step(&batch.inputs(&rolled), done + 1)?;
+                    rolled = Tensor::cat(&[&rolled, &next.narrow(1, done * n, n)?], 1)?;
+                }
+                (forced, rolled.narrow(1, n, auto_steps * n)?)
             }
         };
-        let history = batch.latents.narrow(1, 0, (steps - 1) * n)?;
-        let teacher_forced = step(&history, steps - 1)?;
-        let first = batch.latents.narrow(1, 0, n)?;
-        let mut rolled = Tensor::cat(&[&first, &teacher_forced.narrow(1, 0, n)?], 1)?;
-        for done in 1..self.options.auto_steps {
-            let next = step(&rolled, done + 1)?;
-            rolled = Tensor::cat(&[&rolled, &next.narrow(1, done * n, n)?], 1)?;
-        }
-        let rollout = rolled.narrow(1, n, rolled.dim(1)? - n)?;
         Ok(Predictions {
             teacher_forced,
             rollout,

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, RwLock};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
+use crate::adamw::PIECE;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::kernels::PARAMETER_NAMES;
-use foresight_predictor::kernels::{block, BlockShape, Parallelism, Saved, Workspace};
+use foresight_predictor::kernels::{
+    block, BlockShape, Parallelism, Saved, SharedGradients, Workspace,
+};
 use foresight_predictor::parameters::{block_gradients, Parameters};
 use foresight_predictor::rope::RopeTable;
 
 /// Most pieces a batch is cut into, whatever the number of cores: each piece adds up its own
 /// gradients and the pieces are summed in order, so results don't depend on the machine.
 pub(crate) const MAX_SHARDS: usize = 4;
-/// Gradients of a piece that one thread sums over the shards.
-const PIECE: usize = 1 << 14;
 
 /// A network's parameters and the gradients of the current step, shared with the operations on
 /// candle's graph.
@@ -46,6 +47,23 @@ impl Shared {
     }
 }
 
+/// Keys and values of tokens that went through the blocks, for tokens that come after: what a
+/// rollout's next step sees of its earlier ones, without taking them through again. Gradients come back
+/// the same way: a later pass adds to them, the earlier one, whose backward pass comes after, takes
+/// them on.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// By shard, by block.
+    shards: Mutex<Vec<Vec<PastBlock>>>,
+}
+
+#[derive(Debug, Clone)]
+struct PastBlock {
+    /// `[B, tokens, 2·D]`.
+    kv: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
 /// Blocks `<prefix>.0` … over `[B, N, D]`.
 #[derive(Debug, Clone)]
 pub struct Trunk {
@@ -70,6 +88,24 @@ impl Trunk {
         rope: &Arc<RopeTable>,
         visibility: Visibility,
     ) -> Result<Tensor> {
+        self.forward_after(shared, x, rope, visibility, None, 0)
+            .map(|(x, _)| x)
+    }
+
+    /// As [`Trunk::forward`] for tokens that also see those of `past`. Also gives keys and values of the
+    /// first `keep` tokens of all that were seen, `past`'s before `x`'s, for tokens that come after.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_after(
+        &self,
+        shared: &Shared,
+        x: &Tensor,
+        rope: &Arc<RopeTable>,
+        visibility: Visibility,
+        past: Option<Arc<Past>>,
+        keep: usize,
+    ) -> Result<(Tensor, Arc<Past>)> {
         let x = x.contiguous()?;
         // candle records no operation on an input that needs no gradient, but the parameters
         // in here need theirs: with frozen embeddings the input becomes a variable of its own.
@@ -79,14 +115,19 @@ impl Trunk {
         } else {
             Var::from_tensor(&x)?.into_inner()
         };
-        x.apply_op1(TrunkOp {
+        let kept = Arc::new(Past::default());
+        let x = x.apply_op1(TrunkOp {
             trunk: self.clone(),
             shared: shared.clone(),
             rope: Arc::clone(rope),
             visibility,
+            past: past.unwrap_or_default(),
+            kept: Arc::clone(&kept),
+            keep,
             input_gradient,
             saved: Mutex::new(Vec::new()),
-        })
+        })?;
+        Ok((x, kept))
     }
 
     fn block(&self, i: usize) -> String {
@@ -99,6 +140,9 @@ struct TrunkOp {
     shared: Shared,
     rope: Arc<RopeTable>,
     visibility: Visibility,
+    past: Arc<Past>,
+    kept: Arc<Past>,
+    keep: usize,
     /// Whether anybody wants the gradient of the input.
     input_gradient: bool,
     /// What each shard's blocks left behind, filled by the forward pass.
@@ -152,10 +196,13 @@ impl TrunkOp {
         parameters: &Parameters,
         i: usize,
         x: &mut [f32],
+        past: Option<&[PastBlock]>,
         ws: &mut Workspace,
     ) -> Saved {
         let w = parameters.block(&self.trunk.block(i));
-        block::forward_saved(self.trunk.shape, &w, x, &self.rope, self.visibility, ws)
+        let past = past.map_or(&[][..], |blocks| &blocks[i].kv);
+        let (shape, visibility) = (self.trunk.shape, self.visibility);
+        block::forward_saved(shape, &w, x, &self.rope, visibility, past, ws)
     }
 }
 
@@ -176,24 +223,29 @@ impl CustomOp1 for TrunkOp {
         let parameters = self.shared.parameters.read().map_err(poisoned)?;
         let (per_shard, inner) = self.shards(x.len());
         let (lowest, recompute) = (self.lowest(), self.shared.recompute);
-        let saved = x
-            .par_chunks_mut(per_shard)
-            .map(|x| {
-                let mut ws = Workspace::new(inner);
-                (0..self.trunk.depth)
-                    .map(|i| {
-                        let input = (recompute && i >= lowest).then(|| x.to_vec());
-                        let saved = self.forward(&parameters, i, x, &mut ws);
-                        match input {
-                            Some(input) => Kept::Input(input),
-                            None if i < lowest => Kept::Nothing,
-                            None => Kept::Everything(saved),
-                        }
-                    })
-                    .collect()
-            })
-            .collect();
+        let past = self.past.shards.lock().map_err(poisoned)?;
+        let shards = x.par_chunks_mut(per_shard).enumerate().map(|(shard, x)| {
+            let mut ws = Workspace::new(inner);
+            let past = past.get(shard).map(Vec::as_slice);
+            let blocks = (0..self.trunk.depth).map(|i| {
+                let input = (recompute && i >= lowest).then(|| x.to_vec());
+                let saved = self.forward(&parameters, i, x, past, &mut ws);
+                let kv = saved.keys_and_values(self.keep, n, d);
+                let gradient = vec![0.0; kv.len()];
+                let saved = match input {
+                    Some(input) => Kept::Input(input),
+                    None if i < lowest => Kept::Nothing,
+                    None => Kept::Everything(saved),
+                };
+                (saved, PastBlock { kv, gradient })
+            });
+            blocks.unzip()
+        });
+        let (saved, kept): (Vec<Vec<Kept>>, Vec<Vec<PastBlock>>) = shards.unzip();
         *self.saved.lock().map_err(poisoned)? = saved;
+        if self.keep > 0 {
+            *self.kept.shards.lock().map_err(poisoned)? = kept;
+        }
         Ok((CpuStorage::F32(x), layout.shape().clone()))
     }
 
@@ -203,12 +255,18 @@ impl CustomOp1 for TrunkOp {
         let parameters = self.shared.parameters.read().map_err(poisoned)?;
         let mut gradients = self.shared.gradients.lock().map_err(poisoned)?;
         let (per_shard, inner) = self.shards(grad.len());
+        let mut past = self.past.shards.lock().map_err(poisoned)?;
+        let mut past = past.iter_mut();
+        let mut later = self.kept.shards.lock().map_err(poisoned)?;
+        let mut later = later.drain(..);
         let mut shards: Vec<Shard> = grad
             .chunks_mut(per_shard)
             .zip(saved)
             .map(|(grad, kept)| Shard {
                 grad,
                 kept,
+                past: past.next().map(Vec::as_mut_slice),
+                later: later.next(),
                 sum: Vec::new(),
                 ws: Workspace::new(inner),
             })
@@ -245,6 +303,8 @@ impl CustomOp1 for TrunkOp {
 struct Shard<'a> {
     grad: &'a mut [f32],
     kept: Vec<Kept>,
+    past: Option<&'a mut [PastBlock]>,
+    later: Option<Vec<PastBlock>>,
     /// This shard's gradients of the block at hand.
     sum: Vec<f32>,
     ws: Workspace,
@@ -261,7 +321,9 @@ impl Shard<'_> {
     ) -> Result<()> {
         let saved = match self.kept.pop() {
             Some(Kept::Everything(saved)) => saved,
-            Some(Kept::Input(mut x)) => op.forward(parameters, i, &mut x, &mut self.ws),
+            Some(Kept::Input(mut x)) => {
+                op.forward(parameters, i, &mut x, self.past.as_deref(), &mut self.ws)
+            }
             Some(Kept::Nothing) | None => {
                 candle_core::bail!("transformer-trunk was taken back twice")
             }
@@ -270,8 +332,18 @@ impl Shard<'_> {
         self.sum.clear();
         self.sum.resize(len, 0.0);
         let mut g = block_gradients(&w, &mut self.sum);
-        let (shape, rope) = (op.trunk.shape, &op.rope);
-        block::backward(shape, &w, &saved, self.grad, rope, &mut g, &mut self.ws);
+        let mut shared = SharedGradients {
+            past: match &mut self.past {
+                Some(blocks) => &mut blocks[i].gradient,
+                None => &mut [],
+            },
+            later: self
+                .later
+                .as_ref()
+                .map_or(&[], |blocks| &blocks[i].gradient),
+        };
+        let (shape, rope, ws) = (op.trunk.shape, &op.rope, &mut self.ws);
+        block::backward(shape, &w, &saved, self.grad, rope, &mut g, &mut shared, ws);
         Ok(())
     }
 }
