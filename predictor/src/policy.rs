@@ -18,7 +18,7 @@ use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::error::PredictorError;
 use crate::kernels::attention::Visibility;
-use crate::kernels::{block, elementwise, Parallelism, Workspace};
+use crate::kernels::{block, elementwise, Parallelism, Saved, Workspace};
 use crate::layout::{self, Entry};
 use crate::parameters::{Parameters, Tensors};
 use crate::rope::{Position, RopeTable};
@@ -156,11 +156,12 @@ impl PolicyLayers for Policy {
         let network = &self.config.network;
         let shape = layout::predictor_block(network);
         let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        let mut workspace = Workspace::new(Parallelism::Rayon(0));
+        let (mut workspace, mut saved) = (Workspace::new(Parallelism::Rayon(0)), Saved::default());
         for i in 0..network.depth {
             let weights = self.parameters.block(&format!("blocks.{i}"));
             let all = Visibility::All;
-            block::forward_saved(shape, &weights, &mut values, rope, all, &[], &mut workspace);
+            let ws = &mut workspace;
+            saved = block::forward_saved(shape, &weights, &mut values, rope, all, &[], saved, ws);
         }
         Tensor::from_vec(values, x.shape(), &Device::Cpu)
     }

@@ -109,7 +109,9 @@ fn rotate_qk(qkv: &mut [f32], d: usize, rope: &RopeTable, turn: fn(&mut [f32], &
 }
 
 /// `x [B·n, D]` through the block in place, `n = rope.tokens()`, keeping what [`backward`] needs.
-/// Tokens also see those that came before, whose keys and values are `past [B, earlier, 2·D]`.
+/// Tokens also see those that came before, whose keys and values are `past [B, earlier, 2·D]`. The
+/// memory of a `saved` that is no longer needed, or of a new one, is used.
+#[allow(clippy::too_many_arguments)]
 pub fn forward_saved(
     shape: BlockShape,
     w: &BlockWeights,
@@ -117,6 +119,7 @@ pub fn forward_saved(
     rope: &RopeTable,
     visibility: Visibility,
     past: &[f32],
+    mut saved: Saved,
     ws: &mut Workspace,
 ) -> Saved {
     let parallelism = ws.parallelism;
@@ -125,17 +128,20 @@ pub fn forward_saved(
     let samples = rows / n;
     let earlier = past.len() / (samples * 2 * d).max(1);
     let seen = earlier + n;
-    let mut saved = Saved {
-        kv: Vec::new(),
-        xhat1: vec![0.0; rows * d],
-        rstd1: vec![0.0; rows],
-        qkv: vec![0.0; rows * 3 * d],
-        weights: vec![0.0; samples * shape.heads * n * seen],
-        attended: vec![0.0; rows * d],
-        xhat2: vec![0.0; rows * d],
-        rstd2: vec![0.0; rows],
-        hidden: vec![0.0; rows * m],
-    };
+    // What is there is written over: only what grows needs zeros.
+    for (buffer, len) in [
+        (&mut saved.xhat1, rows * d),
+        (&mut saved.rstd1, rows),
+        (&mut saved.qkv, rows * 3 * d),
+        (&mut saved.weights, samples * shape.heads * n * seen),
+        (&mut saved.attended, rows * d),
+        (&mut saved.xhat2, rows * d),
+        (&mut saved.rstd2, rows),
+        (&mut saved.hidden, rows * m),
+    ] {
+        buffer.resize(len, 0.0);
+    }
+    saved.kv.clear();
     let normed = resize(&mut ws.normed, rows * d);
     let (xhat, rstd) = (&mut saved.xhat1, &mut saved.rstd1);
     elementwise::layer_norm_saved(x, w.norm1, EPS, normed, xhat, rstd);

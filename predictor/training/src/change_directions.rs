@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::latent_clips::LatentClip;
+use crate::layers::linear;
 
 /// Name of the file in a run's folder.
 pub const DIRECTIONS_FILE: &str = "change_directions.safetensors";
@@ -114,9 +115,15 @@ impl ChangeDirections {
         if !values.is_multiple_of(width) {
             candle_core::bail!("latents of {values} values are not frames of {width}");
         }
-        let scaled = self.scaled.to_device(predicted.device())?;
         let difference = (predicted - target)?.reshape((values / width, width))?;
-        difference.matmul(&scaled)?.sqr()?.mean_all()
+        if !predicted.device().is_cpu() {
+            let scaled = self.scaled.to_device(predicted.device())?;
+            return difference.matmul(&scaled)?.sqr()?.mean_all();
+        }
+        // The directions are constants, which candle's product would make gradients for.
+        let rows = self.scaled.t()?;
+        let nothing = Tensor::zeros(rows.dim(0)?, rows.dtype(), rows.device())?;
+        linear(&difference, &rows, &nothing)?.sqr()?.mean_all()
     }
 
     /// How much of each change the pose doesn't explain, `[P]`: the mean square along the

@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Tensor};
 
 use crate::errors::{self, Error};
 use crate::head_variables::HeadVariables;
-use crate::layers::{gelu, linear, normalise};
+use crate::layers::{gelu, linear, normalise, read};
 use crate::objectives::hand::Learns;
 use crate::objectives::masked::{self, Mask};
 use crate::objectives::{
@@ -125,8 +125,7 @@ impl EncoderTrainer {
         let latents = self.encode(&heads, &embedded, &self.rope)?;
         let pooled = latents.mean(1)?;
         let mut losses = EncoderLosses::default();
-        let deviation = latents.flatten_from(1)?.var(0)?.sqrt()?.mean_all()?;
-        losses.deviation = f64::from(deviation.to_scalar::<f32>()?);
+        losses.deviation = read([&latents], |[values]| deviation(values, batch.states.len()))?;
 
         let zero = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
         let mut total = Total(zero);
@@ -278,4 +277,20 @@ impl EncoderTrainer {
         };
         x.reshape((b, n, d))
     }
+}
+
+/// Standard deviation of each of a latent's values over `count` latents, averaged.
+fn deviation(latents: &[f32], count: usize) -> f64 {
+    let width = latents.len() / count;
+    let (mut means, mut squares) = (vec![0f64; width], vec![0f64; width]);
+    for latent in latents.chunks_exact(width) {
+        let means = means.iter_mut().zip(latent);
+        means.for_each(|(mean, v)| *mean += f64::from(*v) / count as f64);
+    }
+    for latent in latents.chunks_exact(width) {
+        let values = squares.iter_mut().zip(&means).zip(latent);
+        values.for_each(|((square, mean), v)| *square += (f64::from(*v) - mean).powi(2));
+    }
+    let others = count.saturating_sub(1).max(1) as f64;
+    squares.iter().map(|s| (s / others).sqrt()).sum::<f64>() / width as f64
 }

@@ -1,7 +1,7 @@
 //! A stack of transformer blocks on our kernels as one differentiable candle operation.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
@@ -32,6 +32,8 @@ pub struct Shared {
     /// Whether the backward pass runs each block forwards again instead of keeping what it
     /// computed: a third more work for a fraction of the memory, and the same numbers.
     pub recompute: bool,
+    /// Memory of earlier passes for later ones: asking the system for it costs as much as filling it.
+    spare: Arc<Mutex<Vec<Saved>>>,
 }
 
 impl Shared {
@@ -43,7 +45,12 @@ impl Shared {
             gradients: Arc::new(Mutex::new(vec![0.0; len])),
             frozen: Arc::default(),
             recompute: false,
+            spare: Arc::default(),
         }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Saved>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,7 +209,8 @@ impl TrunkOp {
         let w = parameters.block(&self.trunk.block(i));
         let past = past.map_or(&[][..], |blocks| &blocks[i].kv);
         let (shape, visibility) = (self.trunk.shape, self.visibility);
-        block::forward_saved(shape, &w, x, &self.rope, visibility, past, ws)
+        let spare = self.shared.spare().pop().unwrap_or_default();
+        block::forward_saved(shape, &w, x, &self.rope, visibility, past, spare, ws)
     }
 }
 
@@ -233,9 +241,11 @@ impl CustomOp1 for TrunkOp {
                 let kv = saved.keys_and_values(self.keep, n, d);
                 let gradient = vec![0.0; kv.len()];
                 let saved = match input {
-                    Some(input) => Kept::Input(input),
-                    None if i < lowest => Kept::Nothing,
-                    None => Kept::Everything(saved),
+                    None if i >= lowest => Kept::Everything(saved),
+                    input => {
+                        self.shared.spare().push(saved);
+                        input.map_or(Kept::Nothing, Kept::Input)
+                    }
                 };
                 (saved, PastBlock { kv, gradient })
             });
@@ -344,6 +354,7 @@ impl Shard<'_> {
         };
         let (shape, rope, ws) = (op.trunk.shape, &op.rope, &mut self.ws);
         block::backward(shape, &w, &saved, self.grad, rope, &mut g, &mut shared, ws);
+        op.shared.spare().push(saved);
         Ok(())
     }
 }
