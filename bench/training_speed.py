@@ -7,8 +7,9 @@ batches, for a few steps, with one program after the other, N times in turn on o
 else runs there meets both. Steps a second are taken from the run's log, from its first line to its
 last before validation, so start-up and the latent cache don't count; medians and ratios are over the
 rounds, the ratio within each round first. Losses are compared line by line: both programs see the same
-clips, so they differ by rounding alone, and by what rounding grows to in as many steps. Needs nothing
-but Python. Exit code 1 when the new program is slower than `--at-least` times the old one, or a loss
+clips, so they differ by rounding alone, and by what rounding grows to in as many steps. Recipes, scenario and encoder
+are those of the checkout (where it runs, or `--checkout`): one that both programs can read. Needs nothing but
+Python. Exit code 1 when the new program is slower than `--at-least` times the old one, or a loss
 differs by more than `--within`.
 """
 

@@ -313,6 +313,28 @@ fn parity_train_through_candle() {
     }
 }
 
+/// Steps seen through their keys and values give the gradients of steps taken through again, for
+/// rollouts of any length.
+#[test]
+fn long_rollouts_learn_as_through_candle() {
+    for fixture in of_kind("08_train", "train") {
+        for variant in fixture.json["variants"].as_array().unwrap() {
+            let place = TrainingDevice::open(ComputeDevice::CandleCpu, Precision::F32).unwrap();
+            let mut candle = trainer(&fixture, variant).on(place);
+            let mut kernels = trainer(&fixture, variant);
+            candle.compute_gradients(&batch(&fixture)).unwrap();
+            kernels.compute_gradients(&batch(&fixture)).unwrap();
+            let label = format!("{} steps", variant["auto_steps"]);
+            close(
+                &label,
+                &gradients_of(&kernels),
+                &gradients_of(&candle),
+                1e-6,
+            );
+        }
+    }
+}
+
 /// In bf16 gradients point where they point in f32, and frozen parameters have none.
 #[test]
 fn rounded_gradients_point_the_same_way() {
