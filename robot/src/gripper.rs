@@ -1,5 +1,12 @@
 //! Closedness and width: the one place that maps between what a planner says and what the
 //! Franka Hand understands, and decides between a grasp and a move.
+//!
+//! **A closing presses.** Whatever its size, it means "close until something stops the fingers, then
+//! press". Models learn actions as differences of measured states, so around an object 5 cm wide a
+//! search rightly plans a closing of 0.38, which is what will be measured; fingers sent *to that
+//! width* would stop at the object and hold nothing. Recordings are made the same way: what they
+//! measure after a closing is the object's width, or 1 where there was nothing. An opening goes to
+//! the width asked for, and so a half closed hand is reached by opening.
 
 use foresight_kinematics::hand::{closedness, width_m};
 use franka_node::GripperKind;
@@ -14,6 +21,9 @@ pub struct GripperConfig {
     pub force_n: f64,
     /// Changes of closedness smaller than this leave the gripper alone.
     pub dead_band: f64,
+    /// Closings of at least this much closedness press; smaller ones leave the gripper alone, so that
+    /// a search's noise doesn't close the hand. An object 7 cm wide asks for 0.125.
+    pub press_from: f64,
     /// How long a move or a grasp may take, s, before the action goes on without it.
     pub timeout_s: f64,
 }
@@ -23,6 +33,7 @@ impl Default for GripperConfig {
         GripperConfig {
             force_n: 30.0,
             dead_band: 0.05,
+            press_from: 0.1,
             timeout_s: 2.5,
         }
     }
@@ -66,29 +77,27 @@ impl GripperPolicy {
 
     /// Turns a change of closedness, counted from the measured width, into a command.
     ///
-    /// Closing is a grasp: a move would stop at the first resistance without holding. While a
-    /// grasp is on, closing further and small changes leave it alone, so that an object in hand
-    /// isn't let go by a delta of nothing. Opening is a move.
+    /// Closing is a grasp from any width to the stop: a move would end at the first resistance
+    /// without holding. While a grasp is on, closing further and small changes leave it alone, so
+    /// that an object in hand isn't let go by a delta of nothing. Opening is a move to the width
+    /// asked for.
     pub fn command(&mut self, change: f64, measured_width_m: f64) -> Option<GripperCommand> {
         if !change.is_finite() || change.abs() < self.config.dead_band {
             return None;
         }
-        let wanted = (closedness(measured_width_m) + change).clamp(0.0, 1.0);
         if change > 0.0 {
-            if wanted <= self.commanded && self.grasping {
-                return None;
-            }
-            if wanted <= self.commanded + 1e-9 && self.commanded >= 1.0 {
+            if change < self.config.press_from || self.grasping {
                 return None;
             }
             self.grasping = true;
-            self.commanded = wanted;
+            self.commanded = 1.0;
             return Some(GripperCommand {
                 kind: GripperKind::Grasp,
-                width_m: width_m(wanted),
+                width_m: 0.0,
                 force_n: self.config.force_n,
             });
         }
+        let wanted = (closedness(measured_width_m) + change).clamp(0.0, 1.0);
         if !self.grasping && (wanted - self.commanded).abs() < 1e-9 {
             return None;
         }

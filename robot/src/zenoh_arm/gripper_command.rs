@@ -25,25 +25,14 @@ pub(super) struct GripperCommandState {
 }
 
 impl ZenohArm {
-    /// Sends a command. A hand told to grasp closes until it meets something, whatever the
-    /// width, so closing only part of the way is a move.
+    /// Sends a command.
     pub(super) fn command_gripper(
         &mut self,
         command: GripperCommand,
     ) -> Result<GripperCommandState, ArmError> {
-        let closing = command.kind == GripperKind::Grasp;
-        let sent = if closing && command.width_m > NOTHING_M {
-            self.send_gripper(&GripperCommand {
-                kind: GripperKind::Width,
-                force_n: 0.0,
-                ..command
-            })?
-        } else {
-            self.send_gripper(&command)?
-        };
         Ok(GripperCommandState {
             command,
-            sent,
+            sent: self.send_gripper(&command)?,
             regrasped: false,
         })
     }

@@ -96,12 +96,15 @@ fn drive_to(arm: &mut dyn Arm, goal: &Pose) {
     panic!("did not get to {goal:?}");
 }
 
-/// Takes the object of `scene` and lifts it; returns what the gripper then reports.
+/// Takes the object of `scene` and lifts it; returns what the gripper then reports. Closes by what
+/// will be measured around the object, as a search plans it.
 pub fn grasp_and_lift(arm: &mut dyn Arm, scene: &Scene) -> bool {
     drive_to(arm, &goals::above_object(scene).arm);
     drive_to(arm, &goals::at_object(scene).arm);
+    let closing = goals::grasped(scene).arm.gripper;
+    assert!((0.1..0.6).contains(&closing), "{closing}");
     let close = arm
-        .execute(&action(0.0, 0.0, 0.0, 1.0))
+        .execute(&action(0.0, 0.0, 0.0, closing))
         .expect("the gripper closes");
     assert!(
         close.settled && close.reached_pose.gripper < 0.9,

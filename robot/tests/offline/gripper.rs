@@ -31,11 +31,16 @@ fn a_held_object_is_kept_by_small_changes_and_by_closing_further() {
 }
 
 #[test]
-fn partial_closing_goes_on_until_closed() {
+fn a_closing_of_any_size_presses_and_an_opening_goes_to_its_width() {
     let mut policy = GripperPolicy::new(GripperConfig::default(), STROKE_M);
-    let first = policy.command(0.5, STROKE_M).expect("a grasp");
-    assert!((first.width_m - 0.04).abs() < 1e-12);
-    let second = policy.command(0.5, 0.04).expect("a grasp");
-    assert_eq!((second.kind, second.width_m), (GripperKind::Grasp, 0.0));
-    assert_eq!(policy.command(0.5, 0.0), None, "already closed");
+    assert_eq!(policy.command(0.09, STROKE_M), None, "a search's noise");
+    let close = policy.command(0.1, STROKE_M).expect("a grasp");
+    assert_eq!((close.kind, close.width_m), (GripperKind::Grasp, 0.0));
+    assert_eq!(policy.command(0.5, 0.04), None, "presses already");
+    // Half open, with nothing between the fingers.
+    let open = policy.command(-0.5, 0.0).expect("a move");
+    assert_eq!(open.kind, GripperKind::Width);
+    assert!((open.width_m - 0.04).abs() < 1e-12);
+    let again = policy.command(0.2, 0.04).expect("a grasp");
+    assert_eq!((again.kind, again.width_m), (GripperKind::Grasp, 0.0));
 }

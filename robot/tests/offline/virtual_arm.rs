@@ -98,6 +98,9 @@ fn the_gripper_closes_by_grasp_and_opens_again() {
     let close = arm.execute(&action(0.0, 0.0, 0.0, 1.0)).expect("executed");
     assert_eq!(close.commanded_pose.gripper, 1.0);
     assert!(close.reached_pose.gripper > 0.9, "{close:?}");
+    let part = arm.execute(&action(0.0, 0.0, 0.0, -0.4)).expect("executed");
+    let reached = part.reached_pose.gripper;
+    assert!((reached - 0.6).abs() < 0.03, "{part:?}");
     let open = arm.execute(&action(0.0, 0.0, 0.0, -1.0)).expect("executed");
     assert!(open.reached_pose.gripper < 0.05, "{open:?}");
     println!("close {:.2} s, open {:.2} s", close.seconds, open.seconds);
@@ -149,6 +152,7 @@ fn an_object_is_grasped_lifted_and_let_go() {
     let scene = scene(7);
     let mut arm =
         VirtualArm::new(&scene, envelope(), VirtualArmConfig::default()).expect("a virtual arm");
+    // Planned at the object's width, it presses and holds.
     assert!(grasp_and_lift(&mut arm, &scene), "reported as grasped");
     let truth = arm.simulator().truth();
     assert!(truth.held && truth.object_height_m > 0.08, "{truth:?}");

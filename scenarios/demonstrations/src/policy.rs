@@ -16,6 +16,9 @@ use crate::stage::{normal, Anchor, DemonstratorView, ScriptGeometry, ScriptStage
 const MAX_ACTIONS_PER_STAGE: usize = 7;
 /// Shorter actions don't tell whether something blocks the hand, m.
 const LEAST_MOTION_M: f64 = 0.008;
+/// Gripper noise of a hand the script leaves alone closes by at most this, closedness: less than what
+/// the arm takes for a closing, which would press.
+const MOST_IDLE_CLOSING: f64 = 0.08;
 /// Actions spent on closing or opening before going on regardless.
 const MAX_GRIPPER_ACTIONS: usize = 4;
 
@@ -210,6 +213,7 @@ impl Demonstrator {
                 }
                 Some(self.grip(-self.style.opening_step))
             }
+            // A closing presses to the stop or to the object; from there the hand opens to it.
             ScriptStage::GripTo(closedness) => {
                 let change = closedness - view.pose.gripper;
                 if change.abs() < 0.06 || self.spent >= 2 {
@@ -286,7 +290,7 @@ impl Demonstrator {
 
     fn idle_gripper(&mut self) -> f64 {
         if self.style.gripper_noise > 0.0 && self.rng.random_bool(0.5) {
-            normal(self.style.gripper_noise, &mut self.rng)
+            normal(self.style.gripper_noise, &mut self.rng).min(MOST_IDLE_CLOSING)
         } else {
             0.0
         }
