@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::energy::ActionSequences;
 use crate::gaussian::{Gaussian, Momentum, WarmStart};
 use crate::noise::Noise;
+use crate::objective::Objective;
 use crate::pose::Action;
 use crate::search::{
     lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
@@ -52,6 +53,12 @@ pub struct CemConfig {
     /// Whether the best candidate met is decided on rather than the mean of the elites.
     #[serde(default)]
     pub execute_best: bool,
+    /// Which planned steps count in a candidate's energy: the last in the released code.
+    #[serde(default)]
+    pub objective: Objective,
+    /// Whether the horizon shrinks to [`Constraints::steps_left`]. Not in the released code.
+    #[serde(default)]
+    pub within_steps_left: bool,
 }
 
 fn one() -> f64 {
@@ -111,6 +118,16 @@ impl CemConfig {
         ((self.samples as f64 * decay).round() as usize).max(least)
     }
 
+    /// The first distribution of a decision; `ahead` is what the last plan would have done next.
+    pub(crate) fn distribution(&self, constraints: &Constraints, ahead: &[Action]) -> Gaussian {
+        let most = constraints.steps_left.filter(|_| self.within_steps_left);
+        let horizon = most.map_or(self.horizon, |most| self.horizon.min(most.max(1)));
+        let mut distribution = Gaussian::new(&self.space, constraints, horizon);
+        distribution.colour(self.noise_colour);
+        distribution.warm(self.warm_start, ahead);
+        distribution
+    }
+
     /// Candidates of all iterations.
     pub fn evaluations(&self) -> usize {
         (0..self.iterations).map(|i| self.population(i)).sum()
@@ -143,11 +160,8 @@ pub struct Cem {
 impl Cem {
     /// A search that has not begun yet; `ahead` is what the last plan would have done next.
     pub fn new(config: CemConfig, constraints: &Constraints, ahead: &[Action]) -> Self {
-        let mut distribution = Gaussian::new(&config.space, constraints, config.horizon);
-        distribution.colour(config.noise_colour);
-        distribution.warm(config.warm_start, ahead);
         Cem {
-            distribution,
+            distribution: config.distribution(constraints, ahead),
             config,
             done: 0,
             elites: Vec::new(),
@@ -209,6 +223,10 @@ impl Search for Cem {
         };
         without_small_gripper_changes(&mut actions, self.config.gripper_deadband);
         actions
+    }
+
+    fn objective(&self) -> Objective {
+        self.config.objective
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cem::CemConfig;
 use crate::gaussian::{Momentum, WarmStart};
 use crate::halving::SuccessiveHalving;
 use crate::mppi::MppiConfig;
+use crate::objective::Objective;
 use crate::presets::PRESETS;
 use crate::refine::GradientRefinement;
 use crate::search::SearchMethod;
@@ -87,6 +88,13 @@ pub struct PlannerConfig {
     pub warm_start_std: Option<f64>,
     /// Whether the best candidate met is executed rather than the mean of the elites.
     pub execute_best: bool,
+    /// Which planned steps count in a candidate's energy. Matters beyond one step.
+    pub objective: ObjectiveSteps,
+    /// What each planned step weighs of the one before it with `objective = "all"`, above 0 to 1:
+    /// the lower, the more the next action has to be the best one by itself.
+    pub discount: f64,
+    /// Whether no plan looks further ahead than the sub-goal has steps left. Matters beyond one step.
+    pub within_steps_left: bool,
     /// Temperature of `mppi` over the spread of the energies.
     pub temperature: f64,
     /// Successive halving: share of the predictor's blocks that candidates are previewed with; no
@@ -118,6 +126,17 @@ pub enum RefitMethod {
     Cem,
     /// Every candidate pulls at the mean, the better the harder.
     Mppi,
+}
+
+/// Which planned steps count in a candidate's energy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectiveSteps {
+    /// The last, as in the released code.
+    Last,
+    /// All, the sooner the more (`discount`).
+    All,
 }
 
 /// What a plan has to beat.
@@ -248,6 +267,7 @@ impl PlannerConfig {
             ("preview_kept", Some(self.preview_kept)),
             ("refine_step_share", Some(self.refine_step_share)),
             ("warm_start_std", self.warm_start_std),
+            ("discount", Some(self.discount)),
         ] {
             let value = value.unwrap_or(1.0);
             let ok = value > 0.0 && value <= 1.0;
@@ -302,6 +322,11 @@ impl PlannerConfig {
                 (Some(true), None) => WarmStart::Mean,
             },
             execute_best: self.execute_best,
+            objective: match self.objective {
+                ObjectiveSteps::Last => Objective::Last,
+                ObjectiveSteps::All => Objective::All(self.discount),
+            },
+            within_steps_left: self.within_steps_left,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::controller::{Controller, Decision};
 use crate::pose::{Action, Pose};
 use crate::schedule::SubGoal;
 use crate::search::Plan;
+use crate::space::Constraints;
 
 /// What the loop drives: an arm with a camera.
 pub trait Plant {
@@ -142,7 +143,10 @@ where
             let observed = Instant::now();
             plant.keep_alive();
             let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
-            let constraints = constraints.within(plant.workspace_bounds(), &pose);
+            let constraints = Constraints {
+                steps_left: Some((subgoal.steps - goal_step) as usize),
+                ..constraints.within(plant.workspace_bounds(), &pose)
+            };
             let decision = controller
                 .decide(&observation, &constraints, steps)
                 .map_err(ControlError::Controller)?;

@@ -46,6 +46,17 @@ impl ActionSequences {
         selected
     }
 
+    /// Copies of the sequences without what comes after their first `steps` actions.
+    pub fn first_steps(&self, steps: usize) -> Self {
+        let horizon = steps.min(self.horizon);
+        let whole = self.values.chunks_exact((self.horizon * 7).max(1));
+        ActionSequences {
+            samples: self.samples,
+            horizon,
+            values: whole.flat_map(|s| &s[..horizon * 7]).copied().collect(),
+        }
+    }
+
     /// One action of one sequence, as its seven components.
     pub fn action(&self, sample: usize, step: usize) -> &[f32] {
         let at = (sample * self.horizon + step) * 7;
@@ -82,6 +93,20 @@ pub trait Energy {
     /// [`EnergyError`] when the model behind it fails.
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError>;
 
+    /// Weighted sums of the energies after every step, for an [`crate::Objective`] that counts more
+    /// than the last: one of `weights` for each step. Rolls every prefix of the sequences out anew
+    /// unless an implementation knows better.
+    ///
+    /// # Errors
+    /// As [`Energy::energies`].
+    fn energies_along(
+        &self,
+        sequences: &ActionSequences,
+        weights: &[f32],
+    ) -> Result<Vec<f32>, EnergyError> {
+        sum_along(sequences, weights, |prefix| self.energies(prefix))
+    }
+
     /// Cheap stand-ins for the energies, at about `share` of their cost: good enough to tell the
     /// hopeless from the promising, in units of their own. The energies themselves where there
     /// is no cheaper way.
@@ -103,6 +128,47 @@ pub trait Energy {
             "this energy has no gradients; choose a planner without refinement".into(),
         ))
     }
+}
+
+/// Weighted sum of what `energies` says of every prefix of the sequences.
+pub(crate) fn sum_along(
+    sequences: &ActionSequences,
+    weights: &[f32],
+    mut energies: impl FnMut(&ActionSequences) -> Result<Vec<f32>, EnergyError>,
+) -> Result<Vec<f32>, EnergyError> {
+    let mut sums: Option<Vec<f32>> = None;
+    for (step, weight) in weights.iter().enumerate() {
+        let weighed = energies(&sequences.first_steps(step + 1))?.into_iter();
+        let weighed = weighed.map(|e| weight * e);
+        sums = Some(match sums {
+            None => weighed.collect(),
+            // A wrong number of energies stays one, for the caller to find.
+            Some(sums) => sums.into_iter().zip(weighed).map(|(s, e)| s + e).collect(),
+        });
+    }
+    Ok(sums.unwrap_or_default())
+}
+
+/// The same of energies and derivatives.
+pub(crate) fn gradients_along(
+    energy: &dyn Energy,
+    sequences: &ActionSequences,
+    weights: &[f32],
+) -> Result<Gradients, EnergyError> {
+    let row = sequences.horizon() * 7;
+    let mut values = vec![0.0; sequences.values().len()];
+    let energies = sum_along(sequences, weights, |prefix| {
+        let gradients = energy.gradients(prefix)?;
+        let (steps, weight) = (prefix.horizon(), weights[prefix.horizon() - 1]);
+        let rows = values.chunks_exact_mut(row);
+        for (sum, gradient) in rows.zip(gradients.values.chunks_exact(steps * 7)) {
+            for (sum, derivative) in sum.iter_mut().zip(gradient) {
+                *sum += weight * derivative;
+            }
+        }
+        Ok(gradients.energies)
+    })?;
+    Ok(Gradients { energies, values })
 }
 
 /// Energies with their derivatives.

@@ -2,6 +2,7 @@
 
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
+use crate::objective::Objective;
 use crate::pose::Action;
 use crate::search::{
     lowest, sequence, ActionArrays, Candidates, Evaluation, Iteration, Request, Search,
@@ -81,6 +82,10 @@ impl Search for HalvingSearch {
             best: sequence(candidates, best[0]),
             ..Iteration::default()
         }
+    }
+
+    fn objective(&self) -> Objective {
+        self.inner.objective()
     }
 
     fn result(&self) -> ActionArrays {

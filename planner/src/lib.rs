@@ -46,6 +46,7 @@ mod landscape;
 mod mpc;
 mod mppi;
 mod noise;
+mod objective;
 mod pose;
 pub mod pose_units;
 mod presets;
@@ -57,7 +58,9 @@ mod space;
 pub use baseline::{RandomActions, StandStill};
 pub use bounds::{RelativeBounds, WorkspaceBounds};
 pub use cem::{Cem, CemConfig};
-pub use config::{Baseline, PlannerConfig, RefitMethod, MAX_RESIDUAL_POWER, OLD_KEYS};
+pub use config::{
+    Baseline, ObjectiveSteps, PlannerConfig, RefitMethod, MAX_RESIDUAL_POWER, OLD_KEYS,
+};
 pub use controller::{Controller, Decision, Pursuit};
 pub use energy::{ActionSequences, Energy, EnergyError, Gradients};
 pub use gaussian::{Momentum, WarmStart};
@@ -66,6 +69,7 @@ pub use landscape::{grid_point, plane_through, Landscape};
 pub use mpc::{CostModel, Mpc};
 pub use mppi::MppiConfig;
 pub use noise::{Noise, SeededNoise};
+pub use objective::Objective;
 pub use pose::{actions_between, Action, Pose};
 pub use presets::PRESETS;
 pub use refine::GradientRefinement;

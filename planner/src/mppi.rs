@@ -7,6 +7,7 @@ use crate::cem::{without_small_gripper_changes, CemConfig};
 use crate::energy::ActionSequences;
 use crate::gaussian::Gaussian;
 use crate::noise::Noise;
+use crate::objective::Objective;
 use crate::pose::Action;
 use crate::search::{
     lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
@@ -33,13 +34,9 @@ impl SearchMethod for MppiConfig {
     }
 
     fn resume(&self, constraints: &Constraints, ahead: &[Action]) -> Box<dyn Search> {
-        let s = &self.sampling;
-        let mut distribution = Gaussian::new(&s.space, constraints, s.horizon);
-        distribution.colour(s.noise_colour);
-        distribution.warm(s.warm_start, ahead);
         Box::new(Mppi {
             config: self.clone(),
-            distribution,
+            distribution: self.sampling.distribution(constraints, ahead),
             done: 0,
         })
     }
@@ -94,6 +91,10 @@ impl Search for Mppi {
         let mut actions = self.distribution.mean().clone();
         without_small_gripper_changes(&mut actions, self.config.sampling.gripper_deadband);
         actions
+    }
+
+    fn objective(&self) -> Objective {
+        self.config.sampling.objective
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::energy::ActionSequences;
 use crate::noise::Noise;
+use crate::objective::Objective;
 use crate::pose::Action;
 use crate::search::{
     lowest, ActionArrays, Candidates, Evaluation, Iteration, Request, Search, SearchMethod,
@@ -151,6 +152,10 @@ impl Search for RefinementSearch {
             std: vec![[0.0; 7]; candidates.horizon()],
             ..iteration
         }
+    }
+
+    fn objective(&self) -> Objective {
+        self.inner.objective()
     }
 
     fn result(&self) -> ActionArrays {

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::energy::{ActionSequences, Energy, EnergyError, Gradients};
+use crate::energy::{gradients_along, sum_along, ActionSequences, Energy, EnergyError, Gradients};
 use crate::noise::Noise;
+use crate::objective::Objective;
 use crate::pose::Action;
 use crate::space::Constraints;
 
@@ -60,6 +61,11 @@ pub trait Search {
 
     /// The action sequence the search has settled on, `[horizon]`.
     fn result(&self) -> ActionArrays;
+
+    /// Which steps of a rollout count in the energies it is told.
+    fn objective(&self) -> Objective {
+        Objective::Last
+    }
 }
 
 /// Makes a fresh search for every decision.
@@ -200,7 +206,7 @@ pub fn solve(
     let mut iterations = Vec::new();
     let (mut evaluations, mut cost) = (0, 0.0);
     while let Some(Candidates { sequences, request }) = search.ask(noise) {
-        let evaluation = evaluate(energy, &sequences, request)?;
+        let evaluation = evaluate(energy, &sequences, request, search.objective())?;
         let (expected, got) = (sequences.samples(), evaluation.energies.len());
         if expected != got {
             return Err(PlanError::Count { expected, got });
@@ -230,25 +236,31 @@ fn evaluate(
     energy: &dyn Energy,
     sequences: &ActionSequences,
     request: Request,
+    objective: Objective,
 ) -> Result<Evaluation, EnergyError> {
-    let gradients = Vec::new();
-    match request {
-        Request::Energies => Ok(Evaluation {
-            energies: energy.energies(sequences)?,
-            gradients,
-        }),
-        Request::Previews(share) => Ok(Evaluation {
-            energies: energy.previews(sequences, share)?,
-            gradients,
-        }),
-        Request::Gradients => {
-            let Gradients { energies, values } = energy.gradients(sequences)?;
-            Ok(Evaluation {
+    let weights = objective.weights(sequences.horizon());
+    let energies = match (request, &weights) {
+        (Request::Energies, None) => energy.energies(sequences)?,
+        (Request::Energies, Some(weights)) => energy.energies_along(sequences, weights)?,
+        (Request::Previews(share), None) => energy.previews(sequences, share)?,
+        (Request::Previews(share), Some(weights)) => {
+            sum_along(sequences, weights, |prefix| energy.previews(prefix, share))?
+        }
+        (Request::Gradients, weights) => {
+            let Gradients { energies, values } = match weights {
+                None => energy.gradients(sequences)?,
+                Some(weights) => gradients_along(energy, sequences, weights)?,
+            };
+            return Ok(Evaluation {
                 energies,
                 gradients: values,
-            })
+            });
         }
-    }
+    };
+    Ok(Evaluation {
+        energies,
+        gradients: Vec::new(),
+    })
 }
 
 /// Sequence number `sample` of the candidates.

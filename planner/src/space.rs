@@ -142,6 +142,8 @@ pub struct Constraints {
     /// From this planning step on the gripper's change is 1 (close): `close_gripper` of the
     /// released code.
     pub close_gripper_from: Option<usize>,
+    /// Actions left for the sub-goal pursued, this one included; no end when absent.
+    pub steps_left: Option<usize>,
     /// How far the hand may go; anywhere when absent, as in the released code.
     pub bounds: Option<RelativeBounds>,
 }

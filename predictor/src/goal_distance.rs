@@ -113,6 +113,8 @@ impl GoalWeights {
 pub struct GoalDistance<'a> {
     goal: &'a [f32],
     weights: Option<&'a [f32]>,
+    /// What each step of a rollout counts; the last alone when absent.
+    steps: Option<&'a [f32]>,
 }
 
 impl<'a> GoalDistance<'a> {
@@ -121,6 +123,7 @@ impl<'a> GoalDistance<'a> {
         GoalDistance {
             goal,
             weights: None,
+            steps: None,
         }
     }
 
@@ -129,6 +132,23 @@ impl<'a> GoalDistance<'a> {
         GoalDistance {
             goal,
             weights: weights.values(),
+            steps: None,
+        }
+    }
+
+    /// The same for rollouts whose every step counts, as much as `weights` says of it.
+    pub fn along(self, weights: &'a [f32]) -> Self {
+        GoalDistance {
+            steps: Some(weights),
+            ..self
+        }
+    }
+
+    /// What step `step` of `horizon` counts in a rollout's energy.
+    pub fn step_weight(&self, step: usize, horizon: usize) -> f32 {
+        match self.steps {
+            Some(weights) => weights.get(step).copied().unwrap_or(0.0),
+            None => f32::from(u8::from(step + 1 == horizon)),
         }
     }
 

@@ -85,10 +85,15 @@ impl<'a> LatentEnergy<'a> {
     }
 
     /// Energies after rolling through the first `depth` blocks.
-    fn rolled(&self, sequences: &ActionSequences, depth: usize) -> Result<Vec<f32>, EnergyError> {
+    fn rolled(
+        &self,
+        sequences: &ActionSequences,
+        depth: usize,
+        distance: &GoalDistance,
+    ) -> Result<Vec<f32>, EnergyError> {
         self.model
             .predictor
-            .energies(&self.start(), sequences, depth, &self.distance, self.budget)
+            .energies(&self.start(), sequences, depth, distance, self.budget)
             .map_err(energy_error)
     }
 }
@@ -99,14 +104,24 @@ fn energy_error(error: PredictorError) -> EnergyError {
 
 impl Energy for LatentEnergy<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
-        self.rolled(sequences, self.model.predictor_config().depth)
+        let depth = self.model.predictor_config().depth;
+        self.rolled(sequences, depth, &self.distance)
+    }
+
+    fn energies_along(
+        &self,
+        sequences: &ActionSequences,
+        weights: &[f32],
+    ) -> Result<Vec<f32>, EnergyError> {
+        let depth = self.model.predictor_config().depth;
+        self.rolled(sequences, depth, &self.distance.along(weights))
     }
 
     /// The energies of a predictor cut off after this share of its blocks.
     fn previews(&self, sequences: &ActionSequences, share: f64) -> Result<Vec<f32>, EnergyError> {
         let depth = self.model.predictor_config().depth;
         let part = (depth as f64 * share).round() as usize;
-        self.rolled(sequences, part.clamp(1, depth.max(1)))
+        self.rolled(sequences, part.clamp(1, depth.max(1)), &self.distance)
     }
 
     fn gradients(&self, sequences: &ActionSequences) -> Result<Gradients, EnergyError> {

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
-    EnergyError, GripperRule, Mpc, Plan, PlanError, Pose, Pursuit, RelativeBounds, SubGoal,
-    WorkspaceBounds,
+    EnergyError, GripperRule, Mpc, Objective, Plan, PlanError, Pose, Pursuit, RelativeBounds,
+    SubGoal, WorkspaceBounds,
 };
 
 /// Where it is, and where it may go.
@@ -284,6 +284,37 @@ fn nothing_is_planned_beyond_the_borders() {
             (x - 0.42).abs() < 5e-3 && (z - 0.19).abs() < 5e-3,
             "{x} {z}"
         );
+    }
+}
+
+/// The first action must be a good one by itself, and no plan counts on steps that the sub-goal
+/// hasn't got: farther-sighted searches then arrive as the short-sighted do.
+#[test]
+fn looking_further_ahead_arrives_as_near_unless_only_the_last_step_counts() {
+    let goals = [goal("there", 4, GripperRule::Hold)];
+    let oracle = Oracle::new(vec![pose(0.5, 0.0)]);
+    let left = |method: CemConfig| {
+        let mut point = Point(pose(0.38, 0.0), None);
+        let mut log = Log::default();
+        let left = search(&mut point, &oracle, method, &goals, &mut log).last_distance;
+        (left, log.steps.iter().map(|s| s.2.actions.len()).collect())
+    };
+    for horizon in [1, 2, 3] {
+        let method = CemConfig {
+            horizon,
+            ..CemConfig::fast()
+        };
+        let (near, planned): (f32, Vec<usize>) = left(method.clone());
+        assert!(near < 0.01, "{horizon}: {near}");
+        assert_eq!(planned, [4, 3, 2, 1].map(|steps| horizon.min(steps)));
+        let released = CemConfig {
+            objective: Objective::Last,
+            within_steps_left: false,
+            ..method
+        };
+        let (far, planned) = left(released);
+        assert_eq!(planned, [horizon; 4]);
+        assert_eq!(far > 0.01, horizon > 1, "{horizon}: {far}");
     }
 }
 

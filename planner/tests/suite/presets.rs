@@ -18,6 +18,7 @@ fn search(
     let pair = |[mean, std]: [f64; 2]| json!({"mean": mean, "std": std});
     let axis = |name: &str| json!({"component": name, "std": box_m, "bound": box_m});
     let gripper = json!({"component": "gripper", "std": 1.0, "bound": 0.75});
+    let released = !mean_is_candidate;
     json!({
         "samples": samples, "iterations": iterations, "topk": topk, "horizon": horizon,
         "momentum": pair(momentum), "momentum_gripper": pair(momentum_gripper),
@@ -25,6 +26,9 @@ fn search(
         "gripper_deadband": 0.25, "mean_is_candidate": mean_is_candidate,
         "keep_elites": keep_elites, "population_decay": population_decay,
         "noise_colour": noise_colour, "warm_start": warm_start, "execute_best": false,
+        // What was added since and is as released, unless a preset says otherwise.
+        "objective": if released { json!("last") } else { json!({"all": 0.5}) },
+        "within_steps_left": !released,
     })
 }
 
@@ -135,7 +139,7 @@ fn methods_are_those_of_their_presets() {
 #[test]
 fn every_fault_is_told_with_its_key() {
     type Break = fn(&mut PlannerConfig);
-    let changes: [(&str, Break); 22] = [
+    let changes: [(&str, Break); 23] = [
         ("iterations", |c| c.iterations = 0),
         ("topk", |c| c.topk = 900),
         ("horizon", |c| c.horizon = 65),
@@ -157,6 +161,7 @@ fn every_fault_is_told_with_its_key() {
         ("refine_steps", |c| c.refine_steps = 1001),
         ("residual_power", |c| c.residual_power = 8.5),
         ("deadline_s", |c| c.deadline_s = 0.0),
+        ("discount", |c| c.discount = 0.0),
         ("samples", |c| c.samples = 0),
     ];
     let mut all = PlannerConfig::default();

@@ -144,15 +144,15 @@ struct Uploaded {
 }
 
 impl CandlePredictor {
-    /// Hands the last latents `[C, N, D]`, f32, of as many samples together as `budget.memory_mib`
-    /// of device memory hold to `keep`, in sample order.
+    /// Hands the latents `[C, N, D]` of every step, f32, of as many samples together as
+    /// `budget.memory_mib` of device memory hold to `see`, in sample order.
     fn in_chunks(
         &self,
         start: &RolloutStart,
         sequences: &ActionSequences,
         depth: usize,
         budget: Budget,
-        mut keep: impl FnMut(&Tensor) -> Result<()>,
+        mut see: impl FnMut(usize, &Tensor) -> Result<()>,
     ) -> std::result::Result<(), PredictorError> {
         start.check(self.predictor.config())?;
         if sequences.samples() == 0 {
@@ -162,21 +162,21 @@ impl CandlePredictor {
         let chunk = self.chunk(sequences.horizon(), depth, budget);
         for first in (0..sequences.samples()).step_by(chunk) {
             let count = chunk.min(sequences.samples() - first);
-            keep(&self.roll_out(&uploaded, first, count, depth, |_| Ok(()))?)?;
+            self.roll_out(&uploaded, first, count, depth, &mut see)?;
         }
         Ok(())
     }
 
-    /// Last latents `[count, N, D]`, f32, of samples `first..first + count`; `after_step` sees
-    /// those of every step.
+    /// Rolls out samples `first..first + count`; `after_step` sees the latents `[count, N, D]`, f32,
+    /// of every step, counted from 0.
     fn roll_out(
         &self,
         uploaded: &Uploaded,
         first: usize,
         count: usize,
         depth: usize,
-        mut after_step: impl FnMut(&Tensor) -> Result<()>,
-    ) -> Result<Tensor> {
+        mut after_step: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let horizon = uploaded.actions.dim(1)?;
         let actions = uploaded.actions.narrow(0, first, count)?;
         let states = uploaded.states.narrow(0, first, count)?;
@@ -192,9 +192,9 @@ impl CandlePredictor {
                 .predictor
                 .step(&input, &action, &state, camera.as_ref(), &mut cache)?;
             latents = normalise_latent(&next.to_dtype(DType::F32)?)?;
-            after_step(&latents)?;
+            after_step(step, &latents)?;
         }
-        Ok(latents)
+        Ok(())
     }
 
     fn upload(&self, start: &RolloutStart, sequences: &ActionSequences) -> Result<Uploaded> {
@@ -252,8 +252,9 @@ impl LatentPredictor for CandlePredictor {
         start.check(self.predictor.config())?;
         let one = sequences.select(&[sample]);
         let uploaded = self.upload(start, &one)?;
+        let depth = self.predictor.config().depth;
         let mut latents = Vec::with_capacity(one.horizon());
-        self.roll_out(&uploaded, 0, 1, self.predictor.config().depth, |latent| {
+        self.roll_out(&uploaded, 0, 1, depth, |_, latent| {
             latents.push(latent.flatten_all()?.to_vec1()?);
             Ok(())
         })?;
@@ -276,8 +277,10 @@ impl LatentPredictor for CandlePredictor {
     ) -> std::result::Result<Vec<Vec<f32>>, PredictorError> {
         let depth = self.predictor.config().depth;
         let mut latents = Vec::with_capacity(sequences.samples());
-        self.in_chunks(start, sequences, depth, budget, |last| {
-            latents.extend(last.flatten_from(1)?.to_vec2::<f32>()?);
+        self.in_chunks(start, sequences, depth, budget, |step, seen| {
+            if step + 1 == sequences.horizon() {
+                latents.extend(seen.flatten_from(1)?.to_vec2::<f32>()?);
+            }
             Ok(())
         })?;
         Ok(latents)
@@ -293,10 +296,21 @@ impl LatentPredictor for CandlePredictor {
     ) -> std::result::Result<Vec<f32>, PredictorError> {
         let config = self.predictor.config();
         let shape = (1, config.tokens_per_frame(), config.embed_dim);
-        let distance = distance.on(&self.device, shape)?;
-        let mut energies = Vec::new();
-        self.in_chunks(start, sequences, depth, budget, |last| {
-            energies.push(distance.of(last)?);
+        let apart = distance.on(&self.device, shape)?;
+        // One sum a chunk of samples.
+        let mut energies: Vec<Tensor> = Vec::new();
+        let mut begun = false;
+        self.in_chunks(start, sequences, depth, budget, |step, latents| {
+            begun &= step > 0;
+            let weight = distance.step_weight(step, sequences.horizon());
+            if weight > 0.0 {
+                let energy = (apart.of(latents)? * f64::from(weight))?;
+                match energies.last_mut() {
+                    Some(sum) if begun => *sum = (&*sum + energy)?,
+                    _ => energies.push(energy),
+                }
+                begun = true;
+            }
             Ok(())
         })?;
         if energies.is_empty() {

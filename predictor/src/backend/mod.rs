@@ -122,7 +122,8 @@ pub trait LatentPredictor: fmt::Debug + Send + Sync {
         budget: Budget,
     ) -> Result<Vec<Vec<f32>>, PredictorError>;
 
-    /// The distance of every sequence's last latent to a goal, in sample order, after rolling
+    /// The distance of every sequence's last latent to a goal, or of the latents of all its steps
+    /// where `distance` is [`GoalDistance::along`] them, in sample order, after rolling
     /// through the first `depth` blocks (all of them: the predictor; fewer: a cheap preview of it).
     /// Latents stay where they are computed.
     ///

@@ -370,6 +370,22 @@ fn energies_and_previews_are_distances_of_the_references_latents() {
                         let error = (got - wanted).abs();
                         assert!(error < bound.energy, "{label}: {got}, not {wanted}");
                     }
+                    // Along the way: what prefixes say of every step, weighed.
+                    let horizon = sequences.horizon();
+                    let weights: Vec<f32> = (1..=horizon).map(|t| 0.6 / t as f32).collect();
+                    let along = distance.along(&weights);
+                    let all = predictor.energies(&start, sequences, depth, &along, budget);
+                    let mut sums = vec![0.0; sequences.samples()];
+                    for (step, weight) in weights.iter().enumerate() {
+                        let prefix = sequences.first_steps(step + 1);
+                        let of = predictor.energies(&start, &prefix, depth, &distance, budget);
+                        let of = of.unwrap();
+                        sums.iter_mut().zip(of).for_each(|(s, e)| *s += weight * e);
+                    }
+                    for (got, wanted) in all.unwrap().iter().zip(sums) {
+                        let error = (got - wanted).abs();
+                        assert!(error < bound.energy, "{label}: {got}, not {wanted}");
+                    }
                 }
             }
         }

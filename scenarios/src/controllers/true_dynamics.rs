@@ -64,37 +64,34 @@ impl<'a> TrueDynamics<'a> {
         self.observed.clone()
     }
 
-    /// What `keep` returns of the latent `[N, D]` really seen after each sequence, in sample order.
+    /// What `keep` returns of the latents `[N, D]` really seen after the steps of each sequence for
+    /// which `look` says yes, in sample order.
     fn rollout<R: Send>(
         &self,
         from: &Simulator,
         sequences: &ActionSequences,
-        keep: impl Fn(&[f32]) -> R + Sync,
+        look: impl Fn(usize) -> bool + Sync,
+        keep: impl Fn(Vec<Vec<f32>>) -> R + Sync,
     ) -> Result<Vec<R>, PredictorError> {
+        let failed = |e: &dyn std::fmt::Display| PredictorError::Model(e.to_string());
         (0..sequences.samples())
             .into_par_iter()
             .map(|sample| {
-                let seen = self.after(from, sequences, sample)?;
-                Ok(keep(&seen.latent.values))
+                let mut arm = VirtualArm::with_simulator(from.clone(), self.envelope, self.config)
+                    .map_err(|e| failed(&e))?;
+                let mut seen = Vec::new();
+                for step in 0..sequences.horizon() {
+                    let asked = self.action_map.apply(&sequences.action_at(sample, step));
+                    arm.execute(&asked).map_err(|e| failed(&e))?;
+                    if look(step) {
+                        let observation = arm.observe().map_err(|e| failed(&e))?;
+                        let encoded = EncodedObservation::new(self.model, &observation)?;
+                        seen.push(encoded.latent.values);
+                    }
+                }
+                Ok(keep(seen))
             })
             .collect()
-    }
-
-    fn after(
-        &self,
-        from: &Simulator,
-        sequences: &ActionSequences,
-        sample: usize,
-    ) -> Result<EncodedObservation, PredictorError> {
-        let failed = |e: &dyn std::fmt::Display| PredictorError::Model(e.to_string());
-        let mut arm = VirtualArm::with_simulator(from.clone(), self.envelope, self.config)
-            .map_err(|e| failed(&e))?;
-        for step in 0..sequences.horizon() {
-            let asked = self.action_map.apply(&sequences.action_at(sample, step));
-            arm.execute(&asked).map_err(|e| failed(&e))?;
-        }
-        let observation = arm.observe().map_err(|e| failed(&e))?;
-        EncodedObservation::new(self.model, &observation)
     }
 }
 
@@ -125,7 +122,8 @@ impl CostModel for TrueDynamics<'_> {
         let latents = [&state.seen.latent, &self.goals[goal]].map(|l| &l.values[..]);
         let space = &self.model.config().action_space;
         let weights = GoalWeights::by_moving(self.weighting, latents, space, bounds, |moves| {
-            self.rollout(&state.simulator, moves, <[f32]>::to_vec)
+            let last = |step| step + 1 == moves.horizon();
+            self.rollout(&state.simulator, moves, last, |seen| seen.concat())
         });
         Ok(TrueGoal {
             number: goal,
@@ -151,8 +149,25 @@ struct TrueEnergy<'a> {
 
 impl Energy for TrueEnergy<'_> {
     fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
+        let last = |step| step + 1 == sequences.horizon();
         self.dynamics
-            .rollout(self.from, sequences, |latent| self.distance.of(latent))
+            .rollout(self.from, sequences, last, |seen| {
+                seen.iter().map(|latent| self.distance.of(latent)).sum()
+            })
+            .map_err(|e| EnergyError(Box::new(e)))
+    }
+
+    fn energies_along(
+        &self,
+        sequences: &ActionSequences,
+        weights: &[f32],
+    ) -> Result<Vec<f32>, EnergyError> {
+        let all = |_| true;
+        self.dynamics
+            .rollout(self.from, sequences, all, |seen| {
+                let steps = seen.iter().zip(weights);
+                steps.map(|(z, weight)| weight * self.distance.of(z)).sum()
+            })
             .map_err(|e| EnergyError(Box::new(e)))
     }
 }

@@ -69,14 +69,15 @@ impl<E: Element> PackedPredictor<E> {
     }
 
     /// Rolls every sequence from `start` through the first `depth` blocks and hands each sample's
-    /// last latent to `last`, which returns what to keep of it, in sample order.
-    fn roll_out<R: Send>(
+    /// latent of every step, counted from 0, to `see` with what it keeps of the sample; returns
+    /// that in sample order.
+    fn roll_out<R: Send + Default>(
         &self,
         start: &RolloutStart,
         sequences: &ActionSequences,
         depth: usize,
         budget: Budget,
-        last: impl Fn(&[f32]) -> R + Sync,
+        see: impl Fn(&mut R, usize, &[f32]) + Sync,
     ) -> Vec<R> {
         let config = &self.config;
         let horizon = sequences.horizon();
@@ -96,13 +97,17 @@ impl<E: Element> PackedPredictor<E> {
                 let count = chunk.min(sequences.samples() - first);
                 let mut batch = SampleBatch::new(self, execution, depth, start, count, horizon);
                 let mut latents = Vec::new();
+                let mut kept: Vec<R> = (0..count).map(|_| R::default()).collect();
                 for step in 0..horizon {
                     let actions: Vec<&[f32]> = (first..first + count)
                         .map(|sample| sequences.action(sample, step))
                         .collect();
                     latents = batch.step(&embedded, &latents, &actions);
+                    for (kept, latent) in kept.iter_mut().zip(latents.chunks_exact(size)) {
+                        see(kept, step, latent);
+                    }
                 }
-                latents.chunks_exact(size).map(&last).collect::<Vec<R>>()
+                kept
             })
             .collect()
     }
@@ -158,8 +163,13 @@ impl<E: Element> LatentPredictor for PackedPredictor<E> {
         budget: Budget,
     ) -> Result<Vec<Vec<f32>>, PredictorError> {
         start.check(&self.config)?;
-        let depth = self.config.depth;
-        Ok(self.roll_out(start, sequences, depth, budget, <[f32]>::to_vec))
+        let (depth, last) = (self.config.depth, sequences.horizon().wrapping_sub(1));
+        let keep = |kept: &mut Vec<f32>, step: usize, latent: &[f32]| {
+            if step == last {
+                *kept = latent.to_vec();
+            }
+        };
+        Ok(self.roll_out(start, sequences, depth, budget, keep))
     }
 
     fn energies(
@@ -171,8 +181,14 @@ impl<E: Element> LatentPredictor for PackedPredictor<E> {
         budget: Budget,
     ) -> Result<Vec<f32>, PredictorError> {
         start.check(&self.config)?;
-        let energy = |latent: &[f32]| distance.of(latent);
-        Ok(self.roll_out(start, sequences, depth, budget, energy))
+        let horizon = sequences.horizon();
+        let add = |energy: &mut f32, step: usize, latent: &[f32]| {
+            let weight = distance.step_weight(step, horizon);
+            if weight > 0.0 {
+                *energy += weight * distance.of(latent);
+            }
+        };
+        Ok(self.roll_out(start, sequences, depth, budget, add))
     }
 }
 
