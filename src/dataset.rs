@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_datasets::alignment::FRAME_TOLERANCE;
+use foresight_datasets::doubts::Doubts;
 use foresight_datasets::index::{self, UnusableEntry};
 use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
@@ -177,51 +178,60 @@ fn length_mismatches(episodes: &[IndexEntry]) -> Vec<(&str, String)> {
 }
 
 fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
-    let (episodes, unusable) = if is_lerobot(root) {
-        let store = LeRobotStore::open_tolerant(root, inspection.frame_tolerance)?;
-        let bar = bar("reading episodes");
-        let faults = match inspection.depth {
-            Depth::Quick => Vec::new(),
-            Depth::Full => store.validate(|done, all| {
+    let store: Box<dyn EpisodeStore> = if is_lerobot(root) {
+        let mut store = LeRobotStore::open_tolerant(root, inspection.frame_tolerance)?;
+        if inspection.depth == Depth::Full {
+            let bar = bar("reading episodes");
+            store.validate(|done, all| {
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
-            }),
-        };
-        bar.finish_and_clear();
+            });
+            bar.finish_and_clear();
+        }
+        Box::new(store)
+    } else {
+        foresight_datasets::of_index(look(root, inspection)?, root)
+    };
+    let (episodes, unusable) = (store.episodes(), store.unusable());
+    let named = |e: &'_ IndexEntry, what: &[String]| -> Vec<(String, String)> {
+        let pair = |what: &String| (e.path.clone(), what.clone());
+        what.iter().map(pair).collect()
+    };
+    let faults: Vec<_> = episodes.iter().flat_map(|e| named(e, &e.faults)).collect();
+    let notes: Vec<_> = episodes.iter().flat_map(|e| named(e, &e.notes)).collect();
+    let mismatches = length_mismatches(episodes);
+    let doubts = Doubts::of(store.as_ref(), usize::MAX).words();
+    if json {
         let entry = |(path, reason): &(String, String)| UnusableEntry {
             path: path.clone(),
             reason: reason.clone(),
         };
-        let unusable = store.unusable().iter().chain(&faults).map(entry).collect();
-        (store.episodes().to_vec(), unusable)
-    } else {
-        let index = look(root, inspection)?;
-        (index.episodes, index.unusable)
-    };
-    let faults: Vec<(&str, &String)> = episodes
-        .iter()
-        .flat_map(|e| e.faults.iter().map(|fault| (e.path.as_str(), fault)))
-        .collect();
-    let mismatches = length_mismatches(&episodes);
-    if json {
         println!(
             "{}",
             serde_json::json!({
                 "episodes": episodes.len(),
-                "unusable": unusable,
+                "unusable": unusable.iter().map(entry).collect::<Vec<_>>(),
                 "unusable_cameras": faults,
                 "uneven_cameras": mismatches,
+                "notes": notes,
+                "doubts": doubts,
             })
         );
     } else {
-        for entry in &unusable {
-            println!("{}: {}", entry.path, entry.reason);
+        for (path, reason) in unusable {
+            println!("{path}: {reason}");
         }
         for (path, fault) in &faults {
             println!("{path}: a camera can't be used: {fault}");
         }
         for (path, what) in &mismatches {
             println!("{path}: {what}");
+        }
+        for (path, what) in &notes {
+            println!("{path}: {what}");
+        }
+        for doubt in &doubts {
+            println!("doubtful: {doubt}");
         }
         println!("{} episodes are usable", episodes.len());
     }

@@ -29,7 +29,7 @@ const CAMERA: &str = "exterior_1_left";
 pub fn read_episode(folder: &Path) -> Result<(EpisodeRows, Vec<PathBuf>), Box<dyn Error>> {
     let mut rows = EpisodeRows {
         task: "pick up the cup".to_owned(),
-        success: true,
+        success: Some(true),
         ..EpisodeRows::default()
     };
     let mut frames = Vec::new();

@@ -1,10 +1,13 @@
 //! Arrays of numbers out of HDF5 files, with their shapes checked.
 
-use hdf5_pure::{Dataset, File};
+use half::f16;
+use hdf5_pure::{Dataset, Datatype, DatatypeByteOrder, File};
 
 /// Values of a dataset, at most: two days of poses at 15 Hz. What a damaged header claims beyond
 /// that is not worth the memory of finding out.
 const MOST_VALUES: u64 = 1 << 24;
+/// Soft links followed from one dataset, at most; ends a loop of links.
+const MOST_LINKS: usize = 8;
 
 /// A dataset's shape and values.
 pub(crate) struct Array {
@@ -13,13 +16,14 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    /// Checks the shape.
+    /// Checks the shape; sides of one don't count, so that `[T, 1]` is `[T]`.
     ///
     /// # Errors
     /// Naming the dataset, its shape and the one it must have.
     pub(crate) fn check_shape(&self, name: &str, shape: &[usize]) -> Result<(), String> {
-        if self.shape.len() == shape.len()
-            && self.shape.iter().zip(shape).all(|(a, b)| *a == *b as u64)
+        let found = self.shape.iter().copied().filter(|side| *side != 1);
+        let wanted = shape.iter().map(|side| *side as u64);
+        if found.eq(wanted.filter(|side| *side != 1))
             && self.values.len() == shape.iter().product::<usize>()
         {
             return Ok(());
@@ -45,7 +49,13 @@ impl Array {
 /// # Errors
 /// Naming it when it is missing, unreadable or has values that are not finite.
 pub(crate) fn required(file: &File, name: &str) -> Result<Array, String> {
-    optional(file, name)?.ok_or_else(|| format!("the dataset {name} is missing"))
+    optional(file, name)?.ok_or_else(|| match relinked(file, name) {
+        Some(target) => format!("the dataset {name} is a link to {target}, where no dataset is"),
+        None => format!(
+            "the dataset {name} is missing; one behind a link into another file has to be copied \
+             into this one"
+        ),
+    })
 }
 
 /// A dataset that may be missing.
@@ -53,14 +63,13 @@ pub(crate) fn required(file: &File, name: &str) -> Result<Array, String> {
 /// # Errors
 /// Naming it when it is there but unreadable or has values that are not finite.
 pub(crate) fn optional(file: &File, name: &str) -> Result<Option<Array>, String> {
-    let Ok(dataset) = file.dataset(name) else {
+    let Some(dataset) = find(file, name) else {
         return Ok(None);
     };
     let shape = believable(&dataset, name)?;
-    let values = dataset.read_f64();
     let array = Array {
         shape,
-        values: values.map_err(|e| format!("{name} cannot be read: {e}"))?,
+        values: values(&dataset).map_err(|e| format!("{name} cannot be read: {e}"))?,
     };
     if let Some(at) = array.values.iter().position(|v| !v.is_finite()) {
         return Err(format!(
@@ -68,6 +77,26 @@ pub(crate) fn optional(file: &File, name: &str) -> Result<Option<Array>, String>
         ));
     }
     Ok(Some(array))
+}
+
+/// A dataset that nobody needs: one that can't be used is as good as missing, and `notes` gets
+/// the reason.
+pub(crate) fn dispensable(
+    file: &File,
+    name: &str,
+    shape: &[usize],
+    notes: &mut Vec<String>,
+) -> Option<Array> {
+    let found = optional(file, name).and_then(|array| {
+        if let Some(array) = &array {
+            array.check_shape(name, shape)?;
+        }
+        Ok(array)
+    });
+    found.unwrap_or_else(|reason| {
+        notes.push(format!("{reason}; it is left out"));
+        None
+    })
 }
 
 /// A dataset of bytes that must be there, as text.
@@ -80,6 +109,123 @@ pub(crate) fn text(file: &File, name: &str) -> Result<String, String> {
     believable(&dataset, name)?;
     let bytes = dataset.read_u8().map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text"))
+}
+
+/// All numbers, whatever their type.
+fn values(dataset: &Dataset) -> Result<Vec<f64>, String> {
+    let text = |e: hdf5_pure::Error| e.to_string();
+    match dataset.datatype().map_err(text)? {
+        Datatype::FloatingPoint {
+            size: 2,
+            byte_order,
+            ..
+        } => {
+            let bytes = dataset.read_raw().map_err(text)?;
+            let of = |two: &[u8]| match byte_order {
+                DatatypeByteOrder::BigEndian => f16::from_be_bytes([two[0], two[1]]).to_f64(),
+                _ => f16::from_le_bytes([two[0], two[1]]).to_f64(),
+            };
+            Ok(bytes.chunks_exact(2).map(of).collect())
+        }
+        // Truth values, as h5py stores them.
+        Datatype::Enumeration { size: 1, .. } => {
+            let bytes = dataset.read_raw().map_err(text)?;
+            Ok(bytes.into_iter().map(f64::from).collect())
+        }
+        Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. } => {
+            dataset.read_f64().map_err(text)
+        }
+        _ => Err("it holds no numbers; write it as float64".to_owned()),
+    }
+}
+
+/// A dataset by its path, through soft links too, which the HDF5 library passes over.
+fn find(file: &File, name: &str) -> Option<Dataset> {
+    if let Ok(dataset) = file.dataset(name) {
+        return Some(dataset);
+    }
+    let mut path = name.to_owned();
+    for _ in 0..MOST_LINKS {
+        path = relinked(file, &path)?;
+        if let Ok(dataset) = file.dataset(&path) {
+            return Some(dataset);
+        }
+    }
+    None
+}
+
+/// A path with the first of its parts that is a soft link replaced by what that names.
+fn relinked(file: &File, path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    for at in 0..parts.len() {
+        let until = parts[..=at].join("/");
+        if file.group(&until).is_ok() || file.dataset(&until).is_ok() {
+            continue;
+        }
+        let target = target_of(file.as_bytes(), parts[at])?;
+        let rest = &parts[at + 1..];
+        let target = match target.strip_prefix('/') {
+            Some(absolute) => vec![absolute.to_owned()],
+            None => vec![parts[..at].join("/"), target],
+        };
+        let rest = rest.iter().map(|part| (*part).to_owned());
+        let joined: Vec<String> = target.into_iter().chain(rest).collect();
+        return Some(joined.join("/"));
+    }
+    None
+}
+
+/// What a soft link of this name points at, by the bytes of the file: in newer groups a link
+/// message, its name behind its length and the target behind its own; in older ones an entry of
+/// the group's table that says where in the group's heap name and target stand.
+fn target_of(bytes: &[u8], name: &str) -> Option<String> {
+    let printable = |bytes: &[u8]| -> Option<String> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let fits = !text.is_empty() && !text.chars().any(char::is_control);
+        fits.then(|| text.to_owned())
+    };
+    let number = |at: usize, length: usize| -> Option<usize> {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        let value = bytes
+            .iter()
+            .rev()
+            .fold(0_u64, |n, b| n << 8 | u64::from(*b));
+        usize::try_from(value).ok()
+    };
+    let found = |what: &[u8]| -> Vec<usize> {
+        let windows = bytes.windows(what.len()).enumerate();
+        windows
+            .filter(|(_, w)| *w == what)
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let heaps = found(b"HEAP").into_iter();
+    let heaps: Vec<[usize; 2]> = heaps
+        .filter_map(|at| Some([number(at + 24, 8)?, number(at + 8, 8)?]))
+        .collect();
+    let tables = found(b"SNOD");
+    found(name.as_bytes()).into_iter().find_map(|at| {
+        let end = at + name.len();
+        if at > 0 && number(at - 1, 1) == Some(name.len()) {
+            let length = number(end, 2)?;
+            if let Some(target) = bytes.get(end + 2..end + 2 + length).and_then(printable) {
+                return Some(target);
+            }
+        }
+        let heap = heaps
+            .iter()
+            .find(|[from, size]| at >= *from && at - from < *size)?[0];
+        let entries = tables.iter().flat_map(|table| {
+            let count = number(table + 6, 2).unwrap_or(0);
+            (0..count).map(move |entry| table + 8 + 40 * entry)
+        });
+        // Name, no object, and of what kind the rest is: 2, a link's target.
+        let mut links = entries.filter(|entry| {
+            number(*entry, 8) == Some(at - heap) && number(entry + 16, 4) == Some(2)
+        });
+        let target = heap.checked_add(number(links.next()? + 24, 4)?)?;
+        printable(bytes.get(target..)?.split(|b| *b == 0).next()?)
+    })
 }
 
 /// A dataset's shape, if it can be one of a recording.

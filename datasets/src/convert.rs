@@ -1,17 +1,21 @@
 //! Datasets from one format into another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 
 use foresight_planner::Pose;
 
+use crate::doubts::Doubts;
 use crate::entry::IndexEntry;
 use crate::error::DatasetError;
+use crate::layout;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
 use crate::sampling;
 use crate::store::OnBadEpisode;
 use crate::store::{EpisodeStore, Proprioception};
+use crate::trajectory::Trajectory;
 use crate::view::View;
 
 mod droid;
@@ -35,9 +39,23 @@ pub struct Converted {
     pub frames: usize,
     /// Episodes left out, with reasons.
     pub skipped: Vec<(String, String)>,
+    /// What was left out of the episodes that were written, and why; what is doubtful.
+    pub notes: Vec<String>,
 }
 
-/// Writes a LeRobot v3 dataset into a new folder. `done` is told episodes done and in all.
+/// What is converted: the episodes that can be read, and what all of them have.
+struct Plan {
+    episodes: Vec<usize>,
+    views: Vec<View>,
+    joints: bool,
+    /// For each view, whether its extrinsics are known.
+    extrinsics: Vec<bool>,
+    outcomes: bool,
+    converted: Converted,
+}
+
+/// Writes a LeRobot v3 dataset into a new folder, at once when it is complete. `done` is told
+/// episodes done and in all.
 ///
 /// # Errors
 /// The first episode that can't be converted, unless they are skipped; errors of writing.
@@ -45,50 +63,63 @@ pub fn to_lerobot(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-    done: impl FnMut(usize, usize),
+    mut done: impl FnMut(usize, usize),
 ) -> Result<Converted, DatasetError> {
-    let first = first_episode(store, out)?;
-    let views = views(first, options)?;
-    let rate = if first.rate_hz > 0.0 {
-        first.rate_hz
-    } else {
-        crate::clips::ASSUMED_RATE_HZ
+    let mut plan = plan(store, out, options)?;
+    let Some(&first) = plan.episodes.first() else {
+        return Err(nothing(store, out, &plan.converted));
+    };
+    let rate = match store.episodes()[first].rate_hz {
+        rate if rate > 0.0 => rate,
+        _ => crate::clips::ASSUMED_RATE_HZ,
     };
     let fps = options.fps.unwrap_or(rate.round().max(1.0) as u32);
     let mut cameras = Vec::new();
-    for view in &views {
-        let shown = store.frames(0, view, &[0])?;
+    for view in &plan.views {
+        let shown = store.frames(first, view, &[0])?;
         let size = options.size.unwrap_or((shown.width(), shown.height()));
         cameras.push((lerobot_name(view), size));
     }
     // DROID's own episodes are called what LeRobot's edition of them calls them.
     let ours = |m: Metadata| m.foresight.is_some().then_some(m.robot_serial);
-    let robot = store.extras(0)?.metadata.and_then(ours);
+    let robot = store.extras(first)?.metadata.and_then(ours);
     let robot = robot.unwrap_or_else(|| "Franka".to_owned());
-    let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
-    let converted = each_episode(store, options, done, |episode| {
-        let (rows, numbers) = match rows(store, episode, &views, fps) {
-            Ok(made) => made,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        writer.push(&rows, |camera, put| {
-            let at = cameras.iter().position(|(name, _)| name == camera);
-            let (view, size) = match at {
-                Some(at) => (&views[at], cameras[at].1),
-                None => return Ok(()),
-            };
-            each_frame(store, episode, view, &numbers, size, put)
-        })?;
-        Ok(Ok(numbers.len()))
-    })?;
-    writer.finish()?;
-    Ok(converted)
+    complete(out, |out| {
+        let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
+        if !plan.outcomes {
+            writer = writer.without_outcomes();
+        }
+        let mut converted = std::mem::take(&mut plan.converted);
+        each_episode(
+            store,
+            options,
+            &plan.episodes,
+            &mut converted,
+            &mut done,
+            |episode| {
+                let (rows, numbers) = match rows(store, episode, &plan, fps) {
+                    Ok(made) => made,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                writer.push(&rows, |camera, put| {
+                    let at = cameras.iter().position(|(name, _)| name == camera);
+                    let (view, size) = match at {
+                        Some(at) => (&plan.views[at], cameras[at].1),
+                        None => return Ok(()),
+                    };
+                    each_frame(store, episode, view, &numbers, size, put)
+                })?;
+                Ok(Ok(numbers.len()))
+            },
+        )?;
+        writer.finish()?;
+        Ok(converted)
+    })
 }
 
-/// Writes a DROID-raw dataset with videos into a folder.
+/// Writes a DROID-raw dataset with videos into a new folder, at once when it is complete.
 ///
-/// Episodes keep their place below the root where they have one. Each is written into a hidden
-/// folder and renamed when complete.
+/// Episodes keep their place below the root where they have one.
 ///
 /// # Errors
 /// As [`to_lerobot`].
@@ -96,36 +127,73 @@ pub fn to_droid(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-    done: impl FnMut(usize, usize),
-) -> Result<Converted, DatasetError> {
-    let views = views(first_episode(store, out)?, options)?;
-    each_episode(store, options, done, |episode| {
-        Ok(droid_episode(store, episode, &views, out, options))
-    })
-}
-
-fn first_episode<'a>(
-    store: &'a dyn EpisodeStore,
-    out: &Path,
-) -> Result<&'a IndexEntry, DatasetError> {
-    store.episodes().first().ok_or_else(|| {
-        let first = store.unusable().first();
-        DatasetError::Mismatch(format!(
-            "nothing to write to {}: {}",
-            out.display(),
-            first.map_or("the dataset has no episode", |(_, reason)| reason)
-        ))
-    })
-}
-
-/// Converts the chosen episodes with `one`, which gives an episode's frames, or inside its result
-/// why that episode can't be converted. A missing program is no episode's fault.
-fn each_episode(
-    store: &dyn EpisodeStore,
-    options: &ConvertOptions,
     mut done: impl FnMut(usize, usize),
-    mut one: impl FnMut(usize) -> Result<Result<usize, DatasetError>, DatasetError>,
 ) -> Result<Converted, DatasetError> {
+    let mut plan = plan(store, out, options)?;
+    if plan.episodes.is_empty() {
+        return Err(nothing(store, out, &plan.converted));
+    }
+    complete(out, |out| {
+        let mut converted = std::mem::take(&mut plan.converted);
+        each_episode(
+            store,
+            options,
+            &plan.episodes,
+            &mut converted,
+            &mut done,
+            |episode| Ok(droid_episode(store, episode, &plan.views, out, options)),
+        )?;
+        Ok(converted)
+    })
+}
+
+/// Lets `write` fill a hidden folder beside `out`, which becomes `out` when that worked and goes
+/// when it didn't.
+fn complete<T>(
+    out: &Path,
+    write: impl FnOnce(&Path) -> Result<T, DatasetError>,
+) -> Result<T, DatasetError> {
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(DatasetError::Mismatch(format!(
+            "{} is not empty; name a new folder for the converted dataset",
+            out.display()
+        )));
+    }
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let partial = out.with_file_name(format!("{}{name}", layout::PARTIAL_PREFIX));
+    // Of a conversion that was killed.
+    let _ = fs::remove_dir_all(&partial);
+    let written = fs::create_dir_all(&partial)
+        .map_err(|e| DatasetError::io("create", &partial, e))
+        .and_then(|()| write(&partial))
+        .and_then(|written| {
+            // An empty folder is no obstacle.
+            let _ = fs::remove_dir(out);
+            fs::rename(&partial, out).map_err(|e| DatasetError::io("create", out, e))?;
+            Ok(written)
+        });
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    written
+}
+
+fn nothing(store: &dyn EpisodeStore, out: &Path, converted: &Converted) -> DatasetError {
+    let first = converted.skipped.first().or(store.unusable().first());
+    DatasetError::Mismatch(format!(
+        "nothing to write to {}: {}",
+        out.display(),
+        first.map_or("the dataset has no episode", |(_, reason)| reason)
+    ))
+}
+
+/// Looks at all episodes that are to be converted before any is written. Where bad ones are
+/// skipped, their pictures are decoded too: once a part of an episode is in a video, it stays.
+fn plan(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+) -> Result<Plan, DatasetError> {
     let refuse = options.on_bad_episode == OnBadEpisode::Refuse;
     if let (true, Some((path, reason))) = (refuse, store.unusable().first()) {
         return Err(DatasetError::Episode {
@@ -133,12 +201,119 @@ fn each_episode(
             reason: reason.clone(),
         });
     }
-    let mut converted = Converted {
-        skipped: store.unusable().to_vec(),
-        ..Converted::default()
-    };
+    let entries = store.episodes();
     let chosen = options.chosen(store);
-    for (number, &episode) in chosen.iter().enumerate() {
+    if chosen.is_empty() {
+        return Err(nothing(store, out, &Converted::default()));
+    }
+    let mut plan = Plan {
+        views: views(chosen.iter().map(|episode| &entries[*episode]), options)?,
+        episodes: Vec::new(),
+        joints: true,
+        extrinsics: Vec::new(),
+        outcomes: chosen.iter().any(|at| entries[*at].success.is_some()),
+        converted: Converted {
+            skipped: store.unusable().to_vec(),
+            ..Converted::default()
+        },
+    };
+    plan.extrinsics = vec![true; plan.views.len()];
+    let (mut doubts, mut joints) = (Doubts::default(), false);
+    let mut known = vec![false; plan.views.len()];
+    for episode in chosen {
+        match look(store, episode, &plan.views, !refuse) {
+            Ok((trajectory, extrinsics)) => {
+                plan.episodes.push(episode);
+                doubts.look(&entries[episode].path, &trajectory.states);
+                joints |= !trajectory.joints_rad.is_empty();
+                plan.joints &= !trajectory.joints_rad.is_empty();
+                for (at, is) in extrinsics.into_iter().enumerate() {
+                    known[at] |= is;
+                    plan.extrinsics[at] &= is;
+                }
+            }
+            Err(fault) if refuse || matches!(fault, DatasetError::Decoder(_)) => return Err(fault),
+            Err(fault) => {
+                let path = entries[episode].path.clone();
+                plan.converted.skipped.push((path, fault.to_string()));
+            }
+        }
+    }
+    let notes = &mut plan.converted.notes;
+    notes.extend(doubts.words());
+    let taken = plan.episodes.iter().map(|episode| &entries[*episode]);
+    let of = |e: &IndexEntry| {
+        let notes = e.notes.iter().chain(&e.faults);
+        let notes: Vec<String> = notes.map(|what| format!("{}: {what}", e.path)).collect();
+        notes
+    };
+    notes.extend(taken.clone().flat_map(of));
+    if options.views.is_empty() {
+        let of = |e: &IndexEntry| -> Vec<String> {
+            let kept = |name: &str| {
+                plan.views
+                    .iter()
+                    .any(|v| e.camera(v).is_ok_and(|c| c.name == name))
+            };
+            let names = e.cameras.iter().map(|c| c.name.as_str());
+            names
+                .filter(|name| !kept(name))
+                .map(str::to_owned)
+                .collect()
+        };
+        let dropped: BTreeSet<String> = taken.flat_map(of).collect();
+        let word = |name: &String| format!("camera {name} is left out: not all episodes have it");
+        notes.extend(dropped.iter().map(word));
+    }
+    if joints && !plan.joints {
+        notes.push(
+            "joint angles are left out of a LeRobot dataset: not all episodes have them".to_owned(),
+        );
+    }
+    let partly = known.iter().zip(&plan.extrinsics).zip(&plan.views);
+    for (_, view) in partly.filter(|((known, all), _)| **known && !**all) {
+        notes.push(format!(
+            "the extrinsics of {view} are left out of a LeRobot dataset: not all episodes have them"
+        ));
+    }
+    Ok(plan)
+}
+
+/// Reads an episode's numbers, and decodes its pictures where asked to; its trajectory, and for
+/// each view whether the camera's extrinsics are known.
+fn look(
+    store: &dyn EpisodeStore,
+    episode: usize,
+    views: &[View],
+    decode: bool,
+) -> Result<(Trajectory, Vec<bool>), DatasetError> {
+    let trajectory = store.extras(episode)?.trajectory;
+    let mut extrinsics = Vec::new();
+    for view in views {
+        let track = store.proprioception(episode, view)?;
+        extrinsics.push(track.extrinsics.is_some());
+        if decode {
+            let numbers: Vec<usize> = (0..trajectory.len().min(track.frames)).collect();
+            for some in numbers.chunks(options::AT_ONCE) {
+                store.frames(episode, view, some)?;
+            }
+        }
+    }
+    Ok((trajectory, extrinsics))
+}
+
+/// Converts these episodes with `one`, which gives an episode's frames, or inside its result why
+/// that episode can't be converted. A missing program is no episode's fault.
+fn each_episode(
+    store: &dyn EpisodeStore,
+    options: &ConvertOptions,
+    episodes: &[usize],
+    converted: &mut Converted,
+    done: &mut impl FnMut(usize, usize),
+    mut one: impl FnMut(usize) -> Result<Result<usize, DatasetError>, DatasetError>,
+) -> Result<(), DatasetError> {
+    let refuse = options.on_bad_episode == OnBadEpisode::Refuse;
+    for (number, &episode) in episodes.iter().enumerate() {
         match one(episode)? {
             Ok(frames) => {
                 converted.episodes += 1;
@@ -150,23 +325,25 @@ fn each_episode(
                 converted.skipped.push((path, fault.to_string()));
             }
         }
-        done(number + 1, chosen.len());
+        done(number + 1, episodes.len());
     }
-    Ok(converted)
+    Ok(())
 }
 
 /// An episode's rows at a rate, and the numbers of the frames they are of.
 fn rows(
     store: &dyn EpisodeStore,
     episode: usize,
-    views: &[View],
+    plan: &Plan,
     fps: u32,
 ) -> Result<(EpisodeRows, Vec<usize>), DatasetError> {
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
     let mut tracks: Vec<(String, Proprioception)> = Vec::new();
-    for view in views {
-        tracks.push((lerobot_name(view), store.proprioception(episode, view)?));
+    for (view, extrinsics) in plan.views.iter().zip(&plan.extrinsics) {
+        let mut track = store.proprioception(episode, view)?;
+        track.extrinsics = track.extrinsics.filter(|_| *extrinsics);
+        tracks.push((lerobot_name(view), track));
     }
     let mut trajectory = extras.trajectory;
     trajectory.time_s = entry.times(trajectory.time_s);
@@ -194,9 +371,9 @@ fn rows(
     let rows = EpisodeRows {
         states: pick_poses(&trajectory.states),
         time_s: time_s.collect(),
-        joints_rad: match trajectory.joints_rad.is_empty() {
-            true => Vec::new(),
-            false => numbers.iter().map(|i| trajectory.joints_rad[*i]).collect(),
+        joints_rad: match plan.joints {
+            true => numbers.iter().map(|i| trajectory.joints_rad[*i]).collect(),
+            false => Vec::new(),
         },
         commanded: match extras.commanded.len() == trajectory.states.len() {
             true => pick_poses(&extras.commanded),

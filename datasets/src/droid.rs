@@ -120,9 +120,10 @@ impl EpisodeStore for DroidStore {
 
     fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
         let file = self.folder(episode).join(layout::TRAJECTORY);
+        let trajectory = Trajectory::read(&file)?;
         Ok(EpisodeExtras {
-            trajectory: Trajectory::read(&file)?,
-            commanded: trajectory::read_commanded(&file)?.unwrap_or_default(),
+            commanded: trajectory::read_commanded(&file, trajectory.len())?.unwrap_or_default(),
+            trajectory,
             metadata: Some(Metadata::read(&layout::metadata_file(
                 &self.folder(episode),
             )?)?),

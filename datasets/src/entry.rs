@@ -17,14 +17,15 @@ pub struct IndexEntry {
     pub length: usize,
     /// Seconds from first to last state; 0 when times were not recorded.
     pub duration_s: f64,
-    /// States per second, measured; 0 when times were not recorded.
+    /// States per second, measured outside of pauses; 0 when times were not recorded.
     pub rate_hz: f64,
     /// Whether each state is the end of a step of `1 / rate_hz`, however long the arm took to
     /// come to rest: true of recordings of ours, whose rate is the nominal one.
     #[serde(default)]
     pub stepwise: bool,
-    /// Whether the task was achieved.
-    pub success: bool,
+    /// Whether the task was achieved; `None` where that is not known.
+    #[serde(default)]
+    pub success: Option<bool>,
     /// What was attempted.
     pub task: String,
     /// The demonstrator's behaviour; empty when unknown.
@@ -39,6 +40,9 @@ pub struct IndexEntry {
     pub roles: BTreeMap<String, String>,
     /// Cameras that can't be used, with reasons; the episode can without them.
     pub faults: Vec<String>,
+    /// What else is worth knowing: what of it is left out, and why.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl IndexEntry {
@@ -129,6 +133,8 @@ pub enum PictureStorage {
     Frames,
     /// As DROID's MP4.
     Video,
+    /// One by one, as PNG or JPEG, in a LeRobot dataset's Parquet files.
+    Parquet,
 }
 
 impl IndexEntry {

@@ -41,7 +41,7 @@ pub enum DatasetError {
     #[error("{0}")]
     Seed(String),
     /// No usable episode where some were expected.
-    #[error("no usable episode under {}: {reason}", path.display())]
+    #[error("no episode was found below {}: {reason}", path.display())]
     Empty {
         /// The dataset's folder.
         path: PathBuf,

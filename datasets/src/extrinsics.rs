@@ -7,41 +7,66 @@ use foresight_planner::euler;
 use hdf5_pure::File;
 use nalgebra::{Matrix3, Vector3};
 
-use crate::arrays::optional;
+use crate::arrays::{dispensable, Array};
 use crate::error::DatasetError;
 use crate::view::Half;
 
 /// A camera's poses in the robot's base frame, `[T, 6]`: x y z m, extrinsic xyz Euler rad.
 ///
 /// DROID names them `<camera>_left` and `<camera>_right` after the lens; a plain video is the
-/// left lens's. `None` when the file has none of this camera.
+/// left lens's. `None` when the file has none of this camera that can be used.
 ///
 /// # Errors
-/// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file can't be read or they are not
-/// one row a state.
+/// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file can't be read.
 pub fn read(
     trajectory: &Path,
     camera: &str,
     half: Option<Half>,
     states: usize,
 ) -> Result<Option<Vec<[f64; 6]>>, DatasetError> {
+    let file = open(trajectory)?;
+    let array = of(
+        &file,
+        camera,
+        half == Some(Half::Right),
+        states,
+        &mut Vec::new(),
+    );
+    Ok(array.map(|array| array.rows::<6>().collect()))
+}
+
+/// Which of these cameras' extrinsics are there and can't be used, and why.
+pub(crate) fn faults<'a>(
+    trajectory: &Path,
+    cameras: impl Iterator<Item = &'a str>,
+    states: usize,
+) -> Result<Vec<String>, DatasetError> {
+    let file = open(trajectory)?;
+    let mut notes = Vec::new();
+    for camera in cameras {
+        for right in [false, true] {
+            of(&file, camera, right, states, &mut notes);
+        }
+    }
+    Ok(notes)
+}
+
+fn open(trajectory: &Path) -> Result<File, DatasetError> {
     let bytes = fs::read(trajectory).map_err(|e| DatasetError::io("read", trajectory, e))?;
-    let lens = if half == Some(Half::Right) {
-        "right"
-    } else {
-        "left"
-    };
+    File::from_bytes(bytes)
+        .map_err(|e| DatasetError::corrupt(trajectory, format!("not a readable HDF5 file ({e})")))
+}
+
+fn of(
+    file: &File,
+    camera: &str,
+    right: bool,
+    states: usize,
+    notes: &mut Vec<String>,
+) -> Option<Array> {
+    let lens = if right { "right" } else { "left" };
     let name = format!("observation/camera_extrinsics/{camera}_{lens}");
-    let rows = || -> Result<Option<Vec<[f64; 6]>>, String> {
-        let file =
-            File::from_bytes(bytes).map_err(|e| format!("not a readable HDF5 file ({e})"))?;
-        let Some(array) = optional(&file, &name)? else {
-            return Ok(None);
-        };
-        array.check_shape(&name, &[states, 6])?;
-        Ok(Some(array.rows::<6>().collect()))
-    };
-    rows().map_err(|reason| DatasetError::corrupt(trajectory, reason))
+    dispensable(file, &name, &[states, 6], notes)
 }
 
 /// Where a simulated camera was, out of its scene's JSON. `None` for other text.

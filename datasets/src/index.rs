@@ -42,14 +42,25 @@ impl Index {
     /// `done` is called after each episode, for a progress bar.
     ///
     /// # Errors
-    /// [`DatasetError::Io`] when folders cannot be listed; unusable episodes are no error but
-    /// listed.
+    /// [`DatasetError::Io`] when folders cannot be listed, [`DatasetError::Empty`] when no episode
+    /// is below it; unusable episodes are no error but listed.
     pub fn build(
         root: &Path,
         inspection: impl Into<Inspection>,
         done: impl Fn(usize, usize) + Sync,
     ) -> Result<Self, DatasetError> {
         let folders = layout::episode_folders(root)?;
+        if folders.is_empty() {
+            return Err(DatasetError::Empty {
+                path: root.to_path_buf(),
+                reason: format!(
+                    "looked for are folders with {} or metadata_*.json (DROID raw), and {} \
+                     (LeRobot v3)",
+                    layout::TRAJECTORY,
+                    crate::lerobot::features::INFO
+                ),
+            });
+        }
         Ok(Index::of_folders(root, &folders, inspection.into(), done))
     }
 

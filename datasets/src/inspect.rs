@@ -6,10 +6,12 @@ use std::path::Path;
 use crate::alignment::{self, FRAME_TOLERANCE};
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::error::DatasetError;
+use crate::extrinsics;
 use crate::frames::FrameStack;
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::mp4_header::VideoHeader;
+use crate::sampling;
 use crate::trajectory::Trajectory;
 use crate::video;
 
@@ -53,7 +55,8 @@ pub(crate) fn inspect(
     inspection: Inspection,
 ) -> Result<IndexEntry, DatasetError> {
     let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
-    let trajectory = Trajectory::read(&folder.join(layout::TRAJECTORY))?;
+    let file = folder.join(layout::TRAJECTORY);
+    let (trajectory, mut notes) = Trajectory::read_noted(&file)?;
     let length = trajectory.len();
     if length < 2 {
         return Err(DatasetError::episode(
@@ -61,13 +64,11 @@ pub(crate) fn inspect(
             format!("it has {length} states; an action needs at least two"),
         ));
     }
-    if trajectory.time_s.windows(2).any(|pair| pair[1] <= pair[0]) {
-        return Err(DatasetError::episode(
-            folder,
-            "its times do not increase from state to state",
-        ));
-    }
-    if let Some(recording) = &metadata.foresight {
+    let recording = metadata.foresight.as_ref();
+    // Steps of ours last as long as the arm took.
+    sampling::check_times(&trajectory.time_s, recording.is_none())
+        .map_err(|reason| DatasetError::episode(folder, reason))?;
+    if let Some(recording) = recording {
         recording.split.check(recording.seed)?;
     }
 
@@ -82,7 +83,7 @@ pub(crate) fn inspect(
         }
     }
     for (name, file) in layout::video_files(folder)? {
-        match filmed(folder, &name, &file, length, inspection) {
+        match filmed(folder, &name, &file, length, inspection, &mut notes) {
             Ok(camera) => match cameras.iter_mut().find(|c| c.name == camera.name) {
                 Some(known) => {
                     known.stereo |= camera.stereo;
@@ -115,12 +116,12 @@ pub(crate) fn inspect(
         (Some(first), Some(last)) => last - first,
         _ => 0.0,
     };
-    let recording = metadata.foresight.as_ref();
+    let names = cameras.iter().map(|c| c.name.as_str());
+    notes.extend(extrinsics::faults(&file, names, length)?);
     let nominal = recording.map(|r| r.step_rate_hz).filter(|rate| *rate > 0.0);
     let rate_hz = match nominal {
         Some(rate) => rate,
-        None if duration_s > 0.0 => (length - 1) as f64 / duration_s,
-        None => 0.0,
+        None => sampling::rate_hz(&trajectory.time_s),
     };
     Ok(IndexEntry {
         path,
@@ -136,6 +137,7 @@ pub(crate) fn inspect(
         roles: roles(&metadata, &cameras),
         cameras,
         faults: faults.iter().map(ToString::to_string).collect(),
+        notes,
     })
 }
 
@@ -171,8 +173,10 @@ fn filmed(
     file: &Path,
     length: usize,
     inspection: Inspection,
+    notes: &mut Vec<String>,
 ) -> Result<CameraEntry, DatasetError> {
     let header = VideoHeader::read(file)?;
+    notes.extend(video::of_several(name, &header));
     let tolerance = inspection.frame_tolerance;
     same_length(folder, name, header.frames, length, tolerance)?;
     if inspection.depth == Depth::Full {
@@ -225,16 +229,14 @@ fn roles(metadata: &Metadata, cameras: &[CameraEntry]) -> BTreeMap<String, Strin
             &metadata.wrist_cam_serial,
         ),
     ];
+    let is_there = |name: &&str| cameras.iter().any(|camera| camera.name == **name);
     let mut roles = BTreeMap::new();
     for (role, video, serial) in named {
-        let file = video.rsplit('/').next().unwrap_or_default();
-        let by_video = file.strip_suffix(".mp4").unwrap_or(file);
-        let name = if by_video.is_empty() {
-            serial
-        } else {
-            by_video
-        };
-        if !name.is_empty() {
+        let file = video.rsplit(['/', '\\']).next().unwrap_or_default();
+        let by_video = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        let names = [by_video, serial.as_str()];
+        let names = || names.into_iter().filter(|name| !name.is_empty());
+        if let Some(name) = names().find(is_there).or_else(|| names().next()) {
             roles.insert(role.to_owned(), name.to_owned());
         }
     }

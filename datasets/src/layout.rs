@@ -18,13 +18,24 @@ pub const FRAMES_EXTENSION: &str = "rgb8";
 /// Episodes being written have this prefix; readers pass them over.
 pub const PARTIAL_PREFIX: &str = ".partial-";
 
-/// `success` or `failure`, DROID's folder for an outcome.
-pub fn outcome_folder(success: bool) -> &'static str {
-    if success {
-        "success"
-    } else {
-        "failure"
+/// `success` or `failure`, DROID's folder for an outcome; `unknown` where nobody knows it.
+pub fn outcome_folder(success: Option<bool>) -> &'static str {
+    match success {
+        Some(true) => "success",
+        Some(false) => "failure",
+        None => "unknown",
     }
+}
+
+/// The outcome of an episode by the innermost folder it lies in that names one.
+pub(crate) fn outcome_of(episode: &Path) -> Option<bool> {
+    let above = episode.ancestors().skip(1);
+    let mut names = above.filter_map(|folder| folder.file_name()?.to_str());
+    names.find_map(|name| {
+        [true, false]
+            .into_iter()
+            .find(|outcome| name == outcome_folder(Some(*outcome)))
+    })
 }
 
 /// Every episode folder below a root, in path order: a folder that has a trajectory or a
@@ -125,7 +136,10 @@ fn files_with(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBu
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| DatasetError::io("list", folder, e))?;
-        if wanted(&entry.file_name().to_string_lossy()) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // macOS puts a hidden `._name` beside every file it copies to other disks.
+        if !name.starts_with('.') && wanted(&name) {
             found.push(entry.path());
         }
     }

@@ -4,73 +4,60 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::DatasetError;
+use crate::json_text;
+use crate::layout;
 use crate::split::Split;
 
 /// Version of the `foresight` section this program writes.
 pub const SCHEMA: u32 = 1;
 
 /// DROID's metadata, as far as it is used; fields of other versions are kept out of the way.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Metadata {
     /// Unique name, `LAB+user+time` in DROID.
     pub uuid: String,
     /// Laboratory, the dataset's top folder.
     pub lab: String,
     /// Who drove the arm.
-    #[serde(default)]
     pub user: String,
     /// The driver's short id.
-    #[serde(default)]
     pub user_id: String,
     /// Day of recording, `YYYY-MM-DD`.
-    #[serde(default)]
     pub date: String,
     /// Time of recording, free text.
-    #[serde(default)]
     pub timestamp: String,
     /// Path of the trajectory below the laboratory's folder.
-    #[serde(default)]
     pub hdf5_path: String,
     /// Where the robot stands.
-    #[serde(default)]
     pub building: String,
     /// Scene number; the simulator's is the scene seed.
-    #[serde(default)]
     pub scene_id: i64,
-    /// Whether the task was achieved.
-    #[serde(default)]
-    pub success: bool,
+    /// Whether the task was achieved; `None` where nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<bool>,
     /// The arm's serial number.
-    #[serde(default)]
     pub robot_serial: String,
     /// What was attempted.
-    #[serde(default)]
     pub current_task: String,
     /// Number of recorded states, `T`.
-    #[serde(default)]
     pub trajectory_length: u64,
     /// Wrist camera's serial number, empty when there is none.
-    #[serde(default)]
     pub wrist_cam_serial: String,
     /// First exterior camera's serial number.
-    #[serde(default)]
     pub ext1_cam_serial: String,
     /// Second exterior camera's serial number.
-    #[serde(default)]
     pub ext2_cam_serial: String,
     /// The left exterior video below the laboratory's folder; empty when frames are stored.
-    #[serde(default)]
     pub left_mp4_path: String,
     /// The right exterior video, likewise.
-    #[serde(default)]
     pub right_mp4_path: String,
     /// The wrist video, likewise.
-    #[serde(default)]
     pub wrist_mp4_path: String,
     /// What our recorder adds; absent in episodes from elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub foresight: Option<Recording>,
 }
 
@@ -114,14 +101,50 @@ pub struct BranchOf {
 }
 
 impl Metadata {
-    /// Reads a metadata file.
+    /// Reads a metadata file. Of what isn't said, or not as it should be, the outcome is the
+    /// folder's the episode lies in (`success` or `failure`), all else reads as empty: nobody
+    /// needs it.
     ///
     /// # Errors
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when it is not such a file.
     pub fn read(path: &Path) -> Result<Self, DatasetError> {
-        let text = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
-        serde_json::from_slice(&text)
-            .map_err(|e| DatasetError::corrupt(path, format!("not DROID metadata: {e}")))
+        let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
+        let wrong = |e: String| DatasetError::corrupt(path, format!("not DROID metadata: {e}"));
+        let json = json_text::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
+        let Value::Object(fields) = json else {
+            return Err(wrong("it is no JSON object".to_owned()));
+        };
+        let text = |name: &str| json_text::text(fields.get(name));
+        let number = |name: &str| json_text::number(fields.get(name)).unwrap_or(0.0);
+        let foresight = match fields.get("foresight") {
+            None | Some(Value::Null) => None,
+            Some(ours) => {
+                Some(Recording::deserialize(ours).map_err(|e| wrong(format!("foresight: {e}")))?)
+            }
+        };
+        Ok(Metadata {
+            uuid: text("uuid"),
+            lab: text("lab"),
+            user: text("user"),
+            user_id: text("user_id"),
+            date: text("date"),
+            timestamp: text("timestamp"),
+            hdf5_path: text("hdf5_path"),
+            building: text("building"),
+            scene_id: number("scene_id") as i64,
+            success: json_text::truth(fields.get("success"))
+                .or_else(|| layout::outcome_of(path.parent()?)),
+            robot_serial: text("robot_serial"),
+            current_task: text("current_task"),
+            trajectory_length: number("trajectory_length") as u64,
+            wrist_cam_serial: text("wrist_cam_serial"),
+            ext1_cam_serial: text("ext1_cam_serial"),
+            ext2_cam_serial: text("ext2_cam_serial"),
+            left_mp4_path: text("left_mp4_path"),
+            right_mp4_path: text("right_mp4_path"),
+            wrist_mp4_path: text("wrist_mp4_path"),
+            foresight,
+        })
     }
 
     /// Writes a metadata file.

@@ -1,8 +1,9 @@
-//! What an MP4 file's header says: how many frames, at which rate, of which size.
+//! What an MP4 file's header says: how many frames, when each is shown, of which size.
 //!
 //! Indexing a hundred thousand videos must not decode them, nor start a program for each. Only
-//! the boxes that answer these questions are read (ISO/IEC 14496-12): `moov/trak` of the first
-//! video track with `tkhd` (size), `mdia/mdhd` (clock) and `stbl/stts` (frames and durations).
+//! the boxes that answer these questions are read (ISO/IEC 14496-12): of the `trak` a player
+//! would show, `tkhd` (whether the picture is turned), `mdia/mdhd` (clock), `edts/elst` (what of
+//! it is shown, and when) and `mdia/minf/stbl` (sizes, durations and places of the frames).
 //! What a video's rate is worth is another question: DROID's files say 60 fps and were taken at
 //! 15 Hz, so times come from the trajectory and the rate here only reproduces the official
 //! frame-index sampling.
@@ -13,22 +14,32 @@ use std::path::Path;
 
 use crate::error::DatasetError;
 
+mod track;
+
 /// Largest `moov` that is read; an hour of video needs less than 4 MiB.
 const MAX_MOOV: u64 = 64 << 20;
 
 /// A video's header.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VideoHeader {
-    /// Number of frames.
+    /// Number of frames that are shown.
     pub frames: usize,
     /// Mean frame rate the file claims, Hz.
     pub fps: f64,
-    /// Width, px.
+    /// Width of the pictures as they are shown, px.
     pub width: u32,
-    /// Height, px.
+    /// Height of the pictures as they are shown, px.
     pub height: u32,
-    /// Whether all frames are shown equally long: a frame's time then follows from its number.
-    pub even: bool,
+    /// When each frame is shown, s on the file's clock, in the order they are shown.
+    pub times_s: Vec<f64>,
+    /// When those frames are shown that can be decoded without others, s, ascending.
+    pub key_times_s: Vec<f64>,
+    /// Which of the file's video tracks this is, counted from 0; see [`VideoHeader::tracks`].
+    pub track: usize,
+    /// Number of video tracks. Of several one of at least five frames is taken, no cover picture;
+    /// then, as FFmpeg's libraries choose and so the official loader, one that is on by default,
+    /// then the one of the highest bit rate.
+    pub tracks: usize,
 }
 
 impl VideoHeader {
@@ -47,6 +58,21 @@ impl VideoHeader {
             Fault::Io(e) => DatasetError::io("read", path, e),
             Fault::Content(reason) => DatasetError::corrupt(path, reason),
         })
+    }
+
+    /// The frame shown nearest to a time, s behind the first one's.
+    pub fn nearest(&self, after_s: f64) -> usize {
+        let wanted = self.times_s.first().copied().unwrap_or(0.0) + after_s;
+        let above = self.times_s.partition_point(|t| *t < wanted);
+        let off = |i: usize| {
+            self.times_s
+                .get(i)
+                .map_or(f64::INFINITY, |t| (t - wanted).abs())
+        };
+        match above.checked_sub(1) {
+            Some(below) if off(below) <= off(above) => below,
+            _ => above,
+        }
     }
 }
 
@@ -69,7 +95,7 @@ impl From<&str> for Fault {
 
 const CUT: &str = "the video was cut short; copy it again";
 
-/// Looks through the top-level boxes, which must fill the file exactly.
+/// Looks through the top-level boxes. What lies behind the header and all frames doesn't matter.
 fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault> {
     if size == 0 {
         return Err("the video is empty; it was not copied completely".into());
@@ -80,32 +106,32 @@ fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault>
         file.seek(SeekFrom::Start(at))?;
         let mut head = Vec::with_capacity(16);
         file.by_ref().take(16).read_to_end(&mut head)?;
-        let kind = head.get(4..8).ok_or(CUT)?;
-        let (header, length) = match u32_at(&head, 0).ok_or(CUT)? {
-            0 => (8, size - at),
-            1 => (16, u64_at(&head, 8).ok_or(CUT)?),
-            length => (8, u64::from(length)),
-        };
-        if at == 0 && !kind.iter().all(|b| (b' '..=b'~').contains(b)) {
+        let printable = |kind: &[u8]| kind.iter().all(|b| (b' '..=b'~').contains(b));
+        if at == 0 && head.get(4..8).is_some_and(|kind| !printable(kind)) {
             return Err("it is not an MP4 file".into());
         }
-        if length < header {
-            return Err("its boxes are damaged; it is not a readable MP4 file".into());
-        }
-        if length > size - at {
-            return Err(CUT.into());
-        }
-        if kind == b"moov" {
-            if length > MAX_MOOV {
-                return Err("its header is larger than 64 MiB, which cannot be".into());
+        let length = match boxed_length(&head, size - at) {
+            Some((header, length)) if length >= header && length <= size - at => {
+                if head.get(4..8) == Some(b"moov") {
+                    if length > MAX_MOOV {
+                        return Err("its header is larger than 64 MiB, which cannot be".into());
+                    }
+                    file.seek(SeekFrom::Start(at + header))?;
+                    let mut bytes = Vec::new();
+                    file.by_ref()
+                        .take(length - header)
+                        .read_to_end(&mut bytes)?;
+                    moov = Some(bytes);
+                }
+                length
             }
-            file.seek(SeekFrom::Start(at + header))?;
-            let mut bytes = Vec::new();
-            file.by_ref()
-                .take(length - header)
-                .read_to_end(&mut bytes)?;
-            moov = Some(bytes);
-        }
+            // Whether all frames are there, their places say.
+            _ if moov.is_some() => break,
+            Some((header, length)) if length < header => {
+                return Err("its boxes are damaged; it is not a readable MP4 file".into())
+            }
+            _ => return Err(CUT.into()),
+        };
         at += length;
     }
     let Some(moov) = moov else {
@@ -114,72 +140,20 @@ fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault>
                 .into(),
         );
     };
-    let tracks = boxes(&moov).filter(|(kind, _)| kind == b"trak");
-    let mut reason = "it has no video track";
-    for (_, track) in tracks {
-        let Some(media) = child(track, b"mdia") else {
-            continue;
-        };
-        let handler = child(media, b"hdlr").and_then(|b| b.get(8..12));
-        if handler != Some(b"vide") {
-            continue;
-        }
-        match video(track, media) {
-            Ok(header) => return Ok(header),
-            Err(why) => reason = why,
-        }
+    let header = track::shown(&moov)?;
+    if header.end > size {
+        return Err(CUT.into());
     }
-    Err(reason.into())
+    Ok(header.video)
 }
 
-fn video(track: &[u8], media: &[u8]) -> Result<VideoHeader, &'static str> {
-    const DAMAGED: &str = "its header is damaged";
-    let clock = child(media, b"mdhd").ok_or(DAMAGED)?;
-    let timescale_at = if clock.first() == Some(&1) { 20 } else { 12 };
-    let timescale = u32_at(clock, timescale_at).ok_or(DAMAGED)?;
-
-    let table = child(media, b"minf")
-        .and_then(|b| child(b, b"stbl"))
-        .and_then(|b| child(b, b"stts"))
-        .ok_or(DAMAGED)?;
-    let entries = u32_at(table, 4).ok_or(DAMAGED)? as usize;
-    let (mut frames, mut ticks) = (0_u64, 0_u64);
-    let mut first_delta = None;
-    let mut even = true;
-    let rows = table.get(8..).unwrap_or_default().chunks_exact(8);
-    if rows.len() < entries {
-        return Err(DAMAGED);
-    }
-    for row in rows.take(entries) {
-        let (count, delta) = (
-            u64::from(u32_at(row, 0).unwrap_or(0)),
-            u64::from(u32_at(row, 4).unwrap_or(0)),
-        );
-        // The last frame's duration may differ: nothing comes after it.
-        even &= *first_delta.get_or_insert(delta) == delta || count <= 1;
-        frames = frames.saturating_add(count);
-        ticks = ticks.saturating_add(count.saturating_mul(delta));
-    }
-    if frames == 0 {
-        return Err(
-            "its header lists no frames (a fragmented MP4, or none were recorded); remux it with \
-             `ffmpeg -i OLD.mp4 -c copy NEW.mp4`",
-        );
-    }
-    if timescale == 0 || ticks == 0 || frames > u64::from(u32::MAX) {
-        return Err(DAMAGED);
-    }
-
-    let shape = child(track, b"tkhd").ok_or(DAMAGED)?;
-    let size_at = if shape.first() == Some(&1) { 88 } else { 76 };
-    // 16.16 fixed point.
-    let side = |at| u32_at(shape, at).map(|v| v >> 16).ok_or(DAMAGED);
-    Ok(VideoHeader {
-        frames: frames as usize,
-        fps: f64::from(timescale) * frames as f64 / ticks as f64,
-        width: side(size_at)?,
-        height: side(size_at + 4)?,
-        even,
+/// How long a box's own header is, and how long it is in all, of `rest` bytes.
+fn boxed_length(head: &[u8], rest: u64) -> Option<(u64, u64)> {
+    head.get(4..8)?;
+    Some(match u32_at(head, 0)? {
+        0 => (8, rest),
+        1 => (16, u64_at(head, 8)?),
+        length => (8, u64::from(length)),
     })
 }
 
@@ -223,21 +197,48 @@ mod tests {
         [&length[..], kind, inner].concat()
     }
 
-    /// 40 frames at 60 Hz and 10 at 30 Hz, 64×48 px.
-    fn file() -> Vec<u8> {
-        let words =
-            |values: &[u32]| -> Vec<u8> { values.iter().flat_map(|v| v.to_be_bytes()).collect() };
-        let stts = boxed(b"stts", &words(&[0, 2, 40, 10, 10, 20]));
-        let minf = boxed(b"minf", &boxed(b"stbl", &stts));
+    fn words(values: &[u32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_be_bytes()).collect()
+    }
+
+    /// A video track of 16-byte frames in a chunk at `place`; `turned` by a quarter, and with an
+    /// edit list.
+    fn track(stts: &[u32], width: u32, place: u32, turned: bool, elst: &[u32]) -> Vec<u8> {
+        let frames: u32 = stts.chunks_exact(2).map(|row| row[0]).sum();
+        let stts = [&[0, stts.len() as u32 / 2], stts].concat();
+        let table = [
+            boxed(b"stts", &words(&stts)),
+            boxed(b"stsz", &words(&[0, 16, frames])),
+            boxed(b"stsc", &words(&[0, 1, 1, frames, 1])),
+            boxed(b"stco", &words(&[0, 1, place])),
+        ];
+        let minf = boxed(b"minf", &boxed(b"stbl", &table.concat()));
         let hdlr = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide\0\0\0\0");
         let mdhd = boxed(b"mdhd", &words(&[0, 0, 0, 600, 600]));
         let mdia = boxed(b"mdia", &[mdhd, hdlr, minf].concat());
-        let mut tkhd = vec![0; 76];
-        tkhd.extend(words(&[64 << 16, 48 << 16]));
+        let one = 1 << 16;
+        let mut tkhd = words(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        tkhd.extend(match turned {
+            true => words(&[0, one, 0, 0_u32.wrapping_sub(one), 0, 0, 0, 0, 1 << 30]),
+            false => words(&[one, 0, 0, 0, one, 0, 0, 0, 1 << 30]),
+        });
+        tkhd.extend(words(&[width << 16, 48 << 16]));
+        let edits = boxed(b"edts", &boxed(b"elst", &words(elst)));
+        boxed(b"trak", &[boxed(b"tkhd", &tkhd), edits, mdia].concat())
+    }
+
+    fn movie(tracks: &[Vec<u8>]) -> Vec<u8> {
+        let mut mvhd = words(&[0, 0, 0, 1000]);
+        mvhd.resize(96, 0);
         let sound = boxed(b"trak", &boxed(b"mdia", &boxed(b"hdlr", &[0; 12])));
-        let video = boxed(b"trak", &[boxed(b"tkhd", &tkhd), mdia].concat());
-        let moov = boxed(b"moov", &[sound, video].concat());
-        [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[7; 99]), moov].concat()
+        let moov = [&[boxed(b"mvhd", &mvhd), sound], tracks].concat().concat();
+        boxed(b"moov", &moov)
+    }
+
+    /// 40 frames at 60 Hz and 10 at 30 Hz, 64×48 px, header last; 20 bytes lie before the frames.
+    fn file() -> Vec<u8> {
+        let moov = movie(&[track(&[40, 10, 10, 20], 64, 20, false, &[0, 0])]);
+        [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[7; 800]), moov].concat()
     }
 
     fn header(bytes: &[u8]) -> Result<VideoHeader, String> {
@@ -251,8 +252,32 @@ mod tests {
     fn frames_rate_and_size_are_read() {
         let found = header(&file()).expect("an MP4 file");
         assert_eq!((found.frames, found.width, found.height), (50, 64, 48));
-        assert!(!found.even);
         assert!((found.fps - 50.0).abs() < 1e-9, "{}", found.fps);
+        let near = |at: usize, time_s: f64| (found.times_s[at] - time_s).abs() < 1e-9;
+        assert!(near(39, 39.0 / 60.0) && near(40, 40.0 / 60.0) && near(41, 42.0 / 60.0));
+        assert_eq!((found.nearest(0.7), found.nearest(9.0)), (41, 49));
+    }
+
+    #[test]
+    fn turned_cut_and_second_tracks_are_what_a_player_shows() {
+        let of = |tracks: &[Vec<u8>]| {
+            let mdat = boxed(b"mdat", &[7; 800]);
+            let bytes = [boxed(b"ftyp", b"isom"), mdat, movie(tracks), vec![0; 3]].concat();
+            header(&bytes).expect("an MP4 file")
+        };
+        let turned = of(&[track(&[50, 10], 64, 20, true, &[0, 0])]);
+        assert_eq!((turned.width, turned.height), (48, 64));
+        // After half a second of nothing, 0.25 s from the track's 0.1 s on: ticks 60 to 209.
+        let elst = [0, 2, 500, u32::MAX, 1 << 16, 250, 60, 1 << 16];
+        let cut = of(&[track(&[50, 10], 64, 20, false, &elst)]);
+        assert_eq!(cut.frames, 15);
+        assert!((cut.times_s[0] - 0.5).abs() < 1e-9, "{:?}", cut.times_s);
+        let (small, whole) = (&[1, 600], &[50, 10]);
+        let second = of(&[
+            track(small, 32, 20, false, &[0, 0]),
+            track(whole, 64, 20, false, &[0, 0]),
+        ]);
+        assert_eq!((second.track, second.tracks, second.width), (1, 2, 64));
     }
 
     #[test]
@@ -267,6 +292,19 @@ mod tests {
                     .any(|w| reason.contains(w)),
                 "{length}: {reason}"
             );
+        }
+        // With the header first, the frames' places say what is missing.
+        let moov = |place: u32| movie(&[track(&[40, 10, 10, 20], 64, place, false, &[0, 0])]);
+        let place = 12 + moov(0).len() as u32 + 8;
+        let first = [
+            boxed(b"ftyp", b"isom"),
+            moov(place),
+            boxed(b"mdat", &[7; 800]),
+        ]
+        .concat();
+        assert!(header(&first).is_ok());
+        for length in 0..first.len() {
+            assert!(header(&first[..length]).is_err(), "{length}");
         }
         assert!(header(&[0xff; 64])
             .expect_err("no MP4")

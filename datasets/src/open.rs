@@ -41,14 +41,22 @@ pub fn open_tolerant(
     }
     if path.is_dir() {
         let index = Index::build(path, inspection, |_, _| {})?;
-        return Ok(Box::new(DroidStore::new(index, path)));
+        return Ok(of_index(index, path));
     }
     if extension.is_some_and(|e| e == "csv" || e == "txt") {
         let index = Index::of_list(path, inspection, |_, _| {})?;
-        return Ok(Box::new(DroidStore::new(index, &list_folder(path))));
+        return Ok(of_index(index, path));
     }
-    let index = Index::read(path)?;
-    Ok(Box::new(DroidStore::new(index, &list_folder(path))))
+    Ok(of_index(Index::read(path)?, path))
+}
+
+/// The episodes an index lists; its paths start from the folder `root`, or from where the list of
+/// episodes `root` lies.
+pub fn of_index(index: Index, root: &Path) -> Box<dyn EpisodeStore> {
+    match root.is_dir() {
+        true => Box::new(DroidStore::new(index, root)),
+        false => Box::new(DroidStore::new(index, &list_folder(root))),
+    }
 }
 
 /// The folder paths in an index or a list start from.

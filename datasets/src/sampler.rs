@@ -107,12 +107,53 @@ impl ClipSampler {
             usable,
             skipped,
         };
+        if sampler.options.on_bad_episode == OnBadEpisode::Skip {
+            sampler.skip_unreadable()?;
+        }
         if sampler.options.draws != Draws::Episode {
             let recordings = sampler.recordings()?;
             let (draws, seed) = (sampler.options.draws, sampler.options.seed);
             sampler.table = Table::new(draws, seed, sampler.usable.len(), recordings)?;
         }
         Ok(sampler)
+    }
+
+    /// Leaves out the episodes whose poses can't be read, or that no clip fits into.
+    fn skip_unreadable(&mut self) -> Result<(), DatasetError> {
+        let fault = |episode: usize| {
+            let views = &mut self.options.views.iter();
+            views.find_map(|view| match self.proprioception(episode, view) {
+                Err(error) => Some(error.to_string()),
+                Ok(measured) if self.starts_of(&measured).is_empty() => Some(self.too_broken()),
+                Ok(_) => None,
+            })
+        };
+        let faults: Vec<Option<String>> =
+            (0..self.usable.len()).into_par_iter().map(fault).collect();
+        for (at, fault) in faults.into_iter().enumerate().rev() {
+            if let Some(reason) = fault {
+                let episode = self.usable.remove(at);
+                let path = self.store.episodes()[episode].path.clone();
+                self.skipped.push((path, reason));
+            }
+        }
+        if self.usable.is_empty() {
+            let first = self.skipped.first().map_or("", |(_, reason)| reason);
+            return Err(DatasetError::Mismatch(format!(
+                "no episode can give clips; the first of {}: {first}",
+                self.skipped.len()
+            )));
+        }
+        let (seed, count) = (self.options.seed, self.usable.len());
+        self.table = Table::new(Draws::Episode, seed, count, Vec::new())?;
+        Ok(())
+    }
+
+    fn too_broken(&self) -> String {
+        format!(
+            "its recording has pauses, and no {} frames at {} a second lie between them",
+            self.options.shape.frames, self.options.shape.fps
+        )
     }
 
     /// Episodes that are left out, with reasons.
@@ -388,10 +429,7 @@ impl ClipSampler {
         if starts.is_empty() {
             return Err(DatasetError::episode(
                 self.name(episode).as_ref(),
-                format!(
-                    "its recording has pauses, and no {} frames at {} a second lie between them",
-                    self.options.shape.frames, self.options.shape.fps
-                ),
+                self.too_broken(),
             ));
         }
         let start = starts[rng.random_range(0..starts.len())];

@@ -96,22 +96,31 @@ pub(crate) fn by_time(
     Some(numbers)
 }
 
-/// Frames of a whole recording at `fps` a second, by time; up to its end or its first pause, and
-/// only the first where it is slower.
+/// Frames of a whole recording at `fps` a second, by time; behind a pause counted anew. Only the
+/// first where it is slower.
 pub(crate) fn evenly(time_s: &[f64], fps: f64) -> Vec<usize> {
     let tolerance = tolerance_s(time_s);
-    let Some(begin) = time_s.first() else {
+    let Some(mut begin) = time_s.first().copied() else {
         return Vec::new();
     };
-    let mut numbers = vec![0];
-    for k in 1.. {
-        let wanted = begin + f64::from(k) / fps;
+    let mut numbers: Vec<usize> = vec![0];
+    let mut k = 0.0;
+    loop {
+        k += 1.0;
+        let wanted = begin + k / fps;
         match nearest(time_s, wanted, tolerance) {
             Some(number) if Some(&number) > numbers.last() => numbers.push(number),
-            _ => break,
+            Some(_) => return numbers,
+            None => {
+                let after = time_s.partition_point(|t| *t < wanted);
+                let Some(next) = time_s.get(after) else {
+                    return numbers;
+                };
+                numbers.push(after);
+                (begin, k) = (*next, 0.0);
+            }
         }
     }
-    numbers
 }
 
 /// The frame nearest to a time, if one is near enough.
@@ -136,9 +145,79 @@ pub(crate) fn starts_by_time(time_s: &[f64], shape: &ClipShape) -> Vec<usize> {
 /// How far a frame may be from the time it stands for: in an even recording the nearest is half
 /// an interval away at most; times jitter, pauses are longer.
 pub(crate) fn tolerance_s(time_s: &[f64]) -> f64 {
+    0.75 * usual_interval_s(time_s)
+}
+
+/// Intervals so many times the usual one are pauses.
+const PAUSE: f64 = 3.5;
+/// What no recording's states are apart, s: faster than any arm's bus, slower than any use.
+const PLAUSIBLE_S: [f64; 2] = [2e-4, 2.5];
+
+/// The median interval, s; 0 where there is none.
+fn usual_interval_s(time_s: &[f64]) -> f64 {
     let mut intervals: Vec<f64> = time_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
     intervals.sort_by(f64::total_cmp);
-    0.75 * intervals.get(intervals.len() / 2).copied().unwrap_or(0.0)
+    intervals.get(intervals.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// States a second, measured where the recording didn't pause; 0 without times.
+pub(crate) fn rate_hz(time_s: &[f64]) -> f64 {
+    let longest = PAUSE * usual_interval_s(time_s);
+    let intervals = time_s.windows(2).map(|pair| pair[1] - pair[0]);
+    let (mut count, mut sum) = (0.0, 0.0);
+    for interval in intervals.filter(|interval| *interval <= longest) {
+        count += 1.0;
+        sum += interval;
+    }
+    if sum > 0.0 {
+        count / sum
+    } else {
+        0.0
+    }
+}
+
+/// Checks a recording's times; `usual`: that they are as far apart as states are recorded.
+///
+/// # Errors
+/// That they don't increase, or are probably in another unit, and which.
+pub(crate) fn check_times(time_s: &[f64], usual: bool) -> Result<(), String> {
+    if let Some(at) = time_s.windows(2).position(|pair| pair[1] <= pair[0]) {
+        return Err(format!(
+            "its times do not increase from state {at} to state {}",
+            at + 1
+        ));
+    }
+    let interval = usual_interval_s(time_s);
+    let [least, most] = PLAUSIBLE_S;
+    if !usual || interval == 0.0 || (least..=most).contains(&interval) {
+        return Ok(());
+    }
+    // The unit that makes a rate between 2 and 500 Hz of it.
+    let shift = [1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9]
+        .into_iter()
+        .find(|shift| (0.002..0.5).contains(&(interval / shift)));
+    Err(format!(
+        "its states are {interval:.3e} s apart ({:.3e} Hz), which can't be: its times are probably \
+         in another unit{}",
+        1.0 / interval,
+        match shift {
+            Some(shift) if shift > 1.0 => format!(
+                " ({}); divide them by {shift:.0} for {:.1} Hz",
+                match shift {
+                    1e3 => "milliseconds for seconds, or microseconds for milliseconds",
+                    1e6 => "nanoseconds for milliseconds, or microseconds for seconds",
+                    _ => "nanoseconds for seconds",
+                },
+                shift / interval
+            ),
+            Some(shift) => format!(
+                " (seconds for milliseconds, or the like); multiply them by {:.0} for {:.1} Hz",
+                1.0 / shift,
+                shift / interval
+            ),
+            None => String::new(),
+        }
+    ))
 }
 
 /// Frames from one of a clip to the next, by the video file's rate:
@@ -195,6 +274,38 @@ mod tests {
         assert_eq!(evenly(&time_s, 15.0).len(), 31);
         assert_eq!(evenly(&time_s, 30.0), [0]);
         assert!(evenly(&[], 4.0).is_empty());
+    }
+
+    #[test]
+    fn pauses_neither_end_a_recording_nor_slow_its_rate() {
+        for pause_s in [0.5, 5.0, 3600.0] {
+            let mut time_s = even(15.0, 45);
+            for t in &mut time_s[8..] {
+                *t += pause_s;
+            }
+            assert!((rate_hz(&time_s) - 15.0).abs() < 1e-9, "{pause_s}");
+            let expected: Vec<usize> = [0, 3, 6].into_iter().chain((8..45).step_by(3)).collect();
+            assert_eq!(evenly(&time_s, 5.0), expected, "{pause_s}");
+        }
+        assert_eq!((rate_hz(&[]), rate_hz(&[1.0])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn times_in_other_units_are_named() {
+        for rate_hz in [4.0, 15.0, 60.0, 200.0] {
+            let of = |scale: f64| {
+                let times: Vec<f64> = even(rate_hz, 20).iter().map(|t| t * scale).collect();
+                check_times(&times, true)
+            };
+            assert_eq!(of(1.0), Ok(()));
+            assert!(of(1e9).unwrap_err().contains("(nanoseconds for seconds)"));
+            assert!(of(1e6).unwrap_err().contains("nanoseconds for milli"));
+            assert!(of(1e-3).is_ok() == (rate_hz < 5.0));
+        }
+        assert!(check_times(&[0.0, 1.0, 1.0], false)
+            .unwrap_err()
+            .contains("state 1 to"));
+        assert_eq!(check_times(&[0.0, 1000.0], false), Ok(()));
     }
 
     #[test]

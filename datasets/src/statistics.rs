@@ -6,9 +6,12 @@ use foresight_planner::Pose;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::doubts::Doubts;
+use crate::entry::IndexEntry;
 use crate::error::DatasetError;
 use crate::sampling;
 use crate::store::EpisodeStore;
+use crate::trajectory::Trajectory;
 
 /// Names of an action's components.
 pub const COMPONENTS: [&str; 7] = ["x", "y", "z", "rx", "ry", "rz", "gripper"];
@@ -28,8 +31,13 @@ pub struct Statistics {
     pub steps: usize,
     /// Recorded time, h.
     pub hours: f64,
-    /// Share of episodes that achieved their task.
-    pub success_share: f64,
+    /// Share of the episodes whose outcome is known that achieved their task; `None` where none
+    /// is.
+    pub success_share: Option<f64>,
+    /// Episodes whose outcome is not known.
+    pub unknown_outcomes: usize,
+    /// What is doubtful about the poses.
+    pub doubts: Vec<String>,
     /// Episodes a behaviour, or a task when the behaviour is unknown.
     pub behaviours: BTreeMap<String, usize>,
     /// Episodes a split; "unknown" for episodes from elsewhere.
@@ -63,16 +71,51 @@ impl Statistics {
     /// Counts a dataset. Actions are differences of consecutive states, or of states at `fps`
     /// steps a second of real time.
     ///
+    /// Episodes that can't be read count as unusable.
+    ///
     /// # Errors
-    /// [`DatasetError`] of a trajectory that can't be read.
+    /// [`DatasetError::Mismatch`] with the first reason when none can be used.
     pub fn of(store: &dyn EpisodeStore, fps: Option<f64>) -> Result<Self, DatasetError> {
         let entries = store.episodes();
-        let steps: usize = entries.iter().map(|e| e.length).sum();
-        let every = steps.div_ceil(MOST_IN_HISTOGRAMS).max(1);
-        let parts: Vec<EpisodeSums> = (0..entries.len())
+        let all: usize = entries.iter().map(|e| e.length).sum();
+        let every = all.div_ceil(MOST_IN_HISTOGRAMS).max(1);
+        let read: Vec<Result<_, DatasetError>> = (0..entries.len())
             .into_par_iter()
-            .map(|episode| EpisodeSums::of(&actions(store, episode, fps)?, every))
-            .collect::<Result<_, DatasetError>>()?;
+            .map(|episode| {
+                let trajectory = store.extras(episode)?.trajectory;
+                let mut doubts = Doubts::default();
+                doubts.look(&entries[episode].path, &trajectory.states);
+                let actions = actions(trajectory, &entries[episode], fps);
+                Ok((EpisodeSums::of(&actions, every), doubts))
+            })
+            .collect();
+        let mut unusable = store.unusable().len();
+        let mut reason = store
+            .unusable()
+            .first()
+            .map(|(path, why)| format!("{path}: {why}"));
+        let (mut parts, mut doubts, mut usable) = (Vec::new(), Doubts::default(), Vec::new());
+        for (entry, read) in entries.iter().zip(read) {
+            match read {
+                Ok((part, of_one)) => {
+                    parts.push(part);
+                    doubts.join(of_one);
+                    usable.push(entry);
+                }
+                Err(error) => {
+                    unusable += 1;
+                    reason.get_or_insert(format!("{}: {error}", entry.path));
+                }
+            }
+        }
+        let entries = usable;
+        if entries.is_empty() {
+            return Err(DatasetError::Mismatch(format!(
+                "none of {unusable} episodes can be used, `foresight dataset validate` says why; \
+                 the first is {}",
+                reason.unwrap_or_else(|| "missing".to_owned())
+            )));
+        }
 
         let (mut behaviours, mut splits, mut cameras, mut rates) = (
             BTreeMap::new(),
@@ -80,7 +123,7 @@ impl Statistics {
             BTreeMap::new(),
             BTreeMap::new(),
         );
-        for entry in entries {
+        for entry in &entries {
             let behaviour = match entry.behaviour_or_task() {
                 "" => "unknown",
                 name => name,
@@ -97,13 +140,17 @@ impl Statistics {
                 *cameras.entry(camera.name.clone()).or_insert(0) += 1;
             }
         }
-        let successes = entries.iter().filter(|e| e.success).count();
+        let outcomes = entries.iter().filter_map(|e| e.success);
+        let known = outcomes.clone().count();
+        let successes = outcomes.filter(|success| *success).count();
         Ok(Statistics {
             episodes: entries.len(),
-            unusable: store.unusable().len(),
-            steps,
+            unusable,
+            steps: entries.iter().map(|e| e.length).sum(),
             hours: entries.iter().map(|e| e.duration_s).sum::<f64>() / 3600.0,
-            success_share: successes as f64 / entries.len().max(1) as f64,
+            success_share: (known > 0).then(|| successes as f64 / known as f64),
+            unknown_outcomes: entries.len() - known,
+            doubts: doubts.words(),
             behaviours,
             splits,
             cameras,
@@ -117,13 +164,8 @@ impl Statistics {
     }
 }
 
-fn actions(
-    store: &dyn EpisodeStore,
-    episode: usize,
-    fps: Option<f64>,
-) -> Result<Vec<[f64; 7]>, DatasetError> {
-    let mut trajectory = store.extras(episode)?.trajectory;
-    trajectory.time_s = store.episodes()[episode].times(trajectory.time_s);
+fn actions(mut trajectory: Trajectory, entry: &IndexEntry, fps: Option<f64>) -> Vec<[f64; 7]> {
+    trajectory.time_s = entry.times(trajectory.time_s);
     let states: Vec<Pose> = match fps {
         Some(fps) if !trajectory.time_s.is_empty() => sampling::evenly(&trajectory.time_s, fps)
             .iter()
@@ -132,7 +174,7 @@ fn actions(
         _ => trajectory.states,
     };
     let pairs = states.windows(2);
-    Ok(pairs.map(|p| p[0].action_to(&p[1]).to_array()).collect())
+    pairs.map(|p| p[0].action_to(&p[1]).to_array()).collect()
 }
 
 /// Sums over one episode's actions, and some of them for the histograms: a large dataset's all
@@ -147,7 +189,7 @@ struct EpisodeSums {
 }
 
 impl EpisodeSums {
-    fn of(actions: &[[f64; 7]], every: usize) -> Result<Self, DatasetError> {
+    fn of(actions: &[[f64; 7]], every: usize) -> Self {
         let mut part = EpisodeSums {
             count: actions.len(),
             sum: [0.0; 7],
@@ -168,7 +210,7 @@ impl EpisodeSums {
                 part.max[k] = part.max[k].max(*value);
             }
         }
-        Ok(part)
+        part
     }
 }
 
@@ -211,7 +253,7 @@ mod tests {
             let rows: Vec<[f64; 7]> = values.iter().map(|v| [*v; 7]).collect();
             // In two parts, as of two episodes.
             let (a, b) = rows.split_at(rows.len() / 2);
-            let parts = [a, b].map(|rows| EpisodeSums::of(rows, 1).expect("sums"));
+            let parts = [a, b].map(|rows| EpisodeSums::of(rows, 1));
             component("x", 0, &parts)
         };
         let c = of(&[-1.0, -0.5, 0.0, 0.25, 1.0]);

@@ -17,7 +17,8 @@
 //! | `simulator_state/envelope` | `[n]` u8 | the safety envelope's limits as JSON text |
 //! | `simulator_state/scene` | `[n]` u8 | the scene as JSON text; its seed is the attribute `scene_seed` of the group |
 //!
-//! Datasets from elsewhere need only the first two; whatever else is missing reads as absent.
+//! Datasets from elsewhere need only the first two; whatever else is missing reads as absent, as do
+//! joint angles and commands that can't be used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +27,7 @@ use std::path::Path;
 use foresight_planner::{Action, Pose};
 use hdf5_pure::{AttrValue, File};
 
-use crate::arrays::{optional, required, text};
+use crate::arrays::{dispensable, optional, required, text, Array};
 use crate::error::DatasetError;
 
 mod write;
@@ -159,11 +160,19 @@ impl Trajectory {
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file is not HDF5, lacks the
     /// required datasets, has lengths that disagree, or values that are not finite.
     pub fn read(path: &Path) -> Result<Self, DatasetError> {
-        let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
-        Trajectory::from_hdf5(bytes).map_err(|reason| DatasetError::corrupt(path, reason))
+        Trajectory::read_noted(path).map(|(trajectory, _)| trajectory)
     }
 
-    fn from_hdf5(bytes: Vec<u8>) -> Result<Self, String> {
+    /// As [`Trajectory::read`], with what of the file can't be used and is left out.
+    pub(crate) fn read_noted(path: &Path) -> Result<(Self, Vec<String>), DatasetError> {
+        let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
+        let mut notes = Vec::new();
+        let read = Trajectory::from_hdf5(bytes, &mut notes);
+        let trajectory = read.map_err(|reason| DatasetError::corrupt(path, reason))?;
+        Ok((trajectory, notes))
+    }
+
+    fn from_hdf5(bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Self, String> {
         if bytes.is_empty() {
             return Err("the file is empty; the recording was interrupted".to_owned());
         }
@@ -174,21 +183,14 @@ impl Trajectory {
         let steps = gripper.values.len();
         cartesian.check_shape(CARTESIAN, &[steps, 6])?;
         gripper.check_shape(GRIPPER, &[steps])?;
-        let states: Vec<Pose> = cartesian
-            .rows::<6>()
-            .zip(&gripper.values)
-            .map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]))
-            .collect();
-
         let mut trajectory = Trajectory {
-            states,
+            states: poses(&cartesian, &gripper),
             time_s: Vec::new(),
             joints_rad: Vec::new(),
             commands: Vec::new(),
             simulator: None,
         };
-        if let Some(joints) = optional(&file, JOINTS)? {
-            joints.check_shape(JOINTS, &[steps, 7])?;
+        if let Some(joints) = dispensable(&file, JOINTS, &[steps, 7], notes) {
             trajectory.joints_rad = joints.rows::<7>().collect();
         }
         if let Some(time) = optional(&file, TIME)? {
@@ -198,7 +200,7 @@ impl Trajectory {
             time.check_shape(TIME_MS, &[steps])?;
             trajectory.time_s = time.values.iter().map(|ms| ms / 1000.0).collect();
         }
-        trajectory.commands = read_commands(&file, steps)?;
+        trajectory.commands = read_commands(&file, steps, notes);
         trajectory.simulator = read_simulator(&file, steps)?;
         trajectory.check_lengths()?;
         Ok(trajectory)
@@ -230,51 +232,42 @@ impl Trajectory {
 }
 
 /// The poses commanded in an episode, `T`, in m and rad and closedness; `None` when the file has
-/// none of that many rows.
+/// none that can be used.
 ///
 /// # Errors
 /// [`DatasetError::Io`], [`DatasetError::Corrupt`].
-pub fn read_commanded(path: &Path) -> Result<Option<Vec<Pose>>, DatasetError> {
+pub fn read_commanded(path: &Path, states: usize) -> Result<Option<Vec<Pose>>, DatasetError> {
     let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
-    let poses = || -> Result<Option<Vec<Pose>>, String> {
-        let file =
-            File::from_bytes(bytes).map_err(|e| format!("not a readable HDF5 file ({e})"))?;
-        let cartesian = optional(&file, "action/cartesian_position")?;
-        let gripper = optional(&file, "action/gripper_position")?;
-        let (Some(cartesian), Some(gripper)) = (cartesian, gripper) else {
-            return Ok(None);
-        };
-        let rows = gripper.values.len();
-        cartesian.check_shape("action/cartesian_position", &[rows, 6])?;
-        let poses = cartesian.rows::<6>().zip(&gripper.values);
-        let poses = poses.map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]));
-        Ok(Some(poses.collect()))
-    };
-    poses().map_err(|reason| DatasetError::corrupt(path, reason))
+    let file = File::from_bytes(bytes)
+        .map_err(|e| DatasetError::corrupt(path, format!("not a readable HDF5 file ({e})")))?;
+    Ok(targets(&file, states, &mut Vec::new()))
 }
 
-fn read_commands(file: &File, steps: usize) -> Result<Vec<CommandedStep>, String> {
+/// The commanded poses of `states` rows; of none where some can't be used.
+fn targets(file: &File, states: usize, notes: &mut Vec<String>) -> Option<Vec<Pose>> {
+    let cartesian = dispensable(file, "action/cartesian_position", &[states, 6], notes)?;
+    let gripper = dispensable(file, "action/gripper_position", &[states], notes)?;
+    Some(poses(&cartesian, &gripper))
+}
+
+fn poses(cartesian: &Array, gripper: &Array) -> Vec<Pose> {
+    let rows = cartesian.rows::<6>().zip(&gripper.values);
+    rows.map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]))
+        .collect()
+}
+
+fn read_commands(file: &File, steps: usize, notes: &mut Vec<String>) -> Vec<CommandedStep> {
     // Only our recordings say what was asked for; DROID's own action group is not needed.
-    let Some(requested) = optional(file, "action/requested")? else {
-        return Ok(Vec::new());
-    };
-    requested.check_shape("action/requested", &[steps.saturating_sub(1), 7])?;
-    let cartesian = required(file, "action/cartesian_position")?;
-    cartesian.check_shape("action/cartesian_position", &[steps, 6])?;
-    let gripper = required(file, "action/gripper_position")?;
-    gripper.check_shape("action/gripper_position", &[steps])?;
-    let targets = cartesian
-        .rows::<6>()
-        .zip(&gripper.values)
-        .map(|([x, y, z, a, b, c], g)| Pose::from_array([x, y, z, a, b, c, *g]));
-    Ok(requested
-        .rows::<7>()
-        .zip(targets)
-        .map(|(requested, target)| CommandedStep {
+    let shape = [steps.saturating_sub(1), 7];
+    let commands = dispensable(file, "action/requested", &shape, notes).and_then(|requested| {
+        let steps = requested.rows::<7>().zip(targets(file, steps, notes)?);
+        let step = |(requested, target)| CommandedStep {
             requested: Action::from_array(requested),
             target,
-        })
-        .collect())
+        };
+        Some(steps.map(step).collect())
+    });
+    commands.unwrap_or_default()
 }
 
 fn read_simulator(file: &File, steps: usize) -> Result<Option<SimulatorTrack>, String> {

@@ -37,55 +37,90 @@ const RUNS: usize = 200;
 const WORTH_SEEKING: usize = 24;
 
 /// The frames with these numbers, counted from 0 in the order they are shown, ascending. Numbers
-/// past the end give no frame. Decoding stops behind the last one, and starts near the first one
-/// where the file's frames are evenly spaced; that the frames are then the ones asked for is
-/// checked by their times.
+/// past the end give no frame. Decoding stops behind the last one, and starts at the key frame
+/// before the first one where the file's header says when each is shown; if what is shown then
+/// isn't what the header says, everything is decoded from the beginning.
 ///
 /// # Errors
 /// [`DatasetError::Decoder`] when `ffmpeg` is missing (with how to install it),
 /// [`DatasetError::Corrupt`] when it can't decode the file.
 pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
-    let first = numbers.first().copied().unwrap_or(0);
     let header = VideoHeader::read(video).ok();
-    if let Some(header) = header.filter(|h| h.even && first >= WORTH_SEEKING) {
-        return seeking(video, numbers, header.fps);
-    }
+    let track = header.as_ref().map_or(0, |h| h.track);
     let mut frames = Vec::with_capacity(numbers.len());
     for group in runs(numbers).chunks(RUNS) {
-        frames.extend(
-            picked(video, &[], group)?
-                .into_iter()
-                .map(|shown| shown.image),
-        );
+        let sought = match &header {
+            Some(header) => seeking(video, group, header)?,
+            None => None,
+        };
+        let shown = match sought {
+            Some(shown) => shown,
+            None => picked(
+                video,
+                track,
+                &[],
+                &format!("select={}", selection("n", group)),
+                group,
+            )?,
+        };
+        frames.extend(shown.into_iter().map(|shown| shown.image));
     }
     Ok(frames)
 }
 
-/// As [`frames_at`], from the key frame before the first one on.
-fn seeking(video: &Path, numbers: &[usize], fps: f64) -> Result<Vec<RgbImage>, DatasetError> {
-    let mut frames = Vec::with_capacity(numbers.len());
-    for group in runs(numbers).chunks(RUNS) {
-        let from = group.first().map_or(0, |[first, _]| *first);
-        // Half a frame early, so that rounding can't lose the frame itself.
-        let from_s = (from as f64 - 0.5) / fps;
-        let after: Vec<[usize; 2]> = group.iter().map(|[a, b]| [a - from, b - from]).collect();
-        let before = ["-ss", &format!("{from_s:.6}")];
-        let wanted = group.iter().flat_map(|[a, b]| *a..=*b);
-        for (shown, number) in picked(video, &before, &after)?.into_iter().zip(wanted) {
-            let off_s = shown.time_s - (number as f64 / fps - from_s);
-            if off_s.abs() > 0.3 / fps {
-                return Err(DatasetError::corrupt(
-                    video,
-                    format!(
-                        "frame {number} is not where its header says (off by {off_s:.3} s); write \
-                         it anew with `ffmpeg -i OLD.mp4 -c:v libx264 -crf 12 NEW.mp4`"
-                    ),
-                ));
-            }
-            frames.push(shown.image);
-        }
+/// Frames from the key frame before the first one on; `None` where that isn't worth it, or shows
+/// other frames than the header lists.
+fn seeking(
+    video: &Path,
+    runs: &[[usize; 2]],
+    header: &VideoHeader,
+) -> Result<Option<Vec<Shown>>, DatasetError> {
+    let times_s = &header.times_s;
+    let first = runs.first().map_or(0, |[first, _]| *first);
+    let wanted: Vec<f64> = runs
+        .iter()
+        .flat_map(|[first, last]| times_s.get(*first..times_s.len().min(last + 1)))
+        .flatten()
+        .copied()
+        .collect();
+    let Some(begin_s) = wanted.first() else {
+        return Ok(None);
+    };
+    let keys = &header.key_times_s;
+    let key = keys.partition_point(|t| *t <= *begin_s).checked_sub(1);
+    let Some(key_s) = key.map(|at| keys[at]) else {
+        return Ok(None);
+    };
+    if first < WORTH_SEEKING || times_s.partition_point(|t| *t < key_s) == 0 {
+        return Ok(None);
     }
-    Ok(frames)
+    // Between two frames' times; there is no frame in between whose time could be hit.
+    let gap = |a: usize, b: usize| Some(0.5 * (times_s.get(b)? - times_s.get(a)?));
+    let bounds: Vec<[f64; 2]> = runs
+        .iter()
+        .filter(|[first, _]| *first < times_s.len())
+        .map(|[first, last]| {
+            let last = (*last).min(times_s.len() - 1);
+            let before = first.checked_sub(1).and_then(|b| gap(b, *first));
+            let after = gap(last, last + 1);
+            let before = times_s[*first] - before.unwrap_or(1.0);
+            [before, times_s[last] + after.unwrap_or(1.0)]
+        })
+        .collect();
+    let seek = format!("{key_s:.6}");
+    let before = [
+        "-noaccurate_seek",
+        "-copyts",
+        "-seek_timestamp",
+        "1",
+        "-ss",
+        &seek,
+    ];
+    let filter = format!("select={}", selection("t", &bounds));
+    let shown = picked(video, header.track, &before, &filter, runs)?;
+    let near = |(shown, wanted): (&Shown, &f64)| (shown.time_s - wanted).abs() < 1e-3;
+    let same = shown.len() == wanted.len() && shown.iter().zip(&wanted).all(near);
+    Ok(same.then_some(shown))
 }
 
 /// A decoded frame.
@@ -95,10 +130,17 @@ struct Shown {
     time_s: f64,
 }
 
-/// The frames of these runs, as raw RGB; their sizes and times are what `showinfo` reports.
-fn picked(video: &Path, before: &[&str], runs: &[[usize; 2]]) -> Result<Vec<Shown>, DatasetError> {
+/// The frames of these runs, as `filter` selects them, as raw RGB; their sizes and times are what
+/// `showinfo` reports.
+fn picked(
+    video: &Path,
+    track: usize,
+    before: &[&str],
+    filter: &str,
+    runs: &[[usize; 2]],
+) -> Result<Vec<Shown>, DatasetError> {
     let count: usize = runs.iter().map(|[first, last]| last - first + 1).sum();
-    let (select, count) = (format!("{},showinfo", selection(runs)), count.to_string());
+    let (select, count) = (format!("{filter},showinfo"), count.to_string());
     let options = [
         "-vf",
         &select,
@@ -112,7 +154,7 @@ fn picked(video: &Path, before: &[&str], runs: &[[usize; 2]]) -> Result<Vec<Show
         "rgb24",
         "-",
     ];
-    let output = ffmpeg(video, before, &options.map(str::to_owned))?;
+    let output = ffmpeg(video, track, before, &options)?;
     let mut rest = output.stdout.as_slice();
     let mut frames = Vec::new();
     for ([width, height], time_s) in reported(&output.stderr) {
@@ -139,20 +181,27 @@ fn picked(video: &Path, before: &[&str], runs: &[[usize; 2]]) -> Result<Vec<Show
     }
 }
 
-/// Sizes, px, and times, s, of the frames that `showinfo` reported.
+/// Sizes, px, and times, s, of the frames that `showinfo` reported. Its times in seconds have six
+/// digits, so they are counted from its ticks.
 fn reported(words: &[u8]) -> Vec<([u32; 2], f64)> {
     let field = |line: &str, name: &str| -> Option<String> {
         let (_, after) = line.split_once(name)?;
         Some(after.split_whitespace().next()?.to_owned())
     };
-    String::from_utf8_lossy(words)
-        .lines()
-        .filter(|line| line.contains("Parsed_showinfo"))
+    let words = String::from_utf8_lossy(words);
+    let lines = || words.lines().filter(|l| l.contains("Parsed_showinfo"));
+    let tick_s = lines().find_map(|line| {
+        let base = field(line, "config in time_base:")?;
+        let (over, under) = base.trim_end_matches(',').split_once('/')?;
+        Some(over.parse::<f64>().ok()? / under.parse::<f64>().ok()?)
+    });
+    lines()
         .filter_map(|line| {
             let size = field(line, " s:")?;
             let (width, height) = size.split_once('x')?;
             let size = [width.parse().ok()?, height.parse().ok()?];
-            Some((size, field(line, "pts_time:")?.parse().ok()?))
+            let ticks: Option<f64> = field(line, " pts:").and_then(|t| t.parse().ok());
+            Some((size, ticks.zip(tick_s).map_or(f64::NAN, |(t, s)| t * s)))
         })
         .collect()
 }
@@ -162,7 +211,15 @@ fn reported(words: &[u8]) -> Vec<([u32; 2], f64)> {
 /// # Errors
 /// As [`frames_at`]; also when a frame can only be decoded with errors.
 pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
+    let header = VideoHeader::read(video).ok();
+    counted(video, header.map_or(0, |h| h.track))
+}
+
+fn counted(video: &Path, track: usize) -> Result<usize, DatasetError> {
+    // Numbered anew: uneven times are no fault, and what is written to nowhere complains of them.
     let options = [
+        "-vf",
+        "setpts=N/TB",
         "-fps_mode",
         "passthrough",
         "-progress",
@@ -171,7 +228,7 @@ pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
         "null",
         "-",
     ];
-    let output = ffmpeg(video, &[], &options.map(str::to_owned))?;
+    let output = ffmpeg(video, track, &[], &options)?;
     if let Some(fault) = first_fault(&output.stderr) {
         return Err(DatasetError::corrupt(
             video,
@@ -192,7 +249,7 @@ pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
 /// As [`count_frames`]; also when the header lists another number of frames.
 pub fn check(video: &Path) -> Result<VideoHeader, DatasetError> {
     let header = VideoHeader::read(video)?;
-    let decoded = count_frames(video)?;
+    let decoded = counted(video, header.track)?;
     if decoded != header.frames {
         return Err(DatasetError::corrupt(
             video,
@@ -206,8 +263,24 @@ pub fn check(video: &Path) -> Result<VideoHeader, DatasetError> {
     Ok(header)
 }
 
+/// Which of a video's several tracks is shown, in words; `None` where there is only one.
+pub(crate) fn of_several(name: &str, header: &VideoHeader) -> Option<String> {
+    (header.tracks > 1).then(|| {
+        format!(
+            "the video of camera {name} has {} video tracks: the one numbered {} of {}×{} px is \
+             used, as ffmpeg's best-stream rule chooses",
+            header.tracks, header.track, header.width, header.height
+        )
+    })
+}
+
 /// Runs `ffmpeg` on a file, with options before and behind its name.
-fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, DatasetError> {
+fn ffmpeg(
+    video: &Path,
+    track: usize,
+    before: &[&str],
+    behind: &[&str],
+) -> Result<Output, DatasetError> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+info"])
         // Many files are decoded at once; threads for each only wait for each other.
@@ -215,7 +288,7 @@ fn ffmpeg(video: &Path, before: &[&str], behind: &[String]) -> Result<Output, Da
         .args(before)
         .arg("-i")
         .arg(named(video))
-        .args(["-map", "0:v:0"])
+        .args(["-map", &format!("0:v:{track}")])
         .args(behind)
         .stdin(Stdio::null())
         .output()
@@ -250,10 +323,17 @@ pub(crate) fn unavailable(error: std::io::Error) -> DatasetError {
     })
 }
 
-/// The first error `ffmpeg` reported.
+/// The first error `ffmpeg` reported; what it says of times is none of the pictures'.
 fn first_fault(words: &[u8]) -> Option<String> {
     let words = String::from_utf8_lossy(words);
-    words.lines().find_map(|line| {
+    let of_times = |line: &str| {
+        let line = line.to_lowercase();
+        ["dts", " pts", "timestamp"]
+            .iter()
+            .any(|w| line.contains(w))
+    };
+    let mut lines = words.lines().filter(|line| !of_times(line));
+    lines.find_map(|line| {
         ["[error]", "[fatal]"]
             .into_iter()
             .find_map(|level| line.split_once(level))
@@ -273,13 +353,13 @@ fn runs(numbers: &[usize]) -> Vec<[usize; 2]> {
     runs
 }
 
-/// FFmpeg's filter for these runs of frames.
-fn selection(runs: &[[usize; 2]]) -> String {
+/// FFmpeg's expression for runs of frames, by what they are called there: `n` or `t`.
+fn selection<T: std::fmt::Display>(by: &str, runs: &[[T; 2]]) -> String {
     let terms: Vec<String> = runs
         .iter()
-        .map(|[first, last]| format!("between(n\\,{first}\\,{last})"))
+        .map(|[first, last]| format!("between({by}\\,{first}\\,{last})"))
         .collect();
-    format!("select={}", terms.join("+"))
+    terms.join("+")
 }
 
 #[cfg(test)]
@@ -289,8 +369,8 @@ mod tests {
     #[test]
     fn selections_join_neighbours() {
         assert_eq!(
-            selection(&runs(&[0, 1, 2, 7, 9])),
-            "select=between(n\\,0\\,2)+between(n\\,7\\,7)+between(n\\,9\\,9)"
+            selection("n", &runs(&[0, 1, 2, 7, 9])),
+            "between(n\\,0\\,2)+between(n\\,7\\,7)+between(n\\,9\\,9)"
         );
     }
 

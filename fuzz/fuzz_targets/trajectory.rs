@@ -9,5 +9,5 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(read) = foresight_datasets::Trajectory::read(&path) {
         let _ = foresight_datasets::extrinsics::read(&path, "a", None, read.len());
     }
-    let _ = foresight_datasets::trajectory::read_commanded(&path);
+    let _ = foresight_datasets::trajectory::read_commanded(&path, 2);
 });

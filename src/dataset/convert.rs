@@ -124,12 +124,16 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
                 "episodes": converted.episodes,
                 "frames": converted.frames,
                 "skipped": converted.skipped,
+                "notes": converted.notes,
             })
         );
         return Ok(());
     }
     for (path, reason) in &converted.skipped {
         println!("left out: {path}: {reason}");
+    }
+    for note in &converted.notes {
+        println!("note: {note}");
     }
     println!(
         "{}: {} episodes, {} frames a camera{}",

@@ -36,7 +36,16 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let s = &statistics;
     println!("episodes   {} ({} unusable)", s.episodes, s.unusable);
     println!("states     {} ({:.2} h)", s.steps, s.hours);
-    println!("successes  {:.1}%", 100.0 * s.success_share);
+    let share = s
+        .success_share
+        .map(|share| format!("{:.1}%", 100.0 * share));
+    let share = share.unwrap_or_else(|| "unknown".to_owned());
+    match s.unknown_outcomes {
+        some if some > 0 && some < s.episodes => {
+            println!("successes  {share} ({some} of the episodes don't say)");
+        }
+        _ => println!("successes  {share}"),
+    }
     for (title, counts) in [
         ("behaviours", &s.behaviours),
         ("splits", &s.splits),
@@ -57,6 +66,9 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
             c.max,
             bars(&c.histogram)
         );
+    }
+    for doubt in &s.doubts {
+        println!("\ndoubtful: {doubt}");
     }
     Ok(())
 }

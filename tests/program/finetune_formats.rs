@@ -128,7 +128,7 @@ fn droid(root: &Path, episodes: usize) -> Vec<PathBuf> {
         let metadata = Metadata {
             uuid: format!("AUTOLab+0+{episode}"),
             lab: "AUTOLab".into(),
-            success: episode.is_multiple_of(2),
+            success: Some(episode.is_multiple_of(2)),
             current_task: "go round".into(),
             ext1_cam_serial: "22008760".into(),
             left_mp4_path: format!("{below}/recordings/MP4/22008760.mp4"),

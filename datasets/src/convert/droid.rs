@@ -84,12 +84,14 @@ pub(super) fn droid_episode(
 
     // Paths in DROID's metadata start below the laboratory's folder.
     let (lab, below) = relative.split_once('/').unwrap_or(("", &relative));
-    let source = extras.metadata.unwrap_or_else(|| Metadata {
-        uuid: format!("{lab}+converted+{name}"),
+    let mut source = extras.metadata.unwrap_or_else(|| Metadata {
         success: entry.success,
         current_task: entry.task.clone(),
         ..Metadata::default()
     });
+    if source.uuid.is_empty() {
+        source.uuid = format!("{lab}+converted+{name}");
+    }
     let camera = |role: &str| names.get(role).cloned().unwrap_or_default();
     let video = |role: &str| match names.get(role) {
         Some(name) => format!("{below}/{}/{name}.mp4", layout::VIDEOS),

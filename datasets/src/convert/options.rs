@@ -10,7 +10,8 @@ use crate::video::VideoCodec;
 use crate::view::{Half, Role, View};
 
 /// Frames decoded at once; bounds the memory of large pictures.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
+
 /// How datasets are converted.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConvertOptions {
@@ -41,14 +42,18 @@ impl ConvertOptions {
     }
 }
 
-/// The cameras asked for, or all the first episode has: by role where they have one.
-pub(super) fn views(
-    first: &IndexEntry,
+/// The cameras asked for, or those all episodes have: by role where they have one.
+pub(super) fn views<'a>(
+    mut entries: impl Iterator<Item = &'a IndexEntry> + Clone,
     options: &ConvertOptions,
 ) -> Result<Vec<View>, DatasetError> {
     if !options.views.is_empty() {
         return Ok(options.views.clone());
     }
+    let others = entries.clone();
+    let Some(first) = entries.next() else {
+        return Ok(Vec::new());
+    };
     let mut views: Vec<View> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
     let whole = |role| View { role, half: None };
@@ -66,13 +71,17 @@ pub(super) fn views(
             views.push(whole(Role::Named(camera.name.clone())));
         }
     }
-    match views.is_empty() {
-        true => Err(DatasetError::Mismatch(format!(
+    if views.is_empty() {
+        return Err(DatasetError::Mismatch(format!(
             "{} has no plain camera; name one, e.g. left:stereo-left",
             first.path
-        ))),
-        false => Ok(views),
+        )));
     }
+    let shared = views
+        .iter()
+        .filter(|view| others.clone().all(|e| e.camera(view).is_ok()));
+    let shared: Vec<View> = shared.cloned().collect();
+    Ok(if shared.is_empty() { views } else { shared })
 }
 
 /// A camera's name in LeRobot's edition of DROID.

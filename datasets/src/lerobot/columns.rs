@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
+use half::f16;
+use parquet::basic::LogicalType;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -35,8 +37,12 @@ impl Columns {
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let file = File::open(path).map_err(|e| DatasetError::io("read", path, e))?;
         guarded(path, || {
-            let reader = SerializedFileReader::new(file)
-                .map_err(|e| format!("not a readable Parquet file ({e}); it may be cut short"))?;
+            let reader = SerializedFileReader::new(file).map_err(|e| match unfinished(path) {
+                true => "it begins as a Parquet file and has no end: the recording was not \
+                         finished (LeRobot's finalize() didn't run), or it was cut short"
+                    .to_owned(),
+                false => format!("not a readable Parquet file ({e}); it may be cut short"),
+            })?;
             let rows = reader.metadata().file_metadata().num_rows();
             let rows = usize::try_from(rows).map_err(|_| "its row count is negative".to_owned())?;
             Ok(Columns {
@@ -54,7 +60,12 @@ impl Columns {
 
     /// Whether there is a column of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.leaf(name).is_some()
+        self.leaf(name, None).is_some()
+    }
+
+    /// Whether a column of this name has one part called `inside`.
+    pub(super) fn has_inside(&self, name: &str, inside: &str) -> bool {
+        self.leaf(name, Some(inside)).is_some()
     }
 
     /// The file.
@@ -62,11 +73,15 @@ impl Columns {
         &self.path
     }
 
-    /// The number of a column's only leaf.
-    fn leaf(&self, name: &str) -> Option<usize> {
+    /// The number of a column's only leaf, or of the one called `inside` in it.
+    fn leaf(&self, name: &str, inside: Option<&str>) -> Option<usize> {
         let schema = self.reader.metadata().file_metadata().schema_descr();
-        let mut leaves = (0..schema.num_columns())
-            .filter(|i| schema.column(*i).path().parts().first().map(String::as_str) == Some(name));
+        let mut leaves = (0..schema.num_columns()).filter(|i| {
+            let column = schema.column(*i);
+            let path = column.path().parts();
+            path.first().is_some_and(|first| first == name)
+                && inside.is_none_or(|inside| path.last().is_some_and(|last| last == inside))
+        });
         leaves.next().filter(|_| leaves.next().is_none())
     }
 
@@ -83,24 +98,7 @@ impl Columns {
     ) -> Result<Vec<f64>, DatasetError> {
         guarded(&self.path, || {
             let expected = rows.len();
-            let found = self.read(name, rows, |reader, skip, take| {
-                Ok(match reader {
-                    ColumnReader::BoolColumnReader(r) => {
-                        records(r, skip, take)?.map(|v| if *v { 1.0 } else { 0.0 })
-                    }
-                    ColumnReader::Int32ColumnReader(r) => {
-                        records(r, skip, take)?.map(|v| f64::from(*v))
-                    }
-                    ColumnReader::Int64ColumnReader(r) => {
-                        records(r, skip, take)?.map(|v| *v as f64)
-                    }
-                    ColumnReader::FloatColumnReader(r) => {
-                        records(r, skip, take)?.map(|v| f64::from(*v))
-                    }
-                    ColumnReader::DoubleColumnReader(r) => records(r, skip, take)?.map(|v| *v),
-                    _ => return Err(format!("the column {name} has no numbers")),
-                })
-            })?;
+            let found = self.found(name, rows)?;
             if found.per_row.len() != expected || found.per_row.iter().any(|n| *n != width) {
                 let odd = found.per_row.iter().find(|n| **n != width);
                 return Err(match odd {
@@ -113,24 +111,98 @@ impl Columns {
             }
             if let Some(at) = found.values.iter().position(|v| !v.is_finite()) {
                 return Err(format!(
-                    "the column {name} has a value that is not finite, number {at}"
+                    "the column {name} has a missing value or one that is not finite, number {at}"
                 ));
             }
             Ok(found.values)
         })
     }
 
-    /// Texts of some rows, one list a row.
+    /// One number for each of some rows; `None` where it is missing, no number or not finite.
+    ///
+    /// # Errors
+    /// [`DatasetError::Corrupt`] when the column is missing or can't be read.
+    pub fn known(&self, name: &str, rows: Range<usize>) -> Result<Vec<Option<f64>>, DatasetError> {
+        guarded(&self.path, || {
+            let expected = rows.len();
+            let found = self.found(name, rows)?;
+            let mut values = found.values.into_iter();
+            let mut known: Vec<Option<f64>> = Vec::with_capacity(expected);
+            for count in found.per_row {
+                let mut row = values.by_ref().take(count);
+                known.push(row.next().filter(|v| v.is_finite() && count == 1));
+                row.for_each(drop);
+            }
+            known.resize(expected, None);
+            Ok(known)
+        })
+    }
+
+    /// All numbers of some rows; NaN where one is missing.
+    fn found(&self, name: &str, rows: Range<usize>) -> Result<Values<f64>, String> {
+        let short = |bytes: &[u8]| match bytes {
+            [low, high] => f16::from_le_bytes([*low, *high]).to_f64(),
+            _ => f64::NAN,
+        };
+        self.read(name, None, rows, |reader, some| {
+            let missing = || f64::NAN;
+            Ok(match reader {
+                ColumnReader::BoolColumnReader(r) => {
+                    records(r, some)?.map(|v| if *v { 1.0 } else { 0.0 }, missing)
+                }
+                ColumnReader::Int32ColumnReader(r) => {
+                    records(r, some)?.map(|v| f64::from(*v), missing)
+                }
+                ColumnReader::Int64ColumnReader(r) => records(r, some)?.map(|v| *v as f64, missing),
+                ColumnReader::FloatColumnReader(r) => {
+                    records(r, some)?.map(|v| f64::from(*v), missing)
+                }
+                ColumnReader::DoubleColumnReader(r) => records(r, some)?.map(|v| *v, missing),
+                ColumnReader::FixedLenByteArrayColumnReader(r) if self.is_short(name) => {
+                    records(r, some)?.map(|v| short(v.data()), missing)
+                }
+                _ => return Err(format!("the column {name} has no numbers")),
+            })
+        })
+    }
+
+    /// Whether a column holds 16-bit numbers.
+    fn is_short(&self, name: &str) -> bool {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        self.leaf(name, None)
+            .is_some_and(|at| schema.column(at).logical_type_ref() == Some(&LogicalType::Float16))
+    }
+
+    /// Texts of some rows, one list a row; without those that are missing.
     ///
     /// # Errors
     /// As [`Columns::numbers`].
     pub fn texts(&self, name: &str, rows: Range<usize>) -> Result<Vec<Vec<String>>, DatasetError> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let rows = self.bytes(name, None, rows)?;
+        let rows = rows.into_iter();
+        Ok(rows
+            .map(|row| row.into_iter().map(text).collect())
+            .collect())
+    }
+
+    /// What some rows hold as bytes, or of what they hold the part called `inside`; one list a
+    /// row, without those that are missing.
+    ///
+    /// # Errors
+    /// As [`Columns::numbers`].
+    pub fn bytes(
+        &self,
+        name: &str,
+        inside: Option<&str>,
+        rows: Range<usize>,
+    ) -> Result<Vec<Vec<Vec<u8>>>, DatasetError> {
         guarded(&self.path, || {
             let expected = rows.len();
-            let found = self.read(name, rows, |reader, skip, take| match reader {
+            let found = self.read(name, inside, rows, |reader, some| match reader {
                 ColumnReader::ByteArrayColumnReader(r) => {
-                    let found = records(r, skip, take)?;
-                    Ok(found.map(|v| String::from_utf8_lossy(v.data()).into_owned()))
+                    let found = records(r, some)?;
+                    Ok(found.map(|v| Some(v.data().to_vec()), || None))
                 }
                 _ => Err(format!("the column {name} has no texts")),
             })?;
@@ -141,11 +213,8 @@ impl Columns {
                 ));
             }
             let mut values = found.values.into_iter();
-            Ok(found
-                .per_row
-                .iter()
-                .map(|n| values.by_ref().take(*n).collect())
-                .collect())
+            let row = |n: &usize| values.by_ref().take(*n).flatten().collect();
+            Ok(found.per_row.iter().map(row).collect())
         })
     }
 
@@ -153,11 +222,12 @@ impl Columns {
     fn read<T>(
         &self,
         name: &str,
+        inside: Option<&str>,
         rows: Range<usize>,
-        read: impl Fn(ColumnReader, usize, usize) -> Result<Values<T>, String>,
+        read: impl Fn(ColumnReader, &Wanted) -> Result<Values<T>, String>,
     ) -> Result<Values<T>, String> {
         let leaf = self
-            .leaf(name)
+            .leaf(name, inside)
             .ok_or_else(|| format!("it has no column {name}"))?;
         if rows.end > self.rows {
             return Err(format!(
@@ -178,7 +248,12 @@ impl Columns {
             let (from, to) = (rows.start.max(begin), rows.end.min(end));
             if from < to {
                 let reader = group.get_column_reader(leaf).map_err(text)?;
-                let part = read(reader, from - begin, to - from)?;
+                let some = Wanted {
+                    skip: from - begin,
+                    take: to - from,
+                    whole: group.metadata().column(leaf).column_descr().max_def_level(),
+                };
+                let part = read(reader, &some)?;
                 all.values.extend(part.values);
                 all.per_row.extend(part.per_row);
             }
@@ -188,21 +263,35 @@ impl Columns {
     }
 }
 
-impl<T> Values<T> {
-    fn map<U>(self, convert: impl Fn(&T) -> U) -> Values<U> {
+/// Values of a column, `None` where one is missing.
+type Found<T> = Values<Option<T>>;
+
+impl<T> Found<T> {
+    fn map<U>(self, convert: impl Fn(&T) -> U, missing: impl Fn() -> U) -> Values<U> {
+        let values = self.values.iter();
         Values {
-            values: self.values.iter().map(convert).collect(),
+            values: values
+                .map(|value| value.as_ref().map_or_else(&missing, &convert))
+                .collect(),
             per_row: self.per_row,
         }
     }
 }
 
+/// Which rows of a row group.
+struct Wanted {
+    skip: usize,
+    take: usize,
+    /// The definition level of values that are there.
+    whole: i16,
+}
+
 /// Reads `take` rows after `skip` others.
 fn records<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
-    skip: usize,
-    take: usize,
-) -> Result<Values<T::T>, String> {
+    Wanted { skip, take, whole }: &Wanted,
+) -> Result<Found<T::T>, String> {
+    let (skip, take) = (*skip, *take);
     let skipped = reader.skip_records(skip).map_err(text)?;
     let mut all = Values {
         values: Vec::new(),
@@ -225,9 +314,6 @@ fn records<T: DataType>(
         if rows == 0 {
             break;
         }
-        if found != levels {
-            return Err("it has missing values where numbers or texts belong".to_owned());
-        }
         if repetitions.is_empty() {
             all.per_row.extend(std::iter::repeat_n(1, rows));
         }
@@ -238,13 +324,37 @@ fn records<T: DataType>(
                 _ => return Err("it has lists of lists where plain lists belong".to_owned()),
             }
         }
-        all.values.extend(values);
+        let mut values = values.into_iter();
+        if definitions.is_empty() {
+            all.values.extend(values.map(Some));
+        } else if definitions.len() == levels && found <= levels {
+            let defined = definitions.into_iter().map(|level| level == *whole);
+            all.values
+                .extend(defined.map(|is| is.then(|| values.next()).flatten()));
+        } else {
+            return Err("it has missing values where numbers or texts belong".to_owned());
+        }
     }
     Ok(all)
 }
 
+/// What the Parquet library says; of a compression that isn't read, what to do.
 fn text(error: parquet::errors::ParquetError) -> String {
-    format!("it can't be read ({error}); it may be damaged")
+    let words = error.to_string();
+    match words.split_once("Disabled feature at compile time: ") {
+        Some((_, codec)) => format!(
+            "its columns are compressed with {codec}, which isn't read here; write it anew with \
+             zstd, snappy or gzip, e.g. in Python: \
+             pyarrow.parquet.write_table(pyarrow.parquet.read_table(OLD), NEW)"
+        ),
+        None => format!("it can't be read ({words}); it may be damaged"),
+    }
+}
+
+/// Whether a file begins as Parquet does and doesn't end so: the end is written last.
+fn unfinished(path: &Path) -> bool {
+    const MAGIC: &[u8] = b"PAR1";
+    std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(MAGIC) && !bytes.ends_with(MAGIC))
 }
 
 /// Runs a reader; what it says is about `path`. The Parquet library can panic on damaged pages,

@@ -5,25 +5,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::columns::Columns;
-use crate::entry::CameraEntry;
 use crate::error::DatasetError;
+use crate::mp4_header::VideoHeader;
 
-/// A row of `meta/episodes`.
+/// What is in `meta/` of a dataset's episodes.
+pub(super) struct Listed {
+    /// A row for each, in episode order.
+    pub rows: Vec<Row>,
+    /// Task texts by number.
+    pub tasks: HashMap<usize, String>,
+}
+
+/// A row of `meta/episodes`; what is missing in it, or no such number, is `None`.
 pub(super) struct Row {
     /// Its number.
     pub number: usize,
     /// Frames.
-    pub length: usize,
-    /// Its first row in the dataset's count.
-    pub from: usize,
-    /// The row behind its last.
-    pub to: usize,
+    pub length: Option<usize>,
+    /// Its first row in the dataset's count, and the one behind its last.
+    pub rows: Option<(usize, usize)>,
     /// Folder and file of its rows.
-    pub data: (usize, usize),
-    /// For each camera, where its frames lie.
-    pub videos: Vec<Stretch>,
+    pub data: Option<(usize, usize)>,
+    /// For each camera with videos, where its frames lie.
+    pub videos: Vec<Option<Stretch>>,
     /// What was attempted.
-    pub task: String,
+    pub task: Option<String>,
 }
 
 /// A stretch of a video.
@@ -38,27 +44,43 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// Its first frame in a video of `frames` frames, `fps` a second, and how many of its own
-    /// there are: up to the end it is said to have, or `length`, and no further than the video.
-    pub(super) fn frames(&self, length: usize, frames: usize, fps: f64) -> (usize, usize) {
-        let number = |time_s: f64| (time_s * fps).round().max(0.0) as usize;
+    /// Its first frame in a video, and how many of its own there are: up to the end it is said to
+    /// have, or `length`. Frames are found by when they are shown.
+    pub(super) fn frames(&self, length: usize, video: &VideoHeader, fps: f64) -> (usize, usize) {
+        // An end that lies behind the video is nearest to a frame that isn't there.
+        let number = |time_s: f64| {
+            let last = video.times_s.len().saturating_sub(1);
+            let span = |at: usize| video.times_s[at] - video.times_s[0];
+            match video.times_s.is_empty() || time_s > span(last) + 0.5 / fps {
+                true => video.times_s.len(),
+                false => video.nearest(time_s),
+            }
+        };
         let first = number(self.from_s);
         let end = match self.to_s {
             Some(to_s) => number(to_s),
             None => first.saturating_add(length),
         };
-        (first, end.min(frames).saturating_sub(first))
+        (first, end.min(video.frames).saturating_sub(first))
     }
 }
 
-/// All rows of `meta/episodes`, in episode order.
+impl Row {
+    /// Its frames a second by where its frames begin and end in the videos; `None` where that
+    /// isn't said.
+    pub(super) fn rate_hz(&self) -> Option<f64> {
+        let lasts = |stretch: &Stretch| Some(stretch.to_s? - stretch.from_s);
+        let lasts_s = self.videos.iter().flatten().find_map(lasts)?;
+        (lasts_s > 0.0).then_some(self.length? as f64 / lasts_s)
+    }
+}
+
+/// What `meta/episodes` and `meta/tasks.parquet` say; `cameras` are the columns of those that are
+/// stored as videos.
 ///
 /// # Errors
 /// Naming the file that can't be read, or is missing.
-pub(super) fn episode_rows(
-    root: &Path,
-    cameras: &[(String, CameraEntry)],
-) -> Result<Vec<Row>, DatasetError> {
+pub(super) fn listed(root: &Path, cameras: &[&str]) -> Result<Listed, DatasetError> {
     let tasks = tasks(root)?;
     let folder = root.join("meta/episodes");
     let mut files = Vec::new();
@@ -71,63 +93,71 @@ pub(super) fn episode_rows(
     if files.is_empty() {
         return Err(DatasetError::Empty {
             path: folder,
-            reason: "there is no file chunk-*/file-*.parquet in it".to_owned(),
+            reason: "there is no file chunk-*/file-*.parquet in it: the recording was not \
+                     finished (LeRobot's finalize() didn't run); finish it there"
+                .to_owned(),
         });
     }
     let mut rows = Vec::new();
     for file in files {
         let columns = Columns::open(&file)?;
         let count = columns.rows();
-        let whole = |name: &str| -> Result<Vec<usize>, DatasetError> {
-            let numbers = columns.numbers(name, 1, 0..count)?;
-            match numbers.iter().any(|n| *n < 0.0 || n.fract() != 0.0) {
-                true => Err(DatasetError::corrupt(
-                    &file,
-                    format!("the column {name} has values that are no counts"),
-                )),
-                false => Ok(numbers.iter().map(|n| *n as usize).collect()),
-            }
+        let known = |name: &str| match columns.has(name) {
+            true => columns.known(name, 0..count),
+            false => Ok(vec![None; count]),
+        };
+        let whole = |name: &str| -> Result<Vec<Option<usize>>, DatasetError> {
+            let is = |n: &f64| *n >= 0.0 && n.fract() == 0.0;
+            let numbers = known(name)?.into_iter();
+            Ok(numbers.map(|n| n.filter(is).map(|n| n as usize)).collect())
+        };
+        let pairs = |a: &str, b: &str| -> Result<Vec<Option<(usize, usize)>>, DatasetError> {
+            let pairs = whole(a)?.into_iter().zip(whole(b)?);
+            Ok(pairs.map(|(a, b)| a.zip(b)).collect())
         };
         let numbers = whole("episode_index")?;
         let lengths = whole("length")?;
-        let (from, to) = (whole("dataset_from_index")?, whole("dataset_to_index")?);
-        let (chunk, place) = (whole("data/chunk_index")?, whole("data/file_index")?);
+        let places = pairs("dataset_from_index", "dataset_to_index")?;
+        let data = pairs("data/chunk_index", "data/file_index")?;
         let mut videos = Vec::new();
-        for (key, _) in cameras {
-            let end = format!("videos/{key}/to_timestamp");
+        for key in cameras {
+            let named = |what: &str| format!("videos/{key}/{what}");
             videos.push((
-                whole(&format!("videos/{key}/chunk_index"))?,
-                whole(&format!("videos/{key}/file_index"))?,
-                columns.numbers(&format!("videos/{key}/from_timestamp"), 1, 0..count)?,
-                match columns.has(&end) {
-                    true => Some(columns.numbers(&end, 1, 0..count)?),
-                    false => None,
-                },
+                pairs(&named("chunk_index"), &named("file_index"))?,
+                known(&named("from_timestamp"))?,
+                known(&named("to_timestamp"))?,
             ));
         }
         let names = match columns.has("tasks") {
-            true => columns.texts("tasks", 0..count)?,
+            // Some write the text, some its number.
+            true => columns.texts("tasks", 0..count).or_else(|_| {
+                let text = |n: &Option<f64>| n.iter().map(ToString::to_string).collect();
+                Ok(known("tasks")?.iter().map(text).collect())
+            })?,
             false => vec![Vec::new(); count],
         };
         for (i, name) in names.into_iter().enumerate() {
-            // Some write the text, some its number.
-            let task = name.into_iter().next().unwrap_or_default();
-            let task = match task.parse::<usize>() {
-                Ok(number) => tasks.get(&number).cloned().unwrap_or(task),
-                Err(_) => task,
-            };
+            let task = name.into_iter().next().map(|task| {
+                let number = task
+                    .parse()
+                    .ok()
+                    .filter(|_| !tasks.values().any(|t| *t == task));
+                let named = number.and_then(|number: usize| tasks.get(&number));
+                named.cloned().unwrap_or(task)
+            });
             rows.push(Row {
-                number: numbers[i],
+                number: numbers[i].unwrap_or(rows.len()),
                 length: lengths[i],
-                from: from[i],
-                to: to[i],
-                data: (chunk[i], place[i]),
+                rows: places[i],
+                data: data[i],
                 videos: videos
                     .iter()
-                    .map(|(chunk, file, from, to)| Stretch {
-                        file: (chunk[i], file[i]),
-                        from_s: from[i],
-                        to_s: to.as_ref().map(|to| to[i]),
+                    .map(|(file, from, to)| {
+                        Some(Stretch {
+                            file: file[i]?,
+                            from_s: from[i]?,
+                            to_s: to[i],
+                        })
                     })
                     .collect(),
                 task,
@@ -135,7 +165,7 @@ pub(super) fn episode_rows(
         }
     }
     rows.sort_by_key(|row| row.number);
-    Ok(rows)
+    Ok(Listed { rows, tasks })
 }
 
 /// Task texts by number.
@@ -152,19 +182,27 @@ fn tasks(root: &Path) -> Result<HashMap<usize, String>, DatasetError> {
     let Some(name) = name else {
         return Err(DatasetError::corrupt(&path, "it has no column of tasks"));
     };
-    let numbers = columns.numbers("task_index", 1, rows.clone())?;
-    let texts = columns.texts(name, rows)?;
-    let texts = texts.into_iter().map(|t| t.into_iter().next());
-    Ok(numbers
-        .iter()
-        .map(|n| *n as usize)
-        .zip(texts.map(Option::unwrap_or_default))
+    let numbers = match columns.has("task_index") {
+        true => columns.known("task_index", rows.clone())?,
+        false => rows.clone().map(|at| Some(at as f64)).collect(),
+    };
+    let texts = columns.texts(name, rows)?.into_iter();
+    let pairs = numbers.into_iter().zip(texts.map(|t| t.into_iter().next()));
+    Ok(pairs
+        .filter_map(|(number, text)| Some((number? as usize, text?)))
         .collect())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let list = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
-    let mut paths: Vec<PathBuf> = list.filter_map(Result::ok).map(|e| e.path()).collect();
+    let list = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        list => list.map_err(|e| DatasetError::io("list", folder, e))?,
+    };
+    let mut paths: Vec<PathBuf> = list
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path())
+        .collect();
     paths.sort();
     Ok(paths)
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::entry::CameraEntry;
+use crate::entry::{CameraEntry, PictureStorage};
 use crate::error::DatasetError;
+use crate::json_text;
 
 /// Where `info.json` lies below a dataset's root.
 pub const INFO: &str = "meta/info.json";
@@ -26,71 +26,88 @@ pub const IMAGES: &str = "observation.images.";
 pub const EXTRINSICS: &str = "camera_extrinsics.";
 
 /// A dataset's `info.json`, as far as it is used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Info {
-    /// Format version, `v3.0`.
-    pub codebase_version: String,
     /// The robot.
-    #[serde(default)]
     pub robot_type: Option<String>,
-    /// Number of episodes.
-    #[serde(default)]
-    pub total_episodes: usize,
-    /// Number of frames of all episodes.
-    #[serde(default)]
-    pub total_frames: usize,
-    /// Number of different tasks.
-    #[serde(default)]
-    pub total_tasks: usize,
-    /// Files a folder.
-    #[serde(default = "thousand")]
-    pub chunks_size: usize,
-    /// Largest data file, MB.
-    #[serde(default = "hundred")]
-    pub data_files_size_in_mb: usize,
-    /// Largest video file, MB.
-    #[serde(default = "two_hundred")]
-    pub video_files_size_in_mb: usize,
+    /// Number of frames of all episodes, where that is said.
+    pub total_frames: Option<usize>,
     /// Frames a second.
     pub fps: f64,
     /// Named ranges of episodes.
-    #[serde(default)]
     pub splits: BTreeMap<String, String>,
     /// Where data files lie.
     pub data_path: String,
     /// Where videos lie.
-    #[serde(default)]
-    pub video_path: Option<String>,
+    pub video_path: String,
     /// Columns and cameras.
     pub features: BTreeMap<String, Feature>,
 }
 
-fn thousand() -> usize {
-    1000
-}
-
-fn hundred() -> usize {
-    100
-}
-
-fn two_hundred() -> usize {
-    200
-}
-
-/// A column or camera.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A column or camera. What isn't said, or not as it should be, is empty.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Feature {
     /// `float32`, `int64`, `bool`, `video` …
     pub dtype: String,
     /// Shape of a row's value; `[height, width, channels]` for cameras.
     pub shape: Vec<usize>,
     /// Names of the components.
-    #[serde(default)]
     pub names: Value,
-    /// More about a video.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<Value>,
 }
+
+impl Feature {
+    fn of(value: &Value) -> Self {
+        let side = |side: &Value| Some(json_text::number(Some(side))? as usize);
+        let shape = match &value["shape"] {
+            Value::Array(sides) => sides.iter().filter_map(side).collect(),
+            one => side(one).into_iter().collect(),
+        };
+        Feature {
+            dtype: json_text::text(value.get("dtype")),
+            shape,
+            names: value["names"].clone(),
+        }
+    }
+
+    /// Numbers of a row; a shape of nothing, [], is one.
+    fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Names of the components, in their order: a list, also in a list or under some heading
+    /// (`axes`, `motors`), or a table of names and their numbers.
+    fn components(&self) -> Vec<String> {
+        let all = component_names(&self.names);
+        let headed = self.names.as_object().into_iter().flatten();
+        let mut headed = headed.map(|(_, names)| component_names(names));
+        match all.len() == self.width() {
+            true => all,
+            false => headed
+                .find(|names| names.len() == self.width())
+                .unwrap_or(all),
+        }
+    }
+
+    /// Height and width of a camera's pictures, px.
+    fn size(&self) -> [u32; 2] {
+        let named = |name: &str| {
+            let at = self.components();
+            let at = at.iter().position(|n| n == name);
+            at.and_then(|at| self.shape.get(at)).copied()
+        };
+        let [height, width] = match (named("height"), named("width"), &self.shape[..]) {
+            (Some(height), Some(width), _) => [height, width],
+            // PyTorch's order, channels first.
+            (_, _, [1 | 3, height, width]) | (_, _, [height, width, ..]) => [*height, *width],
+            _ => [0, 0],
+        };
+        [height, width].map(|side| u32::try_from(side).unwrap_or(0))
+    }
+}
+
+/// Where files lie unless `info.json` says otherwise.
+const DATA_PATH: &str = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet";
+const VIDEO_PATH: &str = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
 
 /// Where a dataset's poses are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +118,7 @@ pub enum PoseColumns {
     Components {
         /// The column.
         column: String,
-        /// Its width.
+        /// How many it has.
         width: usize,
         /// Which of its components are the pose's.
         at: [usize; 7],
@@ -109,7 +126,8 @@ pub enum PoseColumns {
 }
 
 impl Info {
-    /// Reads a dataset's `info.json`.
+    /// Reads a dataset's `info.json`: the version and the rate must be there, files lie where
+    /// LeRobot puts them unless it says otherwise, and the rest nobody needs.
     ///
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when it is none, of another version, or
@@ -117,25 +135,42 @@ impl Info {
     pub fn read(root: &Path) -> Result<Self, DatasetError> {
         let path = root.join(INFO);
         let bytes = fs::read(&path).map_err(|e| DatasetError::io("read", &path, e))?;
-        let info: Info = serde_json::from_slice(&bytes)
-            .map_err(|e| DatasetError::corrupt(&path, format!("not LeRobot's info.json: {e}")))?;
-        if !info.codebase_version.starts_with("v3") {
-            return Err(DatasetError::corrupt(
-                &path,
-                format!(
-                    "its format is {}, and v3.0 is read here; convert it with lerobot's \
-                     convert_dataset_v21_to_v30",
-                    info.codebase_version
-                ),
-            ));
+        let wrong = |reason: String| DatasetError::corrupt(&path, reason);
+        let info =
+            json_text::parse(&bytes).map_err(|e| wrong(format!("not LeRobot's info.json: {e}")))?;
+        let version = json_text::text(info.get("codebase_version"));
+        if !version.trim_start_matches('v').starts_with('3') {
+            return Err(wrong(format!(
+                "its format is {version}, and v3.0 is read here; convert it with lerobot's \
+                 convert_dataset_v21_to_v30"
+            )));
         }
-        if !(info.fps.is_finite() && info.fps > 0.0) {
-            return Err(DatasetError::corrupt(
-                &path,
-                format!("fps = {} must be a number above 0", info.fps),
-            ));
+        let fps = json_text::number(info.get("fps")).unwrap_or(f64::NAN);
+        if !(fps.is_finite() && fps > 0.0) {
+            return Err(wrong(format!(
+                "fps = {} must be a number above 0",
+                info["fps"]
+            )));
         }
-        Ok(info)
+        let text = |name: &str, otherwise: &str| match json_text::text(info.get(name)) {
+            empty if empty.is_empty() => otherwise.to_owned(),
+            text => text,
+        };
+        let objects = |name: &str| info[name].as_object().into_iter().flatten();
+        let splits =
+            objects("splits").filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())));
+        let robot = text("robot_type", "");
+        Ok(Info {
+            robot_type: (!robot.is_empty()).then_some(robot),
+            total_frames: json_text::number(info.get("total_frames")).map(|n| n as usize),
+            fps,
+            splits: splits.collect(),
+            data_path: text("data_path", DATA_PATH),
+            video_path: text("video_path", VIDEO_PATH),
+            features: objects("features")
+                .map(|(name, feature)| (name.clone(), Feature::of(feature)))
+                .collect(),
+        })
     }
 
     /// Where the poses are.
@@ -143,82 +178,107 @@ impl Info {
     /// # Errors
     /// Saying which columns are looked for, and which there are.
     pub fn pose_columns(&self) -> Result<PoseColumns, String> {
-        let width = |name: &str| self.features.get(name).map(|f| f.shape.clone());
-        if (width(CARTESIAN), width(GRIPPER)) == (Some(vec![6]), Some(vec![1])) {
+        let holds = |name: &str, wanted: usize| {
+            let feature = self.features.get(name);
+            feature.is_some_and(|f| f.width() == wanted)
+        };
+        if holds(CARTESIAN, 6) && holds(GRIPPER, 1) {
             return Ok(PoseColumns::Droid);
         }
         let column = "observation.state";
-        if let Some(feature) = self.features.get(column) {
-            let names = component_names(&feature.names);
-            let at = |choices: &[&str]| {
-                names
-                    .iter()
-                    .position(|n| choices.contains(&n.to_lowercase().as_str()))
+        let feature = self.features.get(column);
+        let names = feature.map_or(Vec::new(), Feature::components);
+        let mut missing = Vec::new();
+        let mut at = |choices: &[&str]| {
+            let is = |name: &String| {
+                let name = name.to_lowercase();
+                name.split(['.', '/']).any(|part| choices.contains(&part))
             };
-            let found = [
-                at(&["x"]),
-                at(&["y"]),
-                at(&["z"]),
-                at(&["roll", "rx"]),
-                at(&["pitch", "ry"]),
-                at(&["yaw", "rz"]),
-                at(&["gripper", "gripper_position", "closedness"]),
-            ];
-            if let [Some(x), Some(y), Some(z), Some(a), Some(b), Some(c), Some(g)] = found {
-                return Ok(PoseColumns::Components {
-                    column: column.to_owned(),
-                    width: names.len(),
-                    at: [x, y, z, a, b, c, g],
-                });
-            }
+            names.iter().position(is).unwrap_or_else(|| {
+                missing.push(choices[0].to_owned());
+                0
+            })
+        };
+        let at = [
+            at(&["x"]),
+            at(&["y"]),
+            at(&["z"]),
+            at(&["roll", "rx"]),
+            at(&["pitch", "ry"]),
+            at(&["yaw", "rz"]),
+            at(&["gripper", "gripper_position", "closedness"]),
+        ];
+        if missing.is_empty() {
+            return Ok(PoseColumns::Components {
+                column: column.to_owned(),
+                width: feature.map_or(0, Feature::width).max(names.len()),
+                at,
+            });
         }
         let columns: Vec<&str> = self.features.keys().map(String::as_str).collect();
         Err(format!(
             "it has no poses: {CARTESIAN} [6] and {GRIPPER} [1], or observation.state with \
              components named x, y, z, roll, pitch, yaw, gripper (positions in m in the robot's \
-             base frame, extrinsic xyz Euler angles in rad, closedness 0 open to 1 closed); its \
+             base frame, extrinsic xyz Euler angles in rad, closedness 0 open to 1 closed); {}its \
              columns are {}",
+            match names.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "its observation.state has {} and lacks {}; ",
+                    names.join(", "),
+                    missing.join(", ")
+                ),
+            },
             columns.join(", ")
         ))
     }
 
-    /// Cameras stored as videos, as (column, entry); frame counts are filled in by the reader.
+    /// Cameras, as (column, entry); frame counts are filled in by the reader.
     pub fn cameras(&self) -> Vec<(String, CameraEntry)> {
-        let videos = self.features.iter().filter(|(_, f)| f.dtype == "video");
-        videos
-            .filter_map(|(key, feature)| {
-                let [height, width, _] = feature.shape[..] else {
-                    return None;
-                };
-                let name = key.strip_prefix(IMAGES).unwrap_or(key);
-                Some((
-                    key.clone(),
-                    CameraEntry {
-                        name: name.to_owned(),
-                        storage: crate::entry::PictureStorage::Video,
-                        width: width as u32,
-                        height: height as u32,
-                        frames: 0,
-                        fps: self.fps,
-                        plain: true,
-                        stereo: false,
-                    },
-                ))
-            })
-            .collect()
+        let pictures = self.features.iter().filter_map(|(key, feature)| {
+            let storage = match feature.dtype.as_str() {
+                "video" => PictureStorage::Video,
+                "image" => PictureStorage::Parquet,
+                _ => return None,
+            };
+            let [height, width] = feature.size();
+            let camera = CameraEntry {
+                name: key.strip_prefix(IMAGES).unwrap_or(key).to_owned(),
+                storage,
+                width,
+                height,
+                frames: 0,
+                fps: self.fps,
+                plain: true,
+                stereo: false,
+            };
+            Some((key.clone(), camera))
+        });
+        pictures.collect()
     }
 }
 
-/// Names of a feature's components: a list, or a list under some heading (`axes`, `motors`).
+/// All names in there, a table's by their numbers.
 fn component_names(names: &Value) -> Vec<String> {
-    let list = match names {
-        Value::Object(headed) => headed.values().find(|v| v.is_array()).unwrap_or(names),
-        other => other,
-    };
-    let texts = list.as_array().into_iter().flatten();
-    texts
-        .filter_map(|n| n.as_str().map(str::to_owned))
-        .collect()
+    match names {
+        Value::String(name) => vec![name.clone()],
+        Value::Array(list) => list.iter().flat_map(component_names).collect(),
+        Value::Object(table) => {
+            let place = |value: &Value| json_text::number(Some(value));
+            let numbered: Option<Vec<(f64, &String)>> = table
+                .iter()
+                .map(|(name, at)| Some((place(at)?, name)))
+                .collect();
+            match numbered {
+                Some(mut numbered) => {
+                    numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
+                    numbered.into_iter().map(|(_, name)| name.clone()).collect()
+                }
+                None => table.values().flat_map(component_names).collect(),
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Which camera is which, by the names LeRobot datasets use.

@@ -25,8 +25,8 @@ pub struct EpisodeRows {
     pub extrinsics: BTreeMap<String, Vec<[f64; 6]>>,
     /// What was attempted.
     pub task: String,
-    /// Whether it was achieved.
-    pub success: bool,
+    /// Whether it was achieved; `None` where that is not known.
+    pub success: Option<bool>,
     /// What it was recorded for, where that is known.
     pub split: Option<Split>,
 }
@@ -38,6 +38,8 @@ pub(super) struct Numbers {
     pub episode: usize,
     pub first_row: usize,
     pub task: usize,
+    /// Whether there is a column of whether the task was achieved.
+    pub outcomes: bool,
 }
 
 impl EpisodeRows {
@@ -106,8 +108,11 @@ impl EpisodeRows {
             TableValues::Int((0..length).map(|i| number(i) as i64).collect())
         };
         let nominal = (0..length).map(|i| i as f64 / f64::from(at.fps));
+        if at.outcomes {
+            let achieved = TableValues::Bool(vec![self.success; length]);
+            columns.push(Column::plain(SUCCESS, achieved));
+        }
         columns.extend([
-            Column::plain(SUCCESS, TableValues::Bool(vec![self.success; length])),
             Column::plain(TIME, TableValues::Double(self.time_s.clone())),
             Column::plain("timestamp", floats(nominal)),
             Column::plain("frame_index", whole(&|i| i)),

@@ -1,6 +1,6 @@
 //! Reads LeRobot datasets, version 3.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,18 +8,21 @@ use foresight_planner::Pose;
 use rayon::prelude::*;
 
 use super::columns::Columns;
-use super::episodes::{episode_rows, Row};
+use super::episodes::{listed, Listed};
 use super::features::{self, Info, PoseColumns};
-use super::splits;
-use crate::alignment::{self, FRAME_TOLERANCE};
-use crate::entry::{CameraEntry, IndexEntry};
+use crate::alignment::FRAME_TOLERANCE;
+use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
-use crate::mp4_header::VideoHeader;
+use crate::sampling;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
 use crate::trajectory::Trajectory;
 use crate::video;
 use crate::view::View;
+
+mod place;
+
+use place::{pictures, usable, Pictures, Place};
 
 /// A LeRobot dataset.
 pub struct LeRobotStore {
@@ -30,16 +33,6 @@ pub struct LeRobotStore {
     episodes: Vec<IndexEntry>,
     places: Vec<Place>,
     unusable: Vec<(String, String)>,
-}
-
-/// Where an episode lies in the files.
-#[derive(Debug, Clone)]
-struct Place {
-    data: PathBuf,
-    /// Its rows in that file.
-    rows: std::ops::Range<usize>,
-    /// A camera's file, and its first frame in it.
-    videos: BTreeMap<String, (PathBuf, usize)>,
 }
 
 /// Whether a folder is a LeRobot dataset.
@@ -67,13 +60,11 @@ impl LeRobotStore {
             .pose_columns()
             .map_err(|reason| DatasetError::corrupt(&root.join(features::INFO), reason))?;
         let cameras = info.cameras();
-        let rows = episode_rows(root, &cameras)?;
-        // The first row of each data file, in the dataset's count.
-        let mut bases: HashMap<(usize, usize), usize> = HashMap::new();
-        for row in &rows {
-            let base = bases.entry(row.data).or_insert(row.from);
-            *base = (*base).min(row.from);
-        }
+        let filmed = cameras
+            .iter()
+            .filter(|(_, c)| c.storage == PictureStorage::Video);
+        let filmed: Vec<&str> = filmed.map(|(key, _)| key.as_str()).collect();
+        let Listed { rows, tasks } = listed(root, &filmed)?;
         let mut store = LeRobotStore {
             root: root.to_path_buf(),
             info,
@@ -87,8 +78,7 @@ impl LeRobotStore {
         let mut files = HashMap::new();
         for row in rows {
             let path = format!("episode_{:06}", row.number);
-            let base = bases.get(&row.data).copied().unwrap_or(0);
-            match store.place(&row, base, &cameras, &mut headers, &mut files) {
+            match store.place(&row, &tasks, &cameras, &mut headers, &mut files) {
                 Ok((entry, place)) => {
                     store.episodes.push(IndexEntry { path, ..entry });
                     store.places.push(place);
@@ -99,146 +89,80 @@ impl LeRobotStore {
         Ok(store)
     }
 
-    /// Reads everything: every episode's numbers, and every video to its end. What is wrong, by
-    /// episode or file; `done` is told steps done and in all.
-    pub fn validate(&self, done: impl Fn(usize, usize) + Sync) -> Vec<(String, String)> {
-        let mut videos: Vec<&PathBuf> = Vec::new();
-        videos.extend(
-            self.places
-                .iter()
-                .flat_map(|p| p.videos.values().map(|v| &v.0)),
-        );
-        videos.sort();
-        videos.dedup();
-        let all = videos.len() + self.episodes.len();
+    /// Reads everything: every episode's numbers, and every picture. Episodes that can't be read
+    /// move to the unusable ones; a camera whose video is damaged is a fault of those that lie
+    /// in it. `done` is told steps done and in all.
+    pub fn validate(&mut self, done: impl Fn(usize, usize) + Sync) {
+        let films = self.places.iter().flat_map(|p| p.pictures.values());
+        let films = films.filter_map(|pictures| match pictures {
+            Pictures::Video(path, _) => Some(path),
+            Pictures::Column(_) => None,
+        });
+        let films: BTreeSet<&PathBuf> = films.collect();
+        let all = films.len() + self.episodes.len();
         let count = AtomicUsize::new(0);
         let step = || done(count.fetch_add(1, Ordering::Relaxed) + 1, all);
-        let numbers = self
-            .episodes
-            .par_iter()
-            .enumerate()
-            .filter_map(|(i, entry)| {
-                let result = self.extras(i);
+        let bad: HashMap<PathBuf, String> = films
+            .into_par_iter()
+            .filter_map(|path| {
+                let result = video::check(path);
                 step();
-                Some((entry.path.clone(), result.err()?.to_string()))
-            });
-        let mut faults: Vec<(String, String)> = numbers.collect();
-        let pictures = videos.par_iter().filter_map(|path| {
-            let result = video::check(path);
-            step();
-            Some((path.display().to_string(), result.err()?.to_string()))
+                Some((path.clone(), result.err()?.to_string()))
+            })
+            .collect();
+        let checked: Vec<Result<IndexEntry, DatasetError>> = (0..self.episodes.len())
+            .into_par_iter()
+            .map(|episode| {
+                let result = self.checked(episode, &bad);
+                step();
+                result
+            })
+            .collect();
+        let places = std::mem::take(&mut self.places);
+        let episodes = std::mem::take(&mut self.episodes);
+        for ((entry, place), checked) in episodes.into_iter().zip(places).zip(checked) {
+            match checked {
+                Ok(entry) => {
+                    self.episodes.push(entry);
+                    self.places.push(place);
+                }
+                Err(error) => self.unusable.push((entry.path, error.to_string())),
+            }
+        }
+    }
+
+    /// An episode's entry without the cameras that can't be read, `bad` the videos among them.
+    fn checked(
+        &self,
+        episode: usize,
+        bad: &HashMap<PathBuf, String>,
+    ) -> Result<IndexEntry, DatasetError> {
+        self.extras(episode)?;
+        let mut entry = self.episodes[episode].clone();
+        let place = &self.places[episode];
+        let mut faults = Vec::new();
+        entry.cameras.retain(|camera| {
+            let fault = match &place.pictures[&camera.name] {
+                Pictures::Video(path, _) => bad.get(path).cloned(),
+                Pictures::Column(key) => {
+                    let columns = Columns::open(&place.data);
+                    let read = columns.and_then(|columns| pictures(&columns, key, &place.rows));
+                    read.err().map(|e| e.to_string())
+                }
+            };
+            faults.extend(fault.clone());
+            fault.is_none()
         });
-        faults.extend(pictures.collect::<Vec<_>>());
-        faults
+        if let (true, Some(fault)) = (entry.cameras.is_empty(), faults.first()) {
+            return Err(DatasetError::Mismatch(fault.clone()));
+        }
+        entry.faults.extend(faults);
+        Ok(entry)
     }
 
     /// The dataset's description.
     pub fn info(&self) -> &Info {
         &self.info
-    }
-
-    /// Checks one episode and finds its files.
-    fn place(
-        &self,
-        row: &Row,
-        base: usize,
-        cameras: &[(String, CameraEntry)],
-        headers: &mut HashMap<PathBuf, Result<VideoHeader, String>>,
-        files: &mut HashMap<PathBuf, Columns>,
-    ) -> Result<(IndexEntry, Place), DatasetError> {
-        let inside = |pattern: &str, key: &str, (chunk, file)| {
-            features::fill(pattern, key, chunk, file)
-                .map(|path| self.root.join(path))
-                .map_err(|reason| DatasetError::corrupt(&self.root.join(features::INFO), reason))
-        };
-        let data = inside(&self.info.data_path, "", row.data)?;
-        let wrong = |reason: String| Err(DatasetError::corrupt(&data, reason));
-        if row.to.checked_sub(row.from) != Some(row.length) || row.length < 2 {
-            return wrong(format!(
-                "episode {} is listed with {} frames in rows {} to {}",
-                row.number, row.length, row.from, row.to
-            ));
-        }
-        let rows = row.from - base..row.to - base;
-        if !files.contains_key(&data) {
-            // Episodes come in the order of their files.
-            files.clear();
-            files.insert(data.clone(), Columns::open(&data)?);
-        }
-        let columns = &files[&data];
-        if rows.end > columns.rows() {
-            return wrong(format!(
-                "it has {} rows, and episode {} lies in rows {} to {}",
-                columns.rows(),
-                row.number,
-                rows.start,
-                rows.end
-            ));
-        }
-        let of = columns.numbers("episode_index", 1, rows.clone())?;
-        if of.iter().any(|n| *n != row.number as f64) {
-            return wrong(format!(
-                "rows {} to {} should be episode {}'s, and are not",
-                rows.start, rows.end, row.number
-            ));
-        }
-        let success = match self.info.features.contains_key(features::SUCCESS) {
-            true => columns.numbers(features::SUCCESS, 1, rows.start..rows.start + 1)? == [1.0],
-            false => false,
-        };
-
-        let mut videos = BTreeMap::new();
-        let mut entries = Vec::new();
-        let mut faults = Vec::new();
-        let pattern = self.info.video_path.as_deref().unwrap_or_default();
-        for ((key, camera), stretch) in cameras.iter().zip(&row.videos) {
-            let path = inside(pattern, key, stretch.file)?;
-            let header = headers
-                .entry(path.clone())
-                .or_insert_with(|| VideoHeader::read(&path).map_err(|e| e.to_string()));
-            let header = match header {
-                Ok(header) => header,
-                Err(reason) => {
-                    faults.push(reason.clone());
-                    continue;
-                }
-            };
-            let (first, frames) = stretch.frames(row.length, header.frames, self.info.fps);
-            match alignment::check(frames, row.length, self.frame_tolerance) {
-                Ok(()) => {
-                    videos.insert(camera.name.clone(), (path, first));
-                    entries.push(CameraEntry {
-                        frames,
-                        ..camera.clone()
-                    });
-                }
-                Err(reason) => faults.push(format!(
-                    "{}, where the episode begins at frame {first} of {}: {reason}",
-                    path.display(),
-                    header.frames
-                )),
-            }
-        }
-        if let (true, Some(fault)) = (entries.is_empty(), faults.first()) {
-            return Err(DatasetError::Mismatch(fault.clone()));
-        }
-        let place = Place { data, rows, videos };
-        let entry = IndexEntry {
-            path: String::new(),
-            length: row.length,
-            duration_s: (row.length - 1) as f64 / self.info.fps,
-            rate_hz: self.info.fps,
-            stepwise: false,
-            success,
-            task: row.task.clone(),
-            behaviour: String::new(),
-            split: splits::of(&self.info.splits, row.number),
-            seed: None,
-            roles: features::roles(&entries),
-            cameras: entries,
-            faults,
-        };
-        Ok((entry, place))
     }
 
     fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry, DatasetError> {
@@ -263,6 +187,19 @@ impl LeRobotStore {
                 .collect(),
         })
     }
+
+    /// When an episode's rows were recorded, s: where that isn't said, at the dataset's rate.
+    fn times(&self, columns: &Columns, place: &Place) -> Result<Vec<f64>, DatasetError> {
+        let named = [features::TIME, "timestamp"].into_iter();
+        let mut times = named.filter_map(|name| usable(columns, name, 1, &place.rows));
+        let Some(time_s) = times.next() else {
+            let rows = 0..place.rows.len();
+            return Ok(rows.map(|i| i as f64 / self.info.fps).collect());
+        };
+        sampling::check_times(&time_s, true)
+            .map_err(|reason| DatasetError::corrupt(&place.data, reason))?;
+        Ok(time_s)
+    }
 }
 
 /// Poses of rows of six and of closednesses.
@@ -285,19 +222,11 @@ impl EpisodeStore for LeRobotStore {
         let camera = self.camera(episode, view)?;
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
-        let rows = place.rows.clone();
-        let time = match columns.has(features::TIME) {
-            true => features::TIME,
-            false => "timestamp",
-        };
         let extrinsics = format!("{}{}", features::EXTRINSICS, camera.name);
         Ok(Proprioception {
             states: self.poses(&columns, place)?,
-            time_s: columns.numbers(time, 1, rows.clone())?,
-            extrinsics: match columns.has(&extrinsics) {
-                true => Some(sixes(&columns.numbers(&extrinsics, 6, rows)?)),
-                false => None,
-            },
+            time_s: self.times(&columns, place)?,
+            extrinsics: usable(&columns, &extrinsics, 6, &place.rows).map(|rows| sixes(&rows)),
             frames: camera.frames,
             file_fps: self.info.fps,
         })
@@ -310,7 +239,19 @@ impl EpisodeStore for LeRobotStore {
         numbers: &[usize],
     ) -> Result<FrameStack, DatasetError> {
         let camera = self.camera(episode, view)?;
-        let (file, first) = &self.places[episode].videos[&camera.name];
+        let place = &self.places[episode];
+        let (file, first) = match &place.pictures[&camera.name] {
+            Pictures::Video(file, first) => (file, first),
+            Pictures::Column(key) => {
+                let columns = Columns::open(&place.data)?;
+                let one = |number: &usize| {
+                    let row = place.rows.start + number;
+                    pictures(&columns, key, &(row..row + 1))
+                };
+                let images: Result<Vec<_>, _> = numbers.iter().map(one).collect();
+                return FrameStack::of_images(&images?.concat(), None);
+            }
+        };
         let shifted: Vec<usize> = numbers.iter().map(|n| n + first).collect();
         let images = video::frames_at(file, &shifted)?;
         if images.len() != numbers.len() {
@@ -329,31 +270,19 @@ impl EpisodeStore for LeRobotStore {
     fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
-        let rows = || place.rows.clone();
-        let joints = "observation.state.joint_position";
-        let (cartesian, gripper) = ("action.cartesian_position", "action.gripper_position");
-        let time = match columns.has(features::TIME) {
-            true => features::TIME,
-            false => "timestamp",
-        };
+        let column = |name: &str, width: usize| usable(&columns, name, width, &place.rows);
+        let joints = column("observation.state.joint_position", 7);
+        let commanded = column("action.cartesian_position", 6);
+        let commanded = commanded.zip(column("action.gripper_position", 1));
         Ok(EpisodeExtras {
             trajectory: Trajectory {
                 states: self.poses(&columns, place)?,
-                time_s: columns.numbers(time, 1, rows())?,
-                joints_rad: match columns.has(joints) {
-                    true => sevens(&columns.numbers(joints, 7, rows())?),
-                    false => Vec::new(),
-                },
+                time_s: self.times(&columns, place)?,
+                joints_rad: joints.map_or(Vec::new(), |joints| sevens(&joints)),
                 commands: Vec::new(),
                 simulator: None,
             },
-            commanded: match columns.has(cartesian) && columns.has(gripper) {
-                true => join(
-                    &columns.numbers(cartesian, 6, rows())?,
-                    &columns.numbers(gripper, 1, rows())?,
-                ),
-                false => Vec::new(),
-            },
+            commanded: commanded.map_or(Vec::new(), |(pose, gripper)| join(&pose, &gripper)),
             metadata: None,
         })
     }

@@ -23,8 +23,8 @@ pub(crate) enum TableValues {
     Double(Vec<f64>),
     /// Whole numbers.
     Int(Vec<i64>),
-    /// Truth values.
-    Bool(Vec<bool>),
+    /// Truth values, some of them not known.
+    Bool(Vec<Option<bool>>),
     /// Texts.
     Text(Vec<String>),
 }
@@ -65,8 +65,11 @@ impl Column {
                 TableValues::Bool(_) => Physical::BOOLEAN,
                 TableValues::Text(_) => Physical::BYTE_ARRAY,
             };
-            let builder =
-                Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
+            let repetition = match self.values {
+                TableValues::Bool(_) => Repetition::OPTIONAL,
+                _ => Repetition::REQUIRED,
+            };
+            let builder = Type::primitive_type_builder(name, physical).with_repetition(repetition);
             match self.values {
                 TableValues::Text(_) => builder
                     .with_logical_type(Some(LogicalType::String))
@@ -177,8 +180,10 @@ impl TableWriter {
                     typed.write_batch(v, definitions, repetitions)?;
                 }
                 TableValues::Bool(v) => {
+                    let known: Vec<bool> = v.iter().flatten().copied().collect();
+                    let there: Vec<i16> = v.iter().map(|v| i16::from(v.is_some())).collect();
                     let typed = writer.typed::<BoolType>();
-                    typed.write_batch(v, definitions, repetitions)?;
+                    typed.write_batch(&known, Some(&there), None)?;
                 }
                 TableValues::Text(v) => {
                     let texts: Vec<ByteArray> =

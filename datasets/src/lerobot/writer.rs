@@ -71,6 +71,7 @@ pub struct LeRobotWriter {
     episodes: Vec<Listed>,
     tasks: Vec<String>,
     frames: usize,
+    outcomes: bool,
 }
 
 impl LeRobotWriter {
@@ -117,7 +118,14 @@ impl LeRobotWriter {
             episodes: Vec::new(),
             tasks: Vec::new(),
             frames: 0,
+            outcomes: true,
         })
+    }
+
+    /// Leaves out the column of whether tasks were achieved, for a dataset of which nobody knows.
+    pub fn without_outcomes(mut self) -> Self {
+        self.outcomes = false;
+        self
     }
 
     /// Appends an episode. `frames` hands every frame of a camera, in order, to the function it
@@ -147,6 +155,7 @@ impl LeRobotWriter {
             episode: self.episodes.len(),
             first_row: self.frames,
             task,
+            outcomes: self.outcomes,
         })?;
         let data = self.write_rows(&columns)?;
         let mut videos = Vec::new();
@@ -248,7 +257,11 @@ impl LeRobotWriter {
                 TableValues::Float(v) => v.iter().map(|x| f64::from(*x)).collect(),
                 TableValues::Double(v) => v.clone(),
                 TableValues::Int(v) => v.iter().map(|x| *x as f64).collect(),
-                TableValues::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
+                TableValues::Bool(v) => v
+                    .iter()
+                    .flatten()
+                    .map(|x| f64::from(u8::from(*x)))
+                    .collect(),
                 TableValues::Text(_) => continue,
             };
             for row in numbers.chunks_exact(column.width.unwrap_or(1)) {

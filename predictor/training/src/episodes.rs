@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
+use foresight_datasets::doubts::Doubts;
 use foresight_datasets::{ClipSampler, EpisodeStore, Split, Subset};
 
 use crate::settings::Data;
+
+/// Episodes whose poses are questioned, at most: whether a dataset is in degrees a few tell.
+const LOOKED_AT: usize = 50;
 
 /// The episodes of a run.
 pub struct Episodes {
@@ -123,6 +127,9 @@ pub fn held_out(data: &Path, only_held_out: bool, settings: &Data) -> Result<Sub
 fn opened(path: &Path, settings: &Data) -> Result<Arc<dyn EpisodeStore>> {
     let store = foresight_datasets::open_tolerant(path, settings.frame_tolerance);
     let store = store.with_context(|| format!("opening {}", path.display()))?;
+    for doubt in Doubts::of(store.as_ref(), LOOKED_AT).words() {
+        tracing::warn!("{}: {doubt}", path.display());
+    }
     Ok(Arc::from(store))
 }
 

@@ -258,7 +258,7 @@ fn recording_of(plan: &RecordingPlan, seed: u64, behaviour: &str, start: &str) -
 impl RecordingSummary {
     fn add(&mut self, recorded: &RecordedEpisode, writing_seconds: f64) {
         let episode = &recorded.episode;
-        let success = u64::from(episode.metadata.success);
+        let success = u64::from(episode.metadata.success == Some(true));
         self.recorded += 1;
         self.successes += success;
         self.branches += recorded.branches.len() as u64;

@@ -169,7 +169,7 @@ impl EpisodeTrack {
                 hdf5_path: String::new(),
                 building: "simulator".to_owned(),
                 scene_id: seed as i64,
-                success,
+                success: Some(success),
                 robot_serial: "fr3-simulated".to_owned(),
                 current_task: recording.behaviour.clone(),
                 trajectory_length: 0,

@@ -1,0 +1,391 @@
+//! Datasets as other programs write them (`tests/cases`), each one way off: what validation
+//! passes, everything reads, and with the numbers its program would read.
+//!
+//! Pictures carry a number in ten blocks; states follow a formula of their episode and frame.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
+use foresight_datasets::doubts::Doubts;
+use foresight_datasets::inspect::Depth;
+use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
+use foresight_datasets::statistics::Statistics;
+use foresight_datasets::{
+    of_index, ClipOptions, ClipSampler, DatasetError, EpisodeStore, Index, OnBadEpisode, View,
+};
+use foresight_planner::Pose;
+use image::RgbImage;
+
+fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name)
+}
+
+/// As `dataset validate` reads it.
+fn validated(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+    if is_lerobot(path) {
+        let mut store = LeRobotStore::open(path)?;
+        store.validate(|_, _| {});
+        return Ok(Box::new(store));
+    }
+    let index = Index::build(path, Depth::Full, |_, _| {})?;
+    Ok(of_index(index, path))
+}
+
+/// The number in a picture: two rows of five blocks, bright is 1, least bit first.
+fn number(image: &RgbImage) -> usize {
+    let (width, height) = image.dimensions();
+    let bright = |bit: u32| {
+        let (row, column) = (bit / 5, bit % 5);
+        let x = (2 * column + 1) * width / 10;
+        let y = (2 * row + 1) * height / 4;
+        let sum: u32 = image.get_pixel(x, y).0.iter().map(|c| u32::from(*c)).sum();
+        sum > 3 * 128
+    };
+    (0..10).filter(|bit| bright(*bit)).map(|bit| 1 << bit).sum()
+}
+
+fn shown(store: &dyn EpisodeStore, episode: usize) -> Vec<usize> {
+    let count = store
+        .proprioception(episode, &View::default())
+        .unwrap()
+        .frames;
+    let numbers: Vec<usize> = (0..count).collect();
+    let frames = store.frames(episode, &View::default(), &numbers).unwrap();
+    let all: Vec<usize> = frames.images().map(|image| number(&image)).collect();
+    // One by one, as training asks for them.
+    for at in [0, count / 2, count - 1] {
+        let one = store.frames(episode, &View::default(), &[at]).unwrap();
+        let found: Vec<usize> = one.images().map(|image| number(&image)).collect();
+        assert_eq!(found, [all[at]], "frame {at}");
+    }
+    all
+}
+
+fn states(store: &dyn EpisodeStore, episode: usize) -> Vec<Pose> {
+    store
+        .proprioception(episode, &View::default())
+        .unwrap()
+        .states
+}
+
+fn near(pose: &Pose, expected: [f64; 7]) -> bool {
+    let pairs = pose.to_array().into_iter().zip(expected);
+    pairs.into_iter().all(|(a, b)| (a - b).abs() < 1.5e-3)
+}
+
+/// The state in frame `i` of `n` of a LeRobot case's episode `e`.
+fn lerobot_state(e: usize, i: usize, n: usize) -> [f64; 7] {
+    let (e, i, end) = (e as f64, i as f64, n as f64 - 1.0);
+    let x = 0.40 + 0.01 * e + 0.001 * i;
+    [
+        x,
+        0.02 * e - 0.01,
+        0.25,
+        3.1,
+        0.01,
+        0.1 + 0.002 * i,
+        i / end,
+    ]
+}
+
+/// The same of a DROID case.
+fn droid_state(i: usize, n: usize) -> [f64; 7] {
+    let (i, end) = (i as f64, n as f64 - 1.0);
+    let (x, y) = (0.45 + 0.001 * i, 0.05 - 0.001 * i);
+    [x, y, 0.3, 3.1, 0.02, 0.1 + 0.002 * i, i / end]
+}
+
+fn options(on_bad_episode: OnBadEpisode) -> ConvertOptions {
+    ConvertOptions {
+        on_bad_episode,
+        ..ConvertOptions::default()
+    }
+}
+
+/// Converts into the other format.
+fn converted(
+    path: &Path,
+    out: &Path,
+    on_bad: OnBadEpisode,
+) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+    let store = foresight_datasets::open(path)?;
+    match is_lerobot(path) {
+        true => to_droid(store.as_ref(), out, &options(on_bad), |_, _| {})?,
+        false => to_lerobot(store.as_ref(), out, &options(on_bad), |_, _| {})?,
+    };
+    validated(out)
+}
+
+/// Draws a clip, as training does.
+fn trained(path: &Path, on_bad_episode: OnBadEpisode) -> Result<(), DatasetError> {
+    let mut options = ClipOptions {
+        on_bad_episode,
+        ..ClipOptions::default()
+    };
+    options.shape.frames = 2;
+    let sampler = ClipSampler::new(foresight_datasets::open(path)?, options)?;
+    for draw in 0..2 * sampler.episodes() as u64 {
+        let clip = sampler.clip(draw)?;
+        assert_eq!((clip.frames.len(), clip.window.states.len()), (2, 2));
+        let numbers: Vec<f64> = clip.window.states.concat();
+        assert!(numbers.iter().all(|n| n.is_finite()));
+    }
+    Ok(())
+}
+
+/// Cases in which something is wrong that can't be read, with what validation says of it.
+const BAD: [(&str, &str); 9] = [
+    ("droid_one_of_two_spoilt", "11111111.mp4"),
+    ("h5_times_ns", "nanoseconds"),
+    ("lerobot_fps_wrong", "correct fps"),
+    ("lerobot_lfs_film", "git lfs pull"),
+    (
+        "lerobot_names_quaternion",
+        "qx, qy, qz, qw, gripper and lacks roll, pitch, yaw",
+    ),
+    ("lerobot_not_finalized", "finalize()"),
+    ("lerobot_null_video_of_one", "episode 1 lies in the videos"),
+    ("lerobot_one_nan", "not finite"),
+    ("no_dataset", "no episode was found below"),
+];
+
+fn all_cases() -> Vec<String> {
+    let entries = fs::read_dir(case("")).unwrap();
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_validation_passes_everything_reads_and_what_it_refuses_it_names() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in all_cases() {
+        let path = case(&name);
+        let out = folder.path().join(&name);
+        let wrong = BAD
+            .iter()
+            .find(|(bad, _)| *bad == name)
+            .map(|(_, why)| *why);
+        let store = match validated(&path) {
+            Ok(store) => store,
+            Err(error) => {
+                let words = error.to_string();
+                assert!(
+                    wrong.is_some_and(|why| words.contains(why)),
+                    "{name}: {words}"
+                );
+                assert!(foresight_datasets::open(&path).is_err(), "{name}");
+                continue;
+            }
+        };
+        let faults = store.episodes().iter().flat_map(|e| e.faults.clone());
+        let reasons = store
+            .unusable()
+            .iter()
+            .map(|(path, why)| format!("{path}: {why}"));
+        let said: Vec<String> = reasons.chain(faults).collect();
+        let refuse = converted(&path, &out, OnBadEpisode::Refuse);
+        match wrong {
+            None => {
+                assert_eq!(said, Vec::<String>::new(), "{name}");
+                let statistics = Statistics::of(store.as_ref(), None).unwrap();
+                assert_eq!(statistics.unusable, 0, "{name}");
+                let again = refuse.unwrap_or_else(|e| panic!("{name}: {e}"));
+                assert_eq!(again.unusable(), [], "{name}");
+                for episode in 0..store.episodes().len() {
+                    let (a, b) = (
+                        states(store.as_ref(), episode),
+                        states(again.as_ref(), episode),
+                    );
+                    let same = a.iter().zip(&b).all(|(a, b)| near(a, b.to_array()));
+                    assert!(same && a.len() == b.len(), "{name} {episode}");
+                }
+                trained(&path, OnBadEpisode::Refuse).unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+            Some(why) => {
+                let said = said.join("\n");
+                assert!(said.contains(why), "{name}: {said}");
+                assert!(refuse.is_err(), "{name}");
+                assert!(!out.exists(), "{name}: pieces are left");
+                let usable = store.episodes().len();
+                let skipped = converted(&path, &out, OnBadEpisode::Skip);
+                assert_eq!(skipped.is_ok(), usable > 0, "{name}");
+                assert_eq!(
+                    Statistics::of(store.as_ref(), None).is_ok(),
+                    usable > 0,
+                    "{name}"
+                );
+                // Pictures are decoded when they are needed: a film may fail only then.
+                let trained = trained(&path, OnBadEpisode::Skip);
+                if name != "droid_one_of_two_spoilt" {
+                    assert_eq!(trained.is_ok(), usable > 0, "{name}: {trained:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn frame_n_is_frame_n_and_row_n_row_n() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let run = |range: std::ops::Range<usize>| -> Vec<usize> { range.collect() };
+    // Case, episode in it, first number its film shows, frames.
+    for (name, at, first, frames) in [
+        ("lerobot_film_ms_times", 0, 0, 30),
+        ("lerobot_film_ms_times", 1, 100, 11),
+        ("lerobot_first_row_missing", 0, 100, 12),
+        ("lerobot_first_row_missing", 1, 200, 9),
+        ("lerobot_images_in_parquet", 1, 100, 12),
+        ("droid_film_ms_times", 0, 0, 48),
+        ("droid_film_uneven", 0, 0, 40),
+        ("droid_film_hevc_10bit", 0, 0, 20),
+        ("droid_film_3_bytes_behind", 0, 0, 15),
+        ("droid_film_thumbnail_track_first", 0, 0, 15),
+        ("h5_pause_5s", 0, 0, 45),
+        ("h5_gripper_T1", 0, 0, 15),
+        ("h5_pose_float16", 0, 0, 15),
+        ("h5_soft_link", 0, 0, 15),
+        ("meta_int_serials", 0, 0, 12),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, out) = (case(name), folder.path().join("out"));
+        let store = validated(&path).unwrap();
+        let again = converted(&path, &out, OnBadEpisode::Skip).unwrap();
+        for store in [store.as_ref(), again.as_ref()] {
+            assert_eq!(shown(store, at), run(first..first + frames), "{name} {at}");
+            let states = states(store, at);
+            assert_eq!(states.len(), frames, "{name}");
+            for i in [0, 1, frames - 1] {
+                let expected = match is_lerobot(&path) {
+                    true => lerobot_state(first / 100, i, frames),
+                    false => droid_state(i, frames),
+                };
+                assert!(
+                    near(&states[i], expected),
+                    "{name} {at} {i}: {:?}",
+                    states[i]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_cameras_outcomes_and_tasks_are_those_of_the_files() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let turned = validated(&case("droid_film_turned_90")).unwrap();
+    let camera = &turned.episodes()[0].cameras[0];
+    let picture = turned.frames(0, &View::default(), &[0]).unwrap();
+    assert_eq!((camera.width, camera.height), (48, 64));
+    assert_eq!((picture.width(), picture.height()), (48, 64));
+    let second = validated(&case("droid_film_thumbnail_track_first")).unwrap();
+    let entry = &second.episodes()[0];
+    assert_eq!((entry.cameras[0].width, entry.cameras[0].height), (64, 48));
+    assert!(
+        entry.notes[0].contains("2 video tracks"),
+        "{:?}",
+        entry.notes
+    );
+    let hidden = validated(&case("droid_macos_files")).unwrap();
+    assert_eq!(hidden.episodes()[0].cameras.len(), 1);
+
+    for name in [
+        "meta_nan_extrinsics",
+        "meta_null_paths",
+        "meta_int_serials",
+        "meta_no_success",
+    ] {
+        let store = validated(&case(name)).unwrap();
+        let entry = &store.episodes()[0];
+        assert_eq!(
+            (entry.success, &*entry.roles["left"]),
+            (Some(true), "11111111"),
+            "{name}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (case("lerobot_no_success_column"), folder.path().join("out"));
+    let again = converted(&path, &out, OnBadEpisode::Refuse).unwrap();
+    for store in [validated(&path).unwrap(), again] {
+        assert_eq!(
+            Statistics::of(store.as_ref(), None).unwrap().success_share,
+            None
+        );
+        assert!(!store.episodes()[0].path.contains("failure"));
+    }
+    let tasks = validated(&case("lerobot_task_called_1")).unwrap();
+    let behaviours = Statistics::of(tasks.as_ref(), None).unwrap().behaviours;
+    assert_eq!((behaviours["1"], behaviours["wipe the table"]), (1, 1));
+
+    let nested = validated(&case("lerobot_names_nested")).unwrap();
+    let actions = Statistics::of(nested.as_ref(), None).unwrap().actions;
+    assert!(
+        (actions[0].mean - 0.001).abs() < 1e-6,
+        "{}",
+        actions[0].mean
+    );
+    for (name, usable, unusable) in [
+        ("lerobot_null_video_of_one", [0, 2], 1),
+        ("lerobot_one_nan", [0, 2], 1),
+        ("lerobot_first_row_missing", [1, 2], 0),
+    ] {
+        let store = validated(&case(name)).unwrap();
+        let paths: Vec<String> = usable.iter().map(|n| format!("episode_{n:06}")).collect();
+        let found: Vec<&String> = store.episodes().iter().map(|e| &e.path).collect();
+        assert_eq!(found, paths.iter().collect::<Vec<_>>(), "{name}");
+        assert_eq!(store.unusable().len(), unusable, "{name}");
+        let read = foresight_datasets::open(&case(name)).unwrap();
+        let statistics = Statistics::of(read.as_ref(), None).unwrap();
+        assert_eq!(
+            (statistics.episodes, statistics.unusable),
+            (2, unusable),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_left_out_and_what_is_doubtful_is_said() {
+    let open = |name: &str| foresight_datasets::open(&case(name)).unwrap();
+    let notes = open("h5_nan_joint").episodes()[0].notes.join("\n");
+    assert!(
+        notes.contains("joint_positions") && notes.contains("left out"),
+        "{notes}"
+    );
+    let notes = open("h5_nan_extrinsics_right").episodes()[0]
+        .notes
+        .join("\n");
+    assert!(notes.contains("22222222"), "{notes}");
+    let rate = open("h5_pause_5s").episodes()[0].rate_hz;
+    assert!((rate - 15.0).abs() < 0.2, "{rate}");
+    for (name, words) in [
+        ("lerobot_mm_degrees", ["millimetres", "degrees", "percent"]),
+        (
+            "lerobot_gripper_open_is_1",
+            ["begin with a closed", "1 means open", "1 - gripper"],
+        ),
+    ] {
+        let doubts = Doubts::of(open(name).as_ref(), usize::MAX)
+            .words()
+            .join("\n");
+        let missing = words.into_iter().find(|word| !doubts.contains(word));
+        assert_eq!(missing, None, "{name}: {doubts}");
+    }
+    for name in ["lerobot_size_fraction", "droid_film_uneven"] {
+        assert_eq!(
+            Doubts::of(open(name).as_ref(), 9).words(),
+            Vec::<String>::new()
+        );
+    }
+}
