@@ -218,7 +218,11 @@ fn every_contact_behaviour_does_what_it_is_for() {
         recorded.collect::<Vec<_>>()
     };
     let achieved = |episodes: &[Episode]| {
-        episodes.iter().filter(|e| e.metadata.success == Some(true)).count() as f64 / EPISODES as f64
+        episodes
+            .iter()
+            .filter(|e| e.metadata.success == Some(true))
+            .count() as f64
+            / EPISODES as f64
     };
     let track = |e: &Episode| e.trajectory.simulator.clone().expect("the truth");
 
