@@ -2,6 +2,7 @@
 
 mod architecture;
 mod convert;
+mod foresees;
 mod init;
 mod inspect;
 mod verify;
@@ -26,6 +27,8 @@ enum ModelCommand {
     Verify(verify::VerifyArgs),
     /// Write a model folder with random weights.
     Init(init::InitArgs),
+    /// Measure what the predictor foresees in recorded episodes: where objects go, the fingers, the hand.
+    Foresees(foresees::ForeseesArgs),
 }
 
 /// Runs `foresight model`.
@@ -38,5 +41,6 @@ pub(crate) fn run(args: ModelArgs) -> Result<()> {
         ModelCommand::Convert(args) => convert::run(&args),
         ModelCommand::Verify(args) => verify::run(&args),
         ModelCommand::Init(args) => init::run(&args),
+        ModelCommand::Foresees(args) => foresees::run(&args),
     }
 }

@@ -26,6 +26,7 @@ pub mod episode;
 pub mod episode_spec;
 pub mod error;
 pub mod evaluate;
+pub mod foreseen;
 pub mod load;
 pub mod probe;
 pub mod reference;

@@ -28,6 +28,7 @@ mod course;
 mod decision;
 pub mod evaluation;
 mod filmstrip;
+pub mod foreseen;
 mod gif;
 mod heatmap;
 pub mod landscape;

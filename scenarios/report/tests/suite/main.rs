@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
 
 mod episodes;
+mod foreseen;
 mod old_runs;
 mod played;
 mod replay;
