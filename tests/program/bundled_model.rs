@@ -89,6 +89,7 @@ fn every_bundled_scenario_plays_through_within_its_limits() {
         ("grasp", 12),
         ("pick_and_place", 13),
         ("pick_and_place_free_gripper", 15),
+        ("pick_and_place_free_gripper_hover", 18),
         ("pick_and_place_paper", 16),
         ("push", 17),
         ("reach_with_object", 14),
