@@ -22,7 +22,7 @@ use crate::view::View;
 
 mod place;
 
-use place::{pictures, usable, Pictures, Place};
+use place::{pictures, usable, Pictures, Place, WRONG_RATE};
 
 /// A LeRobot dataset.
 pub struct LeRobotStore {
@@ -191,13 +191,22 @@ impl LeRobotStore {
     /// When an episode's rows were recorded, s: where that isn't said, at the dataset's rate.
     fn times(&self, columns: &Columns, place: &Place) -> Result<Vec<f64>, DatasetError> {
         let named = [features::TIME, "timestamp"].into_iter();
-        let mut times = named.filter_map(|name| usable(columns, name, 1, &place.rows));
-        let Some(time_s) = times.next() else {
-            let rows = 0..place.rows.len();
-            return Ok(rows.map(|i| i as f64 / self.info.fps).collect());
+        let mut times =
+            named.filter_map(|name| Some((name, usable(columns, name, 1, &place.rows)?)));
+        let fps = self.info.fps;
+        let Some((name, time_s)) = times.next() else {
+            return Ok((0..place.rows.len()).map(|i| i as f64 / fps).collect());
         };
-        sampling::check_times(&time_s, true)
-            .map_err(|reason| DatasetError::corrupt(&place.data, reason))?;
+        let wrong = |reason: String| DatasetError::corrupt(&place.data, reason);
+        sampling::check_times(&time_s, true).map_err(wrong)?;
+        let rate = sampling::rate_hz(&time_s);
+        // LeRobot's own times are by the nominal rate.
+        if name != features::TIME && (rate / fps - 1.0).abs() > WRONG_RATE {
+            return Err(wrong(format!(
+                "its rows are {rate:.2} a second by {name}, and meta/info.json says fps = {fps}; \
+                 correct fps there"
+            )));
+        }
         Ok(time_s)
     }
 }

@@ -47,6 +47,39 @@ fn the_frames_asked_for_are_the_ones_one_gets() {
         .status();
     assert!(status.expect("ffmpeg").success());
     check(&reordered);
+
+    let made = |name: &str, before: &[&str], options: &[&str]| {
+        let path = folder.path().join(name);
+        let mut command = std::process::Command::new("ffmpeg");
+        command.args(["-v", "error"]).args(before).arg("-i");
+        let status = command.arg(&reordered).args(options).arg(&path).status();
+        assert!(status.expect("ffmpeg").success(), "{name}");
+        path
+    };
+    // Uneven times, of which the mean rate says nothing.
+    let uneven = "setpts=(N+0.6*mod(N\\,3)+40*gt(N\\,30))/15/TB";
+    let uneven = ["-vf", uneven, "-fps_mode", "passthrough", "-c:v", "libx264"];
+    let quality = ["-crf", "10", "-bf", "2", "-g", "12"];
+    check(&made(
+        "uneven.mp4",
+        &[],
+        &[uneven.as_slice(), &quality].concat(),
+    ));
+    // Cut without decoding: an edit list hides the frames before the first one shown.
+    let cut = made("cut.mp4", &["-ss", "1.03"], &["-c", "copy"]);
+    let header = VideoHeader::read(&cut).expect("a header");
+    assert_eq!(header.frames, FRAMES - 16);
+    assert_eq!(video::count_frames(&cut).expect("decoded"), FRAMES - 16);
+    for numbers in [vec![0, 1, 30], vec![29], vec![40, 53]] {
+        let frames = video::frames_at(&cut, &numbers).expect("decoded");
+        let found: Vec<u8> = frames.iter().map(|f| f.get_pixel(20, 15).0[1]).collect();
+        let wanted = numbers.iter().map(|n| level(n + 16));
+        let near = found.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 6);
+        assert!(
+            near && found.len() == numbers.len(),
+            "{numbers:?}: {found:?}"
+        );
+    }
 }
 
 fn check(path: &Path) {

@@ -227,7 +227,7 @@ impl LeRobotStore {
 /// What a column of pictures is called inside.
 const PICTURE: &str = "bytes";
 /// Share by which a rate may be wrong.
-const WRONG_RATE: f64 = 0.3;
+pub(super) const WRONG_RATE: f64 = 0.3;
 
 /// Numbers that nobody needs: none where some are missing.
 pub(super) fn usable(

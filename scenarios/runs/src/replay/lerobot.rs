@@ -5,7 +5,9 @@ use std::path::Path;
 use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::{EpisodeStore, View};
 
-use super::options::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
+use super::options::{
+    check_units, fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE,
+};
 use super::recording::{Recording, RecordingKind};
 use foresight_scenarios::RunError;
 
@@ -34,6 +36,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunE
         .proprioception(options.episode, &view)
         .map_err(input)?;
     let mut poses = track.states;
+    check_units(path, &poses)?;
     let mut notes = Vec::new();
     // LeRobot's edition of DROID calls its robot Franka and has DROID's poses.
     let droid = store.info().robot_type.as_deref() == Some("Franka");

@@ -9,7 +9,9 @@ use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
 
 use super::lerobot;
-use super::options::{fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE};
+use super::options::{
+    check_units, fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE,
+};
 use super::recording::{Recording, RecordingKind};
 use super::scene::{ReplayScene, ReplayStart};
 use crate::read::RunData;
@@ -114,6 +116,7 @@ fn table(path: &Path) -> Result<Recording, RunError> {
 fn episode(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
     let mut trajectory = Trajectory::read(&path.join(layout::TRAJECTORY)).map_err(input)?;
+    check_units(path, &trajectory.states)?;
     let metadata = layout::metadata_file(path)
         .and_then(|file| Metadata::read(&file))
         .ok();

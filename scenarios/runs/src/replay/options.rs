@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use foresight_kinematics::hand::{FLANGE_TO_TCP_M, HAND_YAW_RAD};
-use foresight_planner::{euler, Pose};
-use foresight_scenarios::LoadedScenario;
+use foresight_planner::{euler, pose_units, Pose};
+use foresight_scenarios::{LoadedScenario, RunError};
 use image::RgbImage;
 use nalgebra::Vector3;
 
@@ -42,6 +42,23 @@ pub(super) fn name_of(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.file_stem()
         .map_or_else(|| "tape".into(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Refuses poses that are in other units than m and rad.
+///
+/// # Errors
+/// [`RunError::Input`] with the unit they are probably in.
+pub(super) fn check_units(path: &Path, poses: &[Pose]) -> Result<(), RunError> {
+    // Grippers go as far as they go.
+    let held = |pose: &Pose| Pose {
+        gripper: 0.0,
+        ..*pose
+    };
+    let mut doubts = poses.iter().map(|p| pose_units::doubt(&held(p).to_array()));
+    match doubts.find_map(|doubt| doubt) {
+        Some(doubt) => Err(RunError::Input(format!("{}: {doubt}", path.display()))),
+        None => Ok(()),
+    }
 }
 
 /// One frame a pose, or none with a note.
