@@ -59,6 +59,8 @@ enum DatasetCommand {
     /// Into another format: DROID raw or our recordings into LeRobot v3, our recordings or
     /// LeRobot v3 into DROID raw with videos.
     Convert(convert::ConvertArgs),
+    /// Several datasets, of any formats, into one; outcomes and tasks are kept.
+    Merge(convert::MergeArgs),
 }
 
 /// Runs `foresight dataset`.
@@ -93,6 +95,7 @@ pub(crate) fn run(args: DatasetArgs) -> Result<()> {
         }
         DatasetCommand::Info(args) => info::run(&args),
         DatasetCommand::Convert(args) => convert::run(&args),
+        DatasetCommand::Merge(args) => convert::merge(&args),
     }
 }
 

@@ -1,13 +1,12 @@
 //! `foresight dataset convert`: a dataset in another format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::video::{self, VideoCodec};
-use foresight_datasets::OnBadEpisode;
-use foresight_datasets::View;
+use foresight_datasets::{EpisodeStore, Joined, OnBadEpisode, View};
 
 /// Arguments of `foresight dataset convert`.
 #[derive(Debug, Args)]
@@ -16,6 +15,27 @@ pub(super) struct ConvertArgs {
     from: PathBuf,
     /// New folder of the converted dataset.
     out: PathBuf,
+    #[command(flatten)]
+    how: ConversionArgs,
+}
+
+/// Arguments of `foresight dataset merge`.
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// Datasets, of any formats: root folders or indices, lists of episode folders, LeRobot
+    /// datasets.
+    #[arg(required = true, num_args = 2..)]
+    from: Vec<PathBuf>,
+    /// New folder of the merged dataset.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    how: ConversionArgs,
+}
+
+/// How datasets are converted.
+#[derive(Debug, Args)]
+struct ConversionArgs {
     /// What it becomes.
     #[arg(long, value_enum)]
     to: Format,
@@ -76,11 +96,34 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 /// When the dataset can't be read or the converted one not be written; without
 /// `--skip-unusable` also for the first episode that can't be converted.
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
+    let store = foresight_datasets::open(&args.from)?;
+    convert(
+        store.as_ref(),
+        &args.from.display().to_string(),
+        &args.out,
+        &args.how,
+    )
+}
+
+/// Runs `foresight dataset merge`.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn merge(args: &MergeArgs) -> Result<()> {
+    let open = |path: &PathBuf| {
+        foresight_datasets::open(path).with_context(|| format!("opening {}", path.display()))
+    };
+    let stores: Vec<_> = args.from.iter().map(open).collect::<Result<_>>()?;
+    let names: Vec<String> = args.from.iter().map(|p| p.display().to_string()).collect();
+    let joined = Joined::new(stores);
+    convert(&joined, &names.join(", "), &args.out, &args.how)
+}
+
+fn convert(store: &dyn EpisodeStore, from: &str, out: &Path, args: &ConversionArgs) -> Result<()> {
     if args.fps == Some(0) {
         bail!("--fps must be at least 1");
     }
     video::available()?;
-    let store = foresight_datasets::open(&args.from)?;
     let options = ConvertOptions {
         views: args.views.clone(),
         fps: args.fps,
@@ -102,14 +145,13 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         bar.set_position(done as u64);
     };
     let converted = match args.to {
-        Format::Lerobot => to_lerobot(store.as_ref(), &args.out, &options, done),
-        Format::Droid => to_droid(store.as_ref(), &args.out, &options, done),
+        Format::Lerobot => to_lerobot(store, out, &options, done),
+        Format::Droid => to_droid(store, out, &options, done),
     };
     bar.finish_and_clear();
     let converted = converted.with_context(|| {
         format!(
-            "converting {}{}",
-            args.from.display(),
+            "converting {from}{}",
             match args.skip_unusable {
                 true => "",
                 false => " (--skip-unusable leaves out what can't be converted, and lists it)",
@@ -120,7 +162,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         println!(
             "{}",
             serde_json::json!({
-                "out": args.out,
+                "out": out,
                 "episodes": converted.episodes,
                 "frames": converted.frames,
                 "skipped": converted.skipped,
@@ -137,7 +179,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
     }
     println!(
         "{}: {} episodes, {} frames a camera{}",
-        args.out.display(),
+        out.display(),
         converted.episodes,
         converted.frames,
         match converted.skipped.len() {

@@ -12,7 +12,8 @@ use foresight_datasets::inspect::Depth;
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
 use foresight_datasets::statistics::Statistics;
 use foresight_datasets::{
-    of_index, ClipOptions, ClipSampler, DatasetError, EpisodeStore, Index, OnBadEpisode, View,
+    of_index, ClipOptions, ClipSampler, DatasetError, EpisodeStore, Index, Joined, OnBadEpisode,
+    View,
 };
 use foresight_planner::Pose;
 use image::RgbImage;
@@ -386,6 +387,55 @@ fn what_is_left_out_and_what_is_doubtful_is_said() {
         assert_eq!(
             Doubts::of(open(name).as_ref(), 9).words(),
             Vec::<String>::new()
+        );
+    }
+}
+
+#[test]
+fn datasets_of_different_formats_become_one() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // The same cameras by role, two episodes of the same name, an outcome known of one only.
+    let names = ["lerobot_zstd", "lerobot_gzip", "meta_no_success"];
+    let stores = names.map(|name| foresight_datasets::open(&case(name)).unwrap());
+    let joined = Joined::new(stores.into_iter().collect());
+    let options = ConvertOptions {
+        views: vec![View::default()],
+        ..ConvertOptions::default()
+    };
+    type Write = fn(&dyn EpisodeStore, &Path, &ConvertOptions) -> Result<(), DatasetError>;
+    let both: [(&str, Write); 2] = [
+        ("lerobot", |s, out, o| {
+            to_lerobot(s, out, o, |_, _| {}).map(|_| ())
+        }),
+        ("droid", |s, out, o| {
+            to_droid(s, out, o, |_, _| {}).map(|_| ())
+        }),
+    ];
+    for (format, write) in both {
+        let out = folder.path().join(format);
+        write(&joined, &out, &options).unwrap();
+        let again = validated(&out).unwrap();
+        assert_eq!(
+            (again.unusable(), again.episodes().len()),
+            (&[][..], 5),
+            "{format}"
+        );
+        let outcomes = again.episodes().iter().map(|e| e.success);
+        assert_eq!(
+            outcomes.clone().filter(|s| *s == Some(true)).count(),
+            1,
+            "{format}"
+        );
+        assert_eq!(outcomes.filter(Option::is_none).count(), 4, "{format}");
+        let mut first: Vec<usize> = (0..5).map(|at| shown(again.as_ref(), at)[0]).collect();
+        first.sort_unstable();
+        assert_eq!(first, [0, 0, 0, 100, 100], "{format}");
+        assert!(
+            write(&joined, &out, &options).is_err(),
+            "{format} is not empty"
         );
     }
 }

@@ -57,7 +57,7 @@ fn the_frames_asked_for_are_the_ones_one_gets() {
         path
     };
     // Uneven times, of which the mean rate says nothing.
-    let uneven = "setpts=(N+0.6*mod(N\\,3)+40*gt(N\\,30))/15/TB";
+    let uneven = "setpts=(N+2*floor(N/3)+40*gt(N\\,30))/15/TB";
     let uneven = ["-vf", uneven, "-fps_mode", "passthrough", "-c:v", "libx264"];
     let quality = ["-crf", "10", "-bf", "2", "-g", "12"];
     check(&made(
