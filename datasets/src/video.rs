@@ -35,6 +35,8 @@ pub fn available() -> Result<(), DatasetError> {
 const RUNS: usize = 200;
 /// Frames decoded in vain before the first wanted one, above which it is jumped to by time.
 const WORTH_SEEKING: usize = 24;
+/// Frames shown no farther apart count as shown at the same time, s.
+const SAME_S: f64 = 5e-4;
 
 /// The frames with these numbers, counted from 0 in the order they are shown, ascending. Numbers
 /// past the end give no frame. Decoding stops behind the last one, and starts at the key frame
@@ -94,6 +96,16 @@ fn seeking(
     if first < WORTH_SEEKING || times_s.partition_point(|t| *t < key_s) == 0 {
         return Ok(None);
     }
+    // Frames shown at the same time can't be told apart by it.
+    let alike = |a: usize, b: usize| times_s.get(b).is_some_and(|t| t - times_s[a] < SAME_S);
+    let ends = |[first, last]: &[usize; 2]| {
+        let within = *last < times_s.len();
+        (*first > 0 && *first < times_s.len() && alike(first - 1, *first))
+            || (within && alike(*last, last + 1))
+    };
+    if runs.iter().any(ends) {
+        return Ok(None);
+    }
     // Between two frames' times; there is no frame in between whose time could be hit.
     let gap = |a: usize, b: usize| Some(0.5 * (times_s.get(b)? - times_s.get(a)?));
     let bounds: Vec<[f64; 2]> = runs
@@ -118,7 +130,7 @@ fn seeking(
     ];
     let filter = format!("select={}", selection("t", &bounds));
     let shown = picked(video, header.track, &before, &filter, runs)?;
-    let near = |(shown, wanted): (&Shown, &f64)| (shown.time_s - wanted).abs() < 1e-3;
+    let near = |(shown, wanted): (&Shown, &f64)| (shown.time_s - wanted).abs() < 0.5 * SAME_S;
     let same = shown.len() == wanted.len() && shown.iter().zip(&wanted).all(near);
     Ok(same.then_some(shown))
 }
