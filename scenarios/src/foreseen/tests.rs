@@ -51,11 +51,12 @@ fn track(scene: u64, branch: Option<u32>, length: usize) -> Track {
         }),
         ..Track::default()
     };
-    if let Some(index) = branch {
-        rng = ChaCha8Rng::seed_from_u64(1000 * scene + u64::from(index));
-    }
     let mut held = false;
     for at in 0..length {
+        // Branches share their first state.
+        if let (1, Some(index)) = (at, branch) {
+            rng = ChaCha8Rng::seed_from_u64(1000 * scene + u64::from(index));
+        }
         if at > 0 {
             let action = rng.random_range(0..4);
             let moves = held || action < 2;
