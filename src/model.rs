@@ -1,6 +1,7 @@
 //! `foresight model`: look into, convert, check and make models.
 
 mod architecture;
+mod build;
 mod convert;
 mod foresees;
 mod init;
@@ -29,6 +30,8 @@ enum ModelCommand {
     Init(init::InitArgs),
     /// Measure what the predictor foresees in recorded episodes: where objects go, the fingers, the hand.
     Foresees(foresees::ForeseesArgs),
+    /// Record, train an encoder and a predictor: from nothing to a model. Goes on where it stopped.
+    Build(build::BuildArgs),
 }
 
 /// Runs `foresight model`.
@@ -42,5 +45,6 @@ pub(crate) fn run(args: ModelArgs) -> Result<()> {
         ModelCommand::Verify(args) => verify::run(&args),
         ModelCommand::Init(args) => init::run(&args),
         ModelCommand::Foresees(args) => foresees::run(&args),
+        ModelCommand::Build(args) => build::run(&args),
     }
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use foresight_training::pretrain::EncoderTask;
 use foresight_training::recipe::PretrainRecipe;
+use foresight_training::run::Outcome;
 use foresight_training::settings::read_recipe;
 
 use crate::training::{train, TrainingArgs};
@@ -12,15 +13,14 @@ use crate::training::{train, TrainingArgs};
 #[derive(Debug, Args)]
 pub(crate) struct PretrainArgs {
     #[command(flatten)]
-    training: TrainingArgs,
+    pub training: TrainingArgs,
 }
 
 /// Runs `foresight pretrain`.
 ///
 /// # Errors
 /// When recipe or data can't be used, or training fails.
-pub(crate) fn run(args: PretrainArgs) -> Result<()> {
-    let args = args.training;
+pub(crate) fn run(args: TrainingArgs) -> Result<Outcome> {
     let recipe: PretrainRecipe = read_recipe(&args.recipe, &args.set)?;
     let mut task = EncoderTask::new(&recipe, &args.data, args.validation.as_deref())
         .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
@@ -43,5 +43,5 @@ pub(crate) fn run(args: PretrainArgs) -> Result<()> {
             folder.display()
         );
     }
-    Ok(())
+    Ok(outcome)
 }

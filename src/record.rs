@@ -11,36 +11,39 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::overrides::read;
 
+/// Actions an episode, where nobody asks for another number.
+pub(crate) const STEPS: usize = 16;
+
 /// Arguments of `foresight record`.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
     /// The scenario file whose scenes are recorded.
-    scenario: PathBuf,
+    pub scenario: PathBuf,
     /// Number of episodes.
     #[arg(long)]
-    episodes: u64,
+    pub episodes: u64,
     /// Number of the first episode inside the split; episode i of split `train` always shows
     /// the same scene and the same demonstrator.
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub seed: u64,
     /// What the episodes are for: `train` or `validation`. Evaluation scenes can't be recorded.
     #[arg(long, default_value = "train")]
-    split: Split,
+    pub split: Split,
     /// The dataset's root folder; episodes already there are kept and not recorded again.
     #[arg(long)]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Episodes recorded at the same time; all cores when absent.
     #[arg(long)]
-    jobs: Option<usize>,
+    pub jobs: Option<usize>,
     /// Width and height of the frames, px.
     #[arg(long, default_value_t = 64)]
-    image_px: u32,
+    pub image_px: u32,
     /// Actions an episode; it has one more state and frame.
-    #[arg(long, default_value_t = 16)]
-    steps: usize,
+    #[arg(long, default_value_t = STEPS)]
+    pub steps: usize,
     /// One JSON object on standard output.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Runs `foresight record`.

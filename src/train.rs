@@ -7,6 +7,7 @@ use clap::Args;
 use foresight_training::base::Base;
 use foresight_training::predictor_run::{Files, PredictorRun};
 use foresight_training::processes;
+use foresight_training::run::Outcome;
 use foresight_training::settings::Settings;
 
 use crate::training::{train, TrainingArgs};
@@ -15,17 +16,17 @@ use crate::training::{train, TrainingArgs};
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
-    training: TrainingArgs,
+    pub training: TrainingArgs,
     /// Model folder with the frozen encoder (from `foresight pretrain`).
     #[arg(long)]
-    encoder: PathBuf,
+    pub encoder: PathBuf,
 }
 
 /// Runs `foresight train`.
 ///
 /// # Errors
 /// When recipe, encoder or data can't be used, or training fails.
-pub(crate) fn run(args: TrainArgs) -> Result<()> {
+pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
     let TrainArgs { training, encoder } = args;
     let workers = processes::join()?;
     let within = || format!("in the recipe {}", training.recipe.display());
@@ -49,7 +50,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<()> {
     let (task, settings, options) = run.parts();
     let outcome = train(task, &settings.optimisation, options)?;
     if workers.rank() != 0 {
-        return Ok(());
+        return Ok(outcome);
     }
     let finished = run.finish(&outcome)?;
     let (held_out, persistence) = (
@@ -73,5 +74,5 @@ pub(crate) fn run(args: TrainArgs) -> Result<()> {
             finished.folder.display()
         );
     }
-    Ok(())
+    Ok(outcome)
 }

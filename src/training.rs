@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use clap::Args;
 use foresight_training::optimisation::Optimisation;
 use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, TrainingTask};
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Raised by Ctrl-C: whatever trains saves and stops. A command can train several things.
+static STOP: OnceLock<AtomicBool> = OnceLock::new();
 
 /// Options of every training run.
 #[derive(Debug, Args)]
@@ -61,16 +64,21 @@ pub(crate) fn train(
     optimisation: &Optimisation,
     options: &RunOptions,
 ) -> Result<Outcome> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&stop);
-    if let Err(error) = ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)) {
-        tracing::warn!("Ctrl-C will not save a checkpoint: {error}");
-    }
+    let stop = STOP.get_or_init(|| {
+        if let Err(error) = ctrlc::set_handler(|| {
+            if let Some(stop) = STOP.get() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }) {
+            tracing::warn!("Ctrl-C will not save a checkpoint: {error}");
+        }
+        AtomicBool::new(false)
+    });
     let bar = ProgressBar::new(optimisation.schedule.total_steps as u64).with_style(
         ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {eta} left  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let outcome = run(task, optimisation, options, &stop, |progress| {
+    let outcome = run(task, optimisation, options, stop, |progress| {
         bar.set_position(progress.step as u64);
         bar.set_message(describe(&progress.training));
         if progress.validation.is_some() || bar.is_hidden() {
