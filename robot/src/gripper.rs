@@ -26,6 +26,20 @@ pub struct GripperConfig {
     pub press_from: f64,
     /// How long a move or a grasp may take, s, before the action goes on without it.
     pub timeout_s: f64,
+    /// What a closing means; not for scenario files.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub closing: Closing,
+}
+
+/// What a closing means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Closing {
+    /// Close until something stops the fingers, and press.
+    #[default]
+    Press,
+    /// Go to that width and hold nothing: to follow what another robot's fingers did.
+    ToWidth,
 }
 
 impl Default for GripperConfig {
@@ -35,6 +49,7 @@ impl Default for GripperConfig {
             dead_band: 0.05,
             press_from: 0.1,
             timeout_s: 2.5,
+            closing: Closing::Press,
         }
     }
 }
@@ -85,7 +100,7 @@ impl GripperPolicy {
         if !change.is_finite() || change.abs() < self.config.dead_band {
             return None;
         }
-        if change > 0.0 {
+        if change > 0.0 && self.config.closing == Closing::Press {
             if change < self.config.press_from || self.grasping {
                 return None;
             }

@@ -91,7 +91,10 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
     record(Split::Validation, held_out, &validation)?;
     let encoder_model = encoder.join("model");
     if encoder_model.exists() {
-        say(3, &format!("the encoder is there: {}", encoder_model.display()));
+        say(
+            3,
+            &format!("the encoder is there: {}", encoder_model.display()),
+        );
     } else {
         say(2, &format!("recording {for_encoder} episodes"));
         record(Split::Train, for_encoder, &training)?;
@@ -134,4 +137,39 @@ fn read(path: &Path) -> Result<BuildRecipe> {
         );
     }
     Ok(recipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foresight_training::recipe::PretrainRecipe;
+    use foresight_training::settings::{read_recipe, Settings};
+
+    #[test]
+    fn the_bundled_recipe_is_whole() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop/build.toml");
+        let recipe = super::read(&file).unwrap();
+        let beside = file.parent().unwrap();
+        let scenario = crate::overrides::read(&beside.join(&recipe.recordings));
+        assert!(scenario.unwrap().scenario.demonstrations.push > 0.0);
+        let encoder: PretrainRecipe = read_recipe(&beside.join(&recipe.encoder), &[]).unwrap();
+        encoder.objectives.check().unwrap();
+        assert_eq!(encoder.encoder.img_size, [recipe.image_px as usize; 2]);
+        let predictor = Settings::recipe(&beside.join(&recipe.predictor), &[]).unwrap();
+        predictor.check(1).unwrap();
+    }
+
+    #[test]
+    fn impossible_numbers_of_episodes_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("build.toml");
+        let text = "recordings = \"a\"\nimage_px = 64\nencoder = \"b\"\npredictor = \"c\"\n\
+                    [episodes]\nencoder = 5\npredictor = 4\nvalidation = 1\n";
+        std::fs::write(&file, text).unwrap();
+        let error = super::read(&file).unwrap_err().to_string();
+        assert!(error.contains("at least as"), "{error}");
+        std::fs::write(&file, text.replace("image_px", "image")).unwrap();
+        let error = super::read(&file).unwrap_err().to_string();
+        assert!(error.contains("build.toml:2"), "{error}");
+    }
 }

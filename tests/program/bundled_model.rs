@@ -18,9 +18,12 @@ const FIRST_EPISODE: u64 = 700_000;
 /// Largest one-step error over persistence; the model scores 0.60 on the recordings that chose its
 /// weights.
 const PERSISTENCE_SHARE: f64 = 0.65;
-/// Least rank correlation of energies with true distances: of hands, of planned actions, and of
-/// objects alone, for which a model blind to them is at 0.
+/// Least rank correlation of energies with true distances: of hands, and of objects alone, for
+/// which a model blind to them is at 0.
 const RANK: f64 = 0.75;
+/// The same of planned actions with where the hand would end in free space. Less, because a model
+/// that foresees contact foresees that many of these actions, from above an object, run into it.
+const PLANNED_RANK: f64 = 0.6;
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -68,13 +71,13 @@ fn energies_order_hands_and_actions_by_their_distance() {
     let ranks = measure(&model(), &options).unwrap();
     println!("{ranks:?}");
     let all = [
-        ("hand", ranks.hand),
-        ("planned", ranks.planned),
-        ("object", ranks.object),
+        ("hand", ranks.hand, RANK),
+        ("planned", ranks.planned, PLANNED_RANK),
+        ("object", ranks.object, RANK),
     ];
-    for (name, rank) in all {
+    for (name, rank, least) in all {
         assert!(
-            rank >= RANK,
+            rank >= least,
             "{name}: rank correlation {rank:.2}: weights and code have drifted apart"
         );
     }

@@ -53,7 +53,7 @@ addEventListener('load', () => {
       size: size(f), caption: f.innerText.slice(0, 60),
       svg: svg ? { size: size(svg), marks: svg.querySelectorAll('path.line, circle, rect, image').length,
                    empty: [...svg.querySelectorAll('path')].filter(p => !p.getAttribute('d')).length,
-                   bad: /NaN|Infinity|undefined/.test(svg.outerHTML) } : null,
+                   bad: /NaN|Infinity|undefined/.test(svg.outerHTML.replace(/data:[^"]*/g, '')) } : null,
       images: images.map(i => [i.naturalWidth, ...size(i)]),
       goals: goals.map(g => [getComputedStyle(g).backgroundImage.length, ...size(g)]),
     };

@@ -124,8 +124,10 @@ impl EncoderTrainer {
         let embedded = self.embed(&heads, pixels, batch.states.len())?;
         let latents = self.encode(&heads, &embedded, &self.rope)?;
         let pooled = latents.mean(1)?;
-        let mut losses = EncoderLosses::default();
-        losses.deviation = read([&latents], |[values]| deviation(values, batch.states.len()))?;
+        let mut losses = EncoderLosses {
+            deviation: read([&latents], |[values]| deviation(values, batch.states.len()))?,
+            ..EncoderLosses::default()
+        };
 
         let zero = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
         let mut total = Total(zero);

@@ -1,6 +1,7 @@
 //! Closedness to moves and grasps.
 
 use foresight_kinematics::hand::STROKE_M;
+use foresight_robot::gripper::Closing;
 use foresight_robot::{GripperConfig, GripperPolicy};
 use franka_node::GripperKind;
 
@@ -43,4 +44,18 @@ fn a_closing_of_any_size_presses_and_an_opening_goes_to_its_width() {
     assert!((open.width_m - 0.04).abs() < 1e-12);
     let again = policy.command(0.2, 0.04).expect("a grasp");
     assert_eq!((again.kind, again.width_m), (GripperKind::Grasp, 0.0));
+}
+
+#[test]
+fn followed_fingers_go_to_the_width_that_was_recorded() {
+    let config = GripperConfig {
+        closing: Closing::ToWidth,
+        ..GripperConfig::default()
+    };
+    let mut policy = GripperPolicy::new(config, STROKE_M);
+    let close = policy.command(0.25, STROKE_M).expect("a move");
+    assert_eq!((close.kind, close.force_n), (GripperKind::Width, 0.0));
+    assert!((close.width_m - 0.06).abs() < 1e-12);
+    let further = policy.command(0.25, 0.06).expect("a move");
+    assert!((further.width_m - 0.04).abs() < 1e-12);
 }

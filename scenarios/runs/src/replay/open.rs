@@ -5,6 +5,7 @@ use std::path::Path;
 use foresight_datasets::lerobot::store::is_lerobot;
 use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
 use foresight_planner::Pose;
+use foresight_robot::gripper::Closing;
 use foresight_sim::{GoalState, ObjectPose};
 use image::RgbImage;
 
@@ -235,5 +236,6 @@ fn replay_scene(
         safety,
         width_px,
         height_px,
+        closing: Closing::Press,
     }))
 }

@@ -1,9 +1,10 @@
 //! The scene a recording is replayed in, set up as it was when the recording was made.
 
 use foresight_planner::Pose;
+use foresight_robot::gripper::Closing;
 use foresight_robot::{
-    EnvelopeConfig, SimServer, SimServerConfig, VirtualArm, VirtualArmConfig, WorkspaceBox,
-    ZenohArm, ZenohArmConfig,
+    EnvelopeConfig, GripperConfig, SimServer, SimServerConfig, VirtualArm, VirtualArmConfig,
+    WorkspaceBox, ZenohArm, ZenohArmConfig,
 };
 use foresight_sim::{GoalState, Scene, SceneDistribution, Simulator};
 
@@ -33,6 +34,9 @@ pub struct ReplayScene {
     pub width_px: u32,
     /// Its height, px.
     pub height_px: u32,
+    /// What a closing of the gripper means: where the object isn't, fingers that press would close
+    /// further than they did.
+    pub closing: Closing,
 }
 
 /// How a scene begins.
@@ -59,6 +63,7 @@ impl ReplayScene {
             safety: scenario.safety,
             width_px: scenario.camera.width_px,
             height_px: scenario.camera.height_px,
+            closing: Closing::Press,
         })
     }
 
@@ -85,6 +90,7 @@ impl ReplayScene {
             safety: EnvelopeConfig::new(REACH),
             width_px: 192,
             height_px: 192,
+            closing: Closing::ToWidth,
         }
     }
 
@@ -101,6 +107,13 @@ impl ReplayScene {
         self
     }
 
+    fn gripper(&self) -> GripperConfig {
+        GripperConfig {
+            closing: self.closing,
+            ..GripperConfig::default()
+        }
+    }
+
     /// The simulator in virtual time, ready to begin.
     ///
     /// # Errors
@@ -111,6 +124,7 @@ impl ReplayScene {
         let config = VirtualArmConfig {
             frame_width: self.width_px,
             frame_height: self.height_px,
+            gripper: self.gripper(),
             ..VirtualArmConfig::default()
         };
         let arm = VirtualArm::with_simulator(simulator, self.safety, config)?;
@@ -134,6 +148,7 @@ impl ReplayScene {
             arm: config.arm.clone(),
             camera: config.camera.clone(),
             link: server.link(),
+            gripper: self.gripper(),
             ..ZenohArmConfig::default()
         };
         Ok(Env::Served {
