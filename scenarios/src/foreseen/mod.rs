@@ -1,6 +1,6 @@
 //! What a predictor foresees: recorded actions imagined one to many steps ahead, and read.
 //!
-//! A latent can't be measured with a ruler. A [gauge](gauge), fitted on *true* latents only, reads
+//! A latent can't be measured with a ruler. A gauge, fitted on *true* latents only, reads
 //! where the object is and how far the hand is closed; what it reads of an imagined latent is held
 //! against the truth, beside what it reads of the latent that really came: that is what a perfect
 //! predictor would have. Everything needs labels only where they are: without the simulator's truth
