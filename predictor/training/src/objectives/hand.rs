@@ -10,6 +10,7 @@
 
 use candle_core::{Device, Result, Tensor, D};
 use candle_nn::ops::softmax;
+use nalgebra::Vector3;
 use serde::{Deserialize, Serialize};
 
 use super::{linear, POSITION_SCALE_M};
@@ -66,32 +67,18 @@ impl HandCamera {
     }
 
     /// Forward, right and up, unit vectors.
-    fn axes(&self) -> [[f64; 3]; 3] {
-        let unit = |v: [f64; 3]| {
-            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-            v.map(|x| x / norm)
-        };
-        let cross = |a: [f64; 3], b: [f64; 3]| {
-            [
-                a[1] * b[2] - a[2] * b[1],
-                a[2] * b[0] - a[0] * b[2],
-                a[0] * b[1] - a[1] * b[0],
-            ]
-        };
-        let forward = unit(std::array::from_fn(|i| self.look_at_m[i] - self.eye_m[i]));
-        let right = unit(cross(forward, [0.0, 0.0, 1.0]));
-        [forward, right, cross(right, forward)]
+    fn axes(&self) -> [Vector3<f64>; 3] {
+        let forward = (Vector3::from(self.look_at_m) - Vector3::from(self.eye_m)).normalize();
+        let right = forward.cross(&Vector3::z()).normalize();
+        [forward, right, right.cross(&forward)]
     }
 
     /// Where a point of the base frame, m, lies in a picture `[H, W]` px: column and row, px. The
     /// middle of the picture for points behind the camera.
     pub fn project(&self, point_m: [f64; 3], [height, width]: [usize; 2]) -> [f64; 2] {
         let (height, width) = (height as f64, width as f64);
-        let axes = self.axes();
-        let along = |axis: [f64; 3]| -> f64 {
-            (0..3).map(|i| (point_m[i] - self.eye_m[i]) * axis[i]).sum()
-        };
-        let [depth, right, up] = axes.map(along);
+        let from_eye = Vector3::from(point_m) - Vector3::from(self.eye_m);
+        let [depth, right, up] = self.axes().map(|axis| from_eye.dot(&axis));
         if depth <= 0.0 {
             return [width / 2.0, height / 2.0];
         }
