@@ -56,8 +56,8 @@ enum DatasetCommand {
     },
     /// Hours, episodes, outcomes, behaviours and action statistics.
     Info(info::InfoArgs),
-    /// Into another format: DROID raw or our recordings into LeRobot v3, our recordings or
-    /// LeRobot v3 into DROID raw with videos.
+    /// Into another format: DROID raw, our recordings or runs into LeRobot v3; our recordings,
+    /// LeRobot v3 or runs into DROID raw with videos.
     Convert(convert::ConvertArgs),
     /// Several datasets, of any formats, into one; outcomes and tasks are kept.
     Merge(convert::MergeArgs),

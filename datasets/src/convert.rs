@@ -19,6 +19,7 @@ use crate::trajectory::Trajectory;
 use crate::view::View;
 
 mod droid;
+mod durable;
 mod options;
 
 pub use options::ConvertOptions;
@@ -66,6 +67,69 @@ pub fn to_lerobot(
     mut done: impl FnMut(usize, usize),
 ) -> Result<Converted, DatasetError> {
     let mut plan = plan(store, out, options)?;
+    let sketch = sketch(store, out, options, &plan)?;
+    complete(out, |out| {
+        let mut writer = sketch.writer(out, options)?;
+        if !plan.outcomes {
+            writer = writer.without_outcomes();
+        }
+        let converted = fill(&mut writer, store, options, &mut plan, &sketch, &mut done)?;
+        writer.finish()?;
+        Ok(converted)
+    })
+}
+
+/// Adds episodes to a LeRobot v3 dataset that was begun so, or begins one. The dataset with them
+/// takes the place of the one without at once, and survives a power cut.
+///
+/// # Errors
+/// As [`to_lerobot`]; when `out` was not begun so, or has other cameras or another rate. `out` is
+/// then as it was.
+pub fn append_to_lerobot(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+) -> Result<Converted, DatasetError> {
+    let mut plan = plan(store, out, options)?;
+    let sketch = sketch(store, out, options, &plan)?;
+    durable::replace(out, |stage| {
+        let mut writer = match LeRobotWriter::resume(out, stage)? {
+            Some(writer) => writer.fitting(sketch.fps, &sketch.cameras)?,
+            None => sketch.writer(stage, options)?,
+        };
+        let converted = fill(
+            &mut writer,
+            store,
+            options,
+            &mut plan,
+            &sketch,
+            &mut |_, _| {},
+        )?;
+        writer.finish_to_resume()?;
+        Ok(converted)
+    })
+}
+
+/// What a LeRobot dataset of a plan's episodes is.
+struct Sketch {
+    fps: u32,
+    /// Names and sizes in pixels.
+    cameras: Vec<(String, (u32, u32))>,
+    robot: String,
+}
+
+impl Sketch {
+    fn writer(&self, out: &Path, options: &ConvertOptions) -> Result<LeRobotWriter, DatasetError> {
+        LeRobotWriter::create(out, &self.robot, self.fps, &self.cameras, options.codec)
+    }
+}
+
+fn sketch(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+    plan: &Plan,
+) -> Result<Sketch, DatasetError> {
     let Some(&first) = plan.episodes.first() else {
         return Err(nothing(store, out, &plan.converted));
     };
@@ -73,7 +137,6 @@ pub fn to_lerobot(
         rate if rate > 0.0 => rate,
         _ => crate::clips::ASSUMED_RATE_HZ,
     };
-    let fps = options.fps.unwrap_or(rate.round().max(1.0) as u32);
     let mut cameras = Vec::new();
     for view in &plan.views {
         let shown = store.frames(first, view, &[0])?;
@@ -83,38 +146,41 @@ pub fn to_lerobot(
     // DROID's own episodes are called what LeRobot's edition of them calls them.
     let ours = |m: Metadata| m.foresight.is_some().then_some(m.robot_serial);
     let robot = store.extras(first)?.metadata.and_then(ours);
-    let robot = robot.unwrap_or_else(|| "Franka".to_owned());
-    complete(out, |out| {
-        let mut writer = LeRobotWriter::create(out, &robot, fps, &cameras, options.codec)?;
-        if !plan.outcomes {
-            writer = writer.without_outcomes();
-        }
-        let mut converted = std::mem::take(&mut plan.converted);
-        each_episode(
-            store,
-            options,
-            &plan.episodes,
-            &mut converted,
-            &mut done,
-            |episode| {
-                let (rows, numbers) = match rows(store, episode, &plan, fps) {
-                    Ok(made) => made,
-                    Err(fault) => return Ok(Err(fault)),
-                };
-                writer.push(&rows, |camera, put| {
-                    let at = cameras.iter().position(|(name, _)| name == camera);
-                    let (view, size) = match at {
-                        Some(at) => (&plan.views[at], cameras[at].1),
-                        None => return Ok(()),
-                    };
-                    each_frame(store, episode, view, &numbers, size, put)
-                })?;
-                Ok(Ok(numbers.len()))
-            },
-        )?;
-        writer.finish()?;
-        Ok(converted)
+    Ok(Sketch {
+        fps: options.fps.unwrap_or(rate.round().max(1.0) as u32),
+        cameras,
+        robot: robot.unwrap_or_else(|| "Franka".to_owned()),
     })
+}
+
+/// Writes a plan's episodes.
+fn fill(
+    writer: &mut LeRobotWriter,
+    store: &dyn EpisodeStore,
+    options: &ConvertOptions,
+    plan: &mut Plan,
+    sketch: &Sketch,
+    done: &mut impl FnMut(usize, usize),
+) -> Result<Converted, DatasetError> {
+    let mut converted = std::mem::take(&mut plan.converted);
+    let (plan, cameras) = (&*plan, &sketch.cameras);
+    let episodes = &plan.episodes;
+    each_episode(store, options, episodes, &mut converted, done, |episode| {
+        let (rows, numbers) = match rows(store, episode, plan, sketch.fps) {
+            Ok(made) => made,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        writer.push(&rows, |camera, put| {
+            let at = cameras.iter().position(|(name, _)| name == camera);
+            let (view, size) = match at {
+                Some(at) => (&plan.views[at], cameras[at].1),
+                None => return Ok(()),
+            };
+            each_frame(store, episode, view, &numbers, size, put)
+        })?;
+        Ok(Ok(numbers.len()))
+    })?;
+    Ok(converted)
 }
 
 /// Writes a DROID-raw dataset with videos into a new folder, at once when it is complete.
@@ -141,10 +207,46 @@ pub fn to_droid(
             &plan.episodes,
             &mut converted,
             &mut done,
-            |episode| Ok(droid_episode(store, episode, &plan.views, out, options)),
+            |episode| {
+                let (views, durable) = (&plan.views, false);
+                Ok(droid_episode(store, episode, views, out, options, durable))
+            },
         )?;
         Ok(converted)
     })
+}
+
+/// Adds episodes to a DROID-raw dataset, each at once when it is complete; they survive a power
+/// cut. The folders of the episodes.
+///
+/// # Errors
+/// As [`to_lerobot`].
+pub fn append_to_droid(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+) -> Result<Converted, DatasetError> {
+    let mut plan = plan(store, out, options)?;
+    let mut converted = std::mem::take(&mut plan.converted);
+    let one = |episode| {
+        Ok(droid_episode(
+            store,
+            episode,
+            &plan.views,
+            out,
+            options,
+            true,
+        ))
+    };
+    each_episode(
+        store,
+        options,
+        &plan.episodes,
+        &mut converted,
+        &mut |_, _| {},
+        one,
+    )?;
+    Ok(converted)
 }
 
 /// Lets `write` fill a hidden folder beside `out`, which becomes `out` when that worked and goes
@@ -345,6 +447,7 @@ fn rows(
         track.extrinsics = track.extrinsics.filter(|_| *extrinsics);
         tracks.push((lerobot_name(view), track));
     }
+    let mut captured_s = extras.captured_s;
     let mut trajectory = extras.trajectory;
     trajectory.time_s = entry.times(trajectory.time_s);
     // What every camera has a frame of.
@@ -368,7 +471,13 @@ fn rows(
             Some((name, numbers.iter().map(|i| poses[*i]).collect()))
         })
         .collect();
+    let cameras = plan.views.iter().filter_map(|view| {
+        let times = captured_s.remove(&entry.camera(view).ok()?.name)?;
+        let since = numbers.iter().map(|i| times[*i] - begin).collect();
+        Some((lerobot_name(view), since))
+    });
     let rows = EpisodeRows {
+        captured_s: cameras.collect(),
         states: pick_poses(&trajectory.states),
         time_s: time_s.collect(),
         joints_rad: match plan.joints {

@@ -1,5 +1,6 @@
 //! Episodes in DROID's raw layout, with videos or with losslessly stored frames.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
@@ -124,6 +125,7 @@ impl EpisodeStore for DroidStore {
         Ok(EpisodeExtras {
             commanded: trajectory::read_commanded(&file, trajectory.len())?.unwrap_or_default(),
             trajectory,
+            captured_s: BTreeMap::new(),
             metadata: Some(Metadata::read(&layout::metadata_file(
                 &self.folder(episode),
             )?)?),

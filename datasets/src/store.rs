@@ -1,6 +1,8 @@
 //! Episodes wherever they lie: what sampling, conversion and statistics need
 //! of a dataset.
 
+use std::collections::BTreeMap;
+
 use foresight_planner::Pose;
 
 use crate::entry::IndexEntry;
@@ -62,6 +64,7 @@ pub trait EpisodeStore: Send + Sync {
                 simulator: None,
             },
             commanded: Vec::new(),
+            captured_s: BTreeMap::new(),
             metadata: None,
         })
     }
@@ -74,6 +77,9 @@ pub struct EpisodeExtras {
     pub trajectory: Trajectory,
     /// The poses commanded, `T`; empty when not recorded.
     pub commanded: Vec<Pose>,
+    /// When each camera's picture was captured, s on the clock of the states' times, by the camera's
+    /// name, `T` each; only of recordings that have just ended.
+    pub captured_s: BTreeMap<String, Vec<f64>>,
     /// Who recorded it, where that is known.
     pub metadata: Option<Metadata>,
 }

@@ -7,6 +7,7 @@
 //! | `observation/robot_state/joint_positions` | `[T, 7]` f64 | rad |
 //! | `observation/timestamp/robot_state/read_end` | `[T]` i64 | ms on the arm's clock |
 //! | `observation/timestamp/time_s` | `[T]` f64 | the same in s, not rounded |
+//! | `observation/timestamp/cameras/<camera>_estimated_capture` | `[T]` i64 | ms on the same clock, in live recordings |
 //! | `action/cartesian_position`, `action/gripper_position` | `[T, 6]`, `[T]` f64 | the pose commanded at step t; the last row repeats the last pose |
 //! | `action/requested` | `[T-1, 7]` f64 | the action asked for, before the safety envelope |
 //! | `simulator_state/object_position_m` | `[T, 3]` f64 | base frame |
@@ -123,11 +124,12 @@ impl Trajectory {
     /// # Errors
     /// [`DatasetError::Corrupt`] when the parts disagree in length, [`DatasetError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
-        self.write_with_cameras(path, &BTreeMap::new())
+        self.write_with_cameras(path, &BTreeMap::new(), &BTreeMap::new())
     }
 
     /// Writes the trajectory and where cameras were, by `<camera>_left` or `<camera>_right`:
-    /// x y z m, extrinsic xyz Euler rad, base frame, one row a state.
+    /// x y z m, extrinsic xyz Euler rad, base frame, one row a state; and when each camera's
+    /// pictures were captured, s, by the camera's name.
     ///
     /// # Errors
     /// As [`Trajectory::write`].
@@ -135,21 +137,20 @@ impl Trajectory {
         &self,
         path: &Path,
         cameras: &BTreeMap<String, Vec<[f64; 6]>>,
+        captured_s: &BTreeMap<String, Vec<f64>>,
     ) -> Result<(), DatasetError> {
-        if let Some((name, rows)) = cameras.iter().find(|(_, rows)| rows.len() != self.len()) {
+        let poses = cameras.iter().map(|(name, rows)| (name, rows.len()));
+        let times = captured_s.iter().map(|(name, times)| (name, times.len()));
+        if let Some((name, rows)) = poses.chain(times).find(|(_, rows)| *rows != self.len()) {
             return Err(DatasetError::corrupt(
                 path,
-                format!(
-                    "{} extrinsics of {name} for {} states",
-                    rows.len(),
-                    self.len()
-                ),
+                format!("{rows} rows of camera {name} for {} states", self.len()),
             ));
         }
         self.check_lengths()
             .map_err(|reason| DatasetError::corrupt(path, reason))?;
         let bytes = self
-            .to_hdf5(cameras)
+            .to_hdf5(cameras, captured_s)
             .map_err(|e| DatasetError::corrupt(path, format!("cannot be encoded: {e}")))?;
         fs::write(path, bytes).map_err(|e| DatasetError::io("write", path, e))
     }

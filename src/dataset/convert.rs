@@ -7,12 +7,15 @@ use clap::{Args, ValueEnum};
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::video::{self, VideoCodec};
 use foresight_datasets::{EpisodeStore, Joined, OnBadEpisode, View};
+use foresight_runs::episodes::{of_runs, run_folders};
 
 /// Arguments of `foresight dataset convert`.
 #[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
-    /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset.
-    from: PathBuf,
+    /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset; or run
+    /// folders, as `run` and `eval --out` leave them, whose failures are kept as failures.
+    #[arg(required = true, num_args = 1..)]
+    from: Vec<PathBuf>,
     /// New folder of the converted dataset.
     out: PathBuf,
     #[command(flatten)]
@@ -23,7 +26,7 @@ pub(super) struct ConvertArgs {
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
     /// Datasets, of any formats: root folders or indices, lists of episode folders, LeRobot
-    /// datasets.
+    /// datasets, run folders.
     #[arg(required = true, num_args = 2..)]
     from: Vec<PathBuf>,
     /// New folder of the merged dataset.
@@ -96,13 +99,13 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 /// When the dataset can't be read or the converted one not be written; without
 /// `--skip-unusable` also for the first episode that can't be converted.
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
-    let store = foresight_datasets::open(&args.from)?;
-    convert(
-        store.as_ref(),
-        &args.from.display().to_string(),
-        &args.out,
-        &args.how,
-    )
+    let names: Vec<String> = args.from.iter().map(|p| p.display().to_string()).collect();
+    let mut stores: Vec<_> = args.from.iter().map(|p| open(p)).collect::<Result<_>>()?;
+    let store = match stores.len() {
+        1 => stores.remove(0),
+        _ => Box::new(Joined::new(stores)),
+    };
+    convert(store.as_ref(), &names.join(", "), &args.out, &args.how)
 }
 
 /// Runs `foresight dataset merge`.
@@ -110,13 +113,19 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(super) fn merge(args: &MergeArgs) -> Result<()> {
-    let open = |path: &PathBuf| {
-        foresight_datasets::open(path).with_context(|| format!("opening {}", path.display()))
-    };
-    let stores: Vec<_> = args.from.iter().map(open).collect::<Result<_>>()?;
+    let stores: Vec<_> = args.from.iter().map(|p| open(p)).collect::<Result<_>>()?;
     let names: Vec<String> = args.from.iter().map(|p| p.display().to_string()).collect();
     let joined = Joined::new(stores);
     convert(&joined, &names.join(", "), &args.out, &args.how)
+}
+
+/// A dataset, or the runs below a folder.
+fn open(path: &Path) -> Result<Box<dyn EpisodeStore>> {
+    let runs = run_folders(path);
+    if !runs.is_empty() {
+        return Ok(Box::new(of_runs(&runs)));
+    }
+    foresight_datasets::open(path).with_context(|| format!("opening {}", path.display()))
 }
 
 fn convert(store: &dyn EpisodeStore, from: &str, out: &Path, args: &ConversionArgs) -> Result<()> {

@@ -14,3 +14,4 @@ mod reports;
 #[path = "../support/require.rs"]
 mod require;
 mod run_command;
+mod runs_as_data;

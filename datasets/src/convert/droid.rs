@@ -12,7 +12,7 @@ use crate::store::EpisodeStore;
 use crate::video::VideoEncoder;
 use crate::view::View;
 
-/// Writes one episode; its frames of one camera.
+/// Writes one episode, `durable` so that it survives a power cut; its frames of one camera.
 ///
 /// # Errors
 /// When it can't be read, or its folder exists already.
@@ -22,6 +22,7 @@ pub(super) fn droid_episode(
     views: &[View],
     out: &Path,
     options: &ConvertOptions,
+    durable: bool,
 ) -> Result<usize, DatasetError> {
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
@@ -80,7 +81,8 @@ pub(super) fn droid_episode(
         names.insert(view.role.key().unwrap_or_default(), camera);
     }
     let file = partial.join(layout::TRAJECTORY);
-    extras.trajectory.write_with_cameras(&file, &cameras)?;
+    let (trajectory, captured_s) = (extras.trajectory, extras.captured_s);
+    trajectory.write_with_cameras(&file, &cameras, &captured_s)?;
 
     // Paths in DROID's metadata start below the laboratory's folder.
     let (lab, below) = relative.split_once('/').unwrap_or(("", &relative));
@@ -110,6 +112,12 @@ pub(super) fn droid_episode(
         ..source
     };
     metadata.write(&partial.join(format!("metadata_{}.json", metadata.uuid)))?;
+    if durable {
+        super::durable::sync(&partial)?;
+    }
     fs::rename(&partial, &folder).map_err(|e| DatasetError::io("create", &folder, e))?;
+    if durable {
+        super::durable::sync_folders(&folder, out)?;
+    }
     Ok(length)
 }

@@ -23,6 +23,8 @@ pub struct EpisodeRows {
     pub commanded: Vec<Pose>,
     /// Where cameras were, by name: x y z m, extrinsic xyz Euler rad, base frame.
     pub extrinsics: BTreeMap<String, Vec<[f64; 6]>>,
+    /// When each camera's pictures were captured, s from the episode's beginning, by its name.
+    pub captured_s: BTreeMap<String, Vec<f64>>,
     /// What was attempted.
     pub task: String,
     /// Whether it was achieved; `None` where that is not known.
@@ -50,7 +52,8 @@ impl EpisodeRows {
     pub(super) fn columns(&self, at: Numbers) -> Result<Vec<Column>, DatasetError> {
         let length = self.states.len();
         let fits = |n: usize| n == 0 || n == length;
-        let cameras_fit = self.extrinsics.values().all(|e| e.len() == length);
+        let cameras_fit = self.extrinsics.values().all(|e| e.len() == length)
+            && self.captured_s.values().all(|times| times.len() == length);
         let others = [self.joints_rad.len(), self.commanded.len()];
         if length < 2
             || self.time_s.len() != length
@@ -103,6 +106,10 @@ impl EpisodeRows {
         for (camera, poses) in &self.extrinsics {
             let values = floats(poses.iter().flatten().copied());
             columns.push(Column::lists(&format!("{EXTRINSICS}{camera}"), 6, values));
+        }
+        for (camera, times) in &self.captured_s {
+            let name = format!("observation.captured_s.{camera}");
+            columns.push(Column::plain(&name, TableValues::Double(times.clone())));
         }
         let whole = |number: &dyn Fn(usize) -> usize| {
             TableValues::Int((0..length).map(|i| number(i) as i64).collect())

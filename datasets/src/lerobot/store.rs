@@ -1,6 +1,6 @@
 //! Reads LeRobot datasets, version 3.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -292,6 +292,7 @@ impl EpisodeStore for LeRobotStore {
                 simulator: None,
             },
             commanded: commanded.map_or(Vec::new(), |(pose, gripper)| join(&pose, &gripper)),
+            captured_s: BTreeMap::new(),
             metadata: None,
         })
     }

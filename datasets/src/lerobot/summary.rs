@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 /// Running sums of one feature's components.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Sums {
     count: u64,
     least: Vec<f64>,
@@ -52,7 +53,7 @@ impl Sums {
 }
 
 /// Statistics of all features.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
     columns: BTreeMap<String, Sums>,
     cameras: BTreeMap<String, Sums>,

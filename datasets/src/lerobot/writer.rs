@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 use super::features::IMAGES;
@@ -16,6 +17,8 @@ use super::table::{Column, TableValues, TableWriter};
 use crate::error::DatasetError;
 use crate::split::Split;
 use crate::video::{VideoCodec, VideoEncoder};
+
+mod resume;
 
 pub use super::rows::EpisodeRows;
 
@@ -29,6 +32,7 @@ const VIDEO_PATH: &str = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_
 const LOOKED_AT: usize = 8;
 
 /// Where an episode ended up; a row of `meta/episodes`.
+#[derive(Serialize, Deserialize)]
 struct Listed {
     length: usize,
     from: usize,
@@ -36,6 +40,12 @@ struct Listed {
     data: (usize, usize),
     videos: Vec<((usize, usize), f64, f64)>,
     split: Option<Split>,
+}
+
+/// What tells whether episodes have the same columns.
+fn signature(columns: &[Column]) -> Vec<(String, Option<usize>)> {
+    let both = columns.iter().map(|c| (c.name.clone(), c.width));
+    both.collect()
 }
 
 /// A file number as folder and file.
@@ -72,6 +82,8 @@ pub struct LeRobotWriter {
     tasks: Vec<String>,
     frames: usize,
     outcomes: bool,
+    /// Names and widths of the columns of the episodes written before; empty where there are none.
+    before: Vec<(String, Option<usize>)>,
 }
 
 impl LeRobotWriter {
@@ -119,6 +131,7 @@ impl LeRobotWriter {
             tasks: Vec::new(),
             frames: 0,
             outcomes: true,
+            before: Vec::new(),
         })
     }
 
@@ -233,10 +246,10 @@ impl LeRobotWriter {
         if self.columns.is_empty() {
             self.columns = columns.to_vec();
         }
-        let same = |a: &Column, b: &Column| a.name == b.name && a.width == b.width;
-        let fits = self.columns.len() == columns.len()
-            && self.columns.iter().zip(columns).all(|(a, b)| same(a, b));
-        if !fits {
+        if self.before.is_empty() {
+            self.before = signature(&self.columns);
+        }
+        if self.before != signature(columns) {
             return Err(DatasetError::Mismatch(
                 "episodes with and without joint angles, or with different extrinsics, can't be \
                  one LeRobot dataset; convert them separately"
@@ -276,6 +289,10 @@ impl LeRobotWriter {
     /// # Errors
     /// [`DatasetError::Mismatch`] when there is no episode; errors of writing.
     pub fn finish(mut self) -> Result<(), DatasetError> {
+        self.complete()
+    }
+
+    fn complete(&mut self) -> Result<(), DatasetError> {
         if self.episodes.is_empty() {
             return Err(DatasetError::Mismatch(
                 "there is no episode to write".to_owned(),

@@ -12,6 +12,7 @@ impl Trajectory {
     pub(super) fn to_hdf5(
         &self,
         cameras: &BTreeMap<String, Vec<[f64; 6]>>,
+        captured_s: &BTreeMap<String, Vec<f64>>,
     ) -> Result<Vec<u8>, hdf5_pure::Error> {
         let steps = self.len() as u64;
         let mut file = FileBuilder::new();
@@ -50,16 +51,21 @@ impl Trajectory {
                 .with_f64_data(&self.time_s)
                 .with_shape(&[steps]);
             let mut reads = timestamp.create_group("robot_state");
-            let milliseconds: Vec<i64> = self
-                .time_s
-                .iter()
-                .map(|t| (t * 1000.0).round() as i64)
-                .collect();
             reads
                 .create_dataset("read_end")
-                .with_i64_data(&milliseconds)
+                .with_i64_data(&milliseconds(&self.time_s))
                 .with_shape(&[steps]);
             timestamp.add_group(reads.finish());
+            if !captured_s.is_empty() {
+                let mut cameras = timestamp.create_group("cameras");
+                for (name, times) in captured_s {
+                    cameras
+                        .create_dataset(&format!("{name}_estimated_capture"))
+                        .with_i64_data(&milliseconds(times))
+                        .with_shape(&[steps]);
+                }
+                timestamp.add_group(cameras.finish());
+            }
             observation.add_group(timestamp.finish());
         }
         file.add_group(observation.finish());
@@ -147,6 +153,11 @@ impl Trajectory {
         }
         file.finish()
     }
+}
+
+fn milliseconds(time_s: &[f64]) -> Vec<i64> {
+    let rounded = time_s.iter().map(|t| (t * 1000.0).round() as i64);
+    rounded.collect()
 }
 
 fn cartesian(pose: &Pose) -> [f64; 6] {

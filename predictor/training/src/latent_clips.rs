@@ -123,20 +123,20 @@ impl LatentClips {
         Ok(self.source.emphasise(weights)?)
     }
 
-    /// The clips at some windows, in their order.
+    /// The clips at some windows, in their order; `None` for those that can't be read, where the
+    /// settings leave such out.
     ///
     /// # Errors
     /// Naming the first file that can't be read.
-    pub fn clips_at(&self, windows: &[ClipWindow]) -> Result<Vec<LatentClip>> {
-        let wanted: Vec<Result<ClipWindow, ClipFault>> = windows.iter().cloned().map(Ok).collect();
-        if let Some(fault) = self.fill_missing(&wanted).into_values().next() {
-            bail!("{}", fault.text);
-        }
-        let made = windows.par_iter().map(|window| {
-            let latents = self.latents(window, 0)?;
-            self.with_latents(window, latents)
+    pub fn clips_at(&self, windows: &[ClipWindow]) -> Result<Vec<Option<LatentClip>>> {
+        let wanted = windows.iter().cloned().map(Ok).collect();
+        let made = self.read(wanted, &vec![0; windows.len()]);
+        let kept = made.into_iter().map(|clip| match clip {
+            Ok(clip) => Ok(Some(clip)),
+            Err(fault) if self.may_be_skipped(&fault) => Ok(None),
+            Err(fault) => bail!("{}", fault.text),
         });
-        made.collect()
+        kept.collect()
     }
 
     /// The clips of some draws, in their order. Those that can't be read are left out and named
@@ -145,23 +145,11 @@ impl LatentClips {
     /// # Errors
     /// Naming the first file that can't be read, or when none of them can.
     pub fn clips(&self, draws: &[u64]) -> Result<Vec<LatentClip>> {
-        let windows: Vec<Result<ClipWindow, ClipFault>> = draws
+        let windows = draws
             .par_iter()
             .map(|draw| self.source.window(*draw).map_err(ClipFault::from))
             .collect();
-        let unfilled = self.fill_missing(&windows);
-        let made: Vec<Result<LatentClip, ClipFault>> = windows
-            .into_par_iter()
-            .zip(draws)
-            .map(|(window, draw)| {
-                let window = window?;
-                if let Some(fault) = unfilled.get(&self.identity(&window)) {
-                    return Err(fault.clone());
-                }
-                let latents = self.latents(&window, *draw)?;
-                Ok(self.with_latents(&window, latents)?)
-            })
-            .collect();
+        let made = self.read(windows, draws);
         let mut clips = Vec::with_capacity(draws.len());
         let mut last = None;
         for (draw, clip) in draws.iter().zip(made) {
@@ -183,6 +171,27 @@ impl LatentClips {
             }
             _ => Ok(clips),
         }
+    }
+
+    /// The clips at the windows of some draws, or why each can't be had.
+    fn read(
+        &self,
+        windows: Vec<Result<ClipWindow, ClipFault>>,
+        draws: &[u64],
+    ) -> Vec<Result<LatentClip, ClipFault>> {
+        let unfilled = self.fill_missing(&windows);
+        windows
+            .into_par_iter()
+            .zip(draws)
+            .map(|(window, draw)| {
+                let window = window?;
+                if let Some(fault) = unfilled.get(&self.identity(&window)) {
+                    return Err(fault.clone());
+                }
+                let latents = self.latents(&window, *draw)?;
+                Ok(self.with_latents(&window, latents)?)
+            })
+            .collect()
     }
 
     fn may_be_skipped(&self, fault: &ClipFault) -> bool {

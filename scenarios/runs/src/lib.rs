@@ -13,6 +13,7 @@
 pub mod analysis;
 pub mod analysis_record;
 mod csv_rows;
+pub mod episodes;
 pub mod folder;
 pub mod nearest_neighbour;
 pub mod read;
