@@ -64,7 +64,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Write a run's report anew.
     Report(report::ReportArgs),
-    /// Record scripted demonstrations in the simulator.
+    /// Record scripted demonstrations in the simulator, or what an arm does.
     Record(record::RecordArgs),
     /// Train an encoder on recorded frames.
     Pretrain(pretrain::PretrainArgs),

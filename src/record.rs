@@ -1,4 +1,5 @@
-//! `foresight record`: scripted demonstrations in the simulator, as training data.
+//! `foresight record`: scripted demonstrations in the simulator, as training data; or what an arm
+//! does, whoever drives it.
 
 use std::path::PathBuf;
 
@@ -11,17 +12,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::overrides::read;
 
+pub(crate) mod live;
+mod words;
+
 /// Actions an episode, where nobody asks for another number.
 pub(crate) const STEPS: usize = 16;
 
 /// Arguments of `foresight record`.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
-    /// The scenario file whose scenes are recorded.
+    /// The scenario file whose scenes are recorded; with --robot or --follow the one that says how
+    /// to reach the arm, and its limits.
     pub scenario: PathBuf,
-    /// Number of episodes.
-    #[arg(long)]
-    pub episodes: u64,
+    /// Number of episodes; with --robot or --follow until `quit` when absent.
+    #[arg(long, required_unless_present_any = ["robot", "follow"])]
+    pub episodes: Option<u64>,
     /// Number of the first episode inside the split; episode i of split `train` always shows
     /// the same scene and the same demonstrator.
     #[arg(long, default_value_t = 0)]
@@ -44,6 +49,8 @@ pub(crate) struct RecordArgs {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub live: live::LiveArgs,
 }
 
 /// Runs `foresight record`.
@@ -51,7 +58,11 @@ pub(crate) struct RecordArgs {
 /// # Errors
 /// When the scenario is wrong, seeds are not to be recorded, or the disk refuses.
 pub(crate) fn run(args: RecordArgs) -> Result<()> {
-    let seeds = args.split.recording_seeds(args.seed, args.episodes)?;
+    if args.live.robot || args.live.follow {
+        return live::run(&args);
+    }
+    let episodes = args.episodes.unwrap_or(0);
+    let seeds = args.split.recording_seeds(args.seed, episodes)?;
     let mut plan = RecordingPlan::of(read(&args.scenario)?.scenario);
     plan.split = args.split;
     plan.image_px = args.image_px;
@@ -64,7 +75,7 @@ pub(crate) fn run(args: RecordArgs) -> Result<()> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     // Hidden by itself when standard error is not a terminal.
-    let bar = ProgressBar::new(args.episodes).with_style(
+    let bar = ProgressBar::new(episodes).with_style(
         ProgressStyle::with_template(
             "recording {wide_bar} {pos}/{len} episodes, {per_sec}, {eta} left",
         )
@@ -79,7 +90,7 @@ pub(crate) fn run(args: RecordArgs) -> Result<()> {
     } else {
         print!("{summary}");
     }
-    if summary.recorded == 0 && summary.already_there == 0 && args.episodes > 0 {
+    if summary.recorded == 0 && summary.already_there == 0 && episodes > 0 {
         bail!("no episode could be recorded");
     }
     Ok(())

@@ -91,10 +91,13 @@ pub fn append_to_lerobot(
     options: &ConvertOptions,
 ) -> Result<Converted, DatasetError> {
     let mut plan = plan(store, out, options)?;
-    let sketch = sketch(store, out, options, &plan)?;
+    let mut sketch = sketch(store, out, options, &plan)?;
     durable::replace(out, |stage| {
         let mut writer = match LeRobotWriter::resume(out, stage)? {
-            Some(writer) => writer.fitting(sketch.fps, &sketch.cameras)?,
+            Some(writer) => {
+                sketch.fps = options.fps.unwrap_or(writer.fps());
+                writer.fitting(sketch.fps, &sketch.cameras)?
+            }
             None => sketch.writer(stage, options)?,
         };
         let converted = fill(
@@ -108,6 +111,29 @@ pub fn append_to_lerobot(
         writer.finish_to_resume()?;
         Ok(converted)
     })
+}
+
+/// Checks that [`append_to_lerobot`] may add to `out`.
+///
+/// # Errors
+/// When it is a dataset that wasn't begun so, or a folder of something else.
+pub fn check_appendable(out: &Path) -> Result<(), DatasetError> {
+    if LeRobotWriter::resume(out, out)?.is_none() && !is_free(out) {
+        return Err(not_free(out));
+    }
+    Ok(())
+}
+
+/// Whether nothing lies at a path, or an empty folder.
+fn is_free(out: &Path) -> bool {
+    !fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn not_free(out: &Path) -> DatasetError {
+    DatasetError::Mismatch(format!(
+        "{} is not empty; name a new folder for the dataset",
+        out.display()
+    ))
 }
 
 /// What a LeRobot dataset of a plan's episodes is.
@@ -255,11 +281,8 @@ fn complete<T>(
     out: &Path,
     write: impl FnOnce(&Path) -> Result<T, DatasetError>,
 ) -> Result<T, DatasetError> {
-    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(DatasetError::Mismatch(format!(
-            "{} is not empty; name a new folder for the converted dataset",
-            out.display()
-        )));
+    if !is_free(out) {
+        return Err(not_free(out));
     }
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let partial = out.with_file_name(format!("{}{name}", layout::PARTIAL_PREFIX));

@@ -23,6 +23,7 @@
 
 mod action_gate;
 pub mod arm;
+pub mod capture;
 pub mod certificates;
 pub mod doctor;
 mod driver;

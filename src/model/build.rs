@@ -62,7 +62,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
     let record = |split, episodes, out: &Path| {
         record::run(RecordArgs {
             scenario: beside.join(&recipe.recordings),
-            episodes,
+            episodes: Some(episodes),
             seed: 0,
             split,
             out: out.to_path_buf(),
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
             image_px: recipe.image_px,
             steps: record::STEPS,
             json: false,
+            live: Default::default(),
         })
     };
     let of = |recipe: &Path, out: &Path| TrainingArgs {

@@ -8,6 +8,7 @@ mod franka_faults;
 mod lab;
 #[path = "../../robot/tests/proxy/mod.rs"]
 mod proxy;
+mod recording;
 #[path = "../support/require.rs"]
 mod require;
 mod robot_command;

@@ -10,6 +10,7 @@ use foresight_predictor::checkpoint::{self, Checkpoint, Part};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, ModelConfig, PredictorConfig};
 
+use crate::adapters::{self, Adapters};
 use crate::card::{self, RunSummary};
 use crate::episodes::Episodes;
 use crate::estimate::StepShape;
@@ -65,6 +66,14 @@ impl Base {
         frozen.map_err(anyhow::Error::msg)
     }
 
+    /// So many of the last blocks get adapters.
+    fn adapted_blocks(&self, settings: &Settings) -> usize {
+        settings
+            .trainable
+            .last_blocks
+            .unwrap_or(self.predictor.depth)
+    }
+
     /// Numbers of the predictor's parameters: those trained, and all.
     ///
     /// # Errors
@@ -73,6 +82,13 @@ impl Base {
         let frozen = self.frozen(settings)?;
         let entries = layout::predictor(&self.predictor);
         let size = |shape: &[usize]| shape.iter().product::<usize>();
+        if let Some(config) = &settings.adapters {
+            let adapters = config.entries(&self.predictor, self.adapted_blocks(settings));
+            return Ok([
+                adapters.iter().map(|(_, shape)| size(shape)).sum(),
+                entries.iter().map(|(_, shape)| size(shape)).sum(),
+            ]);
+        }
         let trained = entries.iter().filter(|(name, _)| !frozen.contains(name));
         Ok([
             trained.map(|(_, shape)| size(shape)).sum(),
@@ -96,6 +112,7 @@ impl Base {
             frames: settings.data.frames,
             recompute: settings.memory.recompute,
             trained,
+            adapters: settings.adapters.is_some(),
             device,
         }
     }
@@ -106,9 +123,15 @@ impl Base {
     /// When its weights can't be read.
     pub fn state(&self, settings: &Settings) -> Result<(TrainState, [usize; 2])> {
         let parameters = self.parameters(settings)?;
-        let state = TrainState::new(parameters)
-            .with_frozen(self.frozen(settings)?)?
-            .with_recomputation(settings.memory.recompute);
+        let state = TrainState::new(parameters).with_recomputation(settings.memory.recompute);
+        let state = match &settings.adapters {
+            None => state.with_frozen(self.frozen(settings)?)?,
+            Some(config) => {
+                let entries = config.entries(&self.predictor, self.adapted_blocks(settings));
+                let seed = settings.optimisation.seed;
+                state.with_adapters(Adapters::new(config, entries, seed))?
+            }
+        };
         Ok((state, self.counts(settings)?))
     }
 
@@ -198,6 +221,12 @@ impl Base {
     ) -> Result<()> {
         let dtype = settings.output.dtype.dtype();
         let parameters = trainer.state().parameters()?;
+        if let (Some(adapters), Some(beside)) = (trainer.state().adapters(), folder.parent()) {
+            let tensors = adapters.values()?.to_tensors()?.into_iter().collect();
+            let file = beside.join(adapters::FILE);
+            candle_core::safetensors::save(&tensors, &file)
+                .with_context(|| format!("writing {}", file.display()))?;
+        }
         if self.new.is_some() {
             let entries = layout::encoder(&self.config.encoder);
             let encoder = self.checkpoint.tensors(Part::Encoder, &entries)?;

@@ -21,7 +21,7 @@ use foresight_predictor::parameters::Parameters;
 pub struct MemoryEstimate {
     /// Weights.
     pub weights: usize,
-    /// Gradients of all weights.
+    /// Gradients: of all weights, or of adapters alone.
     pub gradients: usize,
     /// Both moments of the trained weights.
     pub moments: usize,
@@ -54,6 +54,8 @@ pub struct StepShape<'a> {
     pub recompute: bool,
     /// Number of trained parameters.
     pub trained: usize,
+    /// Whether they are adapters: others then have no gradients.
+    pub adapters: bool,
     /// Where passes run; absent on our kernels.
     pub device: Option<&'a TrainingDevice>,
 }
@@ -122,7 +124,10 @@ impl StepShape<'_> {
             .sum();
         MemoryEstimate {
             weights: F32 * parameters,
-            gradients: F32 * parameters,
+            gradients: match self.adapters {
+                true => F32 * self.trained,
+                false => F32 * parameters,
+            },
             moments: 2 * F32 * self.trained,
             kept,
             working: F32 * (workspace + again + copies + batch + around),

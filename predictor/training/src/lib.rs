@@ -26,6 +26,7 @@
 //! ```
 
 mod adamw;
+pub mod adapters;
 mod ahead;
 pub mod base;
 mod card;

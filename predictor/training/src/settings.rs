@@ -16,6 +16,7 @@ use foresight_settings::{lay_over, parse, Renamed, SourceTable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::adapters::AdapterConfig;
 use crate::frame_transform::FrameTransform;
 use crate::freeze::FreezeConfig;
 use crate::latent_cache::LatentStorage;
@@ -54,6 +55,9 @@ pub struct Settings {
     pub loss: PredictorLossOptions,
     pub optimisation: Optimisation,
     pub trainable: FreezeConfig,
+    /// Absent: the parameters themselves are trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<AdapterConfig>,
     #[serde(default)]
     pub compute: Compute,
     pub memory: Memory,
@@ -324,10 +328,26 @@ impl Settings {
             );
         }
         self.check_emphasis()?;
+        self.check_adapters()?;
         if !(0.0..1.0).contains(&self.data.validation_share) {
             bail!("data.validation_share must be at least 0 and below 1");
         }
         self.crop.as_ref().map_or(Ok(()), Crop::check)
+    }
+
+    /// Adapters learn beside weights that are there, on our kernels.
+    fn check_adapters(&self) -> Result<()> {
+        let Some(adapters) = &self.adapters else {
+            return Ok(());
+        };
+        adapters.check().map_err(anyhow::Error::msg)?;
+        if self.predictor.is_some() {
+            bail!("adapters are for `finetune`: a predictor with random weights needs all of them");
+        }
+        if self.compute.device != ComputeDevice::Cpu {
+            bail!("adapters learn on the CPU's kernels: set compute.device = \"cpu\"");
+        }
+        Ok(())
     }
 
     fn check_emphasis(&self) -> Result<()> {

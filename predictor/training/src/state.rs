@@ -63,6 +63,10 @@ fn write(
     if let Some(average) = state.average() {
         buffers.insert("average", average.values());
     }
+    let adapters = state.adapters().map(|a| a.values()).transpose()?;
+    if let Some(adapters) = &adapters {
+        buffers.insert("adapters", adapters.values());
+    }
     let plan: Vec<Planned> = buffers
         .iter()
         .map(|(name, values)| Planned {
@@ -112,6 +116,9 @@ pub fn restore_parameters(path: &Path, state: &mut TrainState) -> Result<Positio
             .write()
             .map_err(|_| PredictorError::Model("parameters were lost with a thread".into()))?;
         file.read("parameters", current.values_mut())?;
+    }
+    if let Some(adapters) = state.adapters() {
+        adapters.restore(|values| file.read("adapters", values))??;
     }
     if let Some(average) = state.average_mut() {
         file.read("average", average.values_mut())?;

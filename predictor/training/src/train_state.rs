@@ -7,6 +7,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Error, Result};
 
 use crate::adamw::clip_norm;
+use crate::adapters::Adapters;
 use crate::head_variables::HeadVariables;
 use crate::trunk::Shared;
 use crate::{AdamW, AdamWOptions};
@@ -49,6 +50,31 @@ impl TrainState {
         };
         self.shared.frozen = Arc::new(frozen);
         Ok(self)
+    }
+
+    /// Trains only these adapters of the parameters, into which they are merged.
+    ///
+    /// # Errors
+    /// When another thread died holding either.
+    pub fn with_adapters(mut self, adapters: Adapters) -> Result<Self> {
+        let all: BTreeSet<String> = {
+            let parameters = self.parameters()?;
+            let names = parameters.entries().iter().map(|(name, _)| name.clone());
+            names.collect()
+        };
+        self.shared.frozen = Arc::new(all);
+        {
+            let values = adapters.values()?;
+            self.optimiser = AdamW::new(values.entries(), AdamWOptions::default(), |_| true);
+            *self.gradients()? = vec![0.0; values.values().len()];
+        }
+        self.shared.adapters = Some(Arc::new(adapters));
+        Ok(self)
+    }
+
+    /// The adapters, where they are what is trained.
+    pub fn adapters(&self) -> Option<&Adapters> {
+        self.shared.adapters.as_deref()
     }
 
     /// Computes blocks again in the backward pass instead of keeping what they computed.
@@ -115,7 +141,7 @@ impl TrainState {
             .map_err(|_| Error::Msg("parameters were lost with a thread".into()))
     }
 
-    /// The gradients, laid out as the parameters.
+    /// The gradients, laid out as the parameters, or as the adapters where they are trained.
     ///
     /// # Errors
     /// When another thread died holding them.
@@ -158,6 +184,9 @@ impl TrainState {
     /// # Errors
     /// When one can't be read.
     pub fn collect(&self, heads: &HeadVariables, store: &GradStore) -> Result<()> {
+        if self.shared.adapters.is_some() {
+            return Ok(());
+        }
         let parameters = self.parameters()?;
         heads.collect(store, &parameters, &mut self.gradients()?)
     }
@@ -191,6 +220,13 @@ impl TrainState {
             .parameters
             .write()
             .map_err(|_| Error::Msg("parameters were lost with a thread".into()))?;
+        if let Some(adapters) = &shared.adapters {
+            adapters.update(&mut parameters, |values| {
+                let optimiser = &mut self.optimiser;
+                optimiser.step(values, &gradients, rate, weight_decay, |_| true);
+            })?;
+            return Ok(norm);
+        }
         let names = parameters.entries().iter();
         let reached: Vec<bool> = names.map(|(name, _)| reached(name)).collect();
         let values = parameters.values_mut();

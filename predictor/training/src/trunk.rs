@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
 use crate::adamw::PIECE;
+use crate::adapters::Adapters;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::kernels::PARAMETER_NAMES;
 use foresight_predictor::kernels::{
@@ -25,10 +26,12 @@ pub(crate) const MAX_SHARDS: usize = 4;
 pub struct Shared {
     /// Parameters, moved by the optimiser between steps.
     pub parameters: Arc<RwLock<Parameters>>,
-    /// Gradients in the same layout.
+    /// Gradients in the same layout, or in that of the adapters.
     pub gradients: Arc<Mutex<Vec<f32>>>,
     /// Names of parameters that are not trained. A block is frozen with its first parameter.
     pub frozen: Arc<BTreeSet<String>>,
+    /// What is trained instead of the parameters.
+    pub adapters: Option<Arc<Adapters>>,
     /// Whether the backward pass runs each block forwards again instead of keeping what it
     /// computed: a third more work for a fraction of the memory, and the same numbers.
     pub recompute: bool,
@@ -44,6 +47,7 @@ impl Shared {
             parameters: Arc::new(RwLock::new(parameters)),
             gradients: Arc::new(Mutex::new(vec![0.0; len])),
             frozen: Arc::default(),
+            adapters: None,
             recompute: false,
             spare: Arc::default(),
         }
@@ -185,8 +189,10 @@ impl TrunkOp {
     }
 
     fn trained(&self, i: usize) -> bool {
-        let first = format!("{}.{}", self.trunk.block(i), PARAMETER_NAMES[0]);
-        !self.shared.frozen.contains(&first)
+        let block = self.trunk.block(i);
+        let adapters = self.shared.adapters.as_ref();
+        let first = format!("{block}.{}", PARAMETER_NAMES[0]);
+        adapters.is_some_and(|a| a.adapts(&block)) || !self.shared.frozen.contains(&first)
     }
 
     /// The first block the backward pass has to reach; the depth when it needn't come at all.
@@ -287,14 +293,12 @@ impl CustomOp1 for TrunkOp {
             shards
                 .par_iter_mut()
                 .try_for_each(|shard| shard.backward(self, &parameters, i, range.len()))?;
-            if self.trained(i) {
-                let pieces = gradients[range].par_chunks_mut(PIECE).enumerate();
-                pieces.for_each(|(piece, gradients)| {
-                    for shard in &shards {
-                        let sum = &shard.sum[piece * PIECE..];
-                        gradients.iter_mut().zip(sum).for_each(|(g, s)| *g += s);
-                    }
-                });
+            if let (true, Some(adapters)) = (self.trained(i), &self.shared.adapters) {
+                let mut sum = vec![0.0; range.len()];
+                add_shards(&mut sum, &shards);
+                adapters.collect(&self.trunk.block(i), &parameters, &sum, &mut gradients)?;
+            } else if self.trained(i) {
+                add_shards(&mut gradients[range], &shards);
             }
         }
         drop(shards);
@@ -307,6 +311,17 @@ impl CustomOp1 for TrunkOp {
             grad_res.device(),
         )?))
     }
+}
+
+/// Adds the shards' gradients of one block, shard by shard.
+fn add_shards(gradients: &mut [f32], shards: &[Shard]) {
+    let pieces = gradients.par_chunks_mut(PIECE).enumerate();
+    pieces.for_each(|(piece, gradients)| {
+        for shard in shards {
+            let sum = &shard.sum[piece * PIECE..];
+            gradients.iter_mut().zip(sum).for_each(|(g, s)| *g += s);
+        }
+    });
 }
 
 /// Some of the samples on their way back through the blocks.

@@ -22,6 +22,7 @@ mod branch;
 mod contact_script;
 mod episode_config;
 mod error;
+pub mod live;
 mod policy;
 mod record;
 mod scene_setup;

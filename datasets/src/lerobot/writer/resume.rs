@@ -78,6 +78,11 @@ impl LeRobotWriter {
         }))
     }
 
+    /// Frames a second.
+    pub(crate) fn fps(&self) -> u32 {
+        self.fps
+    }
+
     /// The same writer, when it writes such episodes.
     ///
     /// # Errors

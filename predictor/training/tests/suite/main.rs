@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
 
+mod adapters;
 mod kernels_match_candle;
 mod objectives;
 mod parity_mask_training;
