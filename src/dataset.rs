@@ -13,6 +13,7 @@ use foresight_datasets::{EpisodeStore, Index, IndexEntry};
 use indicatif::{ProgressBar, ProgressStyle};
 
 mod convert;
+mod deep;
 mod info;
 
 /// Arguments of `foresight dataset`.
@@ -45,8 +46,10 @@ enum DatasetCommand {
         /// A dataset's root folder, a list of episode folders, or a LeRobot dataset.
         root: PathBuf,
         /// Look at headers and sizes only, without decoding videos.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "deep")]
         quick: bool,
+        #[command(flatten)]
+        deep: deep::DeepArgs,
         /// Frames a video may have more or fewer than its trajectory has states.
         #[arg(long, value_name = "N", default_value_t = FRAME_TOLERANCE)]
         frame_tolerance: usize,
@@ -84,6 +87,7 @@ pub(crate) fn run(args: DatasetArgs) -> Result<()> {
         DatasetCommand::Validate {
             root,
             quick,
+            deep,
             frame_tolerance,
             json,
         } => {
@@ -91,7 +95,7 @@ pub(crate) fn run(args: DatasetArgs) -> Result<()> {
                 depth: if quick { Depth::Quick } else { Depth::Full },
                 frame_tolerance,
             };
-            validate(&root, inspection, json)
+            validate(&root, inspection, &deep, json)
         }
         DatasetCommand::Info(args) => info::run(&args),
         DatasetCommand::Convert(args) => convert::run(&args),
@@ -180,7 +184,7 @@ fn length_mismatches(episodes: &[IndexEntry]) -> Vec<(&str, String)> {
         .collect()
 }
 
-fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
+fn validate(root: &Path, inspection: Inspection, deep: &deep::DeepArgs, json: bool) -> Result<()> {
     let store: Box<dyn EpisodeStore> = if is_lerobot(root) {
         let mut store = LeRobotStore::open_tolerant(root, inspection.frame_tolerance)?;
         if inspection.depth == Depth::Full {
@@ -204,6 +208,10 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
     let notes: Vec<_> = episodes.iter().flat_map(|e| named(e, &e.notes)).collect();
     let mismatches = length_mismatches(episodes);
     let doubts = Doubts::of(store.as_ref(), usize::MAX).words();
+    let depths = match deep.deep && !episodes.is_empty() {
+        true => Some(deep.look(store.as_ref())?),
+        false => None,
+    };
     if json {
         let entry = |(path, reason): &(String, String)| UnusableEntry {
             path: path.clone(),
@@ -218,6 +226,7 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
                 "uneven_cameras": mismatches,
                 "notes": notes,
                 "doubts": doubts,
+                "deep": depths,
             })
         );
     } else {
@@ -236,6 +245,9 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
         for doubt in &doubts {
             println!("doubtful: {doubt}");
         }
+        if let Some(depths) = &depths {
+            print!("{depths}");
+        }
         println!("{} episodes are usable", episodes.len());
     }
     if !unusable.is_empty() || !faults.is_empty() {
@@ -246,7 +258,7 @@ fn validate(root: &Path, inspection: Inspection, json: bool) -> Result<()> {
             faults.len()
         );
     }
-    Ok(())
+    depths.map_or(Ok(()), |depths| depths.judge())
 }
 
 /// Looks at every episode of a root or a list.

@@ -69,6 +69,13 @@ fn of(
     dispensable(file, &name, &[states, 6], notes)
 }
 
+/// A simulated camera's angle of view from the picture's top to its bottom, rad, out of its scene's
+/// JSON. `None` for other text.
+pub fn fov_of_scene(scene: &str) -> Option<f64> {
+    let scene: serde_json::Value = serde_json::from_str(scene).ok()?;
+    scene.pointer("/camera/fov_rad")?.as_f64()
+}
+
 /// Where a simulated camera was, out of its scene's JSON. `None` for other text.
 pub fn of_scene(scene: &str) -> Option<[f64; 6]> {
     #[derive(serde::Deserialize)]

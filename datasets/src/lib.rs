@@ -23,6 +23,7 @@ pub mod alignment;
 mod arrays;
 mod clips;
 pub mod convert;
+pub mod deep;
 pub mod doubts;
 mod draws;
 mod droid;

@@ -164,7 +164,11 @@ impl Statistics {
     }
 }
 
-fn actions(mut trajectory: Trajectory, entry: &IndexEntry, fps: Option<f64>) -> Vec<[f64; 7]> {
+pub(crate) fn actions(
+    mut trajectory: Trajectory,
+    entry: &IndexEntry,
+    fps: Option<f64>,
+) -> Vec<[f64; 7]> {
     trajectory.time_s = entry.times(trajectory.time_s);
     let states: Vec<Pose> = match fps {
         Some(fps) if !trajectory.time_s.is_empty() => sampling::evenly(&trajectory.time_s, fps)

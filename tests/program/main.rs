@@ -4,6 +4,7 @@
 
 mod book;
 mod bundled_model;
+mod deep;
 mod energy;
 mod examples;
 mod finetune;
