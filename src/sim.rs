@@ -29,6 +29,9 @@ pub(crate) struct SimArgs {
     /// The camera's name in `franka/cam/<camera>/…`.
     #[arg(long, default_value = "front")]
     camera: String,
+    /// Pictures a second.
+    #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    fps: u32,
     /// Simulate only the camera, looking at the arm of the node at this endpoint: for arms that
     /// are simulated without one, such as franka-sim's.
     #[arg(long, value_name = "ENDPOINT")]
@@ -57,6 +60,7 @@ pub(crate) fn run(args: SimArgs) -> Result<()> {
     config.listen = vec![args.listen];
     config.arm = args.arm;
     config.camera = args.camera;
+    config.frames_per_second = args.fps;
     let role = if args.follow.is_some() {
         "camera"
     } else {

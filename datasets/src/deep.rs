@@ -45,8 +45,18 @@ const LEAST_FIT: f64 = 0.45;
 const WRONG_DEG: f64 = 3.0;
 /// Angles of view, from top to bottom, that are tried where it isn't known, degrees.
 const FOVS_DEG: [f64; 8] = [20.0, 25.0, 31.0, 39.0, 48.0, 58.0, 68.0, 80.0];
-/// How far behind the fingertips recorded poses may be, m: tips, or the flange of the Franka Hand.
-const BEHIND_M: [f64; 2] = [0.0, 0.1034];
+/// How far the Franka Hand's flange is behind its fingertips, m.
+const FLANGE_M: f64 = 0.1034;
+
+/// What is known of a dataset beside what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct DeepOptions {
+    /// The cameras' angle of view from top to bottom, rad; of recordings of ours the scene says it, of
+    /// others what fits best is taken when absent.
+    pub fov_rad: Option<f64>,
+    /// Whether poses are those of the flange instead of the fingertips.
+    pub of_flange: bool,
+}
 
 /// What was found about one camera.
 #[derive(Debug, Clone, Serialize)]
@@ -78,14 +88,13 @@ pub struct CameraFindings {
     pub picture: Option<RgbImage>,
 }
 
-/// Looks at every camera of a dataset. `fov_rad` is the angle of view from top to bottom where it
-/// is known; of recordings of ours the scene says it.
+/// Looks at every camera of a dataset.
 ///
 /// # Errors
 /// When none of a camera's episodes can be read.
 pub fn look(
     store: &dyn EpisodeStore,
-    fov_rad: Option<f64>,
+    options: DeepOptions,
 ) -> Result<Vec<CameraFindings>, DatasetError> {
     let mut cameras: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (episode, entry) in store.episodes().iter().enumerate() {
@@ -93,7 +102,7 @@ pub fn look(
             cameras.entry(&camera.name).or_default().push(episode);
         }
     }
-    let one = |(name, episodes): (&&str, &Vec<usize>)| camera(store, name, episodes, fov_rad);
+    let one = |(name, episodes): (&&str, &Vec<usize>)| camera(store, name, episodes, options);
     cameras.iter().map(one).collect()
 }
 
@@ -141,7 +150,7 @@ fn camera(
     store: &dyn EpisodeStore,
     name: &str,
     episodes: &[usize],
-    fov_rad: Option<f64>,
+    options: DeepOptions,
 ) -> Result<CameraFindings, DatasetError> {
     let view = View {
         role: Role::Named(name.to_owned()),
@@ -176,7 +185,7 @@ fn camera(
         picture: None,
     };
     let lag = found.judge_lag(&all);
-    found.judge_extrinsics(&all, lag, fov_rad);
+    found.judge_extrinsics(&all, lag, options);
     Ok(found)
 }
 
@@ -213,30 +222,31 @@ impl CameraFindings {
         lag
     }
 
-    fn judge_extrinsics(&mut self, all: &[Material], lag: isize, given: Option<f64>) {
+    fn judge_extrinsics(&mut self, all: &[Material], lag: isize, options: DeepOptions) {
         let placed: Vec<&Material> = all.iter().filter(|m| m.extrinsics.is_some()).collect();
         if placed.is_empty() {
             self.notes
                 .push("no extrinsics are recorded of it".to_owned());
             return;
         }
+        let given = options.fov_rad;
         let known = given.is_some() || placed.iter().all(|m| m.fov_rad.is_some());
         let fovs: Vec<Option<f64>> = match known {
             true => vec![given],
             false => FOVS_DEG.iter().map(|deg| Some(deg.to_radians())).collect(),
         };
-        let tried: Vec<(Option<f64>, f64)> = fovs
-            .iter()
-            .flat_map(|fov| BEHIND_M.map(|behind| (*fov, behind)))
-            .collect();
-        let fits = tried.par_iter().filter_map(|(fov, behind)| {
-            let filmed: Vec<Filmed> = placed.iter().map(|m| m.filmed(lag, *fov)).collect();
-            Some((comotion::fit(&filmed, *behind)?, *fov, *behind))
-        });
-        let fits: Vec<(Fit, Option<f64>, f64)> = fits.collect();
+        let behind_m = |flange: bool| if flange { FLANGE_M } else { 0.0 };
+        let behind = behind_m(options.of_flange);
+        let fit = |fov: Option<f64>, behind: f64| {
+            let filmed: Vec<Filmed> = placed.iter().map(|m| m.filmed(lag, fov)).collect();
+            comotion::fit(&filmed, behind)
+        };
+        let fits = fovs
+            .par_iter()
+            .filter_map(|fov| Some((fit(*fov, behind)?, *fov)));
+        let fits: Vec<(Fit, Option<f64>)> = fits.collect();
         let best = fits.iter().max_by(|a, b| a.0.best.total_cmp(&b.0.best));
-        let Some((fit, fov, behind)) = best.copied().filter(|(fit, ..)| fit.pairs >= LEAST_PAIRS)
-        else {
+        let Some((found, fov)) = best.copied().filter(|(fit, _)| fit.pairs >= LEAST_PAIRS) else {
             self.notes.push(
                 "its extrinsics can't be judged: the hand moves too little in its pictures"
                     .to_owned(),
@@ -246,26 +256,37 @@ impl CameraFindings {
         let shown = placed[placed.len() / 2];
         let fov_rad = fov.or(shown.fov_rad).unwrap_or(0.0);
         self.fov_deg = Some((fov_rad.to_degrees(), known));
-        self.score = Some(fit.here);
-        self.picture = shown.drawn(lag, fov, behind, &fit);
-        if fit.best < LEAST_FIT {
+        self.score = Some(found.here);
+        self.picture = shown.drawn(lag, fov, behind, &found);
+        if found.best < LEAST_FIT {
             self.notes.push(format!(
                 "its extrinsics can't be judged: what moves along with the hand doesn't look like one \
                  (fit {:.2} at best)",
-                fit.best
+                found.best
             ));
             return;
         }
-        self.off_deg = Some([fit.off_deg, fit.roll_deg]);
-        let off = fit.off_deg.hypot(fit.roll_deg);
-        if off > WRONG_DEG {
-            let more = if fit.at_least { "at least " } else { "" };
-            self.faults.push(format!(
-                "its extrinsics are off by {more}{off:.1}°: the hand is seen {:.1}° away from where they put \
-                 it, and moves as if the camera were turned by {:.1}° (fit {:.2} there, {:.2} as recorded)",
-                fit.off_deg, fit.roll_deg, fit.best, fit.here
-            ));
+        self.off_deg = Some([found.off_deg, found.roll_deg]);
+        if found.error_deg() <= WRONG_DEG {
+            return;
         }
+        let more = if found.at_least { "at least " } else { "" };
+        let other = fit(fov, behind_m(!options.of_flange));
+        let other = other.filter(|other| other.error_deg() <= WRONG_DEG);
+        let instead = match (other, options.of_flange) {
+            (None, _) => "",
+            (Some(_), false) => "; if its poses are the flange's (--frame flange), they are right",
+            (Some(_), true) => "; if its poses are the fingertips' (--frame tcp), they are right",
+        };
+        self.faults.push(format!(
+            "its extrinsics are off by {more}{:.1}°: the hand is seen {:.1}° away from where they put it, \
+             and moves as if the camera were turned by {:.1}° (fit {:.2} there, {:.2} as recorded){instead}",
+            found.error_deg(),
+            found.off_deg,
+            found.roll_deg,
+            found.best,
+            found.here
+        ));
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{bail, Context, Result};
-use clap::Args;
-use foresight_datasets::deep::{self, ActionCoverage, CameraFindings};
+use clap::{Args, ValueEnum};
+use foresight_datasets::deep::{self, ActionCoverage, CameraFindings, DeepOptions};
 use foresight_datasets::EpisodeStore;
 use foresight_predictor::checkpoint::Checkpoint;
 use foresight_predictor::config::ActionSpace;
@@ -24,12 +24,22 @@ pub(super) struct DeepArgs {
     /// absent, known of recordings of ours.
     #[arg(long, value_name = "DEGREES", requires = "deep")]
     fov: Option<f64>,
+    /// With --deep: whose poses are recorded: the fingertips' (recordings of ours) or the flange's
+    /// (DROID).
+    #[arg(long, value_enum, default_value = "tcp", requires = "deep")]
+    frame: Frame,
     /// With --deep: the model whose box of actions counts; the paper's when absent.
     #[arg(long, value_name = "DIR", requires = "deep")]
     model: Option<PathBuf>,
     /// With --deep: folder of the pictures.
     #[arg(long, value_name = "DIR", default_value = "deep", requires = "deep")]
     pictures: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Frame {
+    Tcp,
+    Flange,
 }
 
 /// What a deep look found.
@@ -61,7 +71,11 @@ impl DeepArgs {
                 config.action_space.clone()
             }
         };
-        let cameras = deep::look(store, self.fov.map(f64::to_radians))?;
+        let options = DeepOptions {
+            fov_rad: self.fov.map(f64::to_radians),
+            of_flange: self.frame == Frame::Flange,
+        };
+        let cameras = deep::look(store, options)?;
         for camera in &cameras {
             let Some(picture) = &camera.picture else {
                 continue;

@@ -432,3 +432,72 @@ fn words_drive_the_arm_as_far_as_the_envelope_lets_them() {
         began.elapsed()
     );
 }
+
+/// A lab that nobody here wrote: stock franka-node in front of franka-sim, driven by the stock Python
+/// client while its arm and our camera are recorded.
+#[test]
+fn a_stock_lab_is_recorded_while_the_stock_client_drives() {
+    let Some(sim) = lab::franka_sim().filter(|_| crate::require::ffmpeg()) else {
+        return;
+    };
+    let lab = lab::Lab::start(&sim);
+    println!("{}", lab.text(&["robot", "home", "--speed", "0.3"]));
+    let script = "
+import sys, franka_node
+with franka_node.Node(sys.argv[1]) as node, node.arm('fr3') as arm:
+    with arm.cartesian_targets() as targets:
+        print('moving', flush=True)
+        for _ in range(2):
+            for step in ([0.0, 0.05, 0.03], [0.0, -0.05, -0.03]):
+                targets.move_by(step)
+                targets.wait(timeout=20.0)
+    arm.gripper.move(0.03)
+";
+    let mut client = Command::new(sim.join("venv/bin/python"))
+        .args(["-c", script, &lab.node])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    let mut line = String::new();
+    let mut said = BufReader::new(client.stdout.take().expect("piped"));
+    said.read_line(&mut line).expect("it moves");
+    let out = lab.folder.path().join("data");
+    let reach = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reach.toml");
+    let (reach, out_text) = (reach.display().to_string(), out.display().to_string());
+    let output = {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresight"));
+        command.args([
+            "record",
+            &reach,
+            "--follow",
+            "--to",
+            "droid",
+            "--seconds",
+            "6",
+        ]);
+        command.args(["--connect", &lab.node, "--connect", &lab.camera]);
+        command
+            .args(["--json", "--out", &out_text])
+            .stdin(Stdio::piped());
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        writeln!(process.stdin.take().expect("piped"), "start go to and fro").expect("heard");
+        process.wait_with_output().expect("ended")
+    };
+    assert!(client.wait().expect("ended").success(), "{}", lab.logs());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let summary: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    println!("{summary}");
+    let one = &summary["episodes"][0];
+    assert_eq!(one["lost_frames"][0], 0, "{summary}");
+    assert!(one["rows"].as_u64() > Some(90), "{summary}");
+    valid(&out, 1);
+    let store = foresight_datasets::open(&out).expect("a dataset");
+    assert_eq!(
+        (store.episodes()[0].success, &*store.episodes()[0].task),
+        (None, "go to and fro")
+    );
+    let track = store.proprioception(0, &View::default()).expect("states");
+    let sides = track.states.iter().map(|s| s.position_m[1]);
+    let (least, most) = sides.fold((f64::MAX, f64::MIN), |(a, b), y| (a.min(y), b.max(y)));
+    assert!(most - least > 0.03, "{least} {most}");
+}

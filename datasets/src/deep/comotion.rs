@@ -54,6 +54,13 @@ pub(super) struct Fit {
     pub(super) roll_deg: f64,
 }
 
+impl Fit {
+    /// Both angles together, degrees.
+    pub(super) fn error_deg(&self) -> f64 {
+        self.off_deg.hypot(self.roll_deg)
+    }
+}
+
 /// Two pictures, and how the hand moves between them.
 struct Pair<'a> {
     now: &'a Small,

@@ -23,15 +23,24 @@ pub const FILE: &str = "adapters.safetensors";
 
 /// Which layers get adapters, and how large.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct AdapterConfig {
-    /// Rank of `B·A`.
+    /// Rank of `B·A`. Default 8.
     pub rank: usize,
-    /// What `B·A` is weighted by, times the rank.
+    /// What `B·A` is weighted by, times the rank. Default 16.
     pub alpha: f64,
-    /// The layers of every block that get one.
-    #[serde(default = "all_layers")]
+    /// The layers of every block that get one. Default: all four.
     pub layers: Vec<AdaptedLayer>,
+}
+
+impl Default for AdapterConfig {
+    fn default() -> Self {
+        AdapterConfig {
+            rank: 8,
+            alpha: 16.0,
+            layers: all_layers(),
+        }
+    }
 }
 
 fn all_layers() -> Vec<AdaptedLayer> {

@@ -146,16 +146,21 @@ impl LeRobotStore {
         let mut notes = Vec::new();
         let mut stretches = row.videos.iter();
         for (key, camera) in cameras {
-            let mut found = |frames: usize, pictures: Pictures| {
+            let mut found = |frames: usize, [width, height]: [u32; 2], pictures: Pictures| {
                 places.insert(camera.name.clone(), pictures);
                 entries.push(CameraEntry {
                     frames,
+                    width,
+                    height,
                     ..camera.clone()
                 });
             };
             if camera.storage == PictureStorage::Parquet {
                 match columns.has_inside(key, PICTURE) {
-                    true => found(length, Pictures::Column(key.clone())),
+                    true => {
+                        let size = [camera.width, camera.height];
+                        found(length, size, Pictures::Column(key.clone()));
+                    }
                     false => faults.push(format!(
                         "{} has no pictures of camera {key}: no column of its {PICTURE}",
                         data.display()
@@ -185,7 +190,9 @@ impl LeRobotStore {
             match alignment::check(frames, length, self.frame_tolerance) {
                 Ok(()) => {
                     notes.extend(video::of_several(&camera.name, header));
-                    found(frames, Pictures::Video(path, first));
+                    // As they are shown: a film may be turned, and info.json needn't say so.
+                    let size = [header.width, header.height];
+                    found(frames, size, Pictures::Video(path, first));
                 }
                 Err(reason) => faults.push(format!(
                     "{}, where the episode begins at frame {first} of {}: {reason}",
