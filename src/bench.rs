@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_bench::precision::{range, PrecisionComparison};
-use foresight_bench::{clips, decisions, plan, precision, replay, search};
+use foresight_bench::{clips, decisions, encode, plan, precision, replay, search};
 use foresight_datasets::ClipSampler;
 use foresight_planner::{CemConfig, PlannerConfig, RefitMethod};
 use foresight_predictor::{ComputeDevice, InstructionSet, Precision, WorldModel};
@@ -14,6 +14,7 @@ use foresight_settings::{read_text, Change};
 use foresight_training::settings::Settings;
 use serde_json::json;
 
+use crate::embed::EncoderArgs;
 use crate::overrides::{preset_change, SetArgs};
 
 /// Arguments of `foresight bench`.
@@ -37,6 +38,8 @@ enum BenchCommand {
     /// One plan from a predictor, latents and noise on disk: our half of
     /// bench/against_official.py.
     Replay(ReplayBench),
+    /// One clip from disk through an encoder: our half of bench/clips_against_official.py.
+    Encode(EncodeBench),
 }
 
 /// Runs `foresight bench`.
@@ -55,7 +58,31 @@ pub(crate) fn run(args: BenchArgs) -> Result<()> {
             println!("{result}");
             Ok(())
         }
+        BenchCommand::Encode(args) => {
+            let options = args.encoder.options();
+            let (model, out) = (&args.encoder.model, args.out.as_deref());
+            println!(
+                "{}",
+                encode::encode(model, &args.clip, options, args.rounds, out)?
+            );
+            Ok(())
+        }
     }
+}
+
+#[derive(Debug, Args)]
+struct EncodeBench {
+    #[command(flatten)]
+    encoder: EncoderArgs,
+    /// A safetensors file with a tensor `clip` [1, 3, frames, height, width], normalised.
+    #[arg(long)]
+    clip: PathBuf,
+    /// Times it is encoded.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where its tokens go.
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,12 +5,14 @@
 
 mod bench;
 mod calibrate;
+mod classify;
 mod clone;
 mod connection;
 mod dataset;
 mod doctor;
 #[cfg(test)]
 mod documented;
+mod embed;
 mod energy;
 mod eval;
 mod exit;
@@ -74,6 +76,10 @@ enum Command {
     Finetune(finetune::FinetuneArgs),
     /// Train a policy that imitates demonstrations: the baseline planning is held against.
     Clone(clone::CloneArgs),
+    /// Write features of videos and images from a model's encoder.
+    Embed(embed::EmbedArgs),
+    /// Tell classes of films apart by a probe on a frozen encoder.
+    Classify(classify::ClassifyArgs),
     /// Measure what a model sees and foresees.
     Probe(probe::ProbeArgs),
     /// List, check and summarise recorded episodes.
@@ -113,6 +119,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args).map(drop),
         Command::Finetune(args) => finetune::run(args),
         Command::Clone(args) => clone::run(args),
+        Command::Classify(args) => classify::run(args),
+        Command::Embed(args) => embed::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Model(args) => model::run(args),

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
+use foresight_training::mask_task::MaskTask;
 use foresight_training::pretrain::EncoderTask;
 use foresight_training::recipe::PretrainRecipe;
 use foresight_training::run::Outcome;
@@ -22,11 +23,26 @@ pub(crate) struct PretrainArgs {
 /// When recipe or data can't be used, or training fails.
 pub(crate) fn run(args: TrainingArgs) -> Result<Outcome> {
     let recipe: PretrainRecipe = read_recipe(&args.recipe, &args.set)?;
-    let mut task = EncoderTask::new(&recipe, &args.data, args.validation.as_deref())
-        .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
-    let outcome = train(&mut task, &recipe.optimisation, &args.options())?;
+    let with = || format!("with the recipe {}", args.recipe.display());
+    let (data, validation) = (&args.data, args.validation.as_deref());
     let folder = args.out.join("model");
-    task.save(&folder)?;
+    let (optimisation, options) = (&recipe.optimisation, args.options());
+    let outcome = match &recipe.mask_prediction {
+        None => {
+            let task = EncoderTask::new(&recipe, data, validation);
+            let mut task = task.with_context(with)?;
+            let outcome = train(&mut task, optimisation, &options)?;
+            task.save(&folder)?;
+            outcome
+        }
+        Some(masked) => {
+            let task = MaskTask::new(&recipe, masked, data, validation);
+            let mut task = task.with_context(with)?;
+            let outcome = train(&mut task, optimisation, &options)?;
+            task.save(&folder)?;
+            outcome
+        }
+    };
     if args.json {
         println!(
             "{}",

@@ -4,6 +4,7 @@
 mod bare_predictor;
 pub mod clips;
 pub mod decisions;
+pub mod encode;
 mod memory;
 pub mod plan;
 pub mod precision;

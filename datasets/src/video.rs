@@ -218,6 +218,35 @@ fn reported(words: &[u8]) -> Vec<([u32; 2], f64)> {
         .collect()
 }
 
+/// Decodes a video completely and says when each frame is shown, s: for containers whose header isn't
+/// read here.
+///
+/// # Errors
+/// As [`frames_at`], and when the file doesn't say it.
+pub fn times_s(video: &Path) -> Result<Vec<f64>, DatasetError> {
+    let options = [
+        "-vf",
+        "showinfo",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "null",
+        "-",
+    ];
+    let output = ffmpeg(video, 0, &[], &options)?;
+    let times_s: Vec<f64> = reported(&output.stderr)
+        .into_iter()
+        .map(|(_, t)| t)
+        .collect();
+    if times_s.is_empty() || times_s.iter().any(|t| !t.is_finite()) {
+        return Err(DatasetError::corrupt(
+            video,
+            "ffmpeg doesn't say when its frames are shown; write it as MP4",
+        ));
+    }
+    Ok(times_s)
+}
+
 /// Decodes a video completely and counts its frames.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{normalise, Block, LayerNorm};
 use crate::config::{EncoderConfig, Stem};
-use crate::rope::{self, Position, RopeTable};
+use crate::rope::{self, Position};
 
 /// Added to the variance when latents are normalised (`F.layer_norm`'s default).
 pub const LATENT_EPS: f64 = 1e-5;
@@ -135,14 +135,7 @@ impl Encoder {
         kept: Option<&Tensor>,
         after_block: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        let (_, _, frames, height, width) = clip.dims5()?;
-        let (t, p) = (self.config.tubelet_size, self.config.patch_size);
-        if frames % t != 0 || height % p != 0 || width % p != 0 || frames * height * width == 0 {
-            candle_core::bail!(
-                "a clip of {frames} frames of {height}×{width} px doesn't divide into tubelets of {t} frames and patches of {p} px"
-            );
-        }
-        let grid = RopeTable::grid(frames / t, height / p, width / p);
+        let grid = clip_positions(&self.config, clip)?;
         let tokens = self.embed(clip)?;
         through_blocks(&self.blocks, &self.config, tokens, grid, kept, after_block)
     }
@@ -165,6 +158,17 @@ impl Encoder {
             }
         }
     }
+}
+
+/// Where the tokens of clips `[B, 3, T, H, W]` are.
+///
+/// # Errors
+/// When they don't divide into tubelets and patches, or the grid can't be interpolated.
+pub(crate) fn clip_positions(config: &EncoderConfig, clip: &Tensor) -> Result<Vec<Position>> {
+    let (_, _, frames, height, width) = clip.dims5()?;
+    let grid = config.clip_grid([frames, height, width]);
+    let positions = grid.and_then(|grid| rope::clip_positions(config, grid));
+    positions.map_err(candle_core::Error::msg)
 }
 
 /// Tokens `[B, N, D]` at the places `grid`, or only those of them at `kept` `[B, K]`, through the

@@ -17,9 +17,11 @@
 //! ```
 
 pub mod ac_predictor;
+pub mod array_file;
 pub mod backend;
 pub mod block;
 pub mod checkpoint;
+mod clip_encoder;
 mod compute_device;
 pub mod config;
 pub mod device;
@@ -44,6 +46,7 @@ mod world_model;
 mod zip_file;
 
 pub use backend::Backend;
+pub use clip_encoder::{ClipEncoder, ClipEncoderOptions};
 pub use compute_device::ComputeDevice;
 pub use config::{
     ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,

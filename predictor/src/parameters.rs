@@ -1,5 +1,6 @@
 //! A network's parameters in one flat f32 buffer: what the CPU kernels read and training moves.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -11,6 +12,31 @@ use crate::layout::Entry;
 
 /// Tensors under their official state-dict names.
 pub type Tensors = BTreeMap<String, Tensor>;
+
+/// Where weights come from, one tensor at a time: a whole network of them need not be in memory
+/// beside what is made of it.
+pub trait WeightSource {
+    /// The values of the tensor `name`, row-major.
+    ///
+    /// # Errors
+    /// When it is missing or can't be read.
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError>;
+}
+
+impl WeightSource for Parameters {
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError> {
+        Ok(Cow::Borrowed(self.slice(name)))
+    }
+}
+
+impl WeightSource for Tensors {
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError> {
+        let missing = || PredictorError::Model(format!("there is no tensor {name}"));
+        let tensor = self.get(name).ok_or_else(missing)?;
+        let flat = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        Ok(Cow::Owned(flat.flatten_all()?.to_vec1()?))
+    }
+}
 
 /// Named slices of one buffer, in a fixed order.
 #[derive(Debug, Clone)]

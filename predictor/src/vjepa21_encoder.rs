@@ -8,9 +8,8 @@ use candle_core::{Result, Tensor, D};
 use candle_nn::{Linear, Module, VarBuilder};
 
 use crate::block::{Block, LayerNorm};
-use crate::config::{EncoderConfig, EncoderLevel, Vjepa21Options, LEVELS};
-use crate::encoder::{patches, through_blocks};
-use crate::rope::{self, Position, RopeTable};
+use crate::config::{EncoderConfig, EncoderLevel, LEVELS};
+use crate::encoder::{clip_positions, patches, through_blocks};
 
 /// What a clip is, which decides its patch embedding and its modality embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub enum Modality {
 #[derive(Debug, Clone)]
 pub struct Vjepa21Encoder {
     config: EncoderConfig,
-    options: Vjepa21Options,
+    n_output_distillation: usize,
     levels: [usize; LEVELS],
     patch_embed: Linear,
     patch_embed_img: Option<Linear>,
@@ -82,7 +81,7 @@ impl Vjepa21Encoder {
                 .map(|_| embedding("patch_embed_img.proj", 1))
                 .transpose()?,
             config: config.clone(),
-            options,
+            n_output_distillation: options.n_output_distillation,
             modalities,
             blocks,
             norms,
@@ -105,7 +104,7 @@ impl Vjepa21Encoder {
 
     /// Whether a clip of `frames` frames goes through the image path.
     pub fn modality(&self, frames: usize) -> Modality {
-        if self.options.img_temporal_dim_size == Some(frames) {
+        if self.config.is_image(frames) {
             Modality::Image
         } else {
             Modality::Video
@@ -136,7 +135,7 @@ impl Vjepa21Encoder {
     /// # Errors
     /// As [`Vjepa21Encoder::forward_masked`].
     pub fn forward_training(&self, clip: &Tensor, kept: Option<&Tensor>) -> Result<Tensor> {
-        let first = LEVELS - self.options.n_output_distillation;
+        let first = LEVELS - self.n_output_distillation;
         let levels = self.forward_levels(clip, kept, &self.levels[first..])?;
         Tensor::cat(&levels, D::Minus1)
     }
@@ -206,35 +205,9 @@ impl Vjepa21Encoder {
         kept: Option<&Tensor>,
         after_block: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        let grid = self.grid(clip)?;
+        let grid = clip_positions(&self.config, clip)?;
         let tokens = self.embed(clip)?;
         through_blocks(&self.blocks, &self.config, tokens, grid, kept, after_block)
-    }
-
-    /// Frames in one token of this clip.
-    fn tubelet(&self, frames: usize) -> usize {
-        match self.modality(frames) {
-            Modality::Image => 1,
-            Modality::Video => self.config.tubelet_size,
-        }
-    }
-
-    /// Where the clip's tokens are.
-    fn grid(&self, clip: &Tensor) -> Result<Vec<Position>> {
-        let (_, _, frames, height, width) = clip.dims5()?;
-        let (t, p) = (self.tubelet(frames), self.config.patch_size);
-        if frames % t != 0 || height % p != 0 || width % p != 0 || frames * height * width == 0 {
-            candle_core::bail!(
-                "a clip of {frames} frames of {height}×{width} px doesn't divide into tubelets of {t} frames and patches of {p} px"
-            );
-        }
-        let (rows, columns) = (height / p, width / p);
-        let mut grid = RopeTable::grid(frames / t, rows, columns);
-        if self.options.interpolate_rope {
-            let by = rope::stretch(p, [rows, columns]).map_err(candle_core::Error::msg)?;
-            rope::stretched(&mut grid, by);
-        }
-        Ok(grid)
     }
 
     /// `[B, 3, T, H, W]` to `[B, N, D]`, modality embedding added.
@@ -245,7 +218,7 @@ impl Vjepa21Encoder {
             (Modality::Image, Some(proj)) => proj,
             _ => &self.patch_embed,
         };
-        let rows = patches(clip, self.tubelet(frames), self.config.patch_size)?;
+        let rows = patches(clip, self.config.tubelet(frames), self.config.patch_size)?;
         let x = proj.forward(&rows)?;
         match (&self.modalities, modality) {
             (None, _) => Ok(x),

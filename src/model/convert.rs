@@ -31,7 +31,7 @@ pub(super) struct ConvertArgs {
     online_encoder: bool,
     /// Which of V-JEPA 2.1's four levels a predictor on this model will see: last, all (beside one
     /// another), or 0 to 3, 0 the shallowest.
-    #[arg(long, value_parser = level)]
+    #[arg(long)]
     level: Option<EncoderLevel>,
     /// Keep the mask predictor of pre-training in the folder; planning doesn't use it.
     #[arg(long)]
@@ -98,16 +98,6 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         println!("the mask predictor of pre-training is left out: planning doesn't use it");
     }
     Ok(())
-}
-
-/// A level by its name.
-fn level(text: &str) -> Result<EncoderLevel, String> {
-    match text {
-        "last" => Ok(EncoderLevel::Last),
-        "all" => Ok(EncoderLevel::All),
-        "0" | "1" | "2" | "3" => text.parse().map(EncoderLevel::One).map_err(|_| text.into()),
-        _ => Err("give last, all, 0, 1, 2 or 3".into()),
-    }
 }
 
 /// The card of weights from elsewhere: where from, and what is open about their licence.

@@ -7,6 +7,7 @@ mod bundled_model;
 mod deep;
 mod energy;
 mod examples;
+mod films;
 mod finetune;
 mod finetune_formats;
 mod gate;

@@ -368,6 +368,83 @@ pub(crate) fn softmax_rounded<E: Number>(
     }
 }
 
+/// What is known of a softmax whose columns come block by block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RunningSoftmax {
+    highest: f32,
+    sum: f32,
+}
+
+impl RunningSoftmax {
+    /// Of no columns yet.
+    pub(crate) const NOTHING: Self = RunningSoftmax {
+        highest: f32::NEG_INFINITY,
+        sum: 0.0,
+    };
+}
+
+/// One block of columns of a softmax of `scale · x`: as [`softmax_rounded`], but weights are relative
+/// to the highest of each row so far, `running` remembers that and their sum, and what the blocks
+/// before gave, rows of `sums` as wide as `width`, is brought to the new highest.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn softmax_block<E: Number>(
+    x: &mut [f32],
+    stride: usize,
+    columns: usize,
+    scale: f32,
+    y: &mut [E],
+    running: &mut [RunningSoftmax],
+    sums: &mut [f32],
+    width: usize,
+) {
+    let padded = columns.next_multiple_of(16).min(stride);
+    let rows = x.chunks_exact_mut(stride).zip(y.chunks_exact_mut(stride));
+    for (((x, y), running), sums) in rows.zip(running).zip(sums.chunks_exact_mut(width)) {
+        let row = &mut x[..padded];
+        row[columns..].fill(f32::NEG_INFINITY);
+        let highest = lane_max(row).max(running.highest);
+        for v in row.iter_mut() {
+            *v = exp((*v - highest) * scale);
+        }
+        row[columns..].fill(0.0);
+        if running.highest < highest {
+            let factor = exp((running.highest - highest) * scale);
+            running.sum *= factor;
+            for sum in sums {
+                *sum *= factor;
+            }
+        }
+        *running = RunningSoftmax {
+            highest,
+            sum: running.sum + lane_sum(row, |v| v),
+        };
+        for (y, v) in y.iter_mut().zip(row.iter()) {
+            *y = E::round(*v);
+        }
+        y[padded..].fill(E::ZERO);
+    }
+}
+
+/// Rows of `sums`, as wide as `width`, over what their weights add up to, rounded into rows `stride`
+/// apart.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+fma"))]
+pub(crate) fn softmax_finished<E: Number>(
+    sums: &[f32],
+    width: usize,
+    running: &[RunningSoftmax],
+    out: &mut [E],
+    stride: usize,
+) {
+    let rows = sums.chunks_exact(width).zip(out.chunks_mut(stride));
+    for ((sums, out), running) in rows.zip(running) {
+        let inverse = 1.0 / running.sum;
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = E::round(sum * inverse);
+        }
+    }
+}
+
 /// Largest of a row, in sixteen interleaved lanes.
 #[inline(always)]
 fn lane_max(row: &[f32]) -> f32 {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::aligned::Aligned;
 use crate::block_parameters::{BlockShape, BlockWeights, LayerParameters, EPS};
-use crate::elementwise;
+use crate::elementwise::{self, RunningSoftmax};
 use crate::instruction_set::InstructionSet;
 use crate::packed::{
     matmul, matmul_in, matmul_parallel, Epilogue, LeftOperand, PackedMatrix, Rows,
@@ -137,7 +137,15 @@ pub struct InferenceWorkspace<E: Element> {
 struct AttentionWorkspace<E: Element> {
     logits: Aligned<f32>,
     weights: Rows<E>,
+    running: Vec<RunningSoftmax>,
+    sums: Aligned<f32>,
 }
+
+/// Keys that one softmax takes at once. More come block by block, so that scores stay in the
+/// second-level cache however long a clip is.
+const KEYS: usize = 512;
+/// Queries that go through all keys together where either are many.
+const QUERIES: usize = 128;
 
 impl<E: Element> Default for InferenceWorkspace<E> {
     fn default() -> Self {
@@ -157,6 +165,8 @@ impl<E: Element> AttentionWorkspace<E> {
         AttentionWorkspace {
             logits: Aligned::new(),
             weights: Rows::new(),
+            running: Vec::new(),
+            sums: Aligned::new(),
         }
     }
 }
@@ -192,7 +202,7 @@ impl<E: Element> PackedBlock<E> {
         let rows = x.len() / d;
         let mut laps = Laps::start();
         workspace.normed.reshape(rows, d);
-        norm(&self.norm1, x, &mut workspace.normed);
+        norm(execution, &self.norm1, x, &mut workspace.normed);
         laps.mark(KernelStage::Norm);
         workspace.qkv.reserve_zeroed(rows * 3 * d);
         self.qkv.set(
@@ -205,7 +215,7 @@ impl<E: Element> PackedBlock<E> {
         laps.mark(KernelStage::Attention);
         self.proj.add(execution, workspace.attended.all(), x);
         laps.mark(KernelStage::Products);
-        norm(&self.norm2, x, &mut workspace.normed);
+        norm(execution, &self.norm2, x, &mut workspace.normed);
         laps.mark(KernelStage::Norm);
         workspace.hidden.reshape(rows, self.shape.hidden);
         let (normed, hidden) = (&workspace.normed, &mut workspace.hidden);
@@ -239,30 +249,41 @@ impl<E: Element> PackedBlock<E> {
             )
             .zip(caches.iter_mut());
         for ((qkv, queries), cache) in samples {
-            append(shape, rope, qkv, queries, query_stride, cache);
+            append(execution, shape, rope, qkv, queries, query_stride, cache);
         }
         let queries = &workspace.queries;
         let attended = workspace.attended.values_mut();
-        let samples = attended
-            .chunks_exact_mut(n * attended_stride)
-            .zip(caches.iter())
-            .enumerate();
-        let one =
-            |sample: usize, out: &mut [E], cache: &KvCache<E>, s: &mut AttentionWorkspace<E>| {
-                let scope = Scope::enter(execution.instruction_set);
-                for head in 0..shape.heads {
-                    let q = queries.part(sample * n, n, head * head_stride);
-                    let out = &mut out[head * shape.head_dim()..];
-                    attend_head(&scope, shape, q, n, cache, head, (out, attended_stride), s);
-                }
-            };
-        if execution.parallel {
-            samples.par_bridge().for_each(|(sample, (out, cache))| {
-                one(sample, out, cache, &mut AttentionWorkspace::new())
-            });
+        let seen = caches.first().map_or(0, |cache| cache.tokens);
+        let together = if execution.parallel || n * seen > QUERIES * 1024 {
+            QUERIES
         } else {
-            for (sample, (out, cache)) in samples {
-                one(sample, out, cache, &mut workspace.attention);
+            n
+        };
+        // Pieces of queries, each a sample's number and that of its first query.
+        let samples = attended.chunks_exact_mut(n * attended_stride).enumerate();
+        let pieces = samples.flat_map(|(sample, out)| {
+            let pieces = out.chunks_mut(together * attended_stride).enumerate();
+            pieces.map(move |(i, out)| (sample, i * together, out))
+        });
+        let caches = &*caches;
+        let one = |s: &mut AttentionWorkspace<E>, piece: (usize, usize, &mut [E])| {
+            let (sample, first, out) = piece;
+            let rows = out.len() / attended_stride;
+            let scope = Scope::enter(execution.instruction_set);
+            for head in 0..shape.heads {
+                let q = queries.part(sample * n + first, rows, head * head_stride);
+                let out = &mut out[head * shape.head_dim()..];
+                let out = (out, attended_stride);
+                attend_head(&scope, shape, q, rows, &caches[sample], head, out, s);
+            }
+        };
+        if execution.parallel {
+            let pieces: Vec<_> = pieces.collect();
+            let pieces = pieces.into_par_iter();
+            pieces.for_each_init(AttentionWorkspace::new, one);
+        } else {
+            for piece in pieces {
+                one(&mut workspace.attention, piece);
             }
         }
     }
@@ -271,6 +292,7 @@ impl<E: Element> PackedBlock<E> {
 /// Turns queries and keys, rounds the queries into `queries [n, heads·head_stride]` and adds
 /// keys and values to `cache`.
 fn append<E: Element>(
+    execution: ExecutionContext,
     shape: BlockShape,
     rope: &RopeTable,
     qkv: &mut [f32],
@@ -280,21 +302,33 @@ fn append<E: Element>(
 ) {
     let (d, h) = (shape.dim, shape.head_dim());
     let head_stride = h.next_multiple_of(E::INNER);
-    let rows = qkv.chunks_exact_mut(3 * d);
-    for (token, (row, queries)) in rows.zip(queries.chunks_exact_mut(query_stride)).enumerate() {
-        let (cos, sin) = (
-            &rope.cos()[token * h..(token + 1) * h],
-            &rope.sin()[token * h..(token + 1) * h],
-        );
+    let turn = |(token, (row, queries)): (usize, (&mut [f32], &mut [E]))| {
+        let at = token * h..(token + 1) * h;
+        let (cos, sin) = (&rope.cos()[at.clone()], &rope.sin()[at]);
         elementwise::rotate(&mut row[..2 * d], cos, sin);
-        let (q, rest) = row.split_at(d);
-        let (k, v) = rest.split_at(d);
-        elementwise::round_rows(q, h, queries, head_stride);
-        for (head, (keys, values)) in cache.heads.iter_mut().enumerate() {
-            let at = cache.tokens + token;
-            keys.set_output(at, &k[head * h..(head + 1) * h]);
-            values.set_inner(at, &v[head * h..(head + 1) * h]);
+        elementwise::round_rows(&row[..d], h, queries, head_stride);
+    };
+    if execution.parallel {
+        let rows = qkv.par_chunks_exact_mut(3 * d);
+        let rows = rows.zip(queries.par_chunks_exact_mut(query_stride));
+        rows.enumerate().with_min_len(16).for_each(turn);
+    } else {
+        let rows = qkv.chunks_exact_mut(3 * d);
+        let rows = rows.zip(queries.chunks_exact_mut(query_stride));
+        rows.enumerate().for_each(turn);
+    }
+    let (qkv, first) = (&*qkv, cache.tokens);
+    let keep = |(head, (keys, values)): (usize, &mut (PackedMatrix<E>, PackedMatrix<E>))| {
+        for (token, row) in qkv.chunks_exact(3 * d).enumerate() {
+            let (k, v) = (&row[d + head * h..][..h], &row[2 * d + head * h..][..h]);
+            keys.set_output(first + token, k);
+            values.set_inner(first + token, v);
         }
+    };
+    if execution.parallel {
+        cache.heads.par_iter_mut().enumerate().for_each(keep);
+    } else {
+        cache.heads.iter_mut().enumerate().for_each(keep);
     }
     cache.tokens += rope.tokens();
 }
@@ -312,31 +346,60 @@ fn attend_head<E: Element>(
 ) {
     let (keys, values) = &cache.heads[head];
     let (seen, h) = (cache.tokens, shape.head_dim());
-    workspace.weights.reshape(n, seen);
-    let wide = workspace.weights.stride();
-    workspace.logits.reserve_zeroed(n * wide);
-    let logits = Epilogue::Plain(&mut workspace.logits, wide);
-    matmul_in(scope, queries, keys, [seen, h], logits);
     let scale = (h as f32).powf(-0.5);
-    let weights = workspace.weights.values_mut();
-    elementwise::softmax_rounded(
-        &mut workspace.logits[..n * wide],
-        wide,
-        seen,
-        scale,
+    let blocks = seen > KEYS;
+    let AttentionWorkspace {
+        logits,
         weights,
-    );
-    let weights = workspace.weights.all();
-    matmul_in(
-        scope,
-        weights,
-        values,
-        [h, seen],
-        Epilogue::Rounded(out, stride),
-    );
+        running,
+        sums,
+    } = workspace;
+    weights.reshape(n, seen.min(KEYS));
+    let wide = weights.stride();
+    logits.reserve_zeroed(n * wide);
+    if blocks {
+        running.clear();
+        running.resize(n, RunningSoftmax::NOTHING);
+        sums.reserve_zeroed(n * h);
+        sums[..n * h].fill(0.0);
+    }
+    for first in (0..seen).step_by(KEYS) {
+        let here = first..seen.min(first + KEYS);
+        let plain = Epilogue::Plain(logits, wide);
+        matmul_in(scope, queries, keys, here.clone(), 0..h, plain);
+        let (x, y) = (&mut logits[..n * wide], weights.values_mut());
+        if blocks {
+            let sums = &mut sums[..n * h];
+            elementwise::softmax_block(x, wide, here.len(), scale, y, running, sums, h);
+            let out = Epilogue::Accumulate(sums, h);
+            matmul_in(scope, weights.all(), values, 0..h, here, out);
+        } else {
+            elementwise::softmax_rounded(x, wide, seen, scale, y);
+            let out = Epilogue::Rounded(&mut *out, stride);
+            matmul_in(scope, weights.all(), values, 0..h, here, out);
+        }
+    }
+    if blocks {
+        elementwise::softmax_finished(&sums[..n * h], h, running, out, stride);
+    }
 }
 
-fn norm<E: Element>([weight, bias]: &[Vec<f32>; 2], x: &[f32], y: &mut Rows<E>) {
+fn norm<E: Element>(
+    execution: ExecutionContext,
+    [weight, bias]: &[Vec<f32>; 2],
+    x: &[f32],
+    y: &mut Rows<E>,
+) {
+    const ROWS: usize = 32;
     let stride = y.stride();
-    elementwise::layer_norm_rounded(x, weight, bias, EPS, y.values_mut(), stride);
+    let norm = |x: &[f32], y: &mut [E]| {
+        elementwise::layer_norm_rounded(x, weight, bias, EPS, y, stride);
+    };
+    if execution.parallel {
+        let x = x.par_chunks(ROWS * weight.len());
+        let y = y.values_mut().par_chunks_mut(ROWS * stride);
+        x.zip(y).for_each(|(x, y)| norm(x, y));
+    } else {
+        norm(x, y.values_mut());
+    }
 }

@@ -6,6 +6,7 @@
 //! while it is in the cache: see [`Epilogue`].
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -189,6 +190,8 @@ pub enum Epilogue<'a, E> {
     Gelu(&'a mut [E], usize, &'a [f32]),
     /// `dst = product`.
     Plain(&'a mut [f32], usize),
+    /// `dst += product`.
+    Accumulate(&'a mut [f32], usize),
     /// `dst = product`, rounded.
     Rounded(&'a mut [E], usize),
 }
@@ -226,6 +229,13 @@ impl<'a, E: Element> Epilogue<'a, E> {
                 let (a, b) = cut(dst, rows * stride);
                 (Epilogue::Plain(a, stride), Epilogue::Plain(b, stride))
             }
+            Epilogue::Accumulate(dst, stride) => {
+                let (a, b) = cut(dst, rows * stride);
+                (
+                    Epilogue::Accumulate(a, stride),
+                    Epilogue::Accumulate(b, stride),
+                )
+            }
             Epilogue::Rounded(dst, stride) => {
                 let (a, b) = cut(dst, rows * stride);
                 (Epilogue::Rounded(a, stride), Epilogue::Rounded(b, stride))
@@ -251,6 +261,10 @@ impl<'a, E: Element> Epilogue<'a, E> {
             Epilogue::Plain(dst, stride) => {
                 let dst = &mut dst[top * *stride + left..];
                 elementwise::tile_rounded(tile, rows, dst, *stride, columns);
+            }
+            Epilogue::Accumulate(dst, stride) => {
+                let dst = &mut dst[top * *stride + left..];
+                elementwise::tile_add(tile, rows, dst, *stride, &[0.0; COLUMNS][..columns]);
             }
             Epilogue::Rounded(dst, stride) => {
                 let dst = &mut dst[top * *stride + left..];
@@ -287,31 +301,38 @@ pub fn matmul<E: Element>(
     out: Epilogue<E>,
 ) {
     let scope = Scope::enter(instruction_set);
-    matmul_in(&scope, left, right, [right.outputs, right.padded], out);
+    matmul_in(&scope, left, right, 0..right.outputs, 0..right.padded, out);
 }
 
-/// As [`matmul`] for many small products on a unit that is set up already; only the first
-/// `outputs` columns and `inner` rows of `right` take part.
+/// As [`matmul`] for many small products on a unit that is set up already; only these columns and
+/// inner rows of `right` take part, those whole panels and groups from their start.
 ///
 /// # Panics
-/// As there.
+/// As there, and when `outputs` or `inner` start inside a panel or group.
 pub(crate) fn matmul_in<E: Element>(
     scope: &Scope,
     left: LeftOperand<E>,
     right: &PackedMatrix<E>,
-    [outputs, inner]: [usize; 2],
+    outputs: Range<usize>,
+    inner: Range<usize>,
     mut out: Epilogue<E>,
 ) {
     let instruction_set = scope.instruction_set();
-    let inner = inner.next_multiple_of(E::INNER);
+    let (first_output, first_inner) = (outputs.start, inner.start);
+    let end = inner.end.next_multiple_of(E::INNER);
     assert!(
         instruction_set.multiplies(E::PRECISION),
         "{instruction_set}"
     );
     assert!(
-        inner <= right.padded && outputs <= right.outputs,
+        end <= right.padded
+            && outputs.end <= right.outputs
+            && first_output.is_multiple_of(COLUMNS)
+            && first_inner.is_multiple_of(E::INNER)
+            && first_inner <= end,
         "right operand"
     );
+    let (outputs, inner) = (outputs.len(), end - first_inner);
     assert!(left.stride >= inner || left.rows <= 1, "left operand");
     let reach = (left.rows.next_multiple_of(ROWS).max(1) - 1) * left.stride + inner;
     assert!(
@@ -327,7 +348,9 @@ pub(crate) fn matmul_in<E: Element>(
             let block_end = (block_top + block).min(left.rows);
             let turns = (block_end - block_top).div_ceil(ROWS);
             for first in (0..outputs).step_by(COLUMNS) {
-                let panel = &right.panels[first * right.padded..(first + COLUMNS) * right.padded];
+                let at = (first_output + first) * right.padded;
+                let panel = &right.panels[at..at + COLUMNS * right.padded];
+                let panel = &panel[first_inner * COLUMNS..];
                 let columns = COLUMNS.min(outputs - first);
                 // At least one round, so that an inner dimension of nothing gives zeros.
                 for from in (0..inner.max(1)).step_by(slice) {
@@ -338,7 +361,7 @@ pub(crate) fn matmul_in<E: Element>(
                         InitialSums::Tile
                     };
                     // The slice that comes next, a part with each tile of this one.
-                    let next = &right.panels[first * right.padded + to * COLUMNS..];
+                    let next = &right.panels[at + (first_inner + to) * COLUMNS..];
                     let mut next = next.chunks((slice * COLUMNS).div_ceil(turns));
                     let tops = (block_top..block_end).step_by(ROWS);
                     for (top, tile) in tops.zip(tiles.iter_mut()) {
@@ -347,8 +370,9 @@ pub(crate) fn matmul_in<E: Element>(
                         // SAFETY: the unit is available and multiplies E (asserted). `top` is a
                         // multiple of ROWS, so ROWS rows of `inner` columns from there end at
                         // `reach` or before, inside `left.values` (asserted), and from ≤ to ≤
-                        // inner. `panel` holds padded × COLUMNS elements and inner ≤ padded
-                        // (asserted). `scope` is the unit's, on this thread.
+                        // inner. `panel` holds (padded − first_inner) × COLUMNS elements or more
+                        // and inner ≤ padded − first_inner (asserted). `scope` is the unit's, on
+                        // this thread.
                         unsafe {
                             E::tile(
                                 instruction_set,
@@ -371,19 +395,20 @@ pub(crate) fn matmul_in<E: Element>(
     });
 }
 
-/// As [`matmul`], its rows spread over the cores in pieces whose size doesn't depend on their
-/// number.
+/// As [`matmul`], its rows spread over the cores: a row's sums don't depend on which others it goes
+/// with. Each piece streams all weights by, so pieces are as large as leaves every core several.
 pub fn matmul_parallel<E: Element>(
     instruction_set: InstructionSet,
     left: LeftOperand<E>,
     right: &PackedMatrix<E>,
     out: Epilogue<E>,
 ) {
-    const PIECE: usize = 2 * ROWS;
+    let share = left.rows.div_ceil(4 * rayon::current_num_threads().max(1));
+    let piece = share.next_multiple_of(ROWS).max(2 * ROWS);
     let mut pieces = Vec::new();
     let mut rest = out;
-    for first in (0..left.rows).step_by(PIECE) {
-        let rows = PIECE.min(left.rows - first);
+    for first in (0..left.rows).step_by(piece) {
+        let rows = piece.min(left.rows - first);
         let (here, after) = rest.split(rows);
         pieces.push((left.part(first, rows), here));
         rest = after;

@@ -2,24 +2,30 @@
 
 use rayon::prelude::*;
 
-/// Patches of `[B, 3, H, W]` as rows `[B · H/p · W/p, 3·t·p·p]`, each frame repeated `t` times
-/// in the order of a 3-D convolution's weight.
-pub fn patch_rows(frames: &[f32], [height, width]: [usize; 2], p: usize, t: usize) -> Vec<f32> {
+/// Patches of clips `[B, 3, T, H, W]` as rows `[B · T/t · H/p · W/p, 3·t·p·p]` in the order of a 3-D
+/// convolution's weight; `size` is `[T, H, W]`. A clip of one frame is one tubelet, the frame repeated
+/// `t` times.
+pub fn patch_rows(clips: &[f32], size: [usize; 3], p: usize, t: usize) -> Vec<f32> {
+    let [frames, height, width] = size;
     let (rows, columns) = (height / p, width / p);
-    let image = 3 * height * width;
     let patch = 3 * t * p * p;
-    let mut out = vec![0.0; frames.len() / image * rows * columns * patch];
-    let frames = frames.par_chunks_exact(image);
-    let outs = out.par_chunks_exact_mut(rows * columns * patch);
-    frames.zip(outs).for_each(|(frame, out)| {
+    let clip = 3 * frames * height * width;
+    let tubelets = if frames == 1 { 1 } else { frames / t };
+    let tubelet = rows * columns * patch;
+    let mut out = vec![0.0; clips.len() / clip * tubelets * tubelet];
+    let outs = out.par_chunks_exact_mut(tubelet.max(1)).enumerate();
+    outs.for_each(|(number, out)| {
+        let clip = &clips[number / tubelets * clip..][..clip];
+        let first = number % tubelets * t;
         for (place, out) in out.chunks_exact_mut(patch).enumerate() {
             let (top, left) = (place / columns * p, place % columns * p);
             for channel in 0..3 {
-                for repeat in 0..t {
+                for at in 0..t {
+                    let frame = channel * frames + (first + at).min(frames - 1);
                     for y in 0..p {
-                        let from = (channel * height + top + y) * width + left;
-                        let to = ((channel * t + repeat) * p + y) * p;
-                        out[to..to + p].copy_from_slice(&frame[from..from + p]);
+                        let from = (frame * height + top + y) * width + left;
+                        let to = ((channel * t + at) * p + y) * p;
+                        out[to..to + p].copy_from_slice(&clip[from..from + p]);
                     }
                 }
             }

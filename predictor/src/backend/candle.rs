@@ -121,6 +121,22 @@ impl FrameEncoder for CandleEncoder {
     ) -> std::result::Result<Vec<f32>, PredictorError> {
         Ok(self.latents(frames, size)?)
     }
+
+    fn encode_clips(
+        &self,
+        clips: &[f32],
+        [frames, height, width]: [usize; 3],
+    ) -> std::result::Result<Vec<f32>, PredictorError> {
+        let clip = 3 * frames * height * width;
+        let mut tokens = Vec::new();
+        for clip in clips.chunks(clip.max(1)) {
+            let shape = (1, 3, frames, height, width);
+            let clip = Tensor::from_slice(clip, shape, &self.device)?.to_dtype(self.dtype)?;
+            let seen = self.encoder.forward(&clip)?.to_dtype(DType::F32)?;
+            tokens.extend(seen.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(tokens)
+    }
 }
 
 /// A predictor on a device.

@@ -92,6 +92,14 @@ pub trait FrameEncoder: fmt::Debug + Send + Sync {
     /// # Errors
     /// When `frames` is not a whole number of images of whole patches, or a device fails.
     fn encode(&self, frames: &[f32], size: [usize; 2]) -> Result<Vec<f32>, PredictorError>;
+
+    /// Normalised clips `[B, 3, T, H, W]` of `size` `[T, H, W]` to tokens `[B, N, L]`, both flat, as
+    /// the encoder gives them: after its norm, not layer-normalised. A clip of one frame goes
+    /// V-JEPA 2.1's image path.
+    ///
+    /// # Errors
+    /// When `clips` are no whole clips of tubelets and patches, or a device fails.
+    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError>;
 }
 
 /// The action-conditioned predictor of a world model. Results don't depend on `budget`, nor on the

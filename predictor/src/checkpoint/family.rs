@@ -64,6 +64,17 @@ impl Checkpoint {
             .any(|part| self.entries(*part).is_some_and(is_vjepa21))
     }
 
+    /// Which encoder features are taken from: of V-JEPA 2.1's files the moving average, as their hub
+    /// loads it.
+    pub fn frozen_encoder(&self) -> Part {
+        let average = self.entries(Part::TargetEncoder).is_some();
+        if average && (self.is_vjepa21() || self.entries(Part::Encoder).is_none()) {
+            Part::TargetEncoder
+        } else {
+            Part::Encoder
+        }
+    }
+
     /// What else a user should know of this checkpoint: its family, where the official code would
     /// do something else with it, and the licence question.
     pub fn notes(&self, architecture: &Architecture) -> Vec<String> {

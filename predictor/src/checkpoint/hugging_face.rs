@@ -36,9 +36,26 @@ pub(super) struct Config {
     pred_num_hidden_layers: usize,
     #[serde(default)]
     pred_num_mask_tokens: usize,
+    #[serde(default)]
+    use_rope_interleave: bool,
+    #[serde(default)]
+    use_modality_embeddings: bool,
+    #[serde(default)]
+    interpolate_rope: bool,
+    #[serde(default)]
+    use_image_patch_embedder: bool,
 }
 
 impl Config {
+    /// Whether it describes V-JEPA 2.1. Its layout there isn't settled (the change to `transformers` was
+    /// still under review in May 2026), and read as V-JEPA 2 it would give other numbers without a word.
+    pub(super) fn is_vjepa21(&self) -> bool {
+        self.use_rope_interleave
+            || self.use_modality_embeddings
+            || self.interpolate_rope
+            || self.use_image_patch_embedder
+    }
+
     pub(super) fn encoder(&self) -> EncoderConfig {
         EncoderConfig {
             img_size: [self.crop_size; 2],
@@ -194,6 +211,22 @@ fn mask_tokens(entry: &Entry) -> Result<Vec<Entry>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vjepa21_is_told_by_its_options() {
+        let config = |more: &str| -> Config {
+            let text = format!(
+                r#"{{"crop_size": 384, "frames_per_clip": 64, "hidden_size": 768, "mlp_ratio": 4.0,
+                "num_attention_heads": 12, "num_hidden_layers": 12, "patch_size": 16,
+                "tubelet_size": 2{more}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(!config("").is_vjepa21());
+        assert!(!config(r#", "use_rope_interleave": false"#).is_vjepa21());
+        assert!(config(r#", "use_rope_interleave": true"#).is_vjepa21());
+        assert!(config(r#", "interpolate_rope": true"#).is_vjepa21());
+    }
 
     #[test]
     fn names_become_official() {

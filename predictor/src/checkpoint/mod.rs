@@ -284,7 +284,11 @@ impl Checkpoint {
         format!("{}\n", family::sentence(found))
     }
 
-    fn check(&self, part: Part, expected: &[layout::Entry]) -> Result<(), CheckpointError> {
+    pub(crate) fn check(
+        &self,
+        part: Part,
+        expected: &[layout::Entry],
+    ) -> Result<(), CheckpointError> {
         let audit = self.audit(part, expected);
         if audit.is_clean() {
             return Ok(());

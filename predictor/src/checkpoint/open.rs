@@ -181,7 +181,15 @@ fn read_config(file: &Path, checkpoint: &mut Checkpoint) -> Result<(), Checkpoin
             checkpoint.config = Some(config);
         }
         Some(hugging_face::MODEL_TYPE) => {
-            checkpoint.hugging_face = Some(serde_json::from_value(value).map_err(wrong)?);
+            let config: hugging_face::Config = serde_json::from_value(value).map_err(wrong)?;
+            if config.is_vjepa21() {
+                return Err(CheckpointError::unsupported(
+                    file,
+                    "it describes V-JEPA 2.1 in Hugging Face's layout, which isn't settled yet",
+                    "convert the official .pt file instead: `foresight model convert FILE.pt`",
+                ));
+            }
+            checkpoint.hugging_face = Some(config);
         }
         other => {
             return Err(CheckpointError::unsupported(

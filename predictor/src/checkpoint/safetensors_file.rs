@@ -324,6 +324,7 @@ fn dtype_name(dtype: DType) -> Option<&'static str> {
         DType::F32 => "F32",
         DType::F16 => "F16",
         DType::BF16 => "BF16",
+        DType::I64 => "I64",
         _ => return None,
     })
 }

@@ -1,103 +1,14 @@
 //! Architecture of the two networks, and what a model folder's `config.json` says.
 
+mod encoder;
 mod mask_predictor;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::encoder::{EncoderConfig, EncoderLevel, Stem, Vjepa21Options, LEVELS};
 pub use self::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 
 pub use foresight_kernels::RopeVariant;
-
-/// How pixels become tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stem {
-    /// The official `PatchEmbed3D`: one convolution of a tubelet of patches.
-    #[default]
-    Conv3d,
-    /// Two levels: patches of half the size to half the width, GELU, then 2×2 of them merged.
-    /// A tiny encoder learns small things (a gripper's fingers) far sooner this way than with
-    /// one 16×16 convolution.
-    TwoLevel,
-}
-
-/// Architecture of the V-JEPA 2 encoder; field names are the official ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncoderConfig {
-    /// Nominal height and width, px. Other sizes are accepted: RoPE has no learned positions.
-    pub img_size: [usize; 2],
-    /// Side of a patch, px.
-    pub patch_size: usize,
-    /// Nominal number of frames in a clip.
-    pub num_frames: usize,
-    /// Frames in one tubelet.
-    pub tubelet_size: usize,
-    /// Width of a token, `D`.
-    pub embed_dim: usize,
-    /// Number of blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub num_heads: usize,
-    /// Hidden width of the MLP over `embed_dim`; the hidden width is truncated to an integer.
-    pub mlp_ratio: f64,
-    /// Rotary embedding variant.
-    #[serde(default)]
-    pub rope: RopeVariant,
-    /// Patch embedding.
-    #[serde(default)]
-    pub stem: Stem,
-    /// What V-JEPA 2.1 adds; absent for V-JEPA 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vjepa2_1: Option<Vjepa21Options>,
-    /// Which of V-JEPA 2.1's levels a model's latents are.
-    #[serde(default, skip_serializing_if = "EncoderLevel::is_last")]
-    pub level: EncoderLevel,
-}
-
-/// What V-JEPA 2.1's encoder has beside V-JEPA 2's; field names are the official ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Vjepa21Options {
-    /// Clips of this many frames are images, with a patch embedding of their own
-    /// (`patch_embed_img`); `None` for an encoder without one.
-    pub img_temporal_dim_size: Option<usize>,
-    /// Whether patch positions are stretched to those of the training grid.
-    pub interpolate_rope: bool,
-    /// Whether every token gets an embedding of its modality, image or video.
-    pub modality_embedding: bool,
-    /// Levels the encoder gives to training: 4, or 1, the last.
-    pub n_output_distillation: usize,
-}
-
-impl Default for Vjepa21Options {
-    /// Those of the released encoders.
-    fn default() -> Self {
-        Vjepa21Options {
-            img_temporal_dim_size: Some(1),
-            interpolate_rope: true,
-            modality_embedding: true,
-            n_output_distillation: 4,
-        }
-    }
-}
-
-/// Which level of V-JEPA 2.1's encoder becomes a latent. V-JEPA 2 has the last only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EncoderLevel {
-    /// The last block, the plain output.
-    #[default]
-    Last,
-    /// One of the four, 0 the shallowest.
-    One(usize),
-    /// All four beside one another in each token, the shallowest first.
-    All,
-}
-
-impl EncoderLevel {
-    fn is_last(&self) -> bool {
-        *self == EncoderLevel::Last
-    }
-}
 
 /// Architecture of the action-conditioned predictor; field names are the official ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,52 +101,6 @@ pub struct ModelConfig {
 /// The `model_type` of our folders.
 pub const MODEL_TYPE: &str = "foresight";
 
-/// Levels of V-JEPA 2.1's encoder.
-pub const LEVELS: usize = 4;
-
-impl EncoderConfig {
-    /// Width of one attention head.
-    pub fn head_dim(&self) -> usize {
-        self.embed_dim / self.num_heads
-    }
-
-    /// Hidden width of the MLP: `int(embed_dim * mlp_ratio)` as in the official code.
-    pub fn mlp_hidden(&self) -> usize {
-        (self.embed_dim as f64 * self.mlp_ratio) as usize
-    }
-
-    /// Tokens of one frame at the nominal image size.
-    pub fn tokens_per_frame(&self) -> usize {
-        (self.img_size[0] / self.patch_size) * (self.img_size[1] / self.patch_size)
-    }
-
-    /// Width of the tokens that [`EncoderConfig::level`] gives: `D`, or four times that.
-    pub fn latent_dim(&self) -> usize {
-        match self.level {
-            EncoderLevel::All => LEVELS * self.embed_dim,
-            EncoderLevel::Last | EncoderLevel::One(_) => self.embed_dim,
-        }
-    }
-
-    /// The blocks, counted from 0, after which V-JEPA 2.1 takes its levels
-    /// (`hierarchical_layers` of the official constructor). The third of 48 blocks is 37 there,
-    /// where the paper says 35.
-    ///
-    /// # Errors
-    /// A sentence, when the official code knows no levels for this depth.
-    pub fn level_blocks(&self) -> Result<[usize; LEVELS], String> {
-        match self.depth {
-            12 => Ok([2, 5, 8, 11]),
-            24 => Ok([5, 11, 17, 23]),
-            40 => Ok([9, 19, 29, 39]),
-            48 => Ok([11, 23, 37, 47]),
-            other => Err(format!(
-                "V-JEPA 2.1 has levels for 12, 24, 40 and 48 blocks, not for {other}"
-            )),
-        }
-    }
-}
-
 impl PredictorConfig {
     /// Behind an encoder, for clips of `frames` frames, `width` wide inside; whatever isn't said
     /// follows from the encoder or is as in every official model.
@@ -322,7 +187,7 @@ impl ModelConfig {
                     .into(),
             );
         }
-        vjepa2_1(e)?;
+        encoder::vjepa2_1(e)?;
         if let Some(m) = &self.mask_predictor {
             m.validate()?;
             if m.embed_dim != e.embed_dim {
@@ -353,31 +218,6 @@ impl ModelConfig {
         }
         Ok(())
     }
-}
-
-/// What V-JEPA 2.1's options ask of the rest of an encoder.
-fn vjepa2_1(e: &EncoderConfig) -> Result<(), String> {
-    let Some(options) = &e.vjepa2_1 else {
-        if e.level != EncoderLevel::Last {
-            return Err("encoder.level is V-JEPA 2.1's; V-JEPA 2 has the last level only".into());
-        }
-        return Ok(());
-    };
-    e.level_blocks().map_err(|p| format!("encoder: {p}"))?;
-    if ![1, LEVELS].contains(&options.n_output_distillation) {
-        return Err("encoder.vjepa2_1.n_output_distillation must be 1 or 4".into());
-    }
-    if matches!(e.level, EncoderLevel::One(level) if level >= LEVELS) {
-        return Err("encoder.level.one must be 0, 1, 2 or 3".into());
-    }
-    if e.stem != Stem::Conv3d {
-        return Err("encoder.stem must be conv3d for V-JEPA 2.1".into());
-    }
-    if options.interpolate_rope {
-        let [rows, columns] = e.img_size.map(|side| side / e.patch_size);
-        crate::rope::stretch(e.patch_size, [rows, columns]).map_err(|p| format!("encoder: {p}"))?;
-    }
-    Ok(())
 }
 
 fn positive(field: &str, value: usize) -> Result<(), String> {

@@ -69,7 +69,7 @@ impl EncoderTrainer {
     ) -> Result<Self> {
         if config.vjepa2_1.is_some() {
             candle_core::bail!(
-                "these objectives train V-JEPA 2 encoders; V-JEPA 2.1's learn with a MaskTrainer"
+                "these objectives train V-JEPA 2 encoders; V-JEPA 2.1's learn by [mask_prediction]"
             );
         }
         let [height, width] = config.img_size;
@@ -261,7 +261,8 @@ impl EncoderTrainer {
             let weight = heads.get(&format!("{name}.weight"))?;
             let (outputs, width) = (weight.dim(0)?, 3 * p * p);
             let weight = weight.reshape((outputs, 3, t, p * p))?.sum(2)?;
-            let rows = patch_rows(pixels, config.img_size, p, 1);
+            let [h, w] = config.img_size;
+            let rows = patch_rows(pixels, [1, h, w], p, 1);
             let rows = Tensor::from_vec(rows, (pixels.len() / width, width), &Device::Cpu)?;
             let bias = heads.get(&format!("{name}.bias"))?;
             linear(&rows, &weight.reshape((outputs, width))?, bias)

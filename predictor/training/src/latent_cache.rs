@@ -90,12 +90,25 @@ impl LatentCache {
             "{VERSION} {encoder:?} {encoder_sha256} {} {storage:?}",
             transform.key()
         );
+        let shape = [encoder.tokens_per_frame(), encoder.latent_dim()];
+        LatentCache::keyed(root, &key, shape, storage)
+    }
+
+    /// The cache below `root` of latents `[N, D]` that depend on all that `key` says.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub(crate) fn keyed(
+        root: &Path,
+        key: &str,
+        shape: [usize; 2],
+        storage: LatentStorage,
+    ) -> Result<Self, PredictorError> {
         let folder = root.join(&hexadecimal(&Sha256::digest(key))[..16]);
         std::fs::create_dir_all(&folder).map_err(|source| PredictorError::Io {
             path: folder.clone(),
             source,
         })?;
-        let shape = [encoder.tokens_per_frame(), encoder.latent_dim()];
         Ok(LatentCache {
             folder,
             storage,
@@ -131,6 +144,15 @@ impl LatentCache {
             })?);
         }
         Ok(Some(latents))
+    }
+
+    /// Number of latents of an episode; none when it isn't there.
+    ///
+    /// # Errors
+    /// When its file is damaged or of another episode.
+    pub(crate) fn count(&self, episode: &str) -> Result<usize, PredictorError> {
+        let all = self.whole(episode, &self.path(episode))?;
+        Ok(all.map_or(0, |all| all.len() / self.frame))
     }
 
     /// Whether an episode is there.

@@ -26,6 +26,8 @@ pub struct MaskLossOptions {
     pub lambda_value: f64,
     /// Whether that weight is 0 at first and rises. Default true.
     pub lambda_progressive: bool,
+    /// Iterations at which it begins to rise, and has risen. Default 15,000 and 30,000, as officially.
+    pub lambda_rises: [u64; 2],
 }
 
 impl Default for MaskLossOptions {
@@ -39,12 +41,10 @@ impl Default for MaskLossOptions {
             offset_context_loss: false,
             lambda_value: 0.5,
             lambda_progressive: true,
+            lambda_rises: [15_000, 30_000],
         }
     }
 }
-
-/// Iterations at which the weight of the context loss begins to rise, and has risen.
-const LAMBDA_RISES: [u64; 2] = [15_000, 30_000];
 
 impl MaskLossOptions {
     /// V-JEPA 2's: masked tokens only, one level.
@@ -59,7 +59,7 @@ impl MaskLossOptions {
     /// Weight of the context loss at iteration `iteration` of the whole training, from 0
     /// (`Lambda_LinearWarmupHold`).
     pub fn lambda(&self, iteration: u64) -> f64 {
-        let [start, end] = LAMBDA_RISES;
+        let [start, end] = self.lambda_rises;
         if !self.predict_all {
             0.0
         } else if !self.lambda_progressive || iteration >= end {

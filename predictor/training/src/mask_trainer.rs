@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
+use crate::head_variables::HeadVariables;
 use crate::mask_losses::{self, MaskLossOptions};
 use crate::masks::BlockMasks;
 use crate::train_state::TrainState;
@@ -15,7 +16,7 @@ use crate::training_device::TrainingDevice;
 use foresight_predictor::config::EncoderConfig;
 use foresight_predictor::encoder::select;
 use foresight_predictor::mask_predictor::{MaskPrediction, MaskPredictor, MaskPredictorConfig};
-use foresight_predictor::parameters::Parameters;
+use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::reference_encoder::ReferenceEncoder;
 
 /// Clips of one length and their masks.
@@ -40,16 +41,21 @@ pub struct MaskLosses {
     pub total: f64,
 }
 
-/// Encoder, its moving average and predictor, with gradients and optimisers.
+/// Encoder, its moving average and predictor, with gradients and optimiser.
 #[derive(Debug)]
 pub struct MaskTrainer {
     encoder_config: EncoderConfig,
     predictor_config: MaskPredictorConfig,
     options: MaskLossOptions,
-    encoder: TrainState,
-    predictor: TrainState,
-    reached: [BTreeSet<String>; 2],
+    /// Both networks, their names behind [`ENCODER`] and [`PREDICTOR`].
+    state: TrainState,
+    reached: BTreeSet<String>,
 }
+
+/// What stands before the names of the encoder's parameters in a [`MaskTrainer`]'s state.
+pub const ENCODER: &str = "encoder";
+/// What stands before the names of the predictor's.
+pub const PREDICTOR: &str = "predictor";
 
 /// Networks over one step's variables.
 struct Step {
@@ -67,41 +73,65 @@ impl MaskTrainer {
     /// When a configuration can't be built, or memory runs out.
     pub fn new(
         (encoder_config, predictor_config): (EncoderConfig, MaskPredictorConfig),
-        encoder: Parameters,
-        predictor: Parameters,
-        target: Parameters,
+        encoder: &Parameters,
+        predictor: &Parameters,
+        target: &Parameters,
         options: MaskLossOptions,
     ) -> Result<Self> {
         predictor_config
             .validate()
             .map_err(candle_core::Error::msg)?;
-        let mut encoder = TrainState::new(encoder).with_average(1.0)?;
-        if let Some(average) = encoder.average_mut() {
-            *average = target;
+        let parts = [(ENCODER, encoder), (PREDICTOR, predictor)];
+        let named = parts.iter().flat_map(|(part, parameters)| {
+            let entries = parameters.entries().iter();
+            entries.map(move |(name, shape)| (format!("{part}.{name}"), shape.clone()))
+        });
+        let mut both = Parameters::zeros(named.collect());
+        let joined = [encoder.values(), predictor.values()].concat();
+        both.values_mut().copy_from_slice(&joined);
+        let mut state = TrainState::new(both).with_average(1.0)?;
+        if let Some(average) = state.average_mut() {
+            let count = target.values().len();
+            average.values_mut()[..count].copy_from_slice(target.values());
         }
         Ok(MaskTrainer {
             encoder_config,
             predictor_config,
             options,
-            encoder,
-            predictor: TrainState::new(predictor),
-            reached: Default::default(),
+            state,
+            reached: BTreeSet::new(),
         })
     }
 
-    /// The encoder's parameters, gradients, optimiser and moving average.
-    pub fn encoder(&self) -> &TrainState {
-        &self.encoder
+    /// Parameters, gradients, optimiser and moving average of both networks.
+    pub fn state(&self) -> &TrainState {
+        &self.state
     }
 
-    /// The predictor's parameters, gradients and optimiser.
-    pub fn predictor(&self) -> &TrainState {
-        &self.predictor
+    /// As [`MaskTrainer::state`], to update or restore them.
+    pub fn state_mut(&mut self) -> &mut TrainState {
+        &mut self.state
     }
 
-    /// Names of the encoder's and of the predictor's parameters that the last losses came to.
-    pub fn reached(&self) -> &[BTreeSet<String>; 2] {
+    /// Names of the parameters that the last losses came to.
+    pub fn reached(&self) -> &BTreeSet<String> {
         &self.reached
+    }
+
+    /// The moving average of the encoder under official names: what is released of a training.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn averaged_encoder(&self) -> Result<Tensors> {
+        let Some(average) = self.state.average() else {
+            candle_core::bail!("the moving average of the encoder is missing");
+        };
+        let all = average.to_tensors().map_err(candle_core::Error::wrap)?;
+        let of_encoder = all.into_iter().filter_map(|(name, tensor)| {
+            let name = name.strip_prefix(ENCODER)?.strip_prefix('.')?;
+            Some((name.to_owned(), tensor))
+        });
+        Ok(of_encoder.collect())
     }
 
     /// Losses of a batch at iteration `iteration` of the whole training; its gradients replace
@@ -115,26 +145,54 @@ impl MaskTrainer {
         iteration: u64,
         see: &mut dyn FnMut(usize, usize, &MaskPrediction),
     ) -> Result<MaskLosses> {
-        self.encoder.clear()?;
-        self.predictor.clear()?;
-        self.reached = Default::default();
+        self.state.clear()?;
+        let heads = self.state.heads_on(&Device::Cpu)?;
+        let mut reached = BTreeSet::new();
+        let lambda = self.options.lambda(iteration);
+        let losses = self.pass(&heads, groups, lambda, see, &mut |total| {
+            let store = total.backward()?;
+            self.state.collect(&heads, &store)?;
+            reached.extend(heads.reached(&store));
+            Ok(())
+        })?;
+        self.reached = reached;
+        Ok(losses)
+    }
+
+    /// Losses of a batch without touching anything, the context weighed as at the end of a training.
+    ///
+    /// # Errors
+    /// As [`MaskTrainer::compute_gradients`].
+    pub fn evaluate(&self, groups: &[ClipGroup]) -> Result<MaskLosses> {
+        let heads = self.state.heads_on(&Device::Cpu)?;
+        let lambda = self.options.lambda(u64::MAX);
+        self.pass(&heads, groups, lambda, &mut |_, _, _| (), &mut |_| Ok(()))
+    }
+
+    /// Losses of a batch; `learn` is handed the share of them of each group and mask.
+    fn pass(
+        &self,
+        heads: &HeadVariables,
+        groups: &[ClipGroup],
+        lambda: f64,
+        see: &mut dyn FnMut(usize, usize, &MaskPrediction),
+        learn: &mut dyn FnMut(&Tensor) -> Result<()>,
+    ) -> Result<MaskLosses> {
         let masks: usize = groups.iter().map(|g| g.masks.len()).sum();
         let share = 1.0 / masks.max(1) as f64;
-        let heads = [
-            self.encoder.heads_on(&Device::Cpu)?,
-            self.predictor.heads_on(&Device::Cpu)?,
-        ];
         let place = TrainingDevice {
             device: Device::Cpu,
             dtype: candle_core::DType::F32,
         };
+        let variables = heads.variables(&place)?;
+        let predictor = variables.pp(PREDICTOR);
         let step = Step {
-            encoder: ReferenceEncoder::new(&self.encoder_config, heads[0].variables(&place)?)?,
-            predictor: MaskPredictor::new(&self.predictor_config, heads[1].variables(&place)?)?,
+            encoder: ReferenceEncoder::new(&self.encoder_config, variables.pp(ENCODER))?,
+            predictor: MaskPredictor::new(&self.predictor_config, predictor)?,
             target: self.target()?,
         };
         let mut losses = MaskLosses {
-            lambda: self.options.lambda(iteration),
+            lambda,
             ..MaskLosses::default()
         };
         for (g, group) in groups.iter().enumerate() {
@@ -148,17 +206,12 @@ impl MaskTrainer {
                 let mut total = masked;
                 if let Some(context) = context {
                     losses.context += f64::from(context.to_scalar::<f32>()?) * share;
-                    total = (total + (context * losses.lambda)?)?;
+                    total = (total + (context * lambda)?)?;
                 }
-                let store = (total * share)?.backward()?;
-                self.encoder.collect(&heads[0], &store)?;
-                self.predictor.collect(&heads[1], &store)?;
-                for (all, heads) in self.reached.iter_mut().zip(&heads) {
-                    all.extend(heads.reached(&store));
-                }
+                learn(&(total * share)?)?;
             }
         }
-        losses.total = losses.masked + losses.lambda * losses.context;
+        losses.total = losses.masked + lambda * losses.context;
         Ok(losses)
     }
 
@@ -168,12 +221,10 @@ impl MaskTrainer {
     /// # Errors
     /// When another thread died holding the parameters.
     pub fn update(&mut self, rate: f64, weight_decay: f64, momentum: f64) -> Result<()> {
-        self.encoder.set_momentum(momentum);
-        let [encoder, predictor] = &self.reached;
-        self.encoder
-            .update_reached(rate, weight_decay, None, |name| encoder.contains(name))?;
-        self.predictor
-            .update_reached(rate, weight_decay, None, |name| predictor.contains(name))?;
+        self.state.set_momentum(momentum);
+        let reached = &self.reached;
+        self.state
+            .update_reached(rate, weight_decay, None, |name| reached.contains(name))?;
         Ok(())
     }
 
@@ -186,10 +237,7 @@ impl MaskTrainer {
     }
 
     fn target(&self) -> Result<ReferenceEncoder> {
-        let Some(average) = self.encoder.average() else {
-            candle_core::bail!("the moving average of the encoder is missing");
-        };
-        let tensors = average.to_tensors().map_err(candle_core::Error::wrap)?;
+        let tensors = self.averaged_encoder()?;
         let vb = VarBuilder::from_tensors(
             tensors.into_iter().collect(),
             candle_core::DType::F32,

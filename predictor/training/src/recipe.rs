@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::optimisation::Optimisation;
 use crate::settings::{Crop, Data};
-use crate::Objectives;
+use crate::{BlockMaskOptions, MaskLossOptions, Objectives};
 use foresight_predictor::config::EncoderConfig;
 
 /// `foresight pretrain`: an encoder from recorded frames.
@@ -16,7 +16,11 @@ pub struct PretrainRecipe {
     /// Architecture.
     pub encoder: EncoderConfig,
     /// Training signals and their weights.
+    #[serde(default)]
     pub objectives: Objectives,
+    /// Masked prediction as V-JEPA 2 and 2.1 pre-train, in place of the objectives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_prediction: Option<MaskPrediction>,
     /// Which frames of which recordings; `frames` follows from the objectives.
     pub data: Data,
     /// As in [`Settings::crop`](crate::settings::Settings::crop).
@@ -24,6 +28,52 @@ pub struct PretrainRecipe {
     pub crop: Option<Crop>,
     /// Optimiser.
     pub optimisation: Optimisation,
+}
+
+/// Masked prediction of clips: a moving average of the encoder says what a predictor should have
+/// guessed of tokens that the encoder didn't see. Deep supervision from four levels is the encoder's own
+/// `vjepa2_1.n_output_distillation`: 4, or 1 for the last level alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskPrediction {
+    /// Which losses, and how they are weighed; `levels_predictor` follows from the encoder.
+    pub losses: MaskLossOptions,
+    /// What each mask of a clip hides.
+    pub masks: Vec<BlockMaskOptions>,
+    /// What each mask of an image hides; with any, the first frame of every clip is seen as an image
+    /// too.
+    pub image_masks: Vec<BlockMaskOptions>,
+    /// Frames of a clip.
+    pub clip_frames: usize,
+    /// How slowly the moving average follows the encoder.
+    pub ema_momentum: f64,
+    /// Width inside the predictor.
+    pub predictor_embed_dim: usize,
+    /// Blocks of the predictor.
+    pub predictor_depth: usize,
+    /// Attention heads of the predictor.
+    pub predictor_num_heads: usize,
+}
+
+impl Default for MaskPrediction {
+    /// V-JEPA 2.1's primary phase, for videos alone, with the released predictors' size.
+    fn default() -> Self {
+        let large = BlockMaskOptions {
+            num_blocks: 2,
+            spatial_scale: [0.7, 0.7],
+            ..BlockMaskOptions::default()
+        };
+        MaskPrediction {
+            losses: MaskLossOptions::default(),
+            masks: vec![BlockMaskOptions::default(), large],
+            image_masks: Vec::new(),
+            clip_frames: 16,
+            ema_momentum: 0.999_25,
+            predictor_embed_dim: 384,
+            predictor_depth: 12,
+            predictor_num_heads: 12,
+        }
+    }
 }
 
 /// Size of a policy; everything else follows from the encoder.

@@ -24,6 +24,7 @@
 
 mod animation;
 mod bitmap_text;
+pub mod classification;
 mod course;
 mod decision;
 pub mod evaluation;

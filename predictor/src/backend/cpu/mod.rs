@@ -13,7 +13,7 @@ use crate::config::{EncoderConfig, PredictorConfig};
 use crate::error::PredictorError;
 use crate::kernels::{InstructionSet, Precision};
 use crate::layout;
-use crate::parameters::{Parameters, Tensors};
+use crate::parameters::{self, Parameters, Tensors, WeightSource};
 
 /// The CPU kernels on one instruction set, in one precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,23 @@ impl CpuBackend {
         })
     }
 
+    /// An encoder whose weights are read and packed one by one, so that they are never in memory
+    /// twice.
+    ///
+    /// # Errors
+    /// When one is missing, of another shape, or can't be read.
+    pub fn encoder_of(
+        &self,
+        config: &EncoderConfig,
+        weights: &dyn WeightSource,
+    ) -> Result<Box<dyn FrameEncoder>, PredictorError> {
+        let set = self.instruction_set;
+        Ok(match self.precision {
+            Precision::F32 => Box::new(PackedEncoder::<f32>::new(config, weights, set)?),
+            Precision::Bf16 => Box::new(PackedEncoder::<bf16>::new(config, weights, set)?),
+        })
+    }
+
     /// What multiplies.
     pub fn instruction_set(&self) -> InstructionSet {
         self.instruction_set
@@ -70,12 +87,8 @@ impl Backend for CpuBackend {
         config: &EncoderConfig,
         weights: &Tensors,
     ) -> Result<Box<dyn FrameEncoder>, PredictorError> {
-        let weights = Parameters::from_tensors(layout::encoder(config), weights)?;
-        let set = self.instruction_set;
-        Ok(match self.precision {
-            Precision::F32 => Box::new(PackedEncoder::<f32>::new(config, &weights, set)?),
-            Precision::Bf16 => Box::new(PackedEncoder::<bf16>::new(config, &weights, set)?),
-        })
+        parameters::check(&layout::encoder(config), weights)?;
+        self.encoder_of(config, weights)
     }
 
     fn predictor(

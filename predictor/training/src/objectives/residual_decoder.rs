@@ -91,7 +91,7 @@ fn targets(config: &EncoderConfig, pixels: &[f32], b: usize) -> Result<Tensor> {
             }
         });
     let side = config.patch_size / POOL;
-    let rows = patch_rows(&pooled, [h, w], side, 1);
+    let rows = patch_rows(&pooled, [1, h, w], side, 1);
     let n = config.tokens_per_frame();
     Tensor::from_vec(rows, (b, n, decoded(config)), &Device::Cpu)
 }

@@ -8,8 +8,9 @@ use foresight_predictor::mask_predictor::{MaskPrediction, MaskPredictorConfig};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, EncoderConfig};
 use foresight_training::mask_losses::distances;
+use foresight_training::mask_trainer::{ENCODER, PREDICTOR};
 use foresight_training::schedule::{CosineSchedule, WarmupCosineSchedule};
-use foresight_training::{BlockMasks, ClipGroup, MaskLossOptions, MaskTrainer, TrainState};
+use foresight_training::{BlockMasks, ClipGroup, MaskLossOptions, MaskTrainer};
 use serde_json::Value;
 
 /// Parameters after a step, where their gradient is no rounding.
@@ -75,7 +76,7 @@ fn trainer(fixture: &Fixture, options: MaskLossOptions) -> MaskTrainer {
     let weights = parameters(layout::encoder(&encoder), "encoder_weights").unwrap();
     let target = parameters(layout::encoder(&encoder), "target_weights").unwrap();
     let guess = parameters(layout::mask_predictor(&predictor), "predictor_weights").unwrap();
-    MaskTrainer::new((encoder, predictor), weights, guess, target, options).unwrap()
+    MaskTrainer::new((encoder, predictor), &weights, &guess, &target, options).unwrap()
 }
 
 fn ids(fixture: &Fixture, name: &str) -> Vec<Vec<u32>> {
@@ -99,21 +100,16 @@ fn groups(fixture: &Fixture) -> Vec<ClipGroup> {
         .collect()
 }
 
-/// The learner and the parameter of an official name.
-fn find<'a>(trainer: &'a MaskTrainer, official: &str) -> (&'a TrainState, usize, String) {
+/// The name of an official one in the trainer's state.
+fn ours(official: &str) -> String {
     let (network, name) = official.split_once(".backbone.").unwrap();
-    let (learner, which) = match network {
-        "encoder" => (trainer.encoder(), 0),
-        "predictor" => (trainer.predictor(), 1),
-        other => panic!("no network {other}"),
-    };
-    (learner, which, name.to_owned())
+    assert!([ENCODER, PREDICTOR].contains(&network), "{network}");
+    format!("{network}.{name}")
 }
 
 fn gradient(trainer: &MaskTrainer, official: &str) -> Vec<f32> {
-    let (learner, _, name) = find(trainer, official);
-    let range = learner.parameters().unwrap().range(&name);
-    learner.gradients().unwrap()[range].to_vec()
+    let range = trainer.state().parameters().unwrap().range(&ours(official));
+    trainer.state().gradients().unwrap()[range].to_vec()
 }
 
 fn norm(gradient: &[f32]) -> f32 {
@@ -192,8 +188,7 @@ fn parity_mask_training_losses_and_gradients() {
         }
         let untouched: Vec<String> = fixture.parse("no_grad_params");
         for official in &untouched {
-            let (_, which, name) = find(&trainer, official);
-            assert!(!trainer.reached()[which].contains(&name), "{official}");
+            assert!(!trainer.reached().contains(&ours(official)), "{official}");
         }
     }
 }
@@ -265,20 +260,20 @@ fn parity_mask_training_step() {
         trainer
             .compute_gradients(&groups(&fixture), iteration, &mut |_, _, _| ())
             .unwrap();
-        let before = [trainer.encoder(), trainer.predictor()]
-            .map(|learner| learner.gradients().unwrap().clone());
+        let before = trainer.state().gradients().unwrap().clone();
         trainer.update(rate, decay, momentum).unwrap();
         for (key, official) in named(&fixture, "out.after.") {
             let expected = fixture.vec(key);
             if let Some(name) = official.strip_prefix("target.backbone.") {
-                let got = trainer.encoder().average().unwrap().slice(name);
+                let average = trainer.state().average().unwrap();
+                let got = average.slice(&format!("{ENCODER}.{name}"));
                 close(&official, got, &expected, STEP);
                 continue;
             }
-            let (learner, which, name) = find(&trainer, &official);
-            let parameters = learner.parameters().unwrap();
-            let gradients = &before[which][parameters.range(&name)];
-            let untouched = !trainer.reached()[which].contains(&name);
+            let name = ours(&official);
+            let parameters = trainer.state().parameters().unwrap();
+            let gradients = &before[parameters.range(&name)];
+            let untouched = !trainer.reached().contains(&name);
             let (mut got, mut wanted) = (Vec::new(), Vec::new());
             for ((value, gradient), expected) in
                 parameters.slice(&name).iter().zip(gradients).zip(&expected)
