@@ -26,6 +26,8 @@ def parse():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--fitted", type=int, default=800, help="clips recorded to fit on")
     parser.add_argument("--judged", type=int, default=400, help="clips recorded to judge on")
+    parser.add_argument("--apart", action="store_true",
+                        help="frames by themselves, for an encoder trained on single frames")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the probes")
     return parser.parse_args()
 
@@ -77,8 +79,10 @@ def main():
     judged = recorded(args, "validation", args.judged, 900_000)
     for name, model in [("the model's encoder", args.model), ("random weights", random_model(args))]:
         out = args.out / ("probe_random" if name == "random weights" else "probe")
+        out = out.with_name(out.name + ("_apart" if args.apart else ""))
         done = subprocess.run([args.foresight, "classify", "fit", str(fitted), "--held-out", str(judged),
-                               "--model", str(model), "--out", str(out), "--seed", str(args.seed), "--json"],
+                               "--model", str(model), "--out", str(out), "--seed", str(args.seed), "--json",
+                               *(["--apart"] if args.apart else [])],
                               check=True, capture_output=True, text=True)
         said = json.loads(done.stdout)
         show = lambda share: "{:.1f} % [{:.1f}, {:.1f}]".format(

@@ -56,6 +56,10 @@ pub(crate) struct EncoderArgs {
     /// Which of V-JEPA 2.1's levels: last, all, or 0 (shallowest) to 3; the model's own when absent.
     #[arg(long)]
     pub(crate) level: Option<EncoderLevel>,
+    /// Encode every frame of a clip by itself, as planning does: for encoders trained on single frames,
+    /// the bundled one among them.
+    #[arg(long)]
+    pub(crate) apart: bool,
     /// Numbers that products are taken in: f32 or bf16.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
@@ -69,6 +73,7 @@ impl EncoderArgs {
     pub(crate) fn options(&self) -> ClipEncoderOptions {
         ClipEncoderOptions {
             level: self.level,
+            apart: self.apart,
             device: self.device,
             precision: self.precision,
         }
@@ -145,6 +150,7 @@ pub(crate) fn run(args: EmbedArgs) -> Result<()> {
         "encoder": features.encoder().config(),
         "computes": features.encoder().computes(),
         "clip_frames": sampling.frames,
+        "apart": args.encoder.apart,
         "fps": sampling.rate_hz,
         "stride": sampling.rate_hz.map(|_| sampling.stride),
         "per": if args.tokens { "token" } else { "clip" },

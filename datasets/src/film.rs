@@ -333,7 +333,7 @@ mod tests {
         let film = Film {
             path: "film".into(),
             source: Source::Images(vec!["x".into(); 7]),
-            times_s: Some(vec![0.0, 0.1, 0.2, 0.3, 0.6, 0.9, 1.0]),
+            times_s: Some(vec![0.0, 0.1, 0.2, 0.3, 0.6, 0.85, 1.0]),
             frames: 7,
         };
         assert_eq!(film.sampled(4.0), [0, 2, 4, 5, 6]);

@@ -18,6 +18,7 @@ pub struct ClipEncoder {
     config: EncoderConfig,
     encoder: Box<dyn FrameEncoder>,
     computes: String,
+    apart: bool,
 }
 
 /// What is taken from an encoder, and where it computes.
@@ -25,6 +26,9 @@ pub struct ClipEncoder {
 pub struct ClipEncoderOptions {
     /// Another level of V-JEPA 2.1's encoder than the model's own.
     pub level: Option<EncoderLevel>,
+    /// Whether every frame of a clip is encoded by itself, doubled to a tubelet as planning does it, and
+    /// its tokens layer-normalised: for encoders that have seen nothing but such frames.
+    pub apart: bool,
     /// Where.
     pub device: ComputeDevice,
     /// In which numbers.
@@ -96,6 +100,7 @@ impl ClipEncoder {
             config,
             encoder,
             computes,
+            apart: options.apart,
         })
     }
 
@@ -108,6 +113,7 @@ impl ClipEncoder {
         Ok(ClipEncoder {
             encoder: backend::Backend::encoder(&cpu, &config, weights)?,
             computes: described(&cpu),
+            apart: false,
             config,
         })
     }
@@ -129,17 +135,34 @@ impl ClipEncoder {
     /// A sentence, when frames don't make whole tubelets.
     pub fn grid(&self, frames: usize) -> Result<[usize; 3], PredictorError> {
         let [height, width] = self.config.img_size;
+        if self.apart {
+            let [rows, columns] = [height, width].map(|side| side / self.config.patch_size);
+            return Ok([frames, rows, columns]);
+        }
         let grid = self.config.clip_grid([self.frames(frames), height, width]);
         grid.map_err(PredictorError::Model)
     }
 
     /// Clips `[B, 3, T, H, W]` of the model's size, normalised, to tokens `[B, N, L]` after the
-    /// encoder's norm.
+    /// encoder's norm; of frames that are apart, those of one after another.
     ///
     /// # Errors
     /// As [`ClipEncoder::grid`], and when a device fails.
     pub fn encode(&self, clips: &[f32], frames: usize) -> Result<Vec<f32>, PredictorError> {
         let [height, width] = self.config.img_size;
+        if self.apart {
+            let plane = height * width;
+            let clips = clips.chunks_exact((3 * frames * plane).max(1));
+            let apart = clips.flat_map(|clip| {
+                let of_frame = move |at: usize| {
+                    (0..3).flat_map(move |c| &clip[(c * frames + at) * plane..][..plane])
+                };
+                (0..frames).flat_map(of_frame).copied()
+            });
+            return self
+                .encoder
+                .encode(&apart.collect::<Vec<f32>>(), [height, width]);
+        }
         let needed = self.frames(frames);
         if needed == frames {
             return self.encoder.encode_clips(clips, [frames, height, width]);

@@ -167,7 +167,7 @@ impl Encoder {
 pub(crate) fn clip_positions(config: &EncoderConfig, clip: &Tensor) -> Result<Vec<Position>> {
     let (_, _, frames, height, width) = clip.dims5()?;
     let grid = config.clip_grid([frames, height, width]);
-    let positions = grid.and_then(|grid| rope::clip_positions(config, grid));
+    let positions = grid.and_then(|grid| config.clip_positions(grid));
     positions.map_err(candle_core::Error::msg)
 }
 

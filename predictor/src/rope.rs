@@ -2,7 +2,6 @@
 
 use candle_core::{Device, Result, Tensor, D};
 
-use crate::config::EncoderConfig;
 pub use foresight_kernels::rope::{Position, RopeTable, RopeVariant};
 
 /// A table's cosines and sines as tensors `[N, head_dim]`.
@@ -55,21 +54,6 @@ pub fn stretched(positions: &mut [Position], [numerator, rows, columns]: [f32; 3
             *column = *column * numerator / columns;
         }
     }
-}
-
-/// Where an encoder's tokens over time, rows and columns are, stretched if it stretches them.
-///
-/// # Errors
-/// As [`stretch`].
-pub fn clip_positions(
-    config: &EncoderConfig,
-    [times, rows, columns]: [usize; 3],
-) -> std::result::Result<Vec<Position>, String> {
-    let mut grid = RopeTable::grid(times, rows, columns);
-    if config.vjepa2_1.as_ref().is_some_and(|o| o.interpolate_rope) {
-        stretched(&mut grid, stretch(config.patch_size, [rows, columns])?);
-    }
-    Ok(grid)
 }
 
 /// Tables of a batch whose samples have tokens of their own, `[B, 1, N, head_dim]` each, of the

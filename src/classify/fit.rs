@@ -141,6 +141,7 @@ pub(super) fn run(args: &FitArgs) -> Result<()> {
         model: args.encoder.model.clone(),
         encoder_sha256,
         level: args.encoder.level,
+        apart: args.encoder.apart,
         clip_frames: sampling.frames,
         fps: sampling.rate_hz,
         stride: sampling.stride,
@@ -179,6 +180,10 @@ fn judged(
         clips: match args.fps {
             Some(fps) => format!("clips of {frames} frames at {fps} Hz"),
             None => format!("a clip of {frames} frames over each whole film"),
+        } + if args.encoder.apart {
+            ", each encoded by itself"
+        } else {
+            ""
         },
         classes: fitting.classes.clone(),
         fitted: fitting.counts(),

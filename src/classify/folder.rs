@@ -29,6 +29,9 @@ pub(super) struct ProbeFolder {
     pub encoder_sha256: String,
     /// The encoder's level, where it isn't the model's own.
     pub level: Option<EncoderLevel>,
+    /// Whether frames are encoded one by one.
+    #[serde(default)]
+    pub apart: bool,
     /// Frames of a clip.
     pub clip_frames: usize,
     /// Rate of its frames, Hz; `None` for clips over whole films.

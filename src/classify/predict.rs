@@ -47,6 +47,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     }
     let options = ClipEncoderOptions {
         level: probe.level,
+        apart: probe.apart,
         device: args.device,
         precision: args.precision,
     };

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::RopeVariant;
+use crate::rope::{self, Position, RopeTable};
 
 /// How pixels become tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -162,6 +163,23 @@ impl EncoderConfig {
         Ok([frames / t, height / p, width / p])
     }
 
+    /// Where the tokens of a grid over time, rows and columns are, stretched if this encoder
+    /// stretches them.
+    ///
+    /// # Errors
+    /// As [`rope::stretch`].
+    pub fn clip_positions(
+        &self,
+        [times, rows, columns]: [usize; 3],
+    ) -> Result<Vec<Position>, String> {
+        let mut grid = RopeTable::grid(times, rows, columns);
+        if self.vjepa2_1.as_ref().is_some_and(|o| o.interpolate_rope) {
+            let by = rope::stretch(self.patch_size, [rows, columns])?;
+            rope::stretched(&mut grid, by);
+        }
+        Ok(grid)
+    }
+
     /// Width of the tokens that [`EncoderConfig::level`] gives: `D`, or four times that.
     pub fn latent_dim(&self) -> usize {
         match self.level {
@@ -221,7 +239,7 @@ pub(super) fn vjepa2_1(e: &EncoderConfig) -> Result<(), String> {
     }
     if options.interpolate_rope {
         let [rows, columns] = e.img_size.map(|side| side / e.patch_size);
-        crate::rope::stretch(e.patch_size, [rows, columns]).map_err(|p| format!("encoder: {p}"))?;
+        rope::stretch(e.patch_size, [rows, columns]).map_err(|p| format!("encoder: {p}"))?;
     }
     Ok(())
 }

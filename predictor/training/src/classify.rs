@@ -116,7 +116,7 @@ impl ClipTokens {
         let grid = features.encoder().grid(features.sampling().frames)?;
         let tokens = grid.iter().product();
         let key = format!(
-            "{identity} {:?} {} {:?}",
+            "{identity} {:?} {grid:?} {} {:?}",
             features.encoder().config(),
             features.encoder().computes(),
             features.sampling()
@@ -221,12 +221,13 @@ impl ClipTokens {
         parameters: &Parameters,
         films: &[LabelledFilm],
     ) -> Result<Vec<Verdict>> {
+        let weights = config.fixed(parameters)?;
         let verdict = |film: &LabelledFilm| {
             let samples = self.samples(std::slice::from_ref(film))?;
             let mut mean = vec![0f32; config.classes];
             for samples in samples.chunks(8) {
                 let tokens = self.batch(&samples.iter().collect::<Vec<_>>())?;
-                for clip in config.probabilities(parameters, &tokens, samples.len())? {
+                for clip in config.probabilities(&weights, &tokens, samples.len())? {
                     mean.iter_mut().zip(clip).for_each(|(m, p)| *m += p);
                 }
             }
@@ -252,11 +253,12 @@ impl ClipTokens {
     ) -> Result<Verdict> {
         let film = Film::open(path)?;
         let clips = self.clips(&film)?;
+        let weights = config.fixed(parameters)?;
         let mut mean = vec![0f32; config.classes];
         for clip in &clips {
             let mut tokens = self.encoded(&film, clip)?;
             LatentStorage::F16.round(&mut tokens);
-            let said = config.probabilities(parameters, &tokens, 1)?;
+            let said = config.probabilities(&weights, &tokens, 1)?;
             let said = said.iter().flatten();
             mean.iter_mut()
                 .zip(said)

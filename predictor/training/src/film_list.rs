@@ -121,7 +121,7 @@ impl FilmList {
 }
 
 /// A film, its class and its group.
-type Row = (PathBuf, String, Option<String>);
+type ListedFilm = (PathBuf, String, Option<String>);
 
 fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     let listed = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
@@ -136,7 +136,7 @@ fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(entries)
 }
 
-fn of_folders(folder: &Path) -> Result<Vec<Row>> {
+fn of_folders(folder: &Path) -> Result<Vec<ListedFilm>> {
     let mut rows = Vec::new();
     for (class_folder, class) in entries(folder)? {
         if class_folder.is_dir() {
@@ -153,7 +153,7 @@ fn of_folders(folder: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn of_table(path: &Path) -> Result<Vec<Row>> {
+fn of_table(path: &Path) -> Result<Vec<ListedFilm>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let named = || path.display().to_string();

@@ -15,7 +15,7 @@ use crate::kernels::patches::{merge_rows, patch_rows};
 use crate::kernels::{elementwise, BlockWeights, Element, InstructionSet, PARAMETER_NAMES};
 use crate::layout;
 use crate::parameters::WeightSource;
-use crate::rope::{self, RopeTable};
+use crate::rope::RopeTable;
 
 /// Tubelets encoded together by one thread.
 const TUBELETS_PER_CHUNK: usize = 8;
@@ -145,7 +145,7 @@ impl<E: Element> PackedEncoder<E> {
                 clips.len()
             )));
         }
-        let positions = rope::clip_positions(config, grid).map_err(PredictorError::Model)?;
+        let positions = config.clip_positions(grid).map_err(PredictorError::Model)?;
         let rope = RopeTable::new(&positions, config.head_dim(), config.rope);
         let (n, d, latent_dim) = (positions.len(), config.embed_dim, config.latent_dim());
         let count = clips.len() / clip;
