@@ -356,13 +356,14 @@ fn masked_pretraining_learns_resumes_and_gives_an_encoder() {
         text(&model),
         "--level",
         "all",
+        "--whole",
         "--clip-length",
         "4",
         "--out",
         text(&out),
     ]);
     let features = Npz::open(&out).unwrap().array("features").unwrap();
-    assert_eq!(features.shape, [4, 4 * 24]);
+    assert_eq!(features.shape, [1, 4 * 24]);
 
     let all = [
         "pretrain",
