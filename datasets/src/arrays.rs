@@ -69,7 +69,7 @@ pub(crate) fn optional(file: &File, name: &str) -> Result<Option<Array>, String>
     let shape = believable(&dataset, name)?;
     let array = Array {
         shape,
-        values: values(&dataset).map_err(|e| format!("{name} cannot be read: {e}"))?,
+        values: values(&dataset).map_err(|e| unreadable(name, &e))?,
     };
     if let Some(at) = array.values.iter().position(|v| !v.is_finite()) {
         return Err(format!(
@@ -228,9 +228,22 @@ fn target_of(bytes: &[u8], name: &str) -> Option<String> {
     })
 }
 
+/// Why a dataset can't be read, and what to do where that is known.
+fn unreadable(name: &str, error: &impl ToString) -> String {
+    let error = error.to_string();
+    let remedy = match error.contains("data layout version: 5") {
+        true => {
+            "; compressed data in HDF5 2.0's own layout isn't read: write the file with \
+                 h5py.File(…, libver=(\"earliest\", \"v114\"))"
+        }
+        false => "",
+    };
+    format!("{name} cannot be read: {error}{remedy}")
+}
+
 /// A dataset's shape, if it can be one of a recording.
 fn believable(dataset: &Dataset, name: &str) -> Result<Vec<u64>, String> {
-    let unreadable = |e: hdf5_pure::Error| format!("{name} cannot be read: {e}");
+    let unreadable = |e: hdf5_pure::Error| unreadable(name, &e);
     let shape = dataset.shape().map_err(unreadable)?;
     // A chunk is read whole, however little of it the shape asks for.
     let chunk = dataset.chunk_shape().map_err(unreadable)?;

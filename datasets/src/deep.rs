@@ -21,8 +21,8 @@ mod comotion;
 mod hand;
 mod small;
 
-use comotion::{Filmed, Fit};
-use hand::Camera;
+use comotion::{Filmed, HandFit};
+use hand::Viewpoint;
 use small::Small;
 
 /// Pictures are looked at in this height, px.
@@ -44,7 +44,12 @@ const LEAST_FIT: f64 = 0.45;
 /// Extrinsics further off are wrong, degrees.
 const WRONG_DEG: f64 = 3.0;
 /// Angles of view, from top to bottom, that are tried where it isn't known, degrees.
-const FOVS_DEG: [f64; 8] = [20.0, 25.0, 31.0, 39.0, 48.0, 58.0, 68.0, 80.0];
+const FOVS_DEG: [f64; 13] = [
+    20.0, 22.5, 25.0, 28.0, 31.5, 35.0, 39.0, 44.0, 49.0, 55.0, 61.0, 68.0, 76.0,
+];
+/// A view under which the hand fits somewhere else must fit by so much better than one under which it
+/// fits where the extrinsics say.
+const ELSEWHERE: f64 = 0.9;
 /// How far the Franka Hand's flange is behind its fingertips, m.
 const FLANGE_M: f64 = 0.1034;
 
@@ -244,8 +249,11 @@ impl CameraFindings {
         let fits = fovs
             .par_iter()
             .filter_map(|fov| Some((fit(*fov, behind)?, *fov)));
-        let fits: Vec<(Fit, Option<f64>)> = fits.collect();
-        let best = fits.iter().max_by(|a, b| a.0.best.total_cmp(&b.0.best));
+        let fits: Vec<(HandFit, Option<f64>)> = fits.collect();
+        let likely = |fit: &HandFit| fit.here.max(ELSEWHERE * fit.best);
+        let best = fits
+            .iter()
+            .max_by(|a, b| likely(&a.0).total_cmp(&likely(&b.0)));
         let Some((found, fov)) = best.copied().filter(|(fit, _)| fit.pairs >= LEAST_PAIRS) else {
             self.notes.push(
                 "its extrinsics can't be judged: the hand moves too little in its pictures"
@@ -312,7 +320,7 @@ impl Material {
         let fov_rad = fov.or(self.fov_rad).unwrap_or(1.0);
         let rows = self.extrinsics.as_deref().unwrap_or_default();
         let size = self.size();
-        let camera = |pose: &[f64; 6]| Camera {
+        let camera = |pose: &[f64; 6]| Viewpoint {
             pose: *pose,
             fov_rad,
             size,
@@ -326,7 +334,13 @@ impl Material {
     }
 
     /// A picture with the hand drawn into it.
-    fn drawn(&self, lag: isize, fov: Option<f64>, behind_m: f64, fit: &Fit) -> Option<RgbImage> {
+    fn drawn(
+        &self,
+        lag: isize,
+        fov: Option<f64>,
+        behind_m: f64,
+        fit: &HandFit,
+    ) -> Option<RgbImage> {
         let (number, image) = &self.shown;
         let filmed = self.filmed(lag, fov);
         let at = number.checked_sub(self.paired(lag).start)?;

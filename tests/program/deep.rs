@@ -32,7 +32,8 @@ fn looked(root: &Path) -> (Value, Option<i32>) {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let found: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {output:?}"));
-    let picture = image::open(pictures.join("tabletop.png"))
+    let name = found["deep"]["cameras"][0]["camera"].as_str().unwrap();
+    let picture = image::open(pictures.join(format!("{name}.png")))
         .unwrap()
         .to_rgb8();
     let yellow = picture.pixels().filter(|p| p.0 == [255, 220, 0]).count();
@@ -92,6 +93,28 @@ fn planted_faults_are_found_and_clean_recordings_pass() {
         found["actions"]
     );
 
+    // Where nobody knows the camera's angle of view.
+    let elsewhere = |root: &Path| {
+        let out = root.with_extension("lerobot");
+        let mut convert = Command::new(env!("CARGO_BIN_EXE_foresight"));
+        convert
+            .args(["dataset", "convert", "--to", "lerobot"])
+            .arg(root)
+            .arg(&out);
+        assert!(convert.output().unwrap().status.success());
+        looked(&out)
+    };
+    let films = crate::require::ffmpeg();
+    if films {
+        let (found, code) = elsewhere(&clean);
+        assert_eq!(code, Some(0), "{found}");
+        let fov = found["cameras"][0]["fov_deg"][0].as_f64().unwrap();
+        assert!(
+            (24.0..33.0).contains(&fov),
+            "the simulator's is 27.5: {fov}"
+        );
+    }
+
     for (name, axis) in [
         ("x", Vector3::x()),
         ("y", Vector3::y()),
@@ -111,6 +134,9 @@ fn planted_faults_are_found_and_clean_recordings_pass() {
         assert_eq!(camera["lag_frames"], 0);
         let seen = off(camera, 0).hypot(off(camera, 1));
         assert!((3.0..7.5).contains(&seen), "{name}: {camera}");
+        if films {
+            assert_eq!(elsewhere(&root).1, Some(2), "{name}");
+        }
     }
 
     let root = work.path().join("late");

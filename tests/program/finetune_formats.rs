@@ -301,6 +301,17 @@ fn droid_with_videos_from_index_to_judgement() {
     // Known from an index, it is met while decoding.
     let index = index.display().to_string();
     refused(&finetune(&index, &out, "2", &[]), &["22008760.mp4"]);
+    // Where such clips are left out, looking for surprising ones leaves them out too.
+    let surprising = [
+        "data.on_bad_episode=skip",
+        "data.draws=clip",
+        "data.surprising=4",
+        "loss.metric=whitened",
+        "loss.whitened_directions=8",
+    ];
+    let more: Vec<&str> = surprising.iter().flat_map(|s| ["--set", s]).collect();
+    let other = work.path().join("surprising").display().to_string();
+    done(&finetune(&index, &other, "2", &more));
     refused(
         &["dataset", "validate", &name],
         &["22008760.mp4", "cut short"],

@@ -14,7 +14,7 @@ use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::{EpisodeStore, View};
 use foresight_planner::Action;
 use foresight_robot::capture::{Capture, Captured};
-use foresight_robot::{Arm, EnvelopeConfig, SimServer, SimServerConfig, WorkspaceBox};
+use foresight_robot::{Arm, EnvelopeConfig, SimServer, SimServerConfig, TwinCamera, WorkspaceBox};
 use foresight_robot::{ZenohArm, ZenohArmConfig};
 use foresight_sim::SceneDistribution;
 use rand::{Rng, SeedableRng};
@@ -374,7 +374,26 @@ fn words_drive_the_arm_as_far_as_the_envelope_lets_them() {
     let server = serve(15);
     let work = tempfile::tempdir().expect("a folder");
     let out = work.path().join("data");
-    let mut recording = Recording::start(&server, &out, &["--robot"]);
+    // A second camera, of another rate, at another endpoint.
+    let twin = SimServerConfig {
+        camera: "side".into(),
+        connect: server.endpoints().to_vec(),
+        frame_width: 80,
+        frame_height: 64,
+        ..SimServerConfig::default()
+    };
+    let scene = SceneDistribution::default().sample(1);
+    let twin = TwinCamera::start(&scene, &twin).expect("a second camera");
+    let cameras = [
+        "--camera",
+        "front",
+        "--camera",
+        "wrist=side",
+        "--connect",
+        &twin.endpoints()[0],
+    ];
+    let more = [&["--robot"][..], &cameras].concat();
+    let mut recording = Recording::start(&server, &out, &more);
     recording.say("start");
     recording.heard("recording");
     recording.say("move 0.03 0 0.03");
@@ -393,6 +412,14 @@ fn words_drive_the_arm_as_far_as_the_envelope_lets_them() {
     assert_eq!(server.refused(), 0);
     let store = LeRobotStore::open(&out).expect("a dataset");
     assert_eq!(store.episodes()[0].success, None);
+    let wrist = "wrist".parse().expect("a view");
+    let rows = store.episodes()[0].length;
+    let side = store.frames(0, &wrist, &[0, rows - 1]).expect("pictures");
+    assert_eq!((side.len(), side.width(), side.height()), (2, 80, 64));
+    assert!(
+        side.frame(0) != side.frame(1),
+        "the second camera saw no motion"
+    );
     let extras = store.extras(0).expect("read");
     let states = &extras.trajectory.states;
     let (first, last) = (states[0], states[states.len() - 1]);

@@ -9,7 +9,7 @@
 use foresight_planner::Pose;
 use nalgebra::Vector3;
 
-use super::hand::{self, Camera};
+use super::hand::{self, Viewpoint};
 use super::small::Small;
 
 /// Half the side of the map, px of pictures [`super::HEIGHT_PX`] high.
@@ -33,12 +33,12 @@ const CELLS: usize = (2 * SIDE as usize + 1) * (2 * SIDE as usize + 1);
 pub(super) struct Filmed<'a> {
     pub(super) pictures: &'a [Small],
     pub(super) poses: &'a [Pose],
-    pub(super) cameras: Vec<Camera>,
+    pub(super) cameras: Vec<Viewpoint>,
 }
 
 /// Where the map of what moves along fits the hand best.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fit {
+pub(super) struct HandFit {
     /// Pairs of pictures.
     pub(super) pairs: usize,
     /// How well it fits there, and where the extrinsics say, -1 to 1.
@@ -54,7 +54,7 @@ pub(super) struct Fit {
     pub(super) roll_deg: f64,
 }
 
-impl Fit {
+impl HandFit {
     /// Both angles together, degrees.
     pub(super) fn error_deg(&self) -> f64 {
         self.off_deg.hypot(self.roll_deg)
@@ -72,7 +72,7 @@ struct Pair<'a> {
 }
 
 /// Fits the hand to all recordings together.
-pub(super) fn fit(all: &[Filmed<'_>], behind_m: f64) -> Option<Fit> {
+pub(super) fn fit(all: &[Filmed<'_>], behind_m: f64) -> Option<HandFit> {
     let points = hand::points();
     let of = |filmed| pairs(filmed, behind_m, &points);
     let pairs: Vec<Pair> = all.iter().flat_map(of).collect();
@@ -90,7 +90,7 @@ pub(super) fn fit(all: &[Filmed<'_>], behind_m: f64) -> Option<Fit> {
     let (best, off) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     let focal = pairs.iter().map(|p| p.focal_px).sum::<f64>() / pairs.len() as f64;
     let off_px = off.map(|v| v as f64);
-    Some(Fit {
+    Some(HandFit {
         pairs: pairs.len(),
         best,
         here,

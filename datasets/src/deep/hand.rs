@@ -5,7 +5,7 @@ use nalgebra::{Point3, Vector3};
 
 /// A pinhole camera: extrinsics as recorded, square pixels, its middle in the picture's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Camera {
+pub(super) struct Viewpoint {
     /// x y z m, extrinsic xyz Euler rad, base frame; z points into the picture, x to its right.
     pub(super) pose: [f64; 6],
     /// Angle of view from the picture's top to its bottom, rad.
@@ -14,7 +14,7 @@ pub(super) struct Camera {
     pub(super) size: [usize; 2],
 }
 
-impl Camera {
+impl Viewpoint {
     /// Pixels per unit of x/z.
     pub(super) fn focal_px(&self) -> f64 {
         self.size[1] as f64 / 2.0 / (self.fov_rad / 2.0).tan()
@@ -64,7 +64,7 @@ pub(super) fn tip(pose: &Pose, behind_m: f64) -> Point3<f64> {
 pub(super) fn shown(
     pose: &Pose,
     behind_m: f64,
-    camera: &Camera,
+    camera: &Viewpoint,
     points: &[Vector3<f64>],
 ) -> Vec<[f64; 2]> {
     let place = pose.isometry();
