@@ -348,6 +348,39 @@ mod tests {
     }
 
     #[test]
+    fn videos_are_sampled_by_the_times_they_say() {
+        if video::available().is_err() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("film.mp4");
+        let mut encoder =
+            video::VideoEncoder::create(&path, (16, 16), 10.0, video::VideoCodec::H264).unwrap();
+        for i in 0..12u8 {
+            encoder.push(&[20 * i; 16 * 16 * 3]).unwrap();
+        }
+        encoder.finish().unwrap();
+        let film = Film::open(&path).unwrap();
+        assert_eq!(film.frames(), 12);
+        let clips = film.clips(&FilmSampling {
+            frames: 3,
+            rate_hz: Some(5.0),
+            stride: 3,
+        });
+        let numbers: Vec<Vec<usize>> = clips.iter().map(|c| c.numbers.clone()).collect();
+        assert_eq!(numbers, [[0, 2, 4], [6, 8, 10]]);
+        assert!((clips[1].start_s - 0.6).abs() < 1e-3);
+        for (number, grey) in numbers[1].iter().zip(red(&film, &clips[1])) {
+            assert!((f64::from(grey) - 20.0 * *number as f64).abs() < 6.0);
+        }
+        // What decoding shows is what the header says.
+        let decoded = video::times_s(&path).unwrap();
+        assert_eq!(decoded.len(), 12);
+        let apart = (decoded[11] - decoded[0]) - 1.1;
+        assert!(apart.abs() < 1e-3, "{apart}");
+    }
+
+    #[test]
     fn what_is_no_film_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let empty = Film::open(folder.path()).unwrap_err().to_string();

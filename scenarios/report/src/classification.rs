@@ -123,14 +123,18 @@ impl Classification {
             "fitting",
             "Fitting",
             "Cross-entropy after each pass over the clips. \
-             <span class=\"key a\">films for early stopping</span><span class=\"key c\">films fitted on</span>.",
+             <span class=\"key a\">films for early stopping</span><span class=\"key c\">films fitted on</span>",
             &self.curves(),
         );
+        let mut shown: String = mistakes.iter().map(mistake).collect();
+        if !shown.is_empty() {
+            shown = format!("<div class=film>{shown}</div>");
+        }
         page.section(
             "mistakes",
             "Named wrongly",
             "Held-out films, their middle frame; the most certain mistakes first.",
-            &mistakes.iter().map(mistake).collect::<String>(),
+            &shown,
         );
         page.html()
     }
