@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail, Result};
 use clap::Args;
 use foresight_report::evaluate_into;
 use foresight_scenarios::evaluate::EvaluatedEpisode;
+use foresight_scenarios::faults::{FaultKind, Faults};
 use foresight_scenarios::{evaluate, Evaluation, EvaluationOptions, Variation};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -36,6 +37,11 @@ pub(crate) struct EvalArgs {
     /// camera_10deg, displaced_2cm, displaced_4cm, same_arm_goal.
     #[arg(long, value_delimiter = ',', default_value = "plain", value_parser = Variation::parse)]
     variation: Vec<Variation>,
+    /// Let one thing go wrong in every episode, at a time drawn from its seed; several kinds,
+    /// separated by commas, take turns: knocked_away, slip, missed_grasp, removed, swapped,
+    /// second_object, camera_3deg, camera_10deg, lens_covered, gripper_blocked, light_switched.
+    #[arg(long, value_delimiter = ',', value_parser = FaultKind::parse)]
+    faults: Vec<FaultKind>,
     /// Folder that gets a page over all episodes (`index.html`) and every episode's run folder
     /// with its report; with several scenarios or variations a folder for each. None when absent.
     #[arg(long, value_name = "DIR")]
@@ -64,7 +70,12 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
     // Every file is read before hours are spent on the first.
     let mut loaded = Vec::new();
     for file in &args.scenarios {
-        loaded.push(args.overrides.load(file)?);
+        let (mut scenario, source) = args.overrides.load(file)?;
+        if !args.faults.is_empty() {
+            let kinds = args.faults.clone();
+            scenario.scenario.faults = Some(Faults { kinds });
+        }
+        loaded.push((scenario, source));
     }
     let several = loaded.len() * args.variation.len() > 1;
     let mut evaluations = Vec::new();

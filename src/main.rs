@@ -20,6 +20,7 @@ mod export_options;
 mod finetune;
 mod logging;
 mod model;
+mod monitor;
 mod overrides;
 mod plan;
 mod pretrain;
@@ -86,6 +87,8 @@ enum Command {
     Dataset(dataset::DatasetArgs),
     /// Look into, convert, check and make models.
     Model(model::ModelArgs),
+    /// Fit what watches runs for the unexpected, and try it on recorded ones.
+    Monitor(monitor::MonitorArgs),
     /// Check scenario files, or print their JSON schema.
     Scenario(scenario::ScenarioArgs),
     /// Measure planning: speed, quality for cost, bf16 against f32.
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => probe::run(args),
         Command::Dataset(args) => dataset::run(args),
         Command::Model(args) => model::run(args),
+        Command::Monitor(args) => monitor::run(args),
         Command::Scenario(args) => scenario::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Sim(args) => sim::run(args),

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::sync::Arc;
 use std::time::Duration;
 
 use foresight_runs::trace::StepTrace;
-use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_scenarios::episode::{Answer, EpisodeStep, Observer};
+use foresight_scenarios::monitor::Alarm;
 use foresight_scenarios::LoadedScenario;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,6 +29,8 @@ pub(crate) struct ProgressView {
     columns: usize,
     episode: EpisodeProgress,
     interrupted: Arc<AtomicBool>,
+    /// The question being asked.
+    asked: Option<Receiver<Answer>>,
 }
 
 impl ProgressView {
@@ -57,6 +61,7 @@ impl ProgressView {
                 steps: Vec::new(),
             },
             interrupted: interruption(),
+            asked: None,
         }
     }
 
@@ -66,7 +71,58 @@ impl ProgressView {
     }
 }
 
+/// Asks on the terminal; the answer comes when it comes.
+fn ask() -> Receiver<Answer> {
+    let (said, heard) = channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        loop {
+            eprint!("the arm holds; [g]o on, go [b]ack and try again, or [s]top? ");
+            line.clear();
+            let answer = match std::io::stdin().read_line(&mut line) {
+                Ok(0) | Err(_) => Answer::Stop,
+                Ok(_) => match line.trim() {
+                    "g" => Answer::GoOn,
+                    "b" => Answer::Retry,
+                    "s" => Answer::Stop,
+                    _ => continue,
+                },
+            };
+            // Nobody waits any more when the run is over.
+            let _ = said.send(answer);
+            return;
+        }
+    });
+    heard
+}
+
 impl Observer for ProgressView {
+    fn alarmed(&mut self, alarm: &Alarm) {
+        let Alarm {
+            step, reason, done, ..
+        } = alarm;
+        let line = format!("alarm after step {step}: {reason}; {done}");
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    fn answer(&mut self, alarm: &Alarm) -> Option<Answer> {
+        if self.interrupted.load(Ordering::Relaxed) || !std::io::stdin().is_terminal() {
+            return Some(Answer::Stop);
+        }
+        if self.asked.is_none() {
+            let line = format!("alarm after step {}: {}", alarm.step, alarm.reason);
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+        let said = self.asked.get_or_insert_with(ask).try_recv();
+        let answer = match said {
+            Ok(answer) => answer,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Answer::Stop,
+        };
+        self.asked = None;
+        Some(answer)
+    }
+
     fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
         if self.interrupted.load(Ordering::Relaxed) {
             return ControlFlow::Break(());

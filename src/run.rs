@@ -9,7 +9,8 @@ use foresight_report::timeline::exporter;
 use foresight_report::{run as play, RunOptions};
 use foresight_runs::record::RunResult;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
-use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_scenarios::episode::{Answer, EpisodeStep, Observer};
+use foresight_scenarios::monitor::Alarm;
 use foresight_scenarios::EpisodeSpec;
 
 use crate::export_options::ExportOptions;
@@ -105,6 +106,14 @@ impl Observer for Observers {
         if let Some(stream) = &mut self.stream {
             stream.step(step);
         }
+    }
+
+    fn alarmed(&mut self, alarm: &Alarm) {
+        self.progress.alarmed(alarm);
+    }
+
+    fn answer(&mut self, alarm: &Alarm) -> Option<Answer> {
+        self.progress.answer(alarm)
     }
 }
 

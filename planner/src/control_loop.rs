@@ -75,6 +75,11 @@ pub trait Watch<O, E> {
     /// After each executed step; `Break` ends the episode.
     fn step(&mut self, step: &Step<'_, O, E>) -> ControlFlow<()>;
 
+    /// After each look, before anything is decided on it; `Break` ends the episode with it.
+    fn looked(&mut self, _look: &O) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
     /// Before a decision; `Break` ends the episode before anything moves.
     fn deciding(&mut self, _goal: usize, _goal_step: u32) -> ControlFlow<()> {
         ControlFlow::Continue(())
@@ -111,6 +116,17 @@ pub enum ControlError<P, C> {
 pub type Driven<P, E> =
     Result<LoopOutcome<<P as Plant>::Observation>, ControlError<<P as Plant>::Error, E>>;
 
+/// Where an episode is taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TakeUp {
+    /// Index of the sub-goal to begin with.
+    pub goal: usize,
+    /// Steps of its budget that are spent.
+    pub goal_step: u32,
+    /// Steps executed before.
+    pub steps: u32,
+}
+
 /// Pursues the sub-goals one after the other: observe, decide, execute, until each one's steps are
 /// spent or it is reached.
 ///
@@ -127,12 +143,33 @@ where
     C: Controller<P::Observation> + ?Sized,
     W: Watch<P::Observation, P::Execution>,
 {
-    let mut steps = 0;
-    let mut finished = 0;
+    run_from(TakeUp::default(), plant, controller, goals, watch)
+}
+
+/// As [`run`], taken up at a later sub-goal.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_from<P, C, W>(
+    from: TakeUp,
+    plant: &mut P,
+    controller: &mut C,
+    goals: &[SubGoal],
+    watch: &mut W,
+) -> Driven<P, C::Error>
+where
+    P: Plant,
+    C: Controller<P::Observation> + ?Sized,
+    W: Watch<P::Observation, P::Execution>,
+{
+    let mut steps = from.steps;
+    let mut finished = from.goal;
     let mut interrupted = false;
-    'goals: for (goal, subgoal) in goals.iter().enumerate() {
+    let mut last = None;
+    'goals: for (goal, subgoal) in goals.iter().enumerate().skip(from.goal) {
         controller.begin_goal(goal, subgoal);
-        for goal_step in 0..subgoal.steps {
+        let spent = if goal == from.goal { from.goal_step } else { 0 };
+        for goal_step in spent..subgoal.steps {
             if watch.deciding(goal, goal_step).is_break() {
                 interrupted = true;
                 break 'goals;
@@ -140,6 +177,11 @@ where
             let started = Instant::now();
             let observation = plant.observe().map_err(ControlError::Plant)?;
             let pose = plant.pose(&observation);
+            if watch.looked(&observation).is_break() {
+                interrupted = true;
+                last = Some(observation);
+                break 'goals;
+            }
             let observed = Instant::now();
             plant.keep_alive();
             let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
@@ -176,7 +218,14 @@ where
         }
         finished += 1;
     }
-    let last = plant.observe().map_err(ControlError::Plant)?;
+    let last = match last {
+        Some(last) => last,
+        None => {
+            let last = plant.observe().map_err(ControlError::Plant)?;
+            interrupted |= watch.looked(&last).is_break();
+            last
+        }
+    };
     Ok(LoopOutcome {
         steps,
         subgoals_finished: finished,

@@ -29,6 +29,16 @@ pub struct Latent {
 }
 
 impl Latent {
+    /// Mean absolute difference of each token to another latent's, `[N]`.
+    pub fn token_distances(&self, other: &Latent) -> Vec<f32> {
+        let width = self.values.len() / self.tokens.max(1);
+        let pairs = self
+            .values
+            .chunks(width.max(1))
+            .zip(other.values.chunks(width.max(1)));
+        pairs.map(|(a, b)| mean_abs_difference(a, b)).collect()
+    }
+
     /// Mean absolute difference to another latent: the L1 energy.
     pub fn distance(&self, other: &Latent) -> f32 {
         mean_abs_difference(&self.values, &other.values)
@@ -166,6 +176,14 @@ impl WorldModel {
     pub fn latent_shape(&self) -> [usize; 2] {
         let encoder = &self.config.encoder;
         [encoder.tokens_per_frame(), encoder.latent_dim()]
+    }
+
+    /// Rows and columns of a latent's tokens in the picture.
+    pub fn token_grid(&self) -> [usize; 2] {
+        let encoder = &self.config.encoder;
+        encoder
+            .img_size
+            .map(|side| side / encoder.patch_size.max(1))
     }
 
     /// One latent per image. Images of any size: they are centre-cropped and resized as the

@@ -131,6 +131,11 @@ impl VirtualArm {
         &self.simulator
     }
 
+    /// The simulator, to let something happen there.
+    pub fn simulator_mut(&mut self) -> &mut Simulator {
+        &mut self.simulator
+    }
+
     /// Targets sent since the start.
     pub fn targets(&self) -> u64 {
         self.targets

@@ -26,6 +26,19 @@ impl ActionMap {
         }
         asked
     }
+
+    /// The plan that asks the arm for `asked`; `asked` itself where a map can't be undone.
+    pub fn undo(&self, asked: &Action) -> Action {
+        let mut planned = *asked;
+        if let Some([[a, b], [c, d]]) = self.0 {
+            let ([x, y, _], det) = (asked.translation_m, a * d - b * c);
+            if det != 0.0 {
+                planned.translation_m[0] = (d * x - b * y) / det;
+                planned.translation_m[1] = (a * y - c * x) / det;
+            }
+        }
+        planned
+    }
 }
 
 #[cfg(test)]
@@ -37,6 +50,12 @@ mod tests {
         let planned = Action::from_array([0.03, 0.01, -0.02, 0.1, 0.2, 0.3, 0.5]);
         let turned = ActionMap::new(Some([[0.0, -1.0], [1.0, 0.0]])).apply(&planned);
         assert_eq!(turned.to_array(), [-0.01, 0.03, -0.02, 0.1, 0.2, 0.3, 0.5]);
+        let map = ActionMap::new(Some([[0.5, -1.0], [1.0, 0.25]]));
+        let back = map.undo(&map.apply(&planned)).to_array();
+        assert!(back
+            .iter()
+            .zip(planned.to_array())
+            .all(|(a, b)| (a - b).abs() < 1e-12));
         assert_eq!(ActionMap::default().apply(&planned), planned);
     }
 }

@@ -51,6 +51,11 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
             ));
         }
     }
+    if scenario.faults.as_ref().is_some_and(|f| f.kinds.is_empty()) {
+        let what = "faults without a kind";
+        let remedy = "name some, such as kinds = [\"slip\"], or remove [faults]";
+        faults.push(Diagnostic::new("faults.kinds", what, remedy));
+    }
     let demonstrations = scenario.demonstrations.faults().into_iter();
     faults.extend(demonstrations.map(|fault| fault.within("demonstrations")));
     if faults.is_empty() && scenario.robot.kind == RobotKind::Sim {
@@ -302,6 +307,21 @@ fn success(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
         }
         Success::Push { tolerance_m } => ("success.push.tolerance_m", tolerance_m),
         Success::Place { tolerance_m } => ("success.place.tolerance_m", tolerance_m),
+        Success::Latent { looks } => {
+            if !(1..=20).contains(looks) {
+                let what = format!("success.latent.looks is {looks}");
+                faults.push(Diagnostic::new(
+                    "success.latent.looks",
+                    what,
+                    "give 1 to 20",
+                ));
+            }
+            if scenario.monitor.is_none() {
+                let what = "latent success rests on a monitor, and there is none";
+                faults.push(Diagnostic::new("success.latent", what, "add [monitor]"));
+            }
+            return;
+        }
     };
     if !(0.001..=0.5).contains(value) {
         let what = format!("{path} is {value}");

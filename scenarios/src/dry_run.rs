@@ -73,6 +73,7 @@ pub fn dry_run(
     let ReadyController {
         mut controller,
         observed,
+        ..
     } = source.controller(&spec, &images)?;
     let (observation, observer) = observe(&spec, observed)?;
     if let Some(folder) = frame.parent() {

@@ -10,12 +10,13 @@ use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
     VirtualArmConfig, ZenohArm, ZenohArmConfig,
 };
-use foresight_sim::{GroundTruth, Simulator};
+use foresight_sim::{GroundTruth, Scene, Simulator};
 use image::RgbImage;
 
 use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
+use crate::faults::{FaultInjector, FaultKind};
 use crate::load::LoadedScenario;
 use crate::scenario::{HomePose, RobotKind};
 
@@ -94,9 +95,32 @@ impl Env {
         self.look(Simulator::truth)
     }
 
+    /// The scene as it is by now, and what really happened; `None` for a real arm.
+    pub fn scene_now(&self) -> Option<(Scene, GroundTruth)> {
+        self.look(|simulator| (simulator.scene().clone(), simulator.truth()))
+    }
+
     /// A picture for people, smooth and larger than the camera's.
     pub fn view(&self, side_px: u32) -> Option<RgbImage> {
         self.look(|simulator| simulator.render_smooth(side_px, side_px, 2))
+    }
+
+    /// Lets a fault happen before an action when its time has come; a real arm has its own.
+    ///
+    /// # Errors
+    /// [`RunError::Simulator`] when the scene can't take it.
+    pub fn disturb(
+        &mut self,
+        faults: &mut FaultInjector,
+        action: &Action,
+    ) -> Result<Option<FaultKind>, RunError> {
+        match self {
+            Env::Virtual(arm) => faults.before(action, arm.simulator_mut()),
+            Env::Served { server, .. } => {
+                server.with_simulator_mut(|simulator| faults.before(action, simulator))
+            }
+            Env::Real(_) => Ok(None),
+        }
     }
 
     /// Lets time pass, so that what moves comes to rest.
@@ -203,7 +227,7 @@ pub fn server_config(spec: &EpisodeSpec) -> SimServerConfig {
     }
 }
 
-fn scene(spec: &EpisodeSpec) -> Result<&foresight_sim::Scene, RunError> {
+fn scene(spec: &EpisodeSpec) -> Result<&Scene, RunError> {
     spec.scene.as_ref().ok_or_else(|| {
         RunError::Input(
             "this scenario drives a real arm; only robot.kind = \"sim\" can be simulated".into(),
@@ -220,6 +244,8 @@ pub struct Executed {
     pub truth: Option<GroundTruth>,
     /// A picture for people, when asked for.
     pub view: Option<RgbImage>,
+    /// What was let go wrong just before it.
+    pub fault: Option<FaultKind>,
 }
 
 /// The simulator as the arm's last observation left it: written by [`EnvPlant`], read by
@@ -259,6 +285,8 @@ pub struct EnvPlant<'a> {
     pub view_px: Option<u32>,
     /// Where each observation leaves a copy of the simulator, for controllers that ask for it.
     pub observed: Option<ObservedSimulator>,
+    /// What goes wrong on purpose.
+    pub faults: Option<FaultInjector>,
 }
 
 impl<'a> EnvPlant<'a> {
@@ -285,6 +313,7 @@ impl<'a> EnvPlant<'a> {
             bounds: scenario.workspace_bounds(),
             view_px,
             observed,
+            faults: FaultInjector::of(spec),
         })
     }
 }
@@ -317,11 +346,19 @@ impl Plant for EnvPlant<'_> {
 
     fn execute(&mut self, planned: &Action) -> Result<Executed, ArmError> {
         let asked = self.action_map.apply(planned);
+        let fault = match &mut self.faults {
+            Some(faults) => self
+                .env
+                .disturb(faults, &asked)
+                .map_err(|e| ArmError::Simulator(e.to_string()))?,
+            None => None,
+        };
         let execution = self.env.arm().execute(&asked)?;
         Ok(Executed {
             truth: self.env.truth(),
             view: self.view_px.and_then(|side| self.env.view(side)),
             execution,
+            fault,
         })
     }
 }

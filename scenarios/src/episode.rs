@@ -1,20 +1,27 @@
 //! One episode: the control loop over an environment, followed by a success detector and whoever else watches.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use foresight_planner::control_loop::{self, ControlError, Step, Watch};
+use foresight_planner::control_loop::{self, ControlError, Step, TakeUp, Watch};
 use foresight_planner::Pose;
 use foresight_robot::Observation;
 use foresight_sim::GroundTruth;
 
-use crate::controllers::ReadyController;
+use crate::controllers::{ModelSource, ReadyController};
 use crate::env::{Env, EnvPlant, Executed};
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
+use crate::faults::{FaultInjector, FaultKind};
+use crate::monitor::{Alarm, GoalCheck, Monitor, OnAlarm};
+use crate::recovery::{begin_again, mending, retreat, Mending};
+use crate::scenario::Success;
 use crate::success::{FailureKind, SuccessDetector, Verdict};
 
 /// How long released objects get to come to rest before the verdict, s.
 const REST_S: f64 = 1.5;
+/// How long the arm is kept alive at a time while somebody is asked.
+const HELD: Duration = Duration::from_millis(500);
 
 /// A step of an episode.
 pub type EpisodeStep<'a> = Step<'a, Observation, Executed>;
@@ -28,6 +35,15 @@ pub trait Observer {
 
     /// After a step.
     fn step(&mut self, step: &EpisodeStep<'_>);
+
+    /// After an alarm, when it was dealt with.
+    fn alarmed(&mut self, _alarm: &Alarm) {}
+
+    /// What to do after an alarm that holds the arm; asked again and again, while the arm is kept
+    /// still, until there is an answer.
+    fn answer(&mut self, _alarm: &Alarm) -> Option<Answer> {
+        Some(Answer::Stop)
+    }
 }
 
 /// Nobody watches.
@@ -60,24 +76,123 @@ pub struct EpisodeOutcome {
     pub last_distance: f32,
     /// The true state at the end.
     pub truth: Option<GroundTruth>,
+    /// What the monitor noticed, and what was done about it.
+    pub alarms: Vec<Alarm>,
+    /// How often it went back to an earlier sub-goal.
+    pub retries: u32,
+    /// The fault that was let happen, and the number of the step it happened in.
+    pub fault: Option<(FaultKind, u32)>,
 }
 
-struct Watcher<'a> {
+/// What to do after an alarm that holds the arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on as if nothing had been.
+    GoOn,
+    /// Go back to the sub-goal that can mend it.
+    Retry,
+    /// End the run.
+    Stop,
+}
+
+struct Watcher<'a, 'm> {
+    spec: &'a EpisodeSpec,
     success: Option<SuccessDetector>,
     follow: &'a mut dyn Observer,
+    monitor: Option<Monitor<'m>>,
+    alarms: Vec<Alarm>,
+    retries: u32,
+    /// Whether the last alarm is still to be dealt with.
+    raised: bool,
+    failed: Option<RunError>,
+    /// Where the last action left off.
+    at: TakeUp,
+    /// Where the hand last stood without an alarm.
+    safe: Option<Pose>,
+    fault: Option<(FaultKind, u32)>,
+    /// The episode as the goals pursued last say.
+    goals_of: EpisodeSpec,
+    /// Whether nothing that alarms told is still lost.
+    mended: bool,
     plan_seconds: f64,
     evaluations: u64,
 }
 
-impl Watch<Observation, Executed> for Watcher<'_> {
+impl Watcher<'_, '_> {
+    /// What an alarm leads to; whether the loop has to be left for it.
+    fn alarm(&mut self, mut alarm: Alarm, look: &Observation) -> ControlFlow<()> {
+        let config = self
+            .spec
+            .loaded
+            .scenario
+            .monitor
+            .clone()
+            .unwrap_or_default();
+        let mut leave = config.on_alarm != OnAlarm::Warn;
+        if config.on_alarm == OnAlarm::Retry {
+            match mending(self.spec, self.at.goal, look) {
+                Mending::GoOn => {
+                    alarm.done = "went on: nothing is lost".into();
+                    leave = false;
+                }
+                Mending::From(_) if self.retries < config.retries => {}
+                Mending::From(_) => alarm.done = "stopped: no retry is left".into(),
+                Mending::Hopeless => alarm.done = "stopped: no sub-goal can mend it".into(),
+            }
+        }
+        self.raised = leave;
+        self.mended = config.on_alarm == OnAlarm::Retry && !leave;
+        self.alarms.push(alarm);
+        if leave {
+            return ControlFlow::Break(());
+        }
+        if let Some(alarm) = self.alarms.last() {
+            self.follow.alarmed(alarm);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Watch<Observation, Executed> for Watcher<'_, '_> {
+    fn looked(&mut self, look: &Observation) -> ControlFlow<()> {
+        let Some(monitor) = &mut self.monitor else {
+            return ControlFlow::Continue(());
+        };
+        match monitor.looked(look) {
+            Ok(None) => {
+                self.safe = Some(look.pose);
+                ControlFlow::Continue(())
+            }
+            Ok(Some(alarm)) => self.alarm(alarm, look),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
     fn step(&mut self, step: &EpisodeStep<'_>) -> ControlFlow<()> {
         self.plan_seconds += step.plan_seconds;
         self.evaluations += step.plan.evaluations as u64;
         if let (Some(success), Some(truth)) = (&mut self.success, &step.execution.truth) {
             success.follow(&step.execution.execution.reached_pose, truth);
         }
+        if let Some(kind) = step.execution.fault {
+            self.fault = Some((kind, step.number));
+        }
+        self.at = TakeUp {
+            goal: step.goal,
+            goal_step: step.goal_step + 1,
+            steps: step.number + 1,
+        };
         self.follow.step(step);
-        ControlFlow::Continue(())
+        match self.monitor.as_mut().map_or(Ok(()), |m| m.acted(step)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     }
 
     fn deciding(&mut self, goal: usize, goal_step: u32) -> ControlFlow<()> {
@@ -85,42 +200,105 @@ impl Watch<Observation, Executed> for Watcher<'_> {
     }
 }
 
-/// Plays one episode to its end and judges it.
+/// Plays one episode to its end and judges it. `ready` is the controller of `source`, which is
+/// asked for another when a retry needs new goals.
 ///
 /// # Errors
-/// [`RunError`] when arm or model fail.
+/// [`RunError`] when arm, model or monitor fail; the arm is stopped then.
 pub fn play(
     spec: &EpisodeSpec,
     env: &mut Env,
+    source: &ModelSource,
     ready: ReadyController<'_>,
     view_px: Option<u32>,
     follow: &mut dyn Observer,
 ) -> Result<EpisodeOutcome, RunError> {
     let ReadyController {
         mut controller,
-        observed,
+        mut observed,
+        looks,
     } = ready;
     let goal = spec.goal_states.last().cloned().flatten();
     let start = env.truth();
     let success = spec.loaded.scenario.success;
     let mut watcher = Watcher {
+        spec,
         success: success.map(|success| SuccessDetector::new(success, goal, start.as_ref())),
         follow,
+        monitor: Monitor::of(spec, source, looks)?,
+        alarms: Vec::new(),
+        retries: 0,
+        raised: false,
+        failed: None,
+        at: TakeUp::default(),
+        safe: None,
+        fault: None,
+        goals_of: spec.clone(),
+        mended: true,
         plan_seconds: 0.0,
         evaluations: 0,
     };
-    let mut plant = EnvPlant::new(env, spec, observed, view_px)?;
     let goals = spec.schedule();
-    let outcome = control_loop::run(&mut plant, controller.as_mut(), &goals, &mut watcher)
-        .map_err(|error| match error {
+    let mut from = TakeUp::default();
+    let mut faults = FaultInjector::of(spec);
+    let mut halted = None;
+    let outcome = loop {
+        let mut plant = EnvPlant::new(env, spec, observed.clone(), view_px)?;
+        plant.faults = faults.take();
+        let driven =
+            control_loop::run_from(from, &mut plant, controller.as_mut(), &goals, &mut watcher);
+        faults = plant.faults.take();
+        if let Some(error) = watcher.failed.take() {
+            env.arm().stop()?;
+            return Err(error);
+        }
+        let outcome = driven.map_err(|error| match error {
             ControlError::Plant(error) => RunError::Arm(error),
             ControlError::Controller(error) => error,
         })?;
-    env.wait(REST_S)?;
+        if !std::mem::take(&mut watcher.raised) {
+            break outcome;
+        }
+        match answer(&mut watcher, env)? {
+            Next::End(why) => {
+                halted = Some(why);
+                break outcome;
+            }
+            Next::GoOn => {
+                // Whoever said so saw it.
+                watcher.mended = true;
+                from = watcher.at;
+            }
+            Next::Again(goal) => {
+                watcher.retries += 1;
+                let anew = begin_again(env, spec)?;
+                let ready = source.controller(&anew, &anew.goal_images()?)?;
+                (controller, observed) = (ready.controller, ready.observed);
+                (watcher.goals_of, watcher.mended) = (anew, true);
+                from = TakeUp {
+                    goal,
+                    goal_step: 0,
+                    ..watcher.at
+                };
+            }
+        }
+        if let Some(monitor) = &mut watcher.monitor {
+            monitor.forget();
+        }
+    };
+    if halted.is_none() {
+        env.wait(REST_S)?;
+    }
     let truth = env.truth();
     let refused_targets = env.arm().refused_targets();
     let goal = spec.goal_poses().last().copied().flatten();
-    let verdict = verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets);
+    let verdict = match halted {
+        Some(why) => Verdict::failed(FailureKind::Alarmed, why),
+        None => match (spec.loaded.scenario.success, &outcome.interrupted) {
+            (Some(Success::Latent { looks }), false) => by_looks(&watcher, env, source, looks)?,
+            _ => verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets),
+        },
+    };
     Ok(EpisodeOutcome {
         verdict,
         steps: outcome.steps,
@@ -132,11 +310,120 @@ pub fn play(
         last_distance: outcome.last_distance,
         last: outcome.last,
         truth,
+        alarms: watcher.alarms,
+        retries: watcher.retries,
+        fault: watcher.fault,
     })
 }
 
+/// The verdict of whoever has only the model to ask.
+fn by_looks(
+    watcher: &Watcher<'_, '_>,
+    env: &mut Env,
+    source: &ModelSource,
+    looks: u32,
+) -> Result<Verdict, RunError> {
+    let spec = &watcher.goals_of;
+    let images = spec.goal_images()?;
+    let goal = images
+        .last()
+        .ok_or_else(|| RunError::Input("there is no sub-goal".into()))?;
+    let check = GoalCheck::of(spec, source, goal)?;
+    let mut farthest = 0.0_f64;
+    for _ in 0..looks {
+        farthest = farthest.max(check.distance(&env.arm().observe()?)?);
+    }
+    let seen = format!(
+        "{farthest:.2} of the threshold from the goal image in {looks} looks; \
+         it rests on the model and on the monitor, nobody knows the true state"
+    );
+    let open = watcher.alarms.last().filter(|_| !watcher.mended);
+    Ok(match open {
+        Some(alarm) => Verdict::failed(
+            FailureKind::Alarmed,
+            format!("alarm after step {}: {}; {seen}", alarm.step, alarm.reason),
+        ),
+        None if farthest > 1.0 => Verdict::failed(FailureKind::Unlike, seen),
+        None => Verdict::achieved(seen),
+    })
+}
+
+/// What follows an alarm.
+enum Next {
+    GoOn,
+    Again(usize),
+    End(String),
+}
+
+/// Deals with the last alarm as the scenario says.
+fn answer(watcher: &mut Watcher<'_, '_>, env: &mut Env) -> Result<Next, RunError> {
+    let config = watcher
+        .spec
+        .loaded
+        .scenario
+        .monitor
+        .clone()
+        .unwrap_or_default();
+    let Some(mut alarm) = watcher.alarms.pop() else {
+        return Ok(Next::GoOn);
+    };
+    let again = |watcher: &Watcher<'_, '_>, env: &mut Env| -> Result<Option<usize>, RunError> {
+        let look = env.arm().observe()?;
+        Ok(match mending(watcher.spec, watcher.at.goal, &look) {
+            Mending::From(goal) if watcher.retries < config.retries => Some(goal),
+            _ => None,
+        })
+    };
+    let mut next = None;
+    match config.on_alarm {
+        OnAlarm::Warn => next = Some(Next::GoOn),
+        OnAlarm::Stop => alarm.done = "stopped".into(),
+        OnAlarm::Retreat => {
+            alarm.done = match watcher.safe {
+                Some(to) => retreat(env.arm(), &to)?,
+                None => "stopped: no pose is known to be safe".into(),
+            };
+        }
+        OnAlarm::Retry => {
+            if let Some(goal) = again(watcher, env)? {
+                next = Some(Next::Again(goal));
+            }
+        }
+        OnAlarm::Hold => {
+            alarm.done = "held".into();
+            let said = loop {
+                env.arm().keep_alive_until(Instant::now() + HELD);
+                match watcher.follow.answer(&alarm) {
+                    Some(said) => break said,
+                    None => std::thread::sleep(HELD / 5),
+                }
+            };
+            match said {
+                Answer::GoOn => next = Some(Next::GoOn),
+                Answer::Retry => next = again(watcher, env)?.map(Next::Again),
+                Answer::Stop => {}
+            }
+        }
+    }
+    match &next {
+        Some(Next::Again(goal)) => {
+            let name = &watcher.spec.loaded.scenario.subgoal[*goal].name;
+            alarm.done = format!("went back to {name:?}");
+        }
+        Some(_) => alarm.done += ", went on",
+        None => env.arm().stop()?,
+    }
+    let why = format!(
+        "alarm after step {}: {}; {}",
+        alarm.step, alarm.reason, alarm.done
+    );
+    watcher.follow.alarmed(&alarm);
+    watcher.alarms.push(alarm);
+    Ok(next.unwrap_or(Next::End(why)))
+}
+
 fn verdict(
-    watcher: &Watcher<'_>,
+    watcher: &Watcher<'_, '_>,
     outcome: &control_loop::LoopOutcome<Observation>,
     goal: Option<Pose>,
     truth: Option<&GroundTruth>,

@@ -3,7 +3,7 @@
 use foresight_datasets::extrinsics;
 use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
-use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
+use foresight_sim::{goals, GoalState, GroundTruth, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -51,6 +51,27 @@ impl EpisodeSpec {
             displace(&mut scene, scenario.displaced_after_goals_m, seed);
             scene
         });
+        EpisodeSpec::with_scenes(loaded, seed, goal_scene, scene)
+    }
+
+    /// The same episode for a scene as it is by now: goals where the object is, which is where
+    /// somebody would take new goal images.
+    pub fn anew(&self, mut scene: Scene, truth: &GroundTruth) -> Self {
+        let [x, y, _] = truth.object_position_m;
+        scene.object.position_m = [x, y];
+        let turn = nalgebra::Quaternion::from(truth.object_quaternion_xyzw);
+        let turn = nalgebra::UnitQuaternion::from_quaternion(turn);
+        scene.object.yaw_rad = turn.euler_angles().2;
+        EpisodeSpec::with_scenes(&self.loaded, self.seed, Some(scene.clone()), Some(scene))
+    }
+
+    fn with_scenes(
+        loaded: &LoadedScenario,
+        seed: u64,
+        goal_scene: Option<Scene>,
+        scene: Option<Scene>,
+    ) -> Self {
+        let scenario = &loaded.scenario;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(GOAL_STREAM);
         let state = |name: &GoalStateName| {

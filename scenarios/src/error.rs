@@ -45,6 +45,9 @@ pub enum RunError {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] SimError),
+    /// The monitor.
+    #[error("monitor: {0}")]
+    Monitor(String),
     /// The run folder.
     #[error("can't write {}: {source}", .path.display())]
     Write {

@@ -11,7 +11,9 @@ use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
+use crate::faults::FaultKind;
 use crate::load::LoadedScenario;
+use crate::monitor::Alarm;
 use crate::success::{FailureKind, Verdict};
 use crate::variation::Variation;
 
@@ -71,6 +73,12 @@ pub struct EvaluatedEpisode {
     pub seconds_per_action: f64,
     /// Targets the guard refused.
     pub refused_targets: u64,
+    /// The fault that was let happen, and the number of the step it happened in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<(FaultKind, u32)>,
+    /// What the monitor noticed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
 }
 
 /// Plays episodes of consecutive seeds. An episode that can't be played counts as a failure.
@@ -127,6 +135,8 @@ pub fn evaluate_with(
                 steps: outcome.steps,
                 seconds_per_action: outcome.seconds_per_action,
                 refused_targets: outcome.refused_targets,
+                fault: outcome.fault,
+                alarms: outcome.alarms,
                 verdict: outcome.verdict,
             },
             Err(error) => EvaluatedEpisode {
@@ -134,6 +144,8 @@ pub fn evaluate_with(
                 steps: 0,
                 seconds_per_action: 0.0,
                 refused_targets: 0,
+                fault: None,
+                alarms: Vec::new(),
                 verdict: Verdict::failed(FailureKind::Aborted, error.to_string()),
             },
         };
@@ -160,7 +172,7 @@ fn play(instance: &EpisodeSpec, source: &ModelSource) -> Result<EpisodeOutcome, 
     let images = instance.goal_images()?;
     let controller = source.controller(instance, &images)?;
     let mut env = Env::in_virtual_time(instance)?;
-    episode::play(instance, &mut env, controller, None, &mut Unwatched)
+    episode::play(instance, &mut env, source, controller, None, &mut Unwatched)
 }
 
 fn summarise(

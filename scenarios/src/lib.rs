@@ -16,6 +16,7 @@
 //! ```
 
 pub mod action_map;
+pub mod alarm;
 pub mod calibrate;
 mod check;
 pub mod controllers;
@@ -26,9 +27,13 @@ pub mod episode;
 pub mod episode_spec;
 pub mod error;
 pub mod evaluate;
+pub mod fault_kind;
+pub mod faults;
 pub mod foreseen;
 pub mod load;
+pub mod monitor;
 pub mod probe;
+pub mod recovery;
 pub mod reference;
 pub mod scenario;
 pub mod schema;

@@ -11,7 +11,9 @@ use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::action_map::ActionMap;
+use crate::alarm::MonitorConfig;
 use crate::demonstrations::DemonstrationConfig;
+use crate::fault_kind::Faults;
 
 /// A task for an arm: which model plans, which arm moves, within which limits, towards which
 /// goal images, and what counts as success.
@@ -61,6 +63,12 @@ pub struct Scenario {
     /// What counts as success, judged from the simulator's true state.
     #[serde(default)]
     pub success: Option<Success>,
+    /// What watches for the unexpected; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorConfig>,
+    /// What goes wrong on purpose; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Faults>,
     /// What `record` records in this scenario's scenes.
     #[serde(default)]
     pub demonstrations: DemonstrationConfig,
@@ -299,6 +307,14 @@ pub enum Success {
     Push {
         /// Largest distance of the object's middle in the table's plane, m.
         tolerance_m: f64,
+    },
+    /// The last sub-goal's image is reached as far as the model can tell, and no alarm was raised
+    /// that nothing mended: for arms whose true state nobody knows. Needs `[monitor]`, and beside
+    /// its file one of `foresight monitor fit --expect goal`, called the same with `.goal.json` at
+    /// its end.
+    Latent {
+        /// Looks at the end that all have to say so.
+        looks: u32,
     },
     /// The object stands upright near the target, released and at rest.
     Place {

@@ -47,6 +47,10 @@ pub enum FailureKind {
     Refused,
     /// The arm, the model or the user ended the episode.
     Aborted,
+    /// The monitor ended it, or its last alarm was mended by nothing.
+    Alarmed,
+    /// The goal image is not reached, as far as the model can tell.
+    Unlike,
 }
 
 /// A verdict and its reason in words.
@@ -70,7 +74,7 @@ impl Verdict {
         }
     }
 
-    fn achieved(reason: String) -> Self {
+    pub(crate) fn achieved(reason: String) -> Self {
         Verdict {
             success: Some(true),
             reason,
@@ -126,6 +130,7 @@ impl SuccessDetector {
             Success::Grasp { height_m } => self.grasp(truth, height_m),
             Success::Push { tolerance_m } => self.push(truth, tolerance_m),
             Success::Place { tolerance_m } => self.place(truth, tolerance_m),
+            Success::Latent { .. } => Verdict::failed(FailureKind::Aborted, "nobody looked"),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Drive {
     force_n: f64,
     /// Whether the command is a grasp.
     pub grasping: bool,
+    /// Whether commands change nothing.
+    pub blocked: bool,
 }
 
 impl Drive {
@@ -56,13 +58,25 @@ impl Drive {
             reference_m: width_m,
             force_n: MOVE_FORCE_N,
             grasping: false,
+            blocked: false,
         }
     }
 
     pub(crate) fn command(&mut self, width_m: f64, force_n: f64, grasping: bool) {
+        if self.blocked {
+            return;
+        }
         self.commanded_m = width_m.clamp(0.0, STROKE_M);
         self.force_n = force_n.clamp(1.0, MAX_FORCE_N);
         self.grasping = grasping;
+    }
+
+    /// From now on the fingers stay `width_m` apart, pressing on what is between them as before.
+    pub(crate) fn block(&mut self, width_m: f64) {
+        if !self.grasping {
+            self.commanded_m = width_m;
+        }
+        self.blocked = true;
     }
 
     /// Advances by `dt_s` and returns the position each finger should take, m from the middle.
@@ -83,6 +97,7 @@ impl Drive {
             reference_m: width_m - 2.0 * force_n / FINGER_STIFFNESS_N_M,
             force_n,
             grasping: true,
+            blocked: false,
         }
     }
 }

@@ -27,6 +27,7 @@
 
 pub mod arm;
 pub mod distribution;
+pub mod disturbance;
 pub mod goals;
 pub mod gripper;
 pub mod ground_truth;
@@ -41,6 +42,7 @@ mod snapshot;
 
 pub use arm::{ArmLimits, ArmState};
 pub use distribution::SceneDistribution;
+pub use disturbance::Disturbance;
 pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
 pub use ground_truth::GroundTruth;

@@ -46,6 +46,7 @@ pub(crate) struct Physics {
     fingers: [RigidBodyHandle; 2],
     joints: [ImpulseJointHandle; 2],
     object: RigidBodyHandle,
+    second: Option<RigidBodyHandle>,
     object_collider: ColliderHandle,
     table: ColliderHandle,
     pads: [ColliderHandle; 2],
@@ -122,6 +123,7 @@ impl Physics {
             joints: [ImpulseJointHandle::invalid(); 2],
             pads: [ColliderHandle::invalid(); 2],
             object: object_body,
+            second: None,
             object_collider,
             table,
             physics,
@@ -289,6 +291,51 @@ impl Physics {
             let pose = finger_pose(hand, side, width_m / 2.0);
             place(&mut self.physics.bodies, self.fingers[side], &pose);
         }
+    }
+
+    /// How rough the pads are.
+    pub(crate) fn set_pad_friction(&mut self, friction: f32) {
+        for pad in self.pads {
+            if let Some(collider) = self.physics.colliders.get_mut(pad) {
+                collider.set_friction(friction);
+            }
+        }
+    }
+
+    /// Contacts at rest keep the friction they had: what slips has to start.
+    pub(crate) fn nudge_object_down(&mut self) {
+        if let Some(body) = self.physics.bodies.get_mut(self.object) {
+            let speed = body.linvel() - Vector::new(0.0, 0.0, 0.1);
+            body.set_linvel(speed, true);
+        }
+    }
+
+    /// Another shape and mass for the object, where it is.
+    pub(crate) fn swap_object(&mut self, object: &Object) {
+        let new = object.collider().build();
+        if let Some(collider) = self.physics.colliders.get_mut(self.object_collider) {
+            collider.set_shape(new.shared_shape().clone());
+            collider.set_density(object.density_kg_m3 as f32);
+        }
+    }
+
+    /// A second object where it says, which meets table, hand and the first object. A third takes
+    /// its name; the second stays.
+    pub(crate) fn add_object(&mut self, object: &Object) {
+        let member = OBJECT_GROUP | TABLE_GROUP;
+        let (body, _) = self.physics.insert(
+            RigidBodyBuilder::dynamic().pose(to_rapier(&object.pose())),
+            object
+                .collider()
+                .friction(object.friction_on(TABLE_SURFACE))
+                .collision_groups(group(member, member | HAND_GROUP)),
+        );
+        self.second = Some(body);
+    }
+
+    pub(crate) fn second_pose(&self) -> Option<Isometry3<f64>> {
+        self.second
+            .map(|body| from_rapier(self.physics.bodies[body].position()))
     }
 
     /// Puts the object somewhere, at rest.

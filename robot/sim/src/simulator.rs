@@ -10,9 +10,10 @@ use crate::arm::{Arm, ArmState};
 use crate::goals::{GoalState, ObjectPose};
 use crate::gripper::{Drive, GripperState, MOVE_FORCE_N};
 use crate::ground_truth::GroundTruth;
+use crate::objects::PAD_SURFACE;
 use crate::physics::{Physics, Touch};
 use crate::render;
-use crate::scene::Scene;
+use crate::scene::{Object, Scene};
 use crate::snapshot::Snapshot;
 
 /// Why a simulator could not be set up or posed.
@@ -68,6 +69,10 @@ pub struct Simulator {
     /// own velocities still hold the part that only pushes bodies apart.
     before: (f64, Isometry3<f64>),
     steps: u64,
+    object_gone: bool,
+    lens_covered: bool,
+    /// The step from which pads grip again.
+    slippery_until: Option<u64>,
 }
 
 impl Simulator {
@@ -96,6 +101,9 @@ impl Simulator {
             physics,
             props: render::Props::new(scene).map_err(SimError::Meshes)?,
             steps: 0,
+            object_gone: false,
+            lens_covered: false,
+            slippery_until: None,
         })
     }
 
@@ -121,6 +129,11 @@ impl Simulator {
 
     /// Advances everything by [`Simulator::STEP_S`].
     pub fn step(&mut self) {
+        if self.slippery_until.is_some_and(|end| self.steps >= end) {
+            self.slippery_until = None;
+            let grip = self.scene.object.friction_on(PAD_SURFACE);
+            self.physics.set_pad_friction(grip);
+        }
         let [left, right] = self.physics.finger_positions_m();
         let width = left + right;
         self.before = (width, self.physics.object_pose());
@@ -253,8 +266,50 @@ impl Simulator {
             props: self.props.clone(),
             arm: self.fr3.link_poses(self.arm.q()),
             fingers: self.physics.finger_poses(),
-            object: self.physics.object_pose(),
+            object: (!self.object_gone).then(|| self.physics.object_pose()),
+            second: self.physics.second_pose(),
+            lens_covered: self.lens_covered,
         }
+    }
+
+    pub(crate) fn scene_mut(&mut self) -> &mut Scene {
+        &mut self.scene
+    }
+
+    pub(crate) fn grease_pads(&mut self, seconds: f64) {
+        self.physics.set_pad_friction(0.0);
+        self.physics.nudge_object_down();
+        self.slippery_until = Some(self.steps + (seconds / Self::STEP_S) as u64);
+    }
+
+    /// Out of sight and reach, on the floor.
+    pub(crate) fn remove_object(&mut self) -> Result<(), SimError> {
+        self.object_gone = true;
+        self.set_object(&ObjectPose::upright([-3.0, 3.0, -0.7], 0.0))
+    }
+
+    pub(crate) fn swap_object(&mut self, object: &Object) {
+        self.physics.swap_object(object);
+        self.props.swap(object);
+        self.scene.object = Object {
+            position_m: self.scene.object.position_m,
+            yaw_rad: self.scene.object.yaw_rad,
+            ..object.clone()
+        };
+    }
+
+    pub(crate) fn add_object(&mut self, object: &Object) {
+        self.physics.add_object(object);
+        self.props.add(object);
+    }
+
+    pub(crate) fn cover_lens(&mut self) {
+        self.lens_covered = true;
+    }
+
+    pub(crate) fn block_gripper(&mut self) {
+        let [left, right] = self.physics.finger_positions_m();
+        self.drive.block(left + right);
     }
 
     /// Puts the arm at joint angles `q`, rad, and the fingers `width_m` apart, all at rest: for

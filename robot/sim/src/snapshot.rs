@@ -1,11 +1,14 @@
 //! A moment of a simulation, as its camera sees it.
 
 use foresight_kinematics::LinkPoses;
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 use nalgebra::Isometry3;
 
 use crate::render;
 use crate::scene::Scene;
+
+/// What a covered lens sees.
+const COVERED: Rgb<u8> = Rgb([9, 8, 8]);
 
 /// Where everything visible was at one moment. Drawing takes milliseconds; with this the
 /// simulation need not stand still meanwhile.
@@ -15,18 +18,29 @@ pub struct Snapshot {
     pub(crate) props: render::Props,
     pub(crate) arm: LinkPoses,
     pub(crate) fingers: [Isometry3<f64>; 2],
-    pub(crate) object: Isometry3<f64>,
+    /// `None` when there is none any more.
+    pub(crate) object: Option<Isometry3<f64>>,
+    /// Of the second object, where there is one.
+    pub(crate) second: Option<Isometry3<f64>>,
+    pub(crate) lens_covered: bool,
 }
 
 impl Snapshot {
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
     pub fn render(&self, width: u32, height: u32) -> RgbImage {
-        render::render(&self.picture(), width, height, 1)
+        self.draw(width, height, 1)
     }
 
     /// Like [`Snapshot::render`] from `factor`² samples a pixel: smooth edges for people.
     pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
-        render::render(&self.picture(), width, height, factor.clamp(1, 8))
+        self.draw(width, height, factor.clamp(1, 8))
+    }
+
+    fn draw(&self, width: u32, height: u32, factor: u32) -> RgbImage {
+        if self.lens_covered {
+            return RgbImage::from_pixel(width, height, COVERED);
+        }
+        render::render(&self.picture(), width, height, factor)
     }
 
     fn picture(&self) -> render::Picture<'_> {
@@ -36,6 +50,7 @@ impl Snapshot {
             arm: self.arm,
             fingers: self.fingers,
             object: self.object,
+            second: self.second,
         }
     }
 }

@@ -91,6 +91,15 @@ fn pictures(data: &RunData, i: usize, step: &StepTrace, analysis: Option<&StepAn
         Some(Some(frame)) => picture(frame, "camera frame"),
         _ => seen(data, i),
     };
+    let surprise = match data.frames.get(i + 1) {
+        Some(Some(came)) if !analysis.surprise.is_empty() => {
+            let map =
+                heatmap::overlay(came, &analysis.surprise, analysis.surprise_grid, most(data));
+            let where_ = picture(&map, "where what came differs from the prediction");
+            figure("", &where_, "where the surprise is, bright most")
+        }
+        _ => String::new(),
+    };
     let figures = [
         figure("", &camera(i), "seen"),
         figure("", &goal(step.subgoal_index, &step.subgoal), "wanted"),
@@ -110,8 +119,15 @@ fn pictures(data: &RunData, i: usize, step: &StepTrace, analysis: Option<&StepAn
                 analysis.predicted_to_reached
             ),
         ),
+        surprise,
     ];
     format!("<div class=four>{}</div>", figures.concat())
+}
+
+/// The largest surprise of any token in the run: maps of one run have one scale.
+fn most(data: &RunData) -> f32 {
+    let steps = data.analysis.iter().flat_map(|a| &a.steps);
+    steps.flat_map(|s| &s.surprise).copied().fold(0.0, f32::max)
 }
 
 /// Energy of the elites against iterations.

@@ -45,9 +45,41 @@ pub(crate) fn picture(energies: &[f32], side: usize) -> RgbImage {
     })
 }
 
+/// A picture with the map `[rows, columns]` of surprises over it: clear where there is least, from
+/// 0 on, bright where there is `most`.
+pub(crate) fn overlay(picture: &RgbImage, map: &[f32], grid: [usize; 2], most: f32) -> RgbImage {
+    let [rows, columns] = grid.map(|n| n.max(1));
+    let (width, height) = picture.dimensions();
+    RgbImage::from_fn(width, height, |x, y| {
+        let row = (y as usize * rows / height.max(1) as usize).min(rows - 1);
+        let column = (x as usize * columns / width.max(1) as usize).min(columns - 1);
+        let value = map.get(row * columns + column).copied().unwrap_or(0.0);
+        let share = (value / most.max(f32::MIN_POSITIVE)).clamp(0.0, 1.0);
+        let (below, above) = (picture.get_pixel(x, y), colour(share));
+        let part = 0.75 * share;
+        let mix = |i: usize| f32::from(below[i]) * (1.0 - part) + f32::from(above[i]) * part;
+        Rgb([0, 1, 2].map(|i| mix(i).round() as u8))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_surprise_is_drawn_where_it_is_and_nowhere_else() {
+        let grey = RgbImage::from_pixel(8, 4, Rgb([90; 3]));
+        // Two rows of four; the last of the first row.
+        let drawn = overlay(
+            &grey,
+            &[0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 1.0],
+            [2, 4],
+            2.0,
+        );
+        assert_eq!(*drawn.get_pixel(0, 0), Rgb([90; 3]));
+        let (most, less) = (drawn.get_pixel(7, 1), drawn.get_pixel(6, 2));
+        assert!(most[0] > 200 && less[0] < most[0] && less != drawn.get_pixel(0, 0));
+    }
 
     #[test]
     fn the_lowest_energy_is_brightest_and_in_its_place() {

@@ -7,7 +7,8 @@ use foresight_runs::analysis::{self, AnalysisDepth};
 use foresight_runs::folder::{RunFolder, VIEW_PX};
 use foresight_runs::record::{RunRecord, RunResult};
 use foresight_scenarios::env::Env;
-use foresight_scenarios::episode::{self, EpisodeOutcome, EpisodeStep, Observer};
+use foresight_scenarios::episode::{self, Answer, EpisodeOutcome, EpisodeStep, Observer};
+use foresight_scenarios::monitor::Alarm;
 use foresight_scenarios::{EpisodeSpec, LoadedScenario, ModelSource, RunError};
 
 use crate::animation::Animation;
@@ -80,7 +81,14 @@ pub(crate) fn play_into(
         observer,
         failed: None,
     };
-    let played = episode::play(instance, &mut env, controller, Some(VIEW_PX), &mut recorder);
+    let played = episode::play(
+        instance,
+        &mut env,
+        source,
+        controller,
+        Some(VIEW_PX),
+        &mut recorder,
+    );
     // Before the report is written, which takes seconds: the arm is stopped and let go of.
     drop(env);
     let Recorder {
@@ -136,5 +144,13 @@ impl Observer for Recorder<'_> {
         }
         self.animation.step(step);
         self.observer.step(step);
+    }
+
+    fn alarmed(&mut self, alarm: &Alarm) {
+        self.observer.alarmed(alarm);
+    }
+
+    fn answer(&mut self, alarm: &Alarm) -> Option<Answer> {
+        self.observer.answer(alarm)
     }
 }

@@ -114,8 +114,19 @@ fn warning_lines(data: &RunData) -> Vec<String> {
     if data.record.is_none() {
         lines.push("the run has no verdict: it was interrupted before it ended".to_owned());
     }
+    for alarm in data.record.iter().flat_map(|record| &record.result.alarms) {
+        let number = alarm.step + 1;
+        lines.push(format!(
+            "step {number}: alarm, {}; {}",
+            alarm.reason, alarm.done
+        ));
+    }
     for step in &data.steps {
         let number = step.step + 1;
+        if let Some(fault) = step.fault {
+            let name = fault.name().replace('_', " ");
+            lines.push(format!("step {number}: a fault on purpose, {name}"));
+        }
         if let Some(refusal) = &step.refusal {
             lines.push(format!("step {number}: nothing was moved, {refusal}"));
         }

@@ -191,6 +191,8 @@ fn compare(
             reached_to_goal: after.distance(goal),
             predicted_to_reached: predicted.distance(after),
             seen_to_reached: before.distance(after),
+            surprise: predicted.token_distances(after),
+            surprise_grid: model.token_grid(),
             nearest_distance: nearest.map(|(_, distance)| distance),
             plane_xy: plane(1)?,
             plane_xz: plane(2)?,

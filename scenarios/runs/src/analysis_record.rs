@@ -30,6 +30,12 @@ pub struct StepAnalysis {
     pub predicted_to_reached: f32,
     /// From what was seen before to what came: how wrong it would be to expect no change.
     pub seen_to_reached: f32,
+    /// How wrong each token was, `[N]`: from what was predicted to what came; empty in older runs.
+    #[serde(default)]
+    pub surprise: Vec<f32>,
+    /// Rows and columns of its map.
+    #[serde(default)]
+    pub surprise_grid: [usize; 2],
     /// Distance of the recognised frame to the predicted latent.
     pub nearest_distance: Option<f32>,
     /// Energies over Δx (slowest) and Δy through the action; empty when not computed.

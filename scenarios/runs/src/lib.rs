@@ -15,6 +15,7 @@ pub mod analysis_record;
 mod csv_rows;
 pub mod episodes;
 pub mod folder;
+pub mod monitoring;
 pub mod nearest_neighbour;
 pub mod read;
 pub mod record;

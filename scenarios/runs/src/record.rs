@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use foresight_scenarios::episode::EpisodeOutcome;
+use foresight_scenarios::monitor::Alarm;
 use foresight_scenarios::success::FailureKind;
 use foresight_scenarios::EpisodeSpec;
 use foresight_sim::GroundTruth;
@@ -31,8 +32,18 @@ pub struct RunResult {
     pub seconds_per_action: f64,
     /// Targets the guard refused; 0 in normal operation.
     pub refused_targets: u64,
+    /// What the monitor noticed, and what was done about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
+    /// How often the run went back to an earlier sub-goal.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
     /// The run folder.
     pub run_dir: PathBuf,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl RunResult {
@@ -47,6 +58,8 @@ impl RunResult {
             subgoals_reached: outcome.subgoals_reached,
             seconds_per_action: outcome.seconds_per_action,
             refused_targets: outcome.refused_targets,
+            alarms: outcome.alarms.clone(),
+            retries: outcome.retries,
             run_dir,
         }
     }
@@ -130,6 +143,7 @@ impl RunRecord {
             seconds_per_action: seconds / steps.len().max(1) as f64,
             refused_targets: steps.iter().map(|s| s.refused_targets).sum(),
             run_dir: run_dir.to_owned(),
+            ..RunResult::default()
         };
         RunRecord {
             failure: Some(FailureKind::Aborted),

@@ -8,6 +8,7 @@ use foresight_sim::GroundTruth;
 use serde::{Deserialize, Serialize};
 
 use foresight_scenarios::episode::EpisodeStep;
+use foresight_scenarios::faults::FaultKind;
 
 /// One executed step. Poses and actions are `[x, y, z, rx, ry, rz, gripper]` in m, rad and
 /// closedness, base frame.
@@ -65,6 +66,9 @@ pub struct StepTrace {
     pub refused_targets: u64,
     /// Where the time went.
     pub seconds: StepSeconds,
+    /// What was let go wrong just before the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
     /// The simulator's true state after the action; null on a real arm.
     pub truth: Option<GroundTruth>,
 }
@@ -165,6 +169,7 @@ impl StepTrace {
                 arm: executed.seconds,
                 arm_settle: executed.settle_seconds,
             },
+            fault: step.execution.fault,
             truth: step.execution.truth.clone(),
         }
     }

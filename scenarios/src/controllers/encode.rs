@@ -1,5 +1,7 @@
 //! What a model's encoder makes of camera frames.
 
+use std::sync::{Arc, Mutex};
+
 use foresight_planner::Pose;
 use foresight_predictor::{Latent, PredictorError, WorldModel};
 use foresight_robot::Observation;
@@ -11,6 +13,33 @@ pub struct EncodedObservation {
     pub latent: Latent,
     /// The pose measured with it.
     pub pose: Pose,
+}
+
+/// The last look and what the encoder made of it, so that whoever looks at the same frame again
+/// finds it encoded. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct LastLook(Arc<Mutex<Option<(Observation, EncodedObservation)>>>);
+
+impl LastLook {
+    /// Encodes an observation's frame, once.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn encode(
+        &self,
+        model: &WorldModel,
+        observation: &Observation,
+    ) -> Result<EncodedObservation, PredictorError> {
+        let mut last = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        match &*last {
+            Some((seen, encoded)) if seen == observation => Ok(encoded.clone()),
+            _ => {
+                let encoded = EncodedObservation::new(model, observation)?;
+                *last = Some((observation.clone(), encoded.clone()));
+                Ok(encoded)
+            }
+        }
+    }
 }
 
 impl EncodedObservation {

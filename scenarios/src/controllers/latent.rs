@@ -6,7 +6,7 @@ use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LatentEnergy, WorldModel};
 use foresight_robot::Observation;
 
-use super::encode::EncodedObservation;
+use super::encode::{EncodedObservation, LastLook};
 use crate::error::RunError;
 
 /// A world model with an episode's goals encoded.
@@ -19,6 +19,7 @@ pub struct LatentModel<'a> {
     weighting: GoalWeighting,
     /// Where the camera stands, for predictors that take it.
     extrinsics: Option<[f32; 6]>,
+    looks: LastLook,
 }
 
 /// A goal of [`LatentModel`], with what its latent's entries count while it is pursued.
@@ -42,7 +43,13 @@ impl<'a> LatentModel<'a> {
             goals,
             weighting,
             extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
+            looks: LastLook::default(),
         }
+    }
+
+    /// That shares its looks with whoever else encodes them.
+    pub fn with_looks(self, looks: LastLook) -> Self {
+        LatentModel { looks, ..self }
     }
 
     fn energy_to<'b>(&'b self, encoded: &'b EncodedObservation, goal: usize) -> LatentEnergy<'b> {
@@ -60,7 +67,7 @@ impl CostModel for LatentModel<'_> {
     type Error = RunError;
 
     fn encode(&self, observation: &Observation) -> Result<EncodedObservation, RunError> {
-        Ok(EncodedObservation::new(self.model, observation)?)
+        Ok(self.looks.encode(self.model, observation)?)
     }
 
     fn distance(&self, encoded: &EncodedObservation, goal: usize) -> f32 {

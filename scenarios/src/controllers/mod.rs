@@ -21,7 +21,7 @@ use foresight_predictor::{ComputeDevice, Precision, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
-pub use encode::EncodedObservation;
+pub use encode::{EncodedObservation, LastLook};
 pub use latent::LatentModel;
 pub use oracle::{Oracle, OracleGoal};
 pub use policy::PolicyController;
@@ -68,6 +68,8 @@ pub struct ReadyController<'a> {
     /// Where the environment has to leave its simulator at every observation; `None` for
     /// controllers that don't ask for one.
     pub observed: Option<ObservedSimulator>,
+    /// The looks it encodes, for whoever looks at the same.
+    pub looks: LastLook,
 }
 
 impl ModelSource {
@@ -167,12 +169,13 @@ impl ModelSource {
         let scenario = &spec.loaded.scenario;
         let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
+        let looks = LastLook::default();
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
-                Box::new(Mpc::new(cost, method, seed))
+                Box::new(Mpc::new(cost.with_looks(looks.clone()), method, seed))
             }
             ModelSource::TrueDynamics(loaded) => {
                 let cost = TrueDynamics::new(&loaded.model, loaded.encode(goals)?, spec);
@@ -188,6 +191,7 @@ impl ModelSource {
         Ok(ReadyController {
             controller,
             observed,
+            looks,
         })
     }
 }

@@ -17,7 +17,7 @@ use foresight_kinematics::LinkPoses;
 use image::{Rgb, RgbImage};
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 
-use crate::scene::Scene;
+use crate::scene::{Object, Scene};
 use background::LightSource;
 use camera::{PinholeCamera, NEAR_M};
 pub(crate) use mesh::Mesh;
@@ -38,6 +38,7 @@ pub(crate) fn robot_meshes() -> Result<&'static RobotMeshes, &'static str> {
 pub(crate) struct Props {
     levels: &'static robot::Levels,
     object: Arc<Mesh>,
+    second: Option<Arc<Mesh>>,
 }
 
 impl Props {
@@ -47,7 +48,18 @@ impl Props {
         Ok(Props {
             levels: robot::levels()?,
             object: Arc::new(object_mesh(&scene.object)),
+            second: None,
         })
+    }
+
+    /// Shows another object in place of the first.
+    pub(crate) fn swap(&mut self, object: &Object) {
+        self.object = Arc::new(object_mesh(object));
+    }
+
+    /// Shows a second object.
+    pub(crate) fn add(&mut self, object: &Object) {
+        self.second = Some(Arc::new(object_mesh(object)));
     }
 }
 
@@ -57,7 +69,8 @@ pub(crate) struct Picture<'a> {
     pub props: &'a Props,
     pub arm: LinkPoses,
     pub fingers: [Isometry3<f64>; 2],
-    pub object: Isometry3<f64>,
+    pub object: Option<Isometry3<f64>>,
+    pub second: Option<Isometry3<f64>>,
 }
 
 /// Pictures up to this many rows show the coarse meshes.
@@ -94,7 +107,12 @@ fn parts<'a>(
     links
         .chain([(&robot.hand, picture.arm.hand)])
         .chain(fingers.map(|pose| (&robot.finger, pose)))
-        .chain([(picture.props.object.as_ref(), picture.object)])
+        .chain(
+            picture
+                .object
+                .map(|pose| (picture.props.object.as_ref(), pose)),
+        )
+        .chain(picture.props.second.as_deref().zip(picture.second))
 }
 
 fn draw_mesh(

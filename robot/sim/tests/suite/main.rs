@@ -3,5 +3,6 @@
 #![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
 
 mod demo;
+mod disturbances;
 mod grasping;
 mod motion;

@@ -1,0 +1,175 @@
+//! From successful runs to a monitor.
+
+use super::fitted::{scalars, unusable, weights_sha256, Fitted};
+use super::scales::{ScalarScale, TokenScale};
+use super::transition::{Expectation, Transition};
+use crate::controllers::LoadedModel;
+use crate::error::RunError;
+use crate::scenario::Scenario;
+
+/// Clean episodes reach this quantile of a channel's maxima in one of twenty: channels count as
+/// shares of it.
+const REFERENCE: f64 = 0.95;
+/// Closedness that fingers differ by without meaning anything.
+const FINGERS_LEAST: f64 = 0.03;
+/// Natural logarithms of distances that differ by less are the same.
+const DISTANCE_LEAST: f64 = 0.01;
+
+/// What is fitted.
+#[derive(Debug, Clone, Copy)]
+pub struct FitHeader<'a> {
+    /// Whose episodes.
+    pub scenario: &'a Scenario,
+    /// Whose predictions.
+    pub loaded: &'a LoadedModel,
+    /// What latents are held against.
+    pub expectation: Expectation,
+    /// The share of clean episodes that may raise an alarm, above 0 and below 1.
+    pub false_alarms: f64,
+}
+
+/// Fits to `runs` successful episodes, whose transitions `load` gives: every other one the scales,
+/// the rest the threshold.
+///
+/// # Errors
+/// [`RunError::Input`] when they are too few or show too little; those of `load`.
+pub fn fit(
+    header: FitHeader<'_>,
+    runs: usize,
+    load: impl Fn(usize) -> Result<Vec<Transition>, RunError>,
+) -> Result<Fitted, RunError> {
+    let threshold_runs = runs / 2;
+    let least = (1.0 / header.false_alarms).ceil() as usize - 1;
+    if threshold_runs < least.max(2) {
+        return Err(unusable(format!(
+            "{runs} successful runs are too few: at {:.0} % false alarms at least {} are needed",
+            100.0 * header.false_alarms,
+            2 * least.max(2)
+        )));
+    }
+    let wrong = |what: String| unusable(format!("the runs can't be fitted to: {what}"));
+    let even: Vec<Vec<Transition>> = (0..runs).step_by(2).map(&load).collect::<Result<_, _>>()?;
+    let clean: Vec<Transition> = even.concat();
+    let expectation = header.expectation;
+    let subgoals = match expectation {
+        Expectation::Goal => 1,
+        _ => header.scenario.subgoal.len(),
+    };
+    let config = header.loaded.model.config();
+    let tokens = match expectation {
+        Expectation::GoalDistance => None,
+        _ => {
+            let grid = header.loaded.model.token_grid();
+            let far = config.action_space.max_translation_m;
+            let own = expectation == Expectation::Action;
+            Some(TokenScale::fit(grid, subgoals, far, own, &clean).map_err(wrong)?)
+        }
+    };
+    let least = if tokens.is_some() {
+        FINGERS_LEAST
+    } else {
+        DISTANCE_LEAST
+    };
+    let values: Vec<Vec<(u32, f64)>> = clean.iter().map(|t| scalars(t, expectation)).collect();
+    let kinds = values.first().map_or(0, Vec::len);
+    let scalars = (0..kinds).map(|i| {
+        let of: Vec<(u32, f64)> = values.iter().map(|v| v[i]).collect();
+        ScalarScale::fit(least, &of)
+    });
+    let mut fitted = Fitted {
+        format: 1,
+        scenario: header.scenario.name.clone(),
+        subgoals: header
+            .scenario
+            .subgoal
+            .iter()
+            .map(|g| g.name.clone())
+            .collect(),
+        model: config.name.clone(),
+        weights_sha256: weights_sha256(&header.loaded.dir)?,
+        expectation,
+        false_alarms: header.false_alarms,
+        runs: [even.len(), threshold_runs],
+        threshold: 1.0,
+        scalars: scalars.collect(),
+        tokens,
+        references: Vec::new(),
+    };
+    fitted.references = references(&fitted, &even);
+    let odd = (1..runs).step_by(2).map(|run| {
+        let scores = fitted.scores(&load(run)?);
+        Ok(scores
+            .iter()
+            .map(|s| s.score)
+            .fold(f64::NEG_INFINITY, f64::max))
+    });
+    let maxima: Vec<f64> = odd.collect::<Result<_, RunError>>()?;
+    fitted.threshold = conformal_threshold(maxima, header.false_alarms)
+        .ok_or_else(|| wrong("their scores are not finite".into()))?;
+    Ok(fitted)
+}
+
+/// What clean episodes reach in each channel, at least the spread of one step.
+fn references(fitted: &Fitted, episodes: &[Vec<Transition>]) -> Vec<f64> {
+    let scores: Vec<_> = episodes.iter().map(|e| fitted.scores(e)).collect();
+    let channels = scores
+        .iter()
+        .flatten()
+        .next()
+        .map_or(0, |s| s.channels.len());
+    let most = |channel: usize| {
+        let mut maxima: Vec<f64> = scores
+            .iter()
+            .map(|e| {
+                e.iter()
+                    .map(|s| s.channels[channel])
+                    .fold(f64::NEG_INFINITY, f64::max)
+            })
+            .collect();
+        maxima.sort_by(f64::total_cmp);
+        let at = (REFERENCE * (maxima.len().max(1) - 1) as f64).round() as usize;
+        maxima.get(at).copied().unwrap_or(1.0).max(1.0)
+    };
+    (0..channels).map(most).collect()
+}
+
+/// The split conformal threshold of clean episodes' `maxima`: the `⌈(1 − α)(n + 1)⌉`-th smallest,
+/// which a further clean episode exceeds with probability `alpha` at most. `None` when they are too
+/// few for that or not finite.
+pub fn conformal_threshold(mut maxima: Vec<f64>, alpha: f64) -> Option<f64> {
+    if maxima.iter().any(|m| !m.is_finite()) {
+        return None;
+    }
+    maxima.sort_by(f64::total_cmp);
+    let rank = ((1.0 - alpha) * (maxima.len() + 1) as f64 - 1e-9).ceil() as usize;
+    maxima.get(rank.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threshold_is_the_conformal_order_statistic() {
+        let maxima = |n: usize| (1..=n).rev().map(|i| i as f64).collect::<Vec<f64>>();
+        // ⌈0.95 · 20⌉ = 19 of 19; ⌈0.95 · 101⌉ = 96 of 100.
+        assert_eq!(conformal_threshold(maxima(19), 0.05), Some(19.0));
+        assert_eq!(conformal_threshold(maxima(100), 0.05), Some(96.0));
+        assert_eq!(conformal_threshold(maxima(18), 0.05), None);
+        assert_eq!(conformal_threshold(vec![1.0, f64::NAN], 0.5), None);
+    }
+
+    #[test]
+    fn one_in_twenty_further_episodes_at_most_exceeds_it() {
+        use rand::{Rng, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        let mut draw = |n: usize| (0..n).map(|_| rng.random::<f64>()).collect::<Vec<f64>>();
+        let (mut above, trials) = (0, 20_000);
+        for _ in 0..trials {
+            let threshold = conformal_threshold(draw(39), 0.05).expect("enough");
+            above += usize::from(draw(1)[0] > threshold);
+        }
+        let rate = above as f64 / f64::from(trials);
+        assert!((0.044..=0.056).contains(&rate), "{rate}");
+    }
+}
