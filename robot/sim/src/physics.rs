@@ -25,6 +25,9 @@ const SOLVER_ITERATIONS: usize = 6;
 const PGS_ITERATIONS: usize = 2;
 const CONTACT_FREQUENCY_HZ: f32 = 300.0;
 
+/// How far an object has slipped when it starts to, m.
+const SLIP_START_M: f64 = 0.003;
+
 /// The table top along x and y, m.
 pub(crate) const TABLE_EXTENT_M: [[f64; 2]; 2] = [[-0.25, 0.95], [-0.6, 0.6]];
 
@@ -302,12 +305,12 @@ impl Physics {
         }
     }
 
-    /// Contacts at rest keep the friction they had: what slips has to start.
-    pub(crate) fn nudge_object_down(&mut self) {
-        if let Some(body) = self.physics.bodies.get_mut(self.object) {
-            let speed = body.linvel() - Vector::new(0.0, 0.0, 0.1);
-            body.set_linvel(speed, true);
-        }
+    /// Contacts whose bodies don't move against each other keep the friction they had: what slips
+    /// has to start.
+    pub(crate) fn start_slipping(&mut self) {
+        let mut pose = self.object_pose();
+        pose.translation.z -= SLIP_START_M;
+        self.teleport_object(&pose);
     }
 
     /// Another shape and mass for the object, where it is.

@@ -278,7 +278,7 @@ impl Simulator {
 
     pub(crate) fn grease_pads(&mut self, seconds: f64) {
         self.physics.set_pad_friction(0.0);
-        self.physics.nudge_object_down();
+        self.physics.start_slipping();
         self.slippery_until = Some(self.steps + (seconds / Self::STEP_S) as u64);
     }
 

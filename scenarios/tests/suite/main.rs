@@ -7,5 +7,4 @@ mod calibrate;
 mod controllers;
 mod layers;
 mod malformed;
-mod monitor;
 mod variation;
