@@ -68,6 +68,9 @@ pub struct CapturedFrame {
     pub bytes: Vec<u8>,
 }
 
+/// Makes a message of a sample's bytes; `None` where they are none.
+type Take = Box<dyn Fn(&[u8]) -> Option<Captured> + Send + Sync>;
+
 /// Subscriptions to an arm, its gripper and cameras.
 pub struct Capture {
     received: Receiver<Captured>,
@@ -86,7 +89,7 @@ impl Capture {
         let session = link::open(link)?;
         let (sender, received) = mpsc::channel();
         let (on, malformed) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let declare = |key: String, take: Box<dyn Fn(&[u8]) -> Option<Captured> + Send + Sync>| {
+        let declare = |key: String, take: Take| {
             let (on, malformed): (_, Arc<AtomicU64>) = (Arc::clone(&on), Arc::clone(&malformed));
             let sender: Sender<Captured> = sender.clone();
             session
