@@ -26,6 +26,9 @@ def parse():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--fitted", type=int, default=800, help="clips recorded to fit on")
     parser.add_argument("--judged", type=int, default=400, help="clips recorded to judge on")
+    parser.add_argument("--more", type=pathlib.Path,
+                        help="recordings of the training split to fit on too, data/train for example")
+    parser.add_argument("--most", type=int, default=450, help="clips of a behaviour taken of --more")
     parser.add_argument("--apart", action="store_true",
                         help="frames by themselves, for an encoder trained on single frames")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the probes")
@@ -60,6 +63,14 @@ def recorded(args, split, episodes, seed):
             behaviour = told["foresight"]["behaviour"]
             if behaviour in BEHAVIOURS:
                 rows.writerow([metadata.parent.relative_to(args.out), behaviour, told["scene_id"]])
+        if split == "train" and args.more:
+            taken = dict.fromkeys(BEHAVIOURS, 0)
+            for metadata in sorted(args.more.resolve().rglob("metadata_*.json")):
+                told = json.loads(metadata.read_text())
+                behaviour = told["foresight"]["behaviour"]
+                if taken.get(behaviour, args.most) < args.most:
+                    taken[behaviour] += 1
+                    rows.writerow([metadata.parent, behaviour, told["scene_id"]])
     return table
 
 
