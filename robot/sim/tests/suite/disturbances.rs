@@ -33,10 +33,12 @@ fn apart(a: &RgbImage, b: &RgbImage) -> f64 {
 }
 
 #[test]
-fn what_is_held_is_moved_or_goes() {
+fn what_is_held_slips_moves_or_goes() {
     for seed in 300..306 {
         let [x, y] = holding(seed).scene().object.position_m;
         assert!(holding(seed).truth().held, "{seed}");
+        let slipped = disturbed(seed, &Disturbance::LoseGrip).truth();
+        assert!(!slipped.held && slipped.on_table, "{seed}: {slipped:?}");
         let to_m = [x, y + 0.12];
         let moved = disturbed(seed, &Disturbance::MoveObject { to_m }).truth();
         assert!(
