@@ -118,7 +118,8 @@ impl AcPredictor {
         let table = rope_table(&self.config, 0, steps);
         let (cos, sin) = rope::tensors(&table, x.device())?;
         let (cos, sin) = (cos.to_dtype(x.dtype())?, sin.to_dtype(x.dtype())?);
-        let bias = causal_bias(steps, condition + n, x.dtype(), x.device())?;
+        let seen = self.config.steps_seen(steps);
+        let bias = causal_bias([steps, seen], condition + n, x.dtype(), x.device())?;
         for block in &self.blocks {
             x = block.forward(&x, &cos, &sin, bias.as_ref())?;
         }
@@ -188,12 +189,18 @@ impl AcPredictor {
         };
         cache.taken += 1;
         let more = cache.taken < cache.tables.len();
+        let condition = self.config.condition_tokens();
+        let per_step = condition + self.config.tokens_per_frame();
+        let next_sees = self.config.steps_seen(cache.taken + 1) - 1;
         for (block, kept) in self.blocks.iter().zip(&mut cache.blocks) {
             x = block.forward_cached(&x, cos, sin, None, kept)?;
             // After the last step nobody looks back.
-            kept.take_if(|_| !more);
+            kept.take_if(|_| !more || next_sees == 0);
+            if let Some((keys, values)) = kept {
+                *keys = newest(keys, next_sees * per_step)?;
+                *values = newest(values, next_sees * per_step)?;
+            }
         }
-        let condition = self.config.condition_tokens();
         let patches = x.narrow(1, condition, self.config.tokens_per_frame())?;
         self.proj
             .forward(&self.norm.forward(&patches.contiguous()?)?)
@@ -224,11 +231,20 @@ pub fn rope_table(config: &PredictorConfig, first: usize, steps: usize) -> RopeT
     RopeTable::new(&positions, head_dim, config.rope)
 }
 
+/// The last `most` tokens of keys or values `[B, heads, tokens, head_dim]`.
+fn newest(kept: &Tensor, most: usize) -> Result<Tensor> {
+    let tokens = kept.dim(2)?;
+    match tokens > most {
+        true => kept.narrow(2, tokens - most, most)?.contiguous(),
+        false => Ok(kept.clone()),
+    }
+}
+
 /// What block-causal attention adds to its logits, `[N, N]` for `steps` steps of `per_step`
-/// tokens: made for the length at hand, so there is no limit on `T` and no mask of the longest
+/// tokens that see at most `seen` steps, themselves included: made for the length at hand, so there is no limit on `T` and no mask of the longest
 /// clip in memory. `None` for one step, which sees itself whole.
 fn causal_bias(
-    steps: usize,
+    [steps, seen]: [usize; 2],
     per_step: usize,
     dtype: DType,
     device: &Device,
@@ -239,8 +255,10 @@ fn causal_bias(
     let n = steps * per_step;
     let mut bias = vec![0f32; n * n];
     for query in 0..n {
-        let visible = (query / per_step + 1) * per_step;
-        bias[query * n + visible..(query + 1) * n].fill(f32::NEG_INFINITY);
+        let row = &mut bias[query * n..(query + 1) * n];
+        let after = query / per_step + 1;
+        row[..after.saturating_sub(seen) * per_step].fill(f32::NEG_INFINITY);
+        row[after * per_step..].fill(f32::NEG_INFINITY);
     }
     Ok(Some(
         Tensor::from_vec(bias, (n, n), device)?.to_dtype(dtype)?,

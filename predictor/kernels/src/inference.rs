@@ -92,15 +92,19 @@ pub struct PackedBlock<E: Element> {
 }
 
 /// Rotated keys, and values, of the tokens one sample has seen: one pair of packed operands a
-/// head, keys as outputs and values as inner dimension.
+/// head, keys as outputs and values as inner dimension. A ring: once full, what comes takes the place
+/// of the oldest. Attention asks for no order, and the keys are turned to where they were.
 #[derive(Debug, Clone)]
 pub struct KvCache<E: Element> {
     heads: Vec<(PackedMatrix<E>, PackedMatrix<E>)>,
+    capacity: usize,
     tokens: usize,
+    /// Where the next token goes.
+    next: usize,
 }
 
 impl<E: Element> KvCache<E> {
-    /// Room for `capacity` tokens.
+    /// Room for `capacity` tokens: whole steps of those that are added together.
     pub fn new(shape: BlockShape, capacity: usize) -> Self {
         let head = || {
             (
@@ -110,7 +114,9 @@ impl<E: Element> KvCache<E> {
         };
         KvCache {
             heads: (0..shape.heads).map(|_| head()).collect(),
+            capacity,
             tokens: 0,
+            next: 0,
         }
     }
 
@@ -118,6 +124,7 @@ impl<E: Element> KvCache<E> {
     /// remembered meet weights of exactly zero, so old values there do no harm.
     pub fn clear(&mut self) {
         self.tokens = 0;
+        self.next = 0;
     }
 }
 
@@ -317,7 +324,7 @@ fn append<E: Element>(
         let rows = rows.zip(queries.chunks_exact_mut(query_stride));
         rows.enumerate().for_each(turn);
     }
-    let (qkv, first) = (&*qkv, cache.tokens);
+    let (qkv, first) = (&*qkv, cache.next);
     let keep = |(head, (keys, values)): (usize, &mut (PackedMatrix<E>, PackedMatrix<E>))| {
         for (token, row) in qkv.chunks_exact(3 * d).enumerate() {
             let (k, v) = (&row[d + head * h..][..h], &row[2 * d + head * h..][..h]);
@@ -330,7 +337,8 @@ fn append<E: Element>(
     } else {
         cache.heads.iter_mut().enumerate().for_each(keep);
     }
-    cache.tokens += rope.tokens();
+    cache.tokens = (cache.tokens + rope.tokens()).min(cache.capacity);
+    cache.next = (cache.next + rope.tokens()) % cache.capacity;
 }
 
 #[allow(clippy::too_many_arguments)]

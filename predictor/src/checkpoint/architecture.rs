@@ -140,6 +140,7 @@ pub(super) fn ac_predictor(
             mlp_ratio: mlp_ratio(hidden, predictor_embed_dim),
             rope: RopeVariant::Tiled,
             euler_around_rad: None,
+            context_steps: None,
         },
         heads_known: released,
         known_as: released.then_some("V-JEPA 2-AC predictor"),

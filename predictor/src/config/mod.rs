@@ -3,6 +3,8 @@
 mod encoder;
 mod mask_predictor;
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::encoder::{EncoderConfig, EncoderLevel, Stem, Vjepa21Options, LEVELS};
@@ -45,6 +47,11 @@ pub struct PredictorConfig {
     /// near +π. Absent for official models, which were trained on the raw angles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub euler_around_rad: Option<[f64; 3]>,
+    /// Time steps that a step sees, itself included; all before it when absent, as in the official
+    /// code. A predictor knows no longer past than it was trained on (its clips' frames less one),
+    /// and what it answers to a longer one is worth nothing: this keeps long rollouts within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_steps: Option<NonZeroUsize>,
 }
 
 fn default_mlp_ratio() -> f64 {
@@ -122,6 +129,7 @@ impl PredictorConfig {
             mlp_ratio: default_mlp_ratio(),
             rope: encoder.rope,
             euler_around_rad: None,
+            context_steps: None,
         }
     }
 
@@ -137,6 +145,12 @@ impl PredictorConfig {
             }
         }
         state
+    }
+
+    /// Of `steps` time steps, how many the last one sees.
+    pub fn steps_seen(&self, steps: usize) -> usize {
+        self.context_steps
+            .map_or(steps, |most| most.get().min(steps))
     }
 
     /// Token grid, `[rows, columns]`.

@@ -1,6 +1,8 @@
 //! What every backend must do: the reference networks' numbers for whatever sizes, and the official
 //! code's where there are fixtures. A backend of one's own joins by standing in [`backends`].
 
+use std::num::NonZeroUsize;
+
 use candle_core::{Device, Tensor};
 use foresight_planner::{Action, ActionSequences, Energy, Pose};
 use foresight_predictor::ac_predictor::AcPredictor;
@@ -333,20 +335,24 @@ struct Case {
 
 const POSE: [f64; 7] = [0.4, 0.1, 0.2, 3.1, 0.0, 0.3, 0.5];
 
-/// Sizes that don't fit tiles, with and without camera poses, horizons 1 to 3.
+/// Sizes that don't fit tiles, with and without camera poses, horizons 1 to 5, seeing all that was or
+/// the last steps of it.
 fn cases() -> Vec<Case> {
     let sizes = [
-        // grid, outer, width, heads, depth, extrinsics, horizon
-        ([2, 3], 20, 36, 3, 2, false, 2),
-        ([1, 1], 7, 26, 1, 1, true, 1),
-        ([4, 4], 128, 128, 4, 3, false, 1),
-        ([3, 3], 40, 130, 5, 2, true, 3),
-        ([8, 5], 48, 64, 2, 2, false, 1),
+        // grid, outer, width, heads, depth, extrinsics, horizon, steps seen
+        ([2, 3], 20, 36, 3, 2, false, 2, None),
+        ([1, 1], 7, 26, 1, 1, true, 1, None),
+        ([4, 4], 128, 128, 4, 3, false, 1, None),
+        ([3, 3], 40, 130, 5, 2, true, 3, None),
+        ([8, 5], 48, 64, 2, 2, false, 1, None),
+        ([2, 3], 20, 36, 3, 2, false, 5, NonZeroUsize::new(2)),
+        ([3, 2], 24, 36, 3, 3, true, 4, NonZeroUsize::new(3)),
+        ([2, 2], 20, 36, 3, 2, false, 3, NonZeroUsize::new(1)),
     ];
     let sizes = sizes.into_iter().enumerate();
     sizes
         .map(
-            |(case, (grid, outer, width, heads, depth, use_extrinsics, horizon))| {
+            |(case, (grid, outer, width, heads, depth, use_extrinsics, horizon, context_steps))| {
                 let config = PredictorConfig {
                     img_size: grid.map(|side: usize| side * 16),
                     patch_size: 16,
@@ -360,6 +366,7 @@ fn cases() -> Vec<Case> {
                     mlp_ratio: 4.0,
                     rope: RopeVariant::Tiled,
                     euler_around_rad: None,
+                    context_steps,
                 };
                 let shape = (config.tokens_per_frame(), outer);
                 let latent = Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap();

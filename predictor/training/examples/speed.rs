@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mlp_ratio: 4.0,
         rope: Default::default(),
         euler_around_rad: None,
+        context_steps: None,
     };
     let mut parameters = Parameters::zeros(layout::predictor(&predictor));
     initialise(&mut parameters, Part::AcPredictor, 1);

@@ -52,6 +52,14 @@ impl Base {
                 folder.display()
             )
         })?;
+        let (shown, frames) = (settings.data.frames.saturating_sub(1), settings.data.frames);
+        if predictor.steps_seen(shown) < shown {
+            bail!(
+                "data.frames = {frames} shows a past of {shown} steps, but context_steps lets this predictor \
+                 see {} of them; train on shorter clips, or let it see more",
+                predictor.steps_seen(shown)
+            );
+        }
         Ok(Base {
             checkpoint,
             config,

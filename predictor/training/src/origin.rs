@@ -192,6 +192,7 @@ mod tests {
             depth: 1,
             num_heads: 1,
             euler_around_rad: None,
+            context_steps: None,
             start_at_persistence: false,
             action_space: Default::default(),
         });

@@ -4,6 +4,7 @@
 //! those of a predictor that begins with random weights on recordings of ours. A recipe of an
 //! encoder or a policy has the tables `data` and `crop` in common with them.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
@@ -119,6 +120,10 @@ pub struct NewPredictor {
     /// [`PredictorConfig::euler_around_rad`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub euler_around_rad: Option<[f64; 3]>,
+    /// Time steps that a step sees; see [`PredictorConfig::context_steps`]. At least `data.frames − 1`,
+    /// which training shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_steps: Option<NonZeroUsize>,
     /// Whether input and output projections start as the identity, so that training starts from
     /// predicting no change. Needs equal inner and outer width.
     #[serde(default)]
@@ -133,6 +138,7 @@ impl NewPredictor {
     pub fn config(&self, encoder: &EncoderConfig, frames: usize) -> PredictorConfig {
         PredictorConfig {
             euler_around_rad: self.euler_around_rad,
+            context_steps: self.context_steps,
             ..PredictorConfig::behind(
                 encoder,
                 frames,

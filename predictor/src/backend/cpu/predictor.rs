@@ -218,7 +218,7 @@ fn bytes_per_sample<E>(config: &PredictorConfig, horizon: usize) -> usize {
     let in_f32 = tokens * 5 * d + 2 * config.tokens_per_frame() * config.embed_dim;
     let rounded = tokens * (3 * d + m);
     let layers = if horizon > 1 { config.depth } else { 1 };
-    let remembered = layers * horizon * tokens * 2 * d;
+    let remembered = layers * config.steps_seen(horizon) * tokens * 2 * d;
     4 * in_f32 + size_of::<E>() * (rounded + remembered)
 }
 
@@ -261,7 +261,7 @@ impl<'a, E: Element> SampleBatch<'a, E> {
         let tokens = config.tokens_per_frame() + config.condition_tokens();
         let depth = depth.min(packed.blocks.len());
         let sets = if horizon > 1 { depth } else { 1 };
-        let empty = KvCache::new(packed.shape, horizon * tokens);
+        let empty = KvCache::new(packed.shape, config.steps_seen(horizon) * tokens);
         SampleBatch {
             packed,
             execution,

@@ -38,6 +38,7 @@ fn predictor(config: &EncoderConfig) -> PredictorConfig {
         mlp_ratio: config.mlp_ratio,
         rope: config.rope,
         euler_around_rad: None,
+        context_steps: None,
     }
 }
 
