@@ -32,10 +32,12 @@ mod report;
 mod robot;
 mod run;
 mod scenario;
+mod serve;
 mod sim;
 mod stream;
 mod train;
 mod training;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -95,6 +97,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Serve the simulator on franka-node's and franka-cam's zenoh keys.
     Sim(sim::SimArgs),
+    /// Offer a model's encoding and rollouts to planners on other machines.
+    Serve(serve::ServeArgs),
     /// Check an arm, its node, its camera and a scenario before anything moves.
     Doctor(doctor::DoctorArgs),
     /// Look at an arm, stop it, home it, take goal images.
@@ -131,6 +135,7 @@ fn main() -> ExitCode {
         Command::Scenario(args) => scenario::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Serve(args) => serve::run(&args),
     };
     exit::with(done.map(|()| true))
 }

@@ -11,6 +11,8 @@ use foresight_predictor::{ComputeDevice, Precision};
 use foresight_scenarios::{LoadedScenario, ModelSource, RunError, ScenarioError};
 use foresight_settings::Change;
 
+use crate::workers::{share, WorkersArgs};
+
 /// Overrides of a scenario file.
 #[derive(Debug, Args)]
 pub(crate) struct Overrides {
@@ -44,6 +46,8 @@ pub(crate) struct Overrides {
     /// A map of planned translations, as `foresight calibrate --out` writes it.
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
+    #[command(flatten)]
+    workers: WorkersArgs,
     #[command(flatten)]
     pub set: SetArgs,
 }
@@ -106,7 +110,16 @@ impl Overrides {
                     None => loaded.model_dir()?,
                 };
                 let model = &loaded.scenario.model;
-                let source = ModelSource::model_on(&dir, model.device, model.precision)?;
+                let mut source = ModelSource::model_on(&dir, model.device, model.precision)?;
+                let link = model
+                    .workers
+                    .clone()
+                    .map(|l| l.based_in(&loaded.path(Path::new(""))));
+                if let (Some(link), ModelSource::Latent(own)) =
+                    (self.workers.over(link), &mut source)
+                {
+                    share(own, &link).map_err(|e| RunError::Input(format!("{e:#}")))?;
+                }
                 match (self.world, &self.policy) {
                     (_, Some(folder)) => source.with_policy(folder)?,
                     (WorldName::Dynamics, None) => source.with_true_dynamics(),

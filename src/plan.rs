@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::overrides::{preset_change, preset_names, SetArgs};
+use crate::workers::{shared, WorkersArgs};
 
 /// Arguments of `foresight plan`.
 #[derive(Debug, Args)]
@@ -93,6 +94,8 @@ pub(crate) struct PlanArgs {
     #[arg(long, default_value_t = ComputeDevice::Cpu)]
     device: ComputeDevice,
     #[command(flatten)]
+    workers: WorkersArgs,
+    #[command(flatten)]
     set: SetArgs,
     /// One JSON object on standard output.
     #[arg(long)]
@@ -123,7 +126,10 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
     let task = task(&args)?;
     let asked = asked(&args)?;
     let started = Instant::now();
-    let model = WorldModel::load_on(&args.model, args.device, args.precision)?;
+    let mut model = WorldModel::load_on(&args.model, args.device, args.precision)?;
+    if let Some(link) = args.workers.over(None) {
+        model = shared(model, &args.model, &link)?;
+    }
     let settings = in_the_model_s_box(asked, &model)?;
     let cem = settings.cem();
     let extrinsics = camera(args.extrinsics.as_deref(), &model)?;

@@ -136,6 +136,19 @@ impl<'a> GoalDistance<'a> {
         }
     }
 
+    /// From [`GoalDistance::goal`], [`GoalDistance::weights`] and [`GoalDistance::steps`], wherever they were.
+    pub fn from_parts(
+        goal: &'a [f32],
+        weights: Option<&'a [f32]>,
+        steps: Option<&'a [f32]>,
+    ) -> Self {
+        GoalDistance {
+            goal,
+            weights,
+            steps,
+        }
+    }
+
     /// The same for rollouts whose every step counts, as much as `weights` says of it.
     pub fn along(self, weights: &'a [f32]) -> Self {
         GoalDistance {
@@ -155,6 +168,16 @@ impl<'a> GoalDistance<'a> {
     /// The goal's latent `[N, D]`.
     pub fn goal(&self) -> &'a [f32] {
         self.goal
+    }
+
+    /// What each entry counts, `[N, D]`; the same when absent.
+    pub fn weights(&self) -> Option<&'a [f32]> {
+        self.weights
+    }
+
+    /// What each step of a rollout counts; the last alone when absent.
+    pub fn steps(&self) -> Option<&'a [f32]> {
+        self.steps
     }
 
     /// Weighted mean absolute difference of `latent` `[N, D]`.

@@ -168,6 +168,29 @@ impl WorldModel {
         self.budget
     }
 
+    /// What rolls actions out.
+    pub fn predictor(&self) -> &Arc<dyn LatentPredictor> {
+        &self.predictor
+    }
+
+    /// What encodes frames.
+    pub fn encoder(&self) -> &Arc<dyn FrameEncoder> {
+        &self.encoder
+    }
+
+    /// The same model computed by others, which must give its numbers. Gradients stay with candle's predictor.
+    pub fn with_networks(
+        self,
+        encoder: Arc<dyn FrameEncoder>,
+        predictor: Arc<dyn LatentPredictor>,
+    ) -> Self {
+        WorldModel {
+            encoder,
+            predictor,
+            ..self
+        }
+    }
+
     pub(crate) fn predictor_config(&self) -> &PredictorConfig {
         self.reference.config()
     }

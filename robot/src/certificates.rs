@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `node` | serve the arm |
 //! | `camera` | publish frames, watch |
-//! | `planner` | everything: take the lease, drive, stop, watch |
+//! | `worker` | offer a model's rollouts to planners |
+//! | `planner` | everything: take the lease, drive, stop, watch, ask workers |
 //! | `viewer` | watch states and frames, `stop` and `gripper_stop` |
 //!
 //! Whoever shows no certificate of this authority doesn't get a connection; whoever shows one
@@ -26,7 +27,9 @@ use time::{Duration, OffsetDateTime};
 use crate::link::TlsConfig;
 
 /// The roles certificates are made for; each is its certificate's common name.
-pub const ROLES: [&str; 4] = ["node", "camera", "planner", "viewer"];
+pub const ROLES: [&str; 5] = ["node", "camera", "worker", "planner", "viewer"];
+/// Those of them that others connect to.
+const SERVING: [&str; 3] = ["node", "camera", "worker"];
 
 /// Why certificates could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +94,7 @@ pub fn create(
     write(&folder, "ca.pem", &authority, false, &mut written)?;
     write(&folder, "ca-key.pem", &authority_key, true, &mut written)?;
     for role in ROLES {
-        let serves = role == "node" || role == "camera";
+        let serves = SERVING.contains(&role);
         let names = if serves { hosts } else { &[] };
         let (certificate, key) = certificate(role, names, valid, &issuer)?;
         write(
@@ -251,6 +254,8 @@ fn access_control() -> Value {
                 "put", "delete", "declare_subscriber", "query", "reply", "declare_queryable",
                 "liveliness_token", "declare_liveliness_subscriber", "liveliness_query",
             ], &both, &["franka/**"]),
+            rule("ask workers", &["query", "reply", "declare_queryable"], &both,
+                &["foresight/workers/**"]),
             rule("subscribe", &["declare_subscriber"], &["ingress"], &["franka/**"]),
             rule("be shown", &["put"], &["egress"], &["franka/**"]),
             rule("find the stop", &["declare_queryable"], &["egress"], &STOP_KEYS),
@@ -261,7 +266,7 @@ fn access_control() -> Value {
         ],
         "subjects": ROLES.map(subject),
         "policies": [
-            { "rules": ["drive"], "subjects": ["planner"] },
+            { "rules": ["drive", "ask workers"], "subjects": ["planner"] },
             {
                 "rules": ["subscribe", "be shown", "find the stop", "stop", "be answered"],
                 "subjects": ["viewer", "camera"],

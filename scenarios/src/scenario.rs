@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use foresight_planner::{GripperRule, PlannerConfig, WorkspaceBounds};
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::{ComputeDevice, Precision};
+use foresight_robot::link::LinkConfig;
 use foresight_robot::{EnvelopeConfig, ZenohArmConfig};
 use foresight_sim::SceneDistribution;
 use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
@@ -117,6 +118,9 @@ pub struct Model {
     #[serde(default = "bf16")]
     #[schemars(schema_with = "precisions")]
     pub precision: Precision,
+    /// How to reach machines that roll candidates out too (`foresight serve`); each must serve this model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<LinkConfig>,
 }
 
 fn bf16() -> Precision {
