@@ -10,6 +10,7 @@
 //! | `foresight/workers/<name>/encode` | normalised frames `[B, 3, H, W]` | latents `[B, N, D]` |
 //! | `foresight/workers/<name>/context` | latent and goal `[N, D]`, weights | nothing |
 //! | `foresight/workers/<name>/energies` | a pose and action sequences `[S, H, 7]` | energies `[S]` |
+//! | `foresight/workers/<name>/plan` | two pictures' files, a pose, settings | a plan, JSON |
 //!
 //! Numbers travel as they are in memory (little-endian f32, poses f64), so machines of one kind give one
 //! machine's plan bit for bit, however the candidates are shared out. A worker that dies or is late costs its
@@ -26,6 +27,7 @@
 
 mod error;
 mod message;
+mod planning;
 mod share;
 mod speed;
 mod team;

@@ -17,6 +17,7 @@ use crate::message::{
     bytes, floats, Candidates, Context, ContextHeader, EnergiesHeader, FramesHeader, WorkerInfo,
     PROTOCOL, ROOT,
 };
+use crate::planning;
 use crate::speed::measure;
 
 /// Contexts that are kept: of a decision, and of planners that share the worker.
@@ -66,7 +67,8 @@ impl Worker {
             offer("info", asked)?,
             offer("encode", ordered.clone())?,
             offer("context", ordered.clone())?,
-            offer("energies", ordered)?,
+            offer("energies", ordered.clone())?,
+            offer("plan", ordered)?,
         ];
         let told = info.clone();
         let service = Service {
@@ -139,10 +141,16 @@ impl Service {
             let answer = match verb {
                 Some("encode") => self.encode(&query),
                 Some("context") => self.remember(&query),
+                Some("plan") => self.plan(&query),
                 _ => self.energies(&query),
             };
             reply(&query, query.key_expr().as_str(), answer);
         }
+    }
+
+    fn plan(&self, query: &Query) -> Result<Vec<u8>, String> {
+        let plan = planning::plan(&self.model, &header(query)?, &payload(query))?;
+        serde_json::to_vec(&plan).map_err(|e| e.to_string())
     }
 
     fn encode(&self, query: &Query) -> Result<Vec<u8>, String> {
