@@ -5,8 +5,8 @@
 # put under; `query.reply(query.key_expr, …)` is the first thing to write, and is right for every query of one key.
 #
 # What happens: replies are consolidated by their key. `query.key_expr` is what was asked for, wildcard and all, so
-# both replies have the same key, and only one of two arms, cameras or workers is found, without a word, and
-# never the other. Each must answer under its own key; or the asker must ask without consolidation.
+# both replies have the same key, and only one of two arms, cameras or workers is found, without a word.
+# Each must answer under its own key; or the asker must ask without consolidation.
 #
 # Seen (x86_64, Python 3.11): see the expected lines below.
 #
