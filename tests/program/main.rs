@@ -17,3 +17,4 @@ mod reports;
 mod require;
 mod run_command;
 mod runs_as_data;
+mod workers;
