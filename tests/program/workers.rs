@@ -38,7 +38,10 @@ fn serve(model: &str) -> Served {
     let mut line = String::new();
     let out = process.stdout.take().expect("its output");
     BufReader::new(out).read_line(&mut line).expect("a line");
-    assert!(line.contains(&endpoint) && line.contains("tabletop"), "{line}");
+    assert!(
+        line.contains(&endpoint) && line.contains("tabletop"),
+        "{line}"
+    );
     Served { process, endpoint }
 }
 
@@ -50,8 +53,24 @@ fn plan(folder: &Path, more: &[&str]) -> (Option<Value>, String) {
         path
     };
     let output = Command::new(env!("CARGO_BIN_EXE_foresight"))
-        .args(["plan", "--model", MODEL, "--state", "0.5,0,0.2,3.14159,0,0,0", "--json"])
-        .args(["--precision", "f32", "--preset", "fast", "--samples", "37", "--seed", "5"])
+        .args([
+            "plan",
+            "--model",
+            MODEL,
+            "--state",
+            "0.5,0,0.2,3.14159,0,0,0",
+            "--json",
+        ])
+        .args([
+            "--precision",
+            "f32",
+            "--preset",
+            "fast",
+            "--samples",
+            "37",
+            "--seed",
+            "5",
+        ])
         .arg("--context")
         .arg(picture("now.png", 40))
         .arg("--goal")
@@ -82,7 +101,10 @@ fn a_plan_shared_with_workers_is_the_plan_made_alone() {
 fn another_model_and_nobody_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let (none, words) = plan(folder.path(), &["--workers", "tcp/127.0.0.1:9"]);
-    assert!(none.is_none() && words.contains("no worker answers"), "{words}");
+    assert!(
+        none.is_none() && words.contains("no worker answers"),
+        "{words}"
+    );
 
     let other = folder.path().join("tabletop");
     std::fs::create_dir(&other).expect("a folder");
@@ -97,5 +119,8 @@ fn another_model_and_nobody_are_told() {
     std::fs::write(&weights, bytes).expect("weights");
     let served = serve(other.to_str().expect("a path"));
     let (none, words) = plan(folder.path(), &["--workers", &served.endpoint]);
-    assert!(none.is_none() && words.contains("serves the model tabletop"), "{words}");
+    assert!(
+        none.is_none() && words.contains("serves the model tabletop"),
+        "{words}"
+    );
 }

@@ -487,4 +487,8 @@ impl FrameEncoder for SharedEncoder {
             None => self.own.encode(frames, size),
         }
     }
+
+    fn encode_clips(&self, frames: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError> {
+        self.own.encode_clips(frames, size)
+    }
 }
