@@ -488,7 +488,7 @@ impl FrameEncoder for SharedEncoder {
         }
     }
 
-    fn encode_clips(&self, frames: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError> {
-        self.own.encode_clips(frames, size)
+    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError> {
+        self.own.encode_clips(clips, size)
     }
 }
