@@ -30,12 +30,23 @@ fn calls(text: &str) -> Vec<Vec<String>> {
         .iter()
         .find_map(|start| line.strip_prefix(start));
         if let Some(call) = call {
-            let words = call.split_whitespace();
-            let own = words.take_while(|w| !["#", ">", "|", "&&", ";", "2>"].contains(w));
-            calls.push(own.map(|w| w.trim_matches('"').to_owned()).collect());
+            let ends = ["#", ">", "|", "&&", ";", "2>"];
+            let own = words(call).into_iter();
+            calls.push(own.take_while(|w| !ends.contains(&w.as_str())).collect());
         }
     }
     calls
+}
+
+/// Words of a command line; what stands in double quotes is one.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(i, part)| match i % 2 {
+            1 => vec![part.to_owned()],
+            _ => part.split_whitespace().map(str::to_owned).collect(),
+        })
+        .collect()
 }
 
 #[test]

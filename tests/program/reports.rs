@@ -229,10 +229,11 @@ fn the_report_of_a_pick_and_place_run_is_complete_in_a_browser() {
         let charts = check(&seen, &page);
         let steps = std::fs::read_to_string(run.join("plan.jsonl")).expect("steps");
         let steps = steps.lines().count();
-        // Six along the episode, three for each decision; four pictures for each, one in the film.
+        // Six along the episode, three for each decision; four pictures and a map of the surprise for each,
+        // one in the film.
         assert_eq!(charts, 6 + 3 * steps);
         let figures = seen["figures"].as_array().expect("figures").len();
-        assert_eq!(figures, charts + 4 * steps + steps + 1);
+        assert_eq!(figures, charts + 5 * steps + steps + 1);
         let text = seen["text"].as_str().expect("text");
         assert!(
             text.contains("pick_and_place") && text.contains("seed 900003"),

@@ -189,7 +189,7 @@ fn certificates_made_by_the_command_let_a_viewer_stop() {
         "--host",
         "127.0.0.1",
     ]));
-    assert_eq!(made.lines().count(), 12, "{made}");
+    assert_eq!(made.lines().count(), 15, "{made}");
     let served = serve(&["--certificates", &dir], "tls");
     let viewer = ["--connect", &served.endpoint, "--certificates", &dir];
     let state = text(&foresight(

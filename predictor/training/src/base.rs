@@ -1,6 +1,7 @@
 //! The model a predictor's training starts from.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{anyhow, bail, Context, Result};
@@ -45,6 +46,15 @@ impl Base {
             config.action_space = new.action_space.clone();
             config.validate().map_err(anyhow::Error::msg)?;
         }
+        // Who is shown a longer past than it could see so far sees it from now on.
+        let shown = NonZeroUsize::new(settings.data.frames.saturating_sub(1));
+        if let Some(seen) = config
+            .predictor
+            .as_mut()
+            .and_then(|p| p.context_steps.as_mut())
+        {
+            *seen = shown.map_or(*seen, |shown| shown.max(*seen));
+        }
         let predictor = config.predictor.clone().ok_or_else(|| {
             anyhow!(
                 "{} has an encoder but no action-conditioned predictor; `foresight train` makes \
@@ -52,14 +62,6 @@ impl Base {
                 folder.display()
             )
         })?;
-        let (shown, frames) = (settings.data.frames.saturating_sub(1), settings.data.frames);
-        if predictor.steps_seen(shown) < shown {
-            bail!(
-                "data.frames = {frames} shows a past of {shown} steps, but context_steps lets this predictor \
-                 see {} of them; train on shorter clips, or let it see more",
-                predictor.steps_seen(shown)
-            );
-        }
         Ok(Base {
             checkpoint,
             config,

@@ -120,8 +120,8 @@ pub struct NewPredictor {
     /// [`PredictorConfig::euler_around_rad`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub euler_around_rad: Option<[f64; 3]>,
-    /// Time steps that a step sees; see [`PredictorConfig::context_steps`]. At least `data.frames − 1`,
-    /// which training shows.
+    /// Time steps that a step sees; see [`PredictorConfig::context_steps`]. At least `data.frames − 1`
+    /// whatever is said here: what training shows is seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_steps: Option<NonZeroUsize>,
     /// Whether input and output projections start as the identity, so that training starts from
