@@ -123,7 +123,7 @@ fn shared_energies_are_one_machines_bit_for_bit_and_outlive_a_worker() {
 fn a_worker_with_another_model_is_refused_by_name_and_silence_is_told() {
     let model = Arc::new(model());
     let endpoint = free_endpoint();
-    let nobody = Team::find(&link(&[endpoint.clone()]), "tabletop", HASH);
+    let nobody = Team::find(&link(std::slice::from_ref(&endpoint)), "tabletop", HASH);
     let words = nobody.expect_err("nobody is there").to_string();
     assert!(
         words.contains(&endpoint) && words.contains("foresight serve"),
