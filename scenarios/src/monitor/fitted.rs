@@ -76,8 +76,7 @@ impl Fitted {
         if fitted.format != FORMAT {
             return Err(wrong(format!("it has format {}", fitted.format)));
         }
-        // Written so that NaN is at fault.
-        if !(fitted.threshold > 0.0) {
+        if fitted.threshold.is_nan() || fitted.threshold <= 0.0 {
             return Err(wrong(format!("its threshold is {}", fitted.threshold)));
         }
         Ok(fitted)

@@ -66,7 +66,7 @@ impl TokenScale {
             region_spread: Vec::new(),
             whole_spread: 1.0,
         };
-        let rows: Vec<(usize, Vec<f64>, Vec<[f64; 3]>)> = clean
+        let rows: Vec<TokenErrors> = clean
             .iter()
             .map(|t| {
                 let (errors, known) = scale.errors(t);
@@ -246,8 +246,11 @@ fn whitening(width: usize, clean: &[Transition]) -> Result<Vec<f32>, String> {
     Ok(rows.map(|at| inverse[at] as f32).collect())
 }
 
+/// Of one transition: its sub-goal, every token's error, and what is known of every token.
+type TokenErrors = (usize, Vec<f64>, Vec<[f64; 3]>);
+
 /// Least squares of errors on what is known, each token around its own mean.
-fn slopes(tokens: usize, rows: &[(usize, Vec<f64>, Vec<[f64; 3]>)]) -> Result<[f64; 3], String> {
+fn slopes(tokens: usize, rows: &[TokenErrors]) -> Result<[f64; 3], String> {
     let n = rows.len().max(1) as f64;
     let (mut products, mut towards) = (Matrix3::<f64>::zeros(), Vector3::<f64>::zeros());
     for i in 0..tokens {
