@@ -3,7 +3,7 @@
 //! What `validate` reads may be whole and still be wrong: extrinsics of another day, pictures that
 //! come later than the states they are stored with. Two things are measured of every camera: by how
 //! many frames the pictures' changes lag behind the hand's motions, and where the pixels that move
-//! along with the hand are, beside where its pose and the extrinsics put it ([`comotion`]).
+//! along with the hand are, beside where its pose and the extrinsics put it (`comotion.rs`).
 
 use std::collections::BTreeMap;
 
