@@ -12,6 +12,7 @@ Prints a line of JSON for each case.
 
 import argparse
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PORT = 7460
+# Relays stay until the end, so every worker has ports of its own.
+PORTS = itertools.count(7460)
 
 
 class Relay(threading.Thread):
@@ -44,7 +46,12 @@ class Relay(threading.Thread):
             await server.serve_forever()
 
     async def accept(self, reader, writer):
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to)
+        except OSError:
+            # The worker behind it was killed.
+            writer.close()
+            return
         await asyncio.gather(self.pass_on(reader, far_writer), self.pass_on(far_reader, writer))
 
     async def pass_on(self, reader, writer):
@@ -74,14 +81,14 @@ class Relay(threading.Thread):
 class Worker:
     """A `foresight serve`, behind a relay where a delay is asked for."""
 
-    def __init__(self, program, model, number, delay_ms):
-        port = PORT + 2 * number
+    def __init__(self, program, model, delay_ms):
+        port = next(PORTS)
         command = [program, "serve", str(model), "--listen", f"tcp/127.0.0.1:{port}"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.process.stdout.readline()
         if delay_ms > 0:
-            Relay(port + 1, port, delay_ms / 1000)
-            port += 1
+            to, port = port, next(PORTS)
+            Relay(port, to, delay_ms / 1000)
         self.endpoint = f"tcp/127.0.0.1:{port}"
 
     def stop(self):
@@ -118,7 +125,7 @@ def main():
         folder, reference = Path(folder), None
         cases = [(0, None, False)] + [(n, d, False) for d in args.delay_ms for n in (1, 2)] + [(2, args.delay_ms[0], True)]
         for case, (count, delay_ms, kill) in enumerate(cases):
-            workers = [Worker(args.program, args.model, n + 1, delay_ms) for n in range(count)]
+            workers = [Worker(args.program, args.model, delay_ms) for _ in range(count)]
             extra = ["--workers", ",".join(w.endpoint for w in workers)] if workers else []
             out, began = folder / str(case), time.monotonic()
             running = play(args.program, args.scenario, args.episodes, extra, out)
