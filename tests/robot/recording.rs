@@ -265,8 +265,9 @@ fn nothing_is_lost_while_another_client_drives() {
             let off = (measured[0] - p.x)
                 .hypot(measured[1] - p.y)
                 .hypot(measured[2] - p.z);
+            // The hand moves up to 0.2 m/s, and on a busy machine a row's state may be 40 ms old.
             assert!(
-                off < 0.004,
+                off < 0.01,
                 "row {row} is {off} m from what was published then"
             );
             moved_m = moved_m.max(track.states[0].distance_m(&track.states[row]));
