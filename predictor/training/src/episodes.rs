@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
 use foresight_datasets::doubts::Doubts;
-use foresight_datasets::{ClipSampler, EpisodeStore, Split, Subset};
+use foresight_datasets::{ClipSampler, Draws, EpisodeStore, Split, Subset};
 
 use crate::settings::Data;
 
@@ -22,6 +22,27 @@ pub struct Episodes {
     pub held_out_root: PathBuf,
     /// How they were chosen, in words.
     pub held_out_by: String,
+}
+
+/// Clips of `frames` frames of a pre-training's episodes in `path`, `clips` a step; what of them can't be used is
+/// named.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn sampler(
+    subset: Subset,
+    path: &Path,
+    settings: &Data,
+    [frames, clips]: [usize; 2],
+    seed: u64,
+) -> Result<ClipSampler> {
+    let mut options = settings.clip_options(Draws::Any { batch: clips }, seed);
+    options.shape.frames = frames;
+    let sampler = ClipSampler::new(Box::new(subset), options);
+    let sampler = sampler.with_context(|| format!("in {}", path.display()))?;
+    name_left_out(&sampler);
+    name_length_mismatches(&sampler);
+    Ok(sampler)
 }
 
 /// Names the episodes that can't be used; how many there are.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 use candle_core::{DType, Device, Tensor};
-use foresight_datasets::{ClipSampler, ClipWindow, Draws};
+use foresight_datasets::{ClipSampler, ClipWindow};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::{MaskPredictorConfig, Vjepa21PredictorOptions, MODEL_TYPE};
@@ -86,13 +86,8 @@ impl MaskTask {
         let clips = optimisation.batch_size;
         let episodes = episodes::open(data, validation, &recipe.data)?;
         let open = |subset, path: &Path| -> Result<Clips> {
-            let draws = Draws::Any { batch: clips };
-            let mut options = recipe.data.clip_options(draws, optimisation.seed);
-            options.shape.frames = size.clip_frames;
-            let sampler = ClipSampler::new(Box::new(subset), options);
-            let sampler = sampler.with_context(|| format!("in {}", path.display()))?;
-            episodes::name_left_out(&sampler);
-            episodes::name_length_mismatches(&sampler);
+            let (drawn, seed) = ([size.clip_frames, clips], optimisation.seed);
+            let sampler = episodes::sampler(subset, path, &recipe.data, drawn, seed)?;
             let generators = |masks: &[BlockMaskOptions], frames: usize| -> Result<Vec<_>> {
                 let (crop, patch) = (encoder.img_size, encoder.patch_size);
                 let tubelet = encoder.tubelet(frames);

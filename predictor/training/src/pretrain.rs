@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use candle_core::DType;
-use foresight_datasets::{ClipSampler, ClipWindow, Draws};
+use foresight_datasets::{ClipSampler, ClipWindow};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
 use foresight_predictor::config::MODEL_TYPE;
@@ -57,15 +57,9 @@ impl EncoderTask {
         let clips = optimisation.batch_size / frames;
         let episodes = episodes::open(data, validation, &recipe.data)?;
         let open = |subset, path: &Path| -> Result<Frames> {
-            let draws = Draws::Any { batch: clips };
-            let mut options = recipe.data.clip_options(draws, optimisation.seed);
-            options.shape.frames = frames;
-            let sampler = ClipSampler::new(Box::new(subset), options);
-            let sampler = sampler.with_context(|| format!("in {}", path.display()))?;
-            episodes::name_left_out(&sampler);
-            episodes::name_length_mismatches(&sampler);
+            let (size, seed) = ([frames, clips], optimisation.seed);
             Ok(Frames {
-                sampler,
+                sampler: episodes::sampler(subset, path, &recipe.data, size, seed)?,
                 transform: Crop::transform(recipe.crop.as_ref(), recipe.encoder.img_size)?,
                 labels: (recipe.objectives.object > 0.0).then(Mutex::default),
             })
