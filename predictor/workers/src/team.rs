@@ -1,7 +1,7 @@
 //! The workers a planner shares its candidates with.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foresight_planner::ActionSequences;
@@ -22,7 +22,7 @@ use crate::message::{
 };
 use crate::share::shares;
 use crate::speed::measure;
-use crate::worker::UNKNOWN_CONTEXT;
+use crate::worker::KEPT_CONTEXTS;
 
 /// How long workers are looked for, and how long one may take to answer.
 const FIND: Duration = Duration::from_secs(3);
@@ -142,13 +142,12 @@ impl Team {
 
     /// Who is in it.
     pub fn workers(&self) -> Vec<WorkerInfo> {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.iter().map(|m| m.info.clone()).collect()
+        self.members().iter().map(|m| m.info.clone()).collect()
     }
 
     /// What went over the network so far.
     pub fn traffic(&self) -> Traffic {
-        *self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.traffic)
     }
 
     /// `model` with its rollouts shared out among this machine and the team, and its frames encoded where that
@@ -181,12 +180,12 @@ impl Team {
         Ok(model.with_networks(Arc::new(encoder), Arc::new(predictor)))
     }
 
-    fn members(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        locked(&self.members)
     }
 
     fn count(&self, count: impl FnOnce(&mut Traffic)) {
-        count(&mut self.traffic.lock().unwrap_or_else(PoisonError::into_inner));
+        count(&mut locked(&self.traffic));
     }
 
     /// Speeds of all members, 0 for those left alone.
@@ -214,8 +213,8 @@ impl Team {
             let known = member.contexts.contains(&context.id);
             if !known {
                 member.contexts.push_back(context.id.clone());
-                // One fewer than the worker keeps: what is dropped there is dropped here first.
-                while member.contexts.len() > 4 {
+                // Half of what the worker keeps: the other half is another planner's.
+                while member.contexts.len() > KEPT_CONTEXTS / 2 {
                     member.contexts.pop_front();
                 }
             }
@@ -298,20 +297,22 @@ impl Team {
             }
             Err(words) => {
                 member.contexts.clear();
-                // It only forgot, or was started anew: worth asking again at once.
-                if words != UNKNOWN_CONTEXT {
-                    member.silent_until = Some(Instant::now() + RECOVERY);
-                    tracing::warn!(
-                        "the worker {}: {words}; its candidates are computed again",
-                        member.info.name
-                    );
-                }
+                member.silent_until = Some(Instant::now() + RECOVERY);
+                tracing::warn!(
+                    "the worker {}: {words}; its candidates are computed again",
+                    member.info.name
+                );
                 drop(members);
                 self.count(|t| t.lost += 1);
                 None
             }
         }
     }
+}
+
+/// What a mutex holds, also where a thread that held it panicked: every value of these is a good one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Workers that answer now.
@@ -380,11 +381,7 @@ impl LatentPredictor for SharedPredictor {
         let mut open: Vec<usize> = (0..sequences.samples()).collect();
         // Whoever fails is left alone, so this ends: at the latest with all computed here.
         while !open.is_empty() {
-            let own_speed = *self
-                .own_speed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let mut speeds = vec![own_speed];
+            let mut speeds = vec![*locked(&self.own_speed)];
             speeds.extend(self.team.speeds());
             let mut parts = shares(open.len(), &speeds).into_iter();
             let own_part = parts.next().unwrap_or(0..open.len());
@@ -424,10 +421,7 @@ impl LatentPredictor for SharedPredictor {
                 let computed = self.own.energies(start, &chosen, depth, distance, budget)?;
                 let steps = here.len() as f64 * sequences.horizon() as f64;
                 let speed = steps / began.elapsed().as_secs_f64().max(1e-6);
-                let mut known = self
-                    .own_speed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut known = locked(&self.own_speed);
                 *known += NEWEST * (speed - *known);
                 for (sample, energy) in here.iter().zip(computed) {
                     energies[*sample] = energy;

@@ -21,9 +21,7 @@ use crate::planning;
 use crate::speed::measure;
 
 /// Contexts that are kept: of a decision, and of planners that share the worker.
-const KEPT_CONTEXTS: usize = 8;
-/// Words of a refusal that a [`crate::Team`] answers by sending the context again.
-pub(crate) const UNKNOWN_CONTEXT: &str = "unknown context";
+pub(crate) const KEPT_CONTEXTS: usize = 8;
 
 /// A model on offer, until it is dropped.
 pub struct Worker {
@@ -183,7 +181,7 @@ impl Service {
     fn energies(&self, query: &Query) -> Result<Vec<u8>, String> {
         let header: EnergiesHeader = header(query)?;
         let known = self.contexts.iter().find(|(id, _)| *id == header.context);
-        let (_, context) = known.ok_or(UNKNOWN_CONTEXT)?;
+        let (_, context) = known.ok_or("unknown context")?;
         let candidates = Candidates::read(&header, &payload(query));
         let candidates = candidates.ok_or("the candidates aren't what their header says")?;
         let distance = GoalDistance::from_parts(
