@@ -1,6 +1,7 @@
 //! `foresight eval`: many unseen scenes, counted honestly; or recorded episodes.
 
 mod offline;
+mod physics;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,10 @@ pub(crate) struct EvalArgs {
     /// second_object, camera_3deg, camera_10deg, lens_covered, gripper_blocked, light_switched.
     #[arg(long, value_delimiter = ',', value_parser = FaultKind::parse)]
     faults: Vec<FaultKind>,
+    /// Instead of playing: of a possible and an impossible continuation of one scene, which
+    /// surprises the model more? --episodes pairs of every kind.
+    #[arg(long, conflicts_with_all = ["offline", "faults", "variation", "jobs"])]
+    physics: bool,
     /// Folder that gets a page over all episodes (`index.html`) and every episode's run folder
     /// with its report; with several scenarios or variations a folder for each. None when absent.
     #[arg(long, value_name = "DIR")]
@@ -76,6 +81,17 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
             scenario.scenario.faults = Some(Faults { kinds });
         }
         loaded.push((scenario, source));
+    }
+    if args.physics {
+        for (scenario, source) in &loaded {
+            let out = args.out.as_deref().map(|out| match loaded.len() {
+                1 => out.to_owned(),
+                _ => out.join(&scenario.scenario.name),
+            });
+            let seeds = [args.seed, args.episodes];
+            physics::run(scenario, source, seeds, out.as_deref(), args.json)?;
+        }
+        return Ok(());
     }
     let several = loaded.len() * args.variation.len() > 1;
     let mut evaluations = Vec::new();

@@ -144,6 +144,14 @@ impl EpisodeSpec {
         })
     }
 
+    /// [`EpisodeSpec::extrinsics_for`] a model, in the numbers its rollouts take.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rollout_extrinsics(&self, model: &WorldModel) -> Result<Option<[f32; 6]>, RunError> {
+        Ok(self.extrinsics_for(model)?.map(|e| e.map(|v| v as f32)))
+    }
+
     /// The sub-goals as the control loop wants them.
     pub fn schedule(&self) -> Vec<SubGoal> {
         let goals = self.loaded.scenario.subgoal.iter();

@@ -1,7 +1,7 @@
 //! What goes wrong on purpose: faults of the simulated world at times drawn from the seed.
 
 use foresight_planner::{Action, Pose};
-use foresight_sim::{Disturbance, GroundTruth, Light, Scene, SceneDistribution, Simulator};
+use foresight_sim::{Disturbance, GroundTruth, Light, Object, Scene, SceneDistribution, Simulator};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -100,9 +100,11 @@ impl FaultInjector {
             }
             FaultKind::Slip => Disturbance::LoseGrip,
             FaultKind::Removed => Disturbance::RemoveObject,
-            FaultKind::Swapped => Disturbance::SwapObject(self.other_object(scene)),
+            FaultKind::Swapped => {
+                Disturbance::SwapObject(other_object(&self.from, &scene.object, &mut self.rng))
+            }
             FaultKind::SecondObject => {
-                let mut object = self.other_object(scene);
+                let mut object = other_object(&self.from, &scene.object, &mut self.rng);
                 object.position_m = self.around(hand_xy, BESIDE_M, [x, y]);
                 Disturbance::AddObject(object)
             }
@@ -141,19 +143,23 @@ impl FaultInjector {
         }
         at
     }
+}
 
-    /// An object of another colour.
-    fn other_object(&mut self, scene: &Scene) -> foresight_sim::Object {
-        let mut object = self.from.sample(self.rng.random()).object;
-        for _ in 0..64 {
-            let pairs = object.colour.iter().zip(&scene.object.colour);
-            if pairs.map(|(a, b)| (a - b).abs()).sum::<f64>() >= OTHER_COLOUR {
-                break;
-            }
-            object = self.from.sample(self.rng.random()).object;
+/// An object as a scenario's scenes have them, of another colour than `object`.
+pub(crate) fn other_object(
+    from: &SceneDistribution,
+    object: &Object,
+    rng: &mut ChaCha8Rng,
+) -> Object {
+    let mut other = from.sample(rng.random()).object;
+    for _ in 0..64 {
+        let pairs = other.colour.iter().zip(&object.colour);
+        if pairs.map(|(a, b)| (a - b).abs()).sum::<f64>() >= OTHER_COLOUR {
+            break;
         }
-        object
+        other = from.sample(rng.random()).object;
     }
+    other
 }
 
 fn can_happen(kind: FaultKind, truth: &GroundTruth, hand: &Pose, action: &Action) -> bool {

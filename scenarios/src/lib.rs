@@ -32,6 +32,7 @@ pub mod faults;
 pub mod foreseen;
 pub mod load;
 pub mod monitor;
+pub mod physics;
 pub mod probe;
 pub mod recovery;
 pub mod reference;

@@ -119,16 +119,20 @@ impl WatchedRun {
         }
         let seen = loaded.encode(&frames)?;
         let goals = loaded.encode(&RunData::model_goals(&self.folder))?;
-        if expectation == Expectation::Goal {
-            let last = self.data.steps.last().map_or(0.0, |s| s.reached_pose[6]);
-            let ends = goals.last().zip(seen.last());
-            let end = ends.map(|(goal, seen)| Transition::at_end(goal, seen, last));
-            return Ok(end.into_iter().collect());
-        }
         let scenario = &self.scenario.scenario;
         let spec = EpisodeSpec::new(&self.scenario, scenario.seed);
-        let extrinsics = spec.extrinsics_for(&loaded.model)?;
-        let extrinsics = extrinsics.map(|e| e.map(|v| v as f32));
+        let extrinsics = spec.rollout_extrinsics(&loaded.model)?;
+        if expectation == Expectation::Goal {
+            let (Some(goal), Some(last), Some(step)) =
+                (goals.last(), seen.last(), self.data.steps.last())
+            else {
+                return Ok(Vec::new());
+            };
+            let pose = Pose::from_array(step.reached_pose);
+            let goal = (goal, spec.goal_poses().pop().flatten());
+            let end = Transition::at_end(&loaded.model, extrinsics, goal, (last, &pose))?;
+            return Ok(vec![end]);
+        }
         let map = scenario.action_map();
         let steps = self.data.steps.iter().zip(seen.windows(2));
         steps

@@ -56,12 +56,11 @@ impl<'a> Monitor<'a> {
             let what = "a file of --expect goal or goal-distance watches no run";
             return Err(unusable(what.into()));
         }
-        let extrinsics = spec.extrinsics_for(&loaded.model)?;
         Ok(Some(Monitor {
             model: &loaded.model,
             fitted,
             looks,
-            extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
+            extrinsics: spec.rollout_extrinsics(&loaded.model)?,
             map: spec.loaded.scenario.action_map(),
             acted: None,
             last: None,
@@ -143,6 +142,8 @@ pub struct GoalCheck<'a> {
     model: &'a WorldModel,
     fitted: Fitted,
     goal: Latent,
+    goal_pose: Option<Pose>,
+    extrinsics: Option<[f32; 6]>,
 }
 
 impl<'a> GoalCheck<'a> {
@@ -170,6 +171,8 @@ impl<'a> GoalCheck<'a> {
             model: &loaded.model,
             fitted,
             goal: goal.ok_or_else(missing)?,
+            goal_pose: spec.goal_poses().pop().flatten(),
+            extrinsics: spec.rollout_extrinsics(&loaded.model)?,
         })
     }
 
@@ -179,7 +182,8 @@ impl<'a> GoalCheck<'a> {
     /// [`RunError::Monitor`] when that is no number, [`RunError`] when the model fails.
     pub fn distance(&self, look: &Observation) -> Result<f64, RunError> {
         let seen = EncodedObservation::new(self.model, look)?;
-        let end = Transition::at_end(&self.goal, &seen.latent, look.pose.gripper);
+        let (goal, last) = ((&self.goal, self.goal_pose), (&seen.latent, &look.pose));
+        let end = Transition::at_end(self.model, self.extrinsics, goal, last)?;
         let share = self.fitted.score(&end, None).score / self.fitted.threshold;
         if share.is_finite() {
             return Ok(share);
