@@ -10,7 +10,7 @@ use foresight_report::{run as play, RunOptions};
 use foresight_runs::record::RunResult;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_scenarios::episode::{Answer, EpisodeStep, Observer};
-use foresight_scenarios::monitor::Alarm;
+use foresight_scenarios::monitor::{Alarm, Watched};
 use foresight_scenarios::EpisodeSpec;
 
 use crate::export_options::ExportOptions;
@@ -105,6 +105,12 @@ impl Observer for Observers {
         self.progress.step(step);
         if let Some(stream) = &mut self.stream {
             stream.step(step);
+        }
+    }
+
+    fn watched(&mut self, watched: &Watched) {
+        if let Some(stream) = &mut self.stream {
+            stream.watched(watched);
         }
     }
 

@@ -4,11 +4,12 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use anyhow::{bail, Result};
-use foresight_report::timeline::exporter::{png, verdict, RunExporter, StepPictures};
+use foresight_report::timeline::exporter::{png, surprise, verdict, RunExporter, StepPictures};
 use foresight_report::timeline::{Sink, TimelineError};
 use foresight_runs::record::RunResult;
 use foresight_runs::trace::StepTrace;
 use foresight_scenarios::episode::{EpisodeStep, Observer};
+use foresight_scenarios::monitor::Watched;
 use foresight_scenarios::EpisodeSpec;
 use image::RgbImage;
 
@@ -16,6 +17,8 @@ use image::RgbImage;
 enum StreamEvent {
     /// A step, and the frame before it.
     Step(Box<StepTrace>, Option<RgbImage>),
+    /// What the monitor makes of a look.
+    Watched(Box<Watched>),
     /// How it ended: whether it failed, and why.
     Verdict(bool, String),
 }
@@ -84,6 +87,7 @@ fn tell(
                 };
                 exporter.step(&step, pictures, sink)?;
             }
+            StreamEvent::Watched(watched) => surprise(&watched, sink)?,
             StreamEvent::Verdict(failed, reason) => verdict(failed, &reason, sink)?,
         }
     }
@@ -97,5 +101,10 @@ impl Observer for Stream {
         let frame = Some(step.observation.frame.image.clone());
         // As above: a viewer that is gone is reported at the end.
         let _ = self.events.send(StreamEvent::Step(trace, frame));
+    }
+
+    fn watched(&mut self, watched: &Watched) {
+        let watched = Box::new(watched.clone());
+        let _ = self.events.send(StreamEvent::Watched(watched));
     }
 }

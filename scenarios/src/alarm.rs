@@ -55,4 +55,29 @@ pub struct Alarm {
     pub reason: String,
     /// What was done about it.
     pub done: String,
+    /// Where in the picture what came differs; `None` in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<SurpriseMap>,
+}
+
+/// How surprising each token of a picture is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurpriseMap {
+    /// Rows and columns of tokens.
+    pub grid: [usize; 2],
+    /// `[N]`, 0 as usual, in units of the usual spread.
+    pub tokens: Vec<f32>,
+}
+
+impl SurpriseMap {
+    /// What maps are drawn up to, at least: what is usual stays dark.
+    const USUAL_SPREADS: f32 = 6.0;
+
+    /// The surprise that is drawn brightest.
+    pub fn brightest(&self) -> f32 {
+        self.tokens
+            .iter()
+            .copied()
+            .fold(Self::USUAL_SPREADS, f32::max)
+    }
 }

@@ -13,7 +13,7 @@ use crate::env::{Env, EnvPlant, Executed};
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
 use crate::faults::{FaultInjector, FaultKind};
-use crate::monitor::{Alarm, GoalCheck, Monitor, OnAlarm};
+use crate::monitor::{Alarm, GoalCheck, Monitor, OnAlarm, Watched};
 use crate::recovery::{begin_again, mending, retreat, Mending};
 use crate::scenario::Success;
 use crate::success::{FailureKind, SuccessDetector, Verdict};
@@ -35,6 +35,9 @@ pub trait Observer {
 
     /// After a step.
     fn step(&mut self, step: &EpisodeStep<'_>);
+
+    /// After a look that the monitor held against what was expected.
+    fn watched(&mut self, _watched: &Watched) {}
 
     /// After an alarm, when it was dealt with.
     fn alarmed(&mut self, _alarm: &Alarm) {}
@@ -64,6 +67,8 @@ pub struct EpisodeOutcome {
     pub subgoals_reached: usize,
     /// Mean wall time spent encoding and planning one action, s.
     pub seconds_per_action: f64,
+    /// Mean wall time the monitor took for one action, s; `None` without one.
+    pub watch_seconds_per_action: Option<f64>,
     /// Targets the guard refused.
     pub refused_targets: u64,
     /// Energies computed.
@@ -115,6 +120,7 @@ struct Watcher<'a, 'm> {
     /// Whether nothing that alarms told is still lost.
     mended: bool,
     plan_seconds: f64,
+    watch_seconds: f64,
     evaluations: u64,
 }
 
@@ -158,12 +164,22 @@ impl Watch<Observation, Executed> for Watcher<'_, '_> {
         let Some(monitor) = &mut self.monitor else {
             return ControlFlow::Continue(());
         };
-        match monitor.looked(look) {
-            Ok(None) => {
-                self.safe = Some(look.pose);
-                ControlFlow::Continue(())
+        let began = Instant::now();
+        let watched = monitor.looked(look);
+        self.watch_seconds += began.elapsed().as_secs_f64();
+        match watched {
+            Ok(watched) => {
+                if let Some(watched) = &watched {
+                    self.follow.watched(watched);
+                }
+                match watched.and_then(|watched| watched.alarm) {
+                    Some(alarm) => self.alarm(alarm, look),
+                    None => {
+                        self.safe = Some(look.pose);
+                        ControlFlow::Continue(())
+                    }
+                }
             }
-            Ok(Some(alarm)) => self.alarm(alarm, look),
             Err(error) => {
                 self.failed = Some(error);
                 ControlFlow::Break(())
@@ -186,7 +202,10 @@ impl Watch<Observation, Executed> for Watcher<'_, '_> {
             steps: step.number + 1,
         };
         self.follow.step(step);
-        match self.monitor.as_mut().map_or(Ok(()), |m| m.acted(step)) {
+        let began = Instant::now();
+        let expected = self.monitor.as_mut().map_or(Ok(()), |m| m.acted(step));
+        self.watch_seconds += began.elapsed().as_secs_f64();
+        match expected {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.failed = Some(error);
@@ -236,6 +255,7 @@ pub fn play(
         goals_of: spec.clone(),
         mended: true,
         plan_seconds: 0.0,
+        watch_seconds: 0.0,
         evaluations: 0,
     };
     let goals = spec.schedule();
@@ -304,6 +324,10 @@ pub fn play(
         steps: outcome.steps,
         subgoals_reached: outcome.subgoals_finished,
         seconds_per_action: watcher.plan_seconds / f64::from(outcome.steps.max(1)),
+        watch_seconds_per_action: watcher
+            .monitor
+            .is_some()
+            .then(|| watcher.watch_seconds / f64::from(outcome.steps.max(1))),
         refused_targets,
         evaluations: watcher.evaluations,
         interrupted: outcome.interrupted,

@@ -71,6 +71,9 @@ pub struct EvaluatedEpisode {
     pub steps: u32,
     /// Mean wall time of a decision, s.
     pub seconds_per_action: f64,
+    /// Mean wall time the monitor took for one action, s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch_seconds_per_action: Option<f64>,
     /// Targets the guard refused.
     pub refused_targets: u64,
     /// The fault that was let happen, and the number of the step it happened in.
@@ -134,6 +137,7 @@ pub fn evaluate_with(
                 seed,
                 steps: outcome.steps,
                 seconds_per_action: outcome.seconds_per_action,
+                watch_seconds_per_action: outcome.watch_seconds_per_action,
                 refused_targets: outcome.refused_targets,
                 fault: outcome.fault,
                 alarms: outcome.alarms,
@@ -143,6 +147,7 @@ pub fn evaluate_with(
                 seed,
                 steps: 0,
                 seconds_per_action: 0.0,
+                watch_seconds_per_action: None,
                 refused_targets: 0,
                 fault: None,
                 alarms: Vec::new(),

@@ -91,8 +91,18 @@ fn pictures(data: &RunData, i: usize, step: &StepTrace, analysis: Option<&StepAn
         Some(Some(frame)) => picture(frame, "camera frame"),
         _ => seen(data, i),
     };
-    let surprise = match data.frames.get(i + 1) {
-        Some(Some(came)) if !analysis.surprise.is_empty() => {
+    let alarms = data.record.iter().flat_map(|r| &r.result.alarms);
+    let mut alarms = alarms.filter(|alarm| alarm.step == step.step);
+    let surprise = match (
+        data.frames.get(i + 1),
+        alarms.find_map(|alarm| alarm.map.as_ref()),
+    ) {
+        (Some(Some(came)), Some(map)) => {
+            let map = heatmap::overlay(came, &map.tokens, map.grid, map.brightest());
+            let where_ = picture(&map, "where what came differs from the usual");
+            figure("", &where_, "where the alarm is, bright most")
+        }
+        (Some(Some(came)), None) if !analysis.surprise.is_empty() => {
             let map =
                 heatmap::overlay(came, &analysis.surprise, analysis.surprise_grid, most(data));
             let where_ = picture(&map, "where what came differs from the prediction");

@@ -8,7 +8,7 @@ use foresight_runs::folder::{RunFolder, VIEW_PX};
 use foresight_runs::record::{RunRecord, RunResult};
 use foresight_scenarios::env::Env;
 use foresight_scenarios::episode::{self, Answer, EpisodeOutcome, EpisodeStep, Observer};
-use foresight_scenarios::monitor::Alarm;
+use foresight_scenarios::monitor::{Alarm, Watched};
 use foresight_scenarios::{EpisodeSpec, LoadedScenario, ModelSource, RunError};
 
 use crate::animation::Animation;
@@ -144,6 +144,10 @@ impl Observer for Recorder<'_> {
         }
         self.animation.step(step);
         self.observer.step(step);
+    }
+
+    fn watched(&mut self, watched: &Watched) {
+        self.observer.watched(watched);
     }
 
     fn alarmed(&mut self, alarm: &Alarm) {

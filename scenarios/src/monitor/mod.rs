@@ -14,10 +14,10 @@ mod scales;
 mod transition;
 mod watching;
 
-pub use crate::alarm::{Alarm, MonitorConfig, OnAlarm};
+pub use crate::alarm::{Alarm, MonitorConfig, OnAlarm, SurpriseMap};
 pub use fit::{conformal_threshold, fit, FitHeader};
 pub use fitted::{weights_sha256, Fitted, StepScore};
 pub use scales::{ScalarScale, TokenScale};
 pub(crate) use transition::expect;
 pub use transition::{expected_action, Expectation, Transition};
-pub use watching::{goal_file, own_file, GoalCheck, Monitor};
+pub use watching::{goal_file, own_file, GoalCheck, Monitor, Watched};

@@ -11,11 +11,24 @@ use image::RgbImage;
 use super::fitted::{unusable, Fitted, StepScore};
 use super::transition::{expected_action, Expectation, Transition};
 use crate::action_map::ActionMap;
-use crate::alarm::{Alarm, MonitorConfig};
+use crate::alarm::{Alarm, MonitorConfig, SurpriseMap};
 use crate::controllers::{EncodedObservation, LastLook, LoadedModel, ModelSource};
 use crate::env::Executed;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
+
+/// What a look told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// The score, 1 at the threshold.
+    pub score: f64,
+    /// Where in the picture what came differs.
+    pub map: SurpriseMap,
+    /// The picture.
+    pub frame: RgbImage,
+    /// The alarm it raises.
+    pub alarm: Option<Alarm>,
+}
 
 /// Watches one episode.
 #[derive(Debug)]
@@ -90,11 +103,11 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
-    /// After the look that follows: the alarm it raises.
+    /// After the look that follows: what it tells; `None` when nothing was expected.
     ///
     /// # Errors
     /// [`RunError::Monitor`] when the score is no number, [`RunError`] when the model fails.
-    pub fn looked(&mut self, look: &Observation) -> Result<Option<Alarm>, RunError> {
+    pub fn looked(&mut self, look: &Observation) -> Result<Option<Watched>, RunError> {
         let Some((step, mut transition)) = self.acted.take() else {
             return Ok(None);
         };
@@ -107,6 +120,11 @@ impl<'a> Monitor<'a> {
                 score.score
             )));
         }
+        let share = score.score / self.fitted.threshold;
+        let map = SurpriseMap {
+            grid: self.fitted.grid(),
+            tokens: score.tokens.clone(),
+        };
         let alarm = (score.score > self.fitted.threshold).then(|| Alarm {
             step,
             subgoal: self
@@ -115,12 +133,19 @@ impl<'a> Monitor<'a> {
                 .get(transition.subgoal)
                 .cloned()
                 .unwrap_or_default(),
-            score: score.score / self.fitted.threshold,
+            score: share,
             reason: self.fitted.reason(&transition, &score),
             done: "warned".into(),
+            map: Some(map.clone()),
         });
+        let watched = Watched {
+            score: share,
+            map,
+            frame: look.frame.image.clone(),
+            alarm,
+        };
         self.last = Some(score);
-        Ok(alarm)
+        Ok(Some(watched))
     }
 
     /// Forgets what was expected: something else moved the arm meanwhile.

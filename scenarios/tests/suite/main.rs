@@ -7,4 +7,5 @@ mod calibrate;
 mod controllers;
 mod layers;
 mod malformed;
+mod monitor;
 mod variation;

@@ -11,9 +11,11 @@ use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
 use super::arm::{object, place_hand, ArmShown};
 use super::sink::{Dot, Sink, TimelineError};
+use crate::heatmap;
 use foresight_runs::read::RunData;
 use foresight_runs::replay::Replay;
 use foresight_runs::trace::{IterationTrace, StepTrace};
+use foresight_scenarios::monitor::Watched;
 
 /// Tells the run in `folder`.
 ///
@@ -47,6 +49,18 @@ pub fn verdict(failed: bool, reason: &str, sink: &mut dyn Sink) -> Result<(), Ti
         return Ok(());
     }
     sink.say(failed, reason)
+}
+
+/// Tells what the monitor makes of a look: where in it the surprise is, and how much of what raises
+/// an alarm.
+///
+/// # Errors
+/// [`TimelineError`] when the sink can't be written.
+pub fn surprise(watched: &Watched, sink: &mut dyn Sink) -> Result<(), TimelineError> {
+    let Watched { map, frame, .. } = watched;
+    let map = heatmap::overlay(frame, &map.tokens, map.grid, map.brightest());
+    sink.picture("surprise", png(&map))?;
+    sink.numbers("monitor", &[("score", watched.score), ("alarm_above", 1.0)])
 }
 
 /// What there is to see of a step.
