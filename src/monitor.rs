@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use foresight_runs::monitoring::{fit_to, try_on, try_success, Counted, MonitorTest, WatchedRun};
+use foresight_runs::monitoring::{fit_to, try_on, try_success, MonitorTest, WatchedRun};
 use foresight_scenarios::controllers::LoadedModel;
+use foresight_scenarios::evaluate::Counted;
 use foresight_scenarios::monitor::{goal_file, own_file, Expectation, Fitted};
 use foresight_scenarios::ModelSource;
 
@@ -136,7 +137,7 @@ fn test(args: &TestArgs) -> Result<()> {
             let ([ay, an], [fy, fn_]) = (test.achieved, test.failed);
             println!("| | said achieved | said failed |\n|---|---|---|");
             println!("| achieved | {ay} | {an} |\n| failed | {fy} | {fn_} |\n");
-            println!("agreement {}", counted(test.agreement));
+            println!("agreement {}", test.agreement);
         }
         return Ok(());
     }
@@ -181,7 +182,7 @@ fn table(tests: &[MonitorTest]) -> String {
     let mut row = |name: &str, cell: &dyn Fn(&MonitorTest) -> Option<Counted>| {
         let cells = tests
             .iter()
-            .map(|t| cell(t).map_or_else(String::new, counted));
+            .map(|t| cell(t).map_or_else(String::new, |c| c.to_string()));
         text += &format!("\n| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
     };
     let kinds = tests.iter().flat_map(|t| t.recall.keys()).copied();
@@ -194,9 +195,4 @@ fn table(tests: &[MonitorTest]) -> String {
     row("alarm before the fault", &|t| Some(t.alarms_before_faults));
     row("false alarms, clean episodes", &|t| Some(t.false_alarms));
     text + "\n"
-}
-
-fn counted(c: Counted) -> String {
-    let [low, high] = c.ci95.map(|v| 100.0 * v);
-    format!("{}/{} ({low:.0}–{high:.0} %)", c.times, c.of)
 }

@@ -1,6 +1,7 @@
 //! Plays many episodes in virtual time and counts honestly.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use foresight_datasets::Split;
 use rayon::prelude::*;
@@ -213,6 +214,38 @@ fn summarise(
         seconds_per_action: seconds / steps.max(1.0),
         refused_targets: runs.iter().map(|r| r.refused_targets).sum(),
         runs,
+    }
+}
+
+/// How often something happened, with Wilson's 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Counted {
+    /// How often it happened.
+    pub times: u64,
+    /// Of how many.
+    pub of: u64,
+    /// The interval of the rate.
+    pub ci95: [f64; 2],
+}
+
+impl Counted {
+    /// Counts what happened.
+    pub fn of(happened: &[bool]) -> Self {
+        let times = happened.iter().filter(|h| **h).count() as u64;
+        let of = happened.len() as u64;
+        Counted {
+            times,
+            of,
+            ci95: wilson(times, of),
+        }
+    }
+}
+
+/// As tables have it: `9/10 (60–98 %)`.
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, high] = self.ci95.map(|v| 100.0 * v);
+        write!(f, "{}/{} ({low:.0}–{high:.0} %)", self.times, self.of)
     }
 }
 

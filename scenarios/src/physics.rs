@@ -20,7 +20,7 @@ use crate::controllers::LoadedModel;
 use crate::env::virtual_arm_config;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
-use crate::evaluate::wilson;
+use crate::evaluate::Counted;
 use crate::faults::other_object;
 use crate::load::LoadedScenario;
 use crate::monitor::{expect, Expectation};
@@ -326,15 +326,6 @@ fn pixels_apart(a: &RgbImage, b: &RgbImage) -> f64 {
     sum as f64 / a.as_raw().len().max(1) as f64
 }
 
-/// How often something was so, with Wilson's 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Share {
-    /// How often.
-    pub times: u64,
-    /// Its interval.
-    pub ci95: [f64; 2],
-}
-
 /// How often the other continuation of a kind surprises more.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PhysicsRow {
@@ -342,14 +333,12 @@ pub struct PhysicsRow {
     pub kind: PhysicsKind,
     /// Whether it is a control: then nothing is right or wrong.
     pub control: bool,
-    /// Pairs played.
-    pub pairs: u64,
     /// It surprises the predictor more.
-    pub predictor: Share,
+    pub predictor: Counted,
     /// It surprises the predictor more when that isn't told the action.
-    pub without_actions: Share,
+    pub without_actions: Counted,
     /// Its pictures change more.
-    pub pixels: Share,
+    pub pixels: Counted,
 }
 
 /// Tries `pairs` pairs of every kind, of seeds from `seed` on.
@@ -374,17 +363,10 @@ pub fn try_physics(
                 Ok([0, 1, 2].map(|i| other[i] > usual[i]))
             })
             .collect::<Result<_, RunError>>()?;
-        let share = |by: usize| {
-            let times = more.iter().filter(|more| more[by]).count() as u64;
-            Share {
-                times,
-                ci95: wilson(times, pairs),
-            }
-        };
+        let share = |by: usize| Counted::of(&more.iter().map(|m| m[by]).collect::<Vec<bool>>());
         Ok(PhysicsRow {
             kind,
             control: kind.is_control(),
-            pairs,
             predictor: share(0),
             without_actions: share(1),
             pixels: share(2),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{anyhow, Context, Result};
-use foresight_scenarios::physics::{pair, try_physics, Pair, PhysicsKind, PhysicsRow, Share};
+use foresight_scenarios::physics::{pair, try_physics, Pair, PhysicsKind, PhysicsRow};
 use foresight_scenarios::{LoadedScenario, ModelSource};
 use image::{imageops, RgbImage};
 use serde::Serialize;
@@ -80,17 +80,11 @@ fn table(rows: &[PhysicsRow]) -> Result<String> {
     let mut text =
         String::from("| surprises more | model | without actions | pixels |\n|---|---|---|---|\n");
     for row in rows {
-        let cell = |share: &Share| {
-            let [low, high] = share.ci95.map(|v| 100.0 * v);
-            format!("{}/{} ({low:.0}–{high:.0} %)", share.times, row.pairs)
-        };
         let what = name(row.kind)?.replace('_', " ");
         let control = if row.control { "possible: " } else { "" };
         text += &format!(
             "| {control}{what} | {} | {} | {} |\n",
-            cell(&row.predictor),
-            cell(&row.without_actions),
-            cell(&row.pixels)
+            row.predictor, row.without_actions, row.pixels
         );
     }
     Ok(text)

@@ -2,14 +2,21 @@
 //! table this prints is copied into `docs/safety.md`; `robot/tests/fault_table.rs` does the same
 //! on our own simulator, whose every quantity is known.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{channel, Sender};
 use std::time::{Duration, Instant};
 
-use crate::lab::{franka_sim, limits, Lab, Watch};
+use crate::lab::{franka_sim, limits, Lab, Watch, BOX};
 use crate::proxy::Proxy;
 use foresight_planner::Action;
 use foresight_robot::link::{self, LinkConfig};
 use foresight_robot::{Arm, ArmError, ZenohArm, ZenohArmConfig};
+use foresight_scenarios::env::Env;
+use foresight_scenarios::episode::{play, Answer, EpisodeStep, Observer};
+use foresight_scenarios::monitor::{Alarm, OnAlarm, Watched};
+use foresight_scenarios::success::FailureKind;
+use foresight_scenarios::{EpisodeSpec, LoadedScenario, ModelSource};
 
 /// Where the planner process connects.
 const NODE: &str = "FORESIGHT_TEST_ENDPOINT";
@@ -139,9 +146,85 @@ fn the_fault_table_of_a_stock_node() {
         link::stop(&other, "fr3", 99).expect("anyone may stop");
     });
     assert!(matches!(error, ArmError::Stopped { .. }), "{error}");
+    alarms(&lab, &watch);
     camera(&mut lab);
     node(&mut lab, &watch);
     robot(&mut lab, &watch);
+}
+
+/// What the monitor does to a real arm's run: told of the first action's outcome that nothing is as
+/// expected, because its threshold is next to nothing.
+fn alarms(lab: &Lab, watch: &Watch) {
+    let folder = lab.folder.path();
+    let goals = folder.join("alarm-goals").display().to_string();
+    let subgoal = lab.text(&["robot", "goal", "capture", "reach", "--out", &goals]);
+    for (on_alarm, says) in [(OnAlarm::Stop, "stop"), (OnAlarm::Hold, "hold, then stop")] {
+        let (alarm, alarmed) = channel();
+        let loaded = alarming(lab, &subgoal, on_alarm);
+        let run = std::thread::spawn(move || {
+            let source = ModelSource::model(&loaded.model_dir().expect("a folder"));
+            let source = source.expect("the bundled model");
+            let spec = EpisodeSpec::new(&loaded, 0);
+            let ready = source.controller(&spec, &spec.goal_images().expect("images"));
+            let mut env = Env::in_real_time(&spec).expect("connected");
+            let mut heard = Heard { alarm, asked: None };
+            let ready = ready.expect("a controller");
+            play(&spec, &mut env, &source, ready, None, &mut heard).expect("a run")
+        });
+        let waited = alarmed.recv_timeout(Duration::from_secs(60));
+        waited.unwrap_or_else(|e| panic!("no alarm: {e}\n{}", lab.logs()));
+        let row = row(lab, watch, &format!("alarm, {says}"), || {});
+        let outcome = run.join().expect("the run's end");
+        assert_eq!((outcome.steps, outcome.alarms.len()), (1, 1));
+        let failed = outcome.verdict.failure;
+        assert_eq!(failed, Some(FailureKind::Alarmed));
+        assert_eq!(outcome.refused_targets, 0);
+        println!("{row} {} |", outcome.verdict.reason);
+    }
+}
+
+/// Says when an alarm comes; asked, it takes a second to say that the run should end.
+struct Heard {
+    alarm: Sender<()>,
+    asked: Option<Instant>,
+}
+
+impl Observer for Heard {
+    fn step(&mut self, _: &EpisodeStep<'_>) {}
+
+    fn watched(&mut self, watched: &Watched) {
+        if watched.alarm.is_some() {
+            let _ = self.alarm.send(());
+        }
+    }
+
+    fn answer(&mut self, _: &Alarm) -> Option<Answer> {
+        let asked = *self.asked.get_or_insert_with(Instant::now);
+        (asked.elapsed() > Duration::from_secs(1)).then_some(Answer::Stop)
+    }
+}
+
+/// A scenario for the lab's arm with a monitor whose threshold everything exceeds.
+fn alarming(lab: &Lab, subgoal: &str, on_alarm: OnAlarm) -> LoadedScenario {
+    let folder = lab.folder.path();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
+    let own = std::fs::read_to_string(models.join("monitor-pick_and_place.json"));
+    let mut fitted: serde_json::Value = serde_json::from_str(&own.expect("one")).expect("JSON");
+    fitted["subgoals"] = serde_json::json!(["reach"]);
+    let usual = fitted["tokens"]["subgoals"][0].clone();
+    fitted["tokens"]["subgoals"] = serde_json::json!([usual]);
+    fitted["threshold"] = serde_json::json!(1e-9);
+    std::fs::write(folder.join("monitor.json"), fitted.to_string()).expect("written");
+    let text = format!(
+        "name = \"alarm\"\n[model]\ndir = {models:?}\n[robot]\nkind = \"franka\"\n\
+         [robot.franka.link]\nconnect = [{:?}, {:?}]\n[safety.workspace]\nmin_m = {:?}\n\
+         max_m = {:?}\n[planner]\nsamples = 50\niterations = 2\n[monitor]\n\
+         file = \"monitor.json\"\n{subgoal}",
+        lab.node, lab.camera, BOX.min_m, BOX.max_m
+    );
+    let mut loaded = LoadedScenario::parse(&text, &folder.join("alarm.toml")).expect("a scenario");
+    loaded.scenario.monitor.as_mut().expect("one").on_alarm = on_alarm;
+    loaded
 }
 
 fn planners(lab: &Lab, watch: &Watch) {

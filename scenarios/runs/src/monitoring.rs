@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use foresight_planner::{Action, Pose};
 use foresight_predictor::Latent;
 use foresight_scenarios::controllers::LoadedModel;
-use foresight_scenarios::evaluate::wilson;
+use foresight_scenarios::evaluate::Counted;
 use foresight_scenarios::faults::FaultKind;
 use foresight_scenarios::monitor::{
     expected_action, fit, Expectation, FitHeader, Fitted, Transition,
@@ -192,29 +192,6 @@ pub fn fit_to(
     fit(header, good.len(), |i| {
         good[i].transitions(loaded, expectation)
     })
-}
-
-/// How often something happened, with Wilson's 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Counted {
-    /// How often it happened.
-    pub times: u64,
-    /// Of how many.
-    pub of: u64,
-    /// The interval of the rate.
-    pub ci95: [f64; 2],
-}
-
-impl Counted {
-    fn of(happened: &[bool]) -> Self {
-        let times = happened.iter().filter(|h| **h).count() as u64;
-        let of = happened.len() as u64;
-        Counted {
-            times,
-            of,
-            ci95: wilson(times, of),
-        }
-    }
 }
 
 /// What a monitor would have noticed in recorded runs.
