@@ -54,11 +54,11 @@ struct TestArgs {
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// The monitor's file; several make a table.
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "goal", num_args = 1..)]
     file: Vec<PathBuf>,
-    /// A file of `fit --expect goal`: what latent success by it and the first monitor says, against
-    /// what the simulator knows.
-    #[arg(long, value_name = "FILE")]
+    /// A file of `fit --expect goal`: what latent success says by it, against what the simulator
+    /// knows.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
     goal: Option<PathBuf>,
     /// Model folder instead of the runs' own.
     #[arg(long, value_name = "DIR")]
@@ -128,9 +128,8 @@ fn fit(args: FitArgs) -> Result<()> {
 fn test(args: &TestArgs) -> Result<()> {
     let runs = WatchedRun::read_all(&args.runs)?;
     let loaded = model_of(&runs, args.model.clone())?;
-    if let (Some(goal), Some(monitor)) = (&args.goal, args.file.first()) {
-        let (monitor, goal) = (Fitted::read(monitor)?, Fitted::read(goal)?);
-        let test = try_success(&runs, &loaded, &monitor, &goal)?;
+    if let Some(goal) = &args.goal {
+        let test = try_success(&runs, &loaded, &Fitted::read(goal)?)?;
         if args.json {
             println!("{}", serde_json::to_string(&test)?);
         } else {

@@ -316,10 +316,6 @@ fn success(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
                     "give 1 to 20",
                 ));
             }
-            if scenario.monitor.is_none() {
-                let what = "latent success rests on a monitor, and there is none";
-                faults.push(Diagnostic::new("success.latent", what, "add [monitor]"));
-            }
             return;
         }
     };

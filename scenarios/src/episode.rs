@@ -117,8 +117,6 @@ struct Watcher<'a, 'm> {
     fault: Option<(FaultKind, u32)>,
     /// The episode as the goals pursued last say.
     goals_of: EpisodeSpec,
-    /// Whether nothing that alarms told is still lost.
-    mended: bool,
     plan_seconds: f64,
     watch_seconds: f64,
     evaluations: u64,
@@ -147,7 +145,6 @@ impl Watcher<'_, '_> {
             }
         }
         self.raised = leave;
-        self.mended = config.on_alarm == OnAlarm::Retry && !leave;
         self.alarms.push(alarm);
         if leave {
             return ControlFlow::Break(());
@@ -253,7 +250,6 @@ pub fn play(
         safe: None,
         fault: None,
         goals_of: spec.clone(),
-        mended: true,
         plan_seconds: 0.0,
         watch_seconds: 0.0,
         evaluations: 0,
@@ -284,17 +280,13 @@ pub fn play(
                 halted = Some(why);
                 break outcome;
             }
-            Next::GoOn => {
-                // Whoever said so saw it.
-                watcher.mended = true;
-                from = watcher.at;
-            }
+            Next::GoOn => from = watcher.at,
             Next::Again(goal) => {
                 watcher.retries += 1;
                 let anew = begin_again(env, spec)?;
                 let ready = source.controller(&anew, &anew.goal_images()?)?;
                 (controller, observed) = (ready.controller, ready.observed);
-                (watcher.goals_of, watcher.mended) = (anew, true);
+                watcher.goals_of = anew;
                 from = TakeUp {
                     goal,
                     goal_step: 0,
@@ -359,16 +351,12 @@ fn by_looks(
     }
     let seen = format!(
         "{farthest:.2} of the threshold from the goal image in {looks} looks; \
-         it rests on the model and on the monitor, nobody knows the true state"
+         it rests on the model, nobody knows the true state"
     );
-    let open = watcher.alarms.last().filter(|_| !watcher.mended);
-    Ok(match open {
-        Some(alarm) => Verdict::failed(
-            FailureKind::Alarmed,
-            format!("alarm after step {}: {}; {seen}", alarm.step, alarm.reason),
-        ),
-        None if farthest > 1.0 => Verdict::failed(FailureKind::Unlike, seen),
-        None => Verdict::achieved(seen),
+    Ok(if farthest > 1.0 {
+        Verdict::failed(FailureKind::Unlike, seen)
+    } else {
+        Verdict::achieved(seen)
     })
 }
 

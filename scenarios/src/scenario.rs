@@ -312,10 +312,10 @@ pub enum Success {
         /// Largest distance of the object's middle in the table's plane, m.
         tolerance_m: f64,
     },
-    /// The last sub-goal's image is reached as far as the model can tell, and no alarm was raised
-    /// that nothing mended: for arms whose true state nobody knows. Needs `[monitor]`, and beside
-    /// its file one of `foresight monitor fit --expect goal`, called the same with `.goal.json` at
-    /// its end.
+    /// The last sub-goal's image is reached as far as the model can tell: for arms whose true state
+    /// nobody knows. Needs a file of `foresight monitor fit --expect goal`: `monitor-NAME.goal.json`
+    /// in the model folder, NAME being the scenario's, or where `monitor.file` points, with
+    /// `.goal.json` at its end.
     Latent {
         /// Looks at the end that all have to say so.
         looks: u32,

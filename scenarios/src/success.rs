@@ -47,7 +47,7 @@ pub enum FailureKind {
     Refused,
     /// The arm, the model or the user ended the episode.
     Aborted,
-    /// The monitor ended it, or its last alarm was mended by nothing.
+    /// The monitor ended it.
     Alarmed,
     /// The goal image is not reached, as far as the model can tell.
     Unlike,

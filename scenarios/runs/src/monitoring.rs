@@ -119,20 +119,15 @@ impl WatchedRun {
         }
         let seen = loaded.encode(&frames)?;
         let goals = loaded.encode(&RunData::model_goals(&self.folder))?;
+        if expectation == Expectation::Goal {
+            let last = self.data.steps.last().map_or(0.0, |s| s.reached_pose[6]);
+            let ends = goals.last().zip(seen.last());
+            let end = ends.map(|(goal, seen)| Transition::at_end(goal, seen, last));
+            return Ok(end.into_iter().collect());
+        }
         let scenario = &self.scenario.scenario;
         let spec = EpisodeSpec::new(&self.scenario, scenario.seed);
         let extrinsics = spec.rollout_extrinsics(&loaded.model)?;
-        if expectation == Expectation::Goal {
-            let (Some(goal), Some(last), Some(step)) =
-                (goals.last(), seen.last(), self.data.steps.last())
-            else {
-                return Ok(Vec::new());
-            };
-            let pose = Pose::from_array(step.reached_pose);
-            let goal = (goal, spec.goal_poses().pop().flatten());
-            let end = Transition::at_end(&loaded.model, extrinsics, goal, (last, &pose))?;
-            return Ok(vec![end]);
-        }
         let map = scenario.action_map();
         let steps = self.data.steps.iter().zip(seen.windows(2));
         steps
@@ -220,19 +215,16 @@ pub struct SuccessTest {
     pub agreement: Counted,
 }
 
-/// Tries latent success on runs: `goal` is fitted to [`Expectation::Goal`], and no alarm of `monitor`
-/// may have been raised.
+/// Tries latent success on runs, by a fit to [`Expectation::Goal`].
 ///
 /// # Errors
 /// As [`try_on`].
 pub fn try_success(
     runs: &[WatchedRun],
     loaded: &LoadedModel,
-    monitor: &Fitted,
     goal: &Fitted,
 ) -> Result<SuccessTest, RunError> {
     if let Some(first) = runs.first() {
-        monitor.check(&first.scenario.scenario, loaded)?;
         goal.check(&first.scenario.scenario, loaded)?;
     }
     let said: Vec<Option<[bool; 2]>> = runs
@@ -241,11 +233,9 @@ pub fn try_success(
             let Some(truth) = run.success() else {
                 return Ok(None);
             };
-            let quiet = |fitted: &Fitted| -> Result<bool, RunError> {
-                let scores = fitted.scores(&run.transitions(loaded, fitted.expectation)?);
-                Ok(scores.iter().all(|s| s.score <= fitted.threshold))
-            };
-            Ok(Some([truth, quiet(goal)? && quiet(monitor)?]))
+            let scores = goal.scores(&run.transitions(loaded, goal.expectation)?);
+            let near = scores.iter().all(|s| s.score <= goal.threshold);
+            Ok(Some([truth, near]))
         })
         .collect::<Result<_, RunError>>()?;
     let said: Vec<[bool; 2]> = said.into_iter().flatten().collect();

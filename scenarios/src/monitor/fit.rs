@@ -3,6 +3,7 @@
 use super::fitted::{scalars, unusable, weights_sha256, Fitted};
 use super::scales::{ScalarScale, TokenScale};
 use super::transition::{Expectation, Transition};
+use super::whitening::Whitening;
 use crate::controllers::LoadedModel;
 use crate::error::RunError;
 use crate::scenario::Scenario;
@@ -51,24 +52,24 @@ pub fn fit(
     let even: Vec<Vec<Transition>> = (0..runs).step_by(2).map(&load).collect::<Result<_, _>>()?;
     let clean: Vec<Transition> = even.concat();
     let expectation = header.expectation;
-    let subgoals = match expectation {
-        Expectation::Goal => 1,
-        _ => header.scenario.subgoal.len(),
-    };
+    let subgoals = header.scenario.subgoal.len();
     let config = header.loaded.model.config();
+    let grid = header.loaded.model.token_grid();
+    let goal = match expectation {
+        Expectation::Goal => Some(Whitening::fit(grid[0] * grid[1], &clean).map_err(wrong)?),
+        _ => None,
+    };
     let tokens = match expectation {
-        Expectation::GoalDistance => None,
+        Expectation::GoalDistance | Expectation::Goal => None,
         _ => {
-            let grid = header.loaded.model.token_grid();
             let far = config.action_space.max_translation_m;
             let own = expectation == Expectation::Action;
             Some(TokenScale::fit(grid, subgoals, far, own, &clean).map_err(wrong)?)
         }
     };
-    let least = if tokens.is_some() {
-        FINGERS_LEAST
-    } else {
-        DISTANCE_LEAST
+    let least = match expectation {
+        Expectation::GoalDistance => DISTANCE_LEAST,
+        _ => FINGERS_LEAST,
     };
     let values: Vec<Vec<(u32, f64)>> = clean.iter().map(|t| scalars(t, expectation)).collect();
     let kinds = values.first().map_or(0, Vec::len);
@@ -77,7 +78,7 @@ pub fn fit(
         ScalarScale::fit(least, &of)
     });
     let mut fitted = Fitted {
-        format: 1,
+        format: super::fitted::FORMAT,
         scenario: header.scenario.name.clone(),
         subgoals: header
             .scenario
@@ -93,6 +94,7 @@ pub fn fit(
         threshold: 1.0,
         scalars: scalars.collect(),
         tokens,
+        goal,
         references: Vec::new(),
     };
     fitted.references = references(&fitted, &even);

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::scales::{fingers, ScalarScale, TokenScale};
 use super::transition::{Expectation, Transition};
+use super::whitening::Whitening;
 use crate::controllers::LoadedModel;
 use crate::error::RunError;
 use crate::scenario::Scenario;
 
 /// The version of the file.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// What channels are called in reasons, one action each.
 const NAMES: [&str; 4] = ["a token", "a region", "the whole picture", "the fingers"];
 
@@ -40,6 +41,8 @@ pub struct Fitted {
     /// The alarm threshold of the score.
     pub threshold: f64,
     pub(super) tokens: Option<TokenScale>,
+    /// How ends are held against their goal: by their most unlike token.
+    pub(super) goal: Option<Whitening>,
     pub(super) scalars: Vec<ScalarScale>,
     /// What clean episodes reach in each channel.
     pub(super) references: Vec<f64>,
@@ -125,7 +128,9 @@ impl Fitted {
     fn check_shape(&self, model: &WorldModel) -> Result<(), RunError> {
         let whole = self.references.len() == 2 * self.one_step_channels();
         let shape = model.latent_shape();
-        if whole && self.tokens.as_ref().is_none_or(|tokens| tokens.fits(shape)) {
+        let [_, width] = shape;
+        let tokens = self.tokens.as_ref().is_none_or(|t| t.fits(shape));
+        if whole && tokens && self.goal.as_ref().is_none_or(|goal| goal.fits(width)) {
             return Ok(());
         }
         let what = format!("the monitor's file is damaged: it doesn't fit latents {shape:?}");
@@ -138,7 +143,8 @@ impl Fitted {
     }
 
     fn one_step_channels(&self) -> usize {
-        3 * usize::from(self.tokens.is_some()) + self.scalars.len()
+        let of_tokens = 3 * usize::from(self.tokens.is_some());
+        of_tokens + usize::from(self.goal.is_some()) + self.scalars.len()
     }
 
     /// What is said of a transition; `before` is what was said of the one before it.
@@ -184,6 +190,13 @@ impl Fitted {
         if let Some(tokens) = &self.tokens {
             surprise = tokens.surprise(t);
             channels.extend(tokens.channels(&surprise));
+        }
+        if let Some(goal) = &self.goal {
+            let apart = goal.lengths(&t.reached.values, &t.expected.values);
+            // NaN is no small distance.
+            let most = |a: f64, b: &f64| if *b > a || b.is_nan() { *b } else { a };
+            channels.push(apart.iter().fold(0.0, most));
+            surprise = apart.into_iter().map(|length| length as f32).collect();
         }
         let values = scalars(t, self.expectation);
         let both_ways = self.expectation != Expectation::GoalDistance;

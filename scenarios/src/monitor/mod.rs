@@ -13,6 +13,7 @@ mod fitted;
 mod scales;
 mod transition;
 mod watching;
+mod whitening;
 
 pub use crate::alarm::{Alarm, MonitorConfig, OnAlarm, SurpriseMap};
 pub use fit::{conformal_threshold, fit, FitHeader};
@@ -21,3 +22,4 @@ pub use scales::{ScalarScale, TokenScale};
 pub(crate) use transition::expect;
 pub use transition::{expected_action, Expectation, Transition};
 pub use watching::{goal_file, own_file, GoalCheck, Monitor, Watched};
+pub use whitening::Whitening;

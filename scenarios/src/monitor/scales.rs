@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use foresight_planner::Action;
-use nalgebra::{DMatrix, Matrix3, Vector3};
+use nalgebra::{Matrix3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::transition::Transition;
+use super::whitening::Whitening;
 
-/// How much of the residuals' covariance is taken as the same in all directions.
-const SHRINKAGE: f64 = 0.1;
 /// So many steps of all sub-goals count in the spread of each.
 const PRIOR_STEPS: f64 = 20.0;
 /// Errors are no smaller than this before their logarithm is taken.
@@ -23,11 +22,8 @@ const GRIPPER_ACTION: f64 = 0.1;
 pub struct TokenScale {
     /// Rows and columns of tokens in a picture.
     pub grid: [usize; 2],
-    /// Width of a token, `D`.
-    pub width: usize,
-    /// What residuals are multiplied by so that clean ones have unit covariance, `[D, D]`,
-    /// lower triangular.
-    whitening: Vec<f32>,
+    /// Makes clean residuals alike in all directions.
+    whitening: Whitening,
     /// How the logarithm of an error grows with that of the expected change, with the
     /// translation in units of the largest one, and with the gripper's action.
     slopes: [f64; 3],
@@ -53,13 +49,9 @@ impl TokenScale {
         clean: &[Transition],
     ) -> Result<Self, String> {
         let tokens = grid[0] * grid[1];
-        let width = clean
-            .first()
-            .map_or(0, |t| t.before.values.len() / tokens.max(1));
         let mut scale = TokenScale {
             grid,
-            width,
-            whitening: whitening(width, clean)?,
+            whitening: Whitening::fit(tokens, clean)?,
             slopes: [0.0; 3],
             max_translation_m: max_translation_m.max(1e-6),
             subgoals: Vec::new(),
@@ -146,11 +138,9 @@ impl TokenScale {
 
     /// Whether latents of this size can be judged.
     pub(super) fn fits(&self, [tokens, width]: [usize; 2]) -> bool {
-        let triangle = self.whitening.len() == self.width * self.width;
         let rows = self.subgoals.iter().flatten().all(|v| v.len() == tokens);
         tokens == self.grid[0] * self.grid[1]
-            && width == self.width
-            && triangle
+            && self.whitening.fits(width)
             && rows
             && self.region_spread.len() == self.regions().len()
     }
@@ -174,30 +164,14 @@ impl TokenScale {
     fn errors(&self, t: &Transition) -> (Vec<f64>, Vec<[f64; 3]>) {
         let far = t.action.length_m() / self.max_translation_m;
         let gripper = t.action.gripper.abs().min(1.0);
-        let d = self.width.max(1);
-        let tokens = |of: &'_ [f32], to: &'_ [f32]| -> Vec<f64> {
-            let pairs = of.chunks_exact(d).zip(to.chunks_exact(d));
-            pairs
-                .map(|(a, b)| self.length(a, b).max(LEAST).ln())
-                .collect()
+        let logarithms = |of: &[f32], to: &[f32]| -> Vec<f64> {
+            let lengths = self.whitening.lengths(of, to).into_iter();
+            lengths.map(|length| length.max(LEAST).ln()).collect()
         };
-        let errors = tokens(&t.reached.values, &t.expected.values);
-        let changes = tokens(&t.expected.values, &t.before.values);
+        let errors = logarithms(&t.reached.values, &t.expected.values);
+        let changes = logarithms(&t.expected.values, &t.before.values);
         let known = changes.into_iter().map(|c| [c, far, gripper]).collect();
         (errors, known)
-    }
-
-    /// Root mean square of the whitened difference of two tokens `[D]`.
-    fn length(&self, a: &[f32], b: &[f32]) -> f64 {
-        let apart: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-        let rows = self.whitening.chunks_exact(self.width.max(1)).enumerate();
-        let sum: f64 = rows
-            .map(|(i, row)| {
-                let product: f32 = row[..=i].iter().zip(&apart).map(|(w, v)| w * v).sum();
-                f64::from(product).powi(2)
-            })
-            .sum();
-        (sum / apart.len().max(1) as f64).sqrt()
     }
 
     fn unexplained(&self, errors: &[f64], known: &[[f64; 3]]) -> Vec<f64> {
@@ -221,29 +195,6 @@ fn moments(tokens: usize, steps: &[&Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let variance = mean.iter().enumerate();
     let variance = variance.map(|(i, m)| steps.iter().map(|s| (s[i] - m).powi(2)).sum::<f64>() / n);
     (mean.clone(), variance.collect())
-}
-
-/// The inverse of the Cholesky factor of the residuals' shrunken covariance.
-fn whitening(width: usize, clean: &[Transition]) -> Result<Vec<f32>, String> {
-    let mut covariance = DMatrix::<f64>::zeros(width, width);
-    let mut count = 0_usize;
-    for t in clean {
-        let pairs = t.reached.values.iter().zip(&t.expected.values);
-        let apart = pairs.map(|(r, e)| f64::from(r - e)).collect();
-        let apart = DMatrix::from_vec(width, t.reached.tokens, apart);
-        covariance.gemm(1.0, &apart, &apart.transpose(), 1.0);
-        count += t.reached.tokens;
-    }
-    covariance /= count.max(1) as f64;
-    let level = covariance.trace() / width.max(1) as f64;
-    covariance *= 1.0 - SHRINKAGE;
-    for i in 0..width {
-        covariance[(i, i)] += SHRINKAGE * level;
-    }
-    let inverse = covariance.cholesky().and_then(|c| c.l().try_inverse());
-    let inverse = inverse.ok_or("the runs' latents don't differ from the predicted ones")?;
-    let rows = (0..width).flat_map(|i| (0..width).map(move |j| (i, j)));
-    Ok(rows.map(|at| inverse[at] as f32).collect())
 }
 
 /// Of one transition: its sub-goal, every token's error, and what is known of every token.

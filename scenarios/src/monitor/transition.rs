@@ -83,39 +83,19 @@ pub(crate) fn expect(
 }
 
 impl Transition {
-    /// The end of an episode held against its goal, as [`Expectation::Goal`] does: what is expected is
-    /// the goal's latent as it would be with the hand where it ended. Two pictures with the object in
-    /// one place differ most by the hand, so its own way from the goal's pose is predicted first.
-    /// Without that pose the goal's latent is taken as it is.
-    ///
-    /// # Errors
-    /// [`RunError::Imagination`] when the model fails.
-    pub fn at_end(
-        model: &WorldModel,
-        extrinsics: Option<[f32; 6]>,
-        (goal, goal_pose): (&Latent, Option<Pose>),
-        (last, pose): (&Latent, &Pose),
-    ) -> Result<Self, RunError> {
+    /// The end of an episode held against the latent of its goal, as [`Expectation::Goal`] does.
+    pub fn at_end(goal: &Latent, last: &Latent, closedness: f64) -> Self {
         let distance = last.distance(goal);
-        let transition = Transition {
+        Transition {
             subgoal: 0,
             subgoal_step: 0,
             action: Action::default(),
-            closedness: [0.0, pose.gripper],
+            closedness: [0.0, closedness],
             before: goal.clone(),
             expected: goal.clone(),
             reached: last.clone(),
             goal_distance: [distance; 2],
-        };
-        let Some(from) = goal_pose else {
-            return Ok(transition);
-        };
-        let action = from.action_to(pose);
-        let transition = Transition {
-            action,
-            ..transition
-        };
-        transition.expecting(model, Expectation::Action, &from, extrinsics)
+        }
     }
 
     /// Fills in what `expectation` has of the action.

@@ -167,8 +167,6 @@ pub struct GoalCheck<'a> {
     model: &'a WorldModel,
     fitted: Fitted,
     goal: Latent,
-    goal_pose: Option<Pose>,
-    extrinsics: Option<[f32; 6]>,
 }
 
 impl<'a> GoalCheck<'a> {
@@ -181,10 +179,10 @@ impl<'a> GoalCheck<'a> {
         source: &'a ModelSource,
         goal: &RgbImage,
     ) -> Result<Self, RunError> {
-        let missing = || unusable("latent success needs [monitor] and a model that looks".into());
-        let config = spec.loaded.scenario.monitor.as_ref().ok_or_else(missing)?;
+        let missing = || unusable("latent success needs a model that looks".into());
         let loaded = source.eyes().ok_or_else(missing)?;
-        let fitted = Fitted::read(&goal_file(&file(spec, config, loaded)))?;
+        let config = spec.loaded.scenario.monitor.clone().unwrap_or_default();
+        let fitted = Fitted::read(&goal_file(&file(spec, &config, loaded)))?;
         fitted.check(&spec.loaded.scenario, loaded)?;
         if fitted.expectation != Expectation::Goal {
             return Err(unusable(
@@ -196,8 +194,6 @@ impl<'a> GoalCheck<'a> {
             model: &loaded.model,
             fitted,
             goal: goal.ok_or_else(missing)?,
-            goal_pose: spec.goal_poses().pop().flatten(),
-            extrinsics: spec.rollout_extrinsics(&loaded.model)?,
         })
     }
 
@@ -207,8 +203,7 @@ impl<'a> GoalCheck<'a> {
     /// [`RunError::Monitor`] when that is no number, [`RunError`] when the model fails.
     pub fn distance(&self, look: &Observation) -> Result<f64, RunError> {
         let seen = EncodedObservation::new(self.model, look)?;
-        let (goal, last) = ((&self.goal, self.goal_pose), (&seen.latent, &look.pose));
-        let end = Transition::at_end(self.model, self.extrinsics, goal, last)?;
+        let end = Transition::at_end(&self.goal, &seen.latent, look.pose.gripper);
         let share = self.fitted.score(&end, None).score / self.fitted.threshold;
         if share.is_finite() {
             return Ok(share);

@@ -232,7 +232,7 @@ fn a_monitor_that_can_t_be_used_ends_the_run_with_a_reason() {
     assert!(error.contains("sub-goals"), "{error}");
     let error = refusal(|fitted| fitted["expectation"] = json!("goal"));
     assert!(error.contains("watches no run"), "{error}");
-    let error = refusal(|fitted| fitted["tokens"]["whitening"] = json!([1.0]));
+    let error = refusal(|fitted| fitted["tokens"]["whitening"]["factor"] = json!([1.0]));
     assert!(error.contains("damaged"), "{error}");
     let error = refusal(|fitted| fitted["threshold"] = json!(0.0));
     assert!(error.contains("its threshold is 0"), "{error}");
