@@ -1,6 +1,7 @@
 //! The workers a planner shares its candidates with.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use foresight_predictor::rollout::{Rollout, RolloutStart};
 use foresight_predictor::{Budget, PredictorConfig, PredictorError, WorldModel};
 use foresight_robot::link::{open, LinkConfig};
 use serde::Serialize;
-use zenoh::handlers::FifoChannelHandler;
 use zenoh::query::Reply;
+use zenoh::sample::Sample;
 use zenoh::{Session, Wait};
 
 use crate::error::{zenoh_error, WorkersError};
@@ -20,7 +21,7 @@ use crate::message::{
     bytes, context_message, floats, Candidates, ContextHeader, EnergiesHeader, FramesHeader,
     WorkerInfo, PROTOCOL, ROOT,
 };
-use crate::share::shares;
+use crate::share::{shares, Pace};
 use crate::speed::measure;
 use crate::worker::KEPT_CONTEXTS;
 
@@ -32,8 +33,11 @@ const PATIENCE: f64 = 4.0;
 const LEAST_PATIENCE: Duration = Duration::from_millis(150);
 /// A worker that failed is left alone for so long.
 const RECOVERY: Duration = Duration::from_secs(5);
-/// How much the newest measurement counts in a speed.
+/// How much the newest measurement counts in a pace.
 const NEWEST: f64 = 0.3;
+/// What is left of a latency every time a worker is too far away to be asked: one that came nearer is found
+/// out after some decisions.
+const FORGOTTEN: f64 = 0.99;
 /// Frames are encoded by a worker that rolls out so many times faster than this machine.
 const WORTH_ENCODING: f64 = 4.0;
 
@@ -62,8 +66,10 @@ pub struct Traffic {
 #[derive(Debug)]
 struct Member {
     info: WorkerInfo,
-    /// Candidates of one step a second, network and all.
+    /// Candidates of one step a second.
     speed: f64,
+    /// What an answer takes beside, s.
+    latency_s: f64,
     /// Left alone until then.
     silent_until: Option<Instant>,
     /// Contexts it was sent, the newest last.
@@ -74,9 +80,11 @@ struct Member {
 struct Asked {
     member: usize,
     share: std::ops::Range<usize>,
+    /// Candidates times steps.
+    work: f64,
     sent: Instant,
     expected_s: f64,
-    replies: FifoChannelHandler<Reply>,
+    replies: Receiver<(Instant, Reply)>,
 }
 
 impl Team {
@@ -127,15 +135,19 @@ impl Team {
                 });
             }
         }
-        let member = |info: WorkerInfo| Member {
-            speed: info.samples_per_s,
-            silent_until: None,
-            contexts: VecDeque::new(),
-            info,
+        let member = |info: WorkerInfo| -> Result<Member, WorkersError> {
+            Ok(Member {
+                speed: info.samples_per_s,
+                latency_s: round_trip(&session, &info.name)?.as_secs_f64(),
+                silent_until: None,
+                contexts: VecDeque::new(),
+                info,
+            })
         };
+        let members = found.into_iter().map(member).collect::<Result<_, _>>()?;
         Ok(Team {
             session,
-            members: Mutex::new(found.into_iter().map(member).collect()),
+            members: Mutex::new(members),
             traffic: Mutex::new(Traffic::default()),
         })
     }
@@ -188,14 +200,22 @@ impl Team {
         count(&mut locked(&self.traffic));
     }
 
-    /// Speeds of all members, 0 for those left alone.
-    fn speeds(&self) -> Vec<f64> {
+    /// How all members get through candidates of `horizon` steps; those left alone don't.
+    fn paces(&self, horizon: usize) -> Vec<Pace> {
         let now = Instant::now();
-        let speed = |m: &Member| match m.silent_until {
-            Some(until) if until > now => 0.0,
-            _ => m.speed,
+        let pace = |m: &Member| Pace {
+            speed: match m.silent_until {
+                Some(until) if until > now => 0.0,
+                _ => m.speed / horizon.max(1) as f64,
+            },
+            latency_s: m.latency_s,
         };
-        self.members().iter().map(speed).collect()
+        self.members().iter().map(pace).collect()
+    }
+
+    /// Says that a member was not worth asking.
+    fn passed_over(&self, member: usize) {
+        self.members()[member].latency_s *= FORGOTTEN;
     }
 
     /// Asks member `member` for a share, its context first where it hasn't got it.
@@ -205,7 +225,7 @@ impl Team {
         share: std::ops::Range<usize>,
         (context, context_payload): (&ContextHeader, &[u8]),
         (header, payload): (&EnergiesHeader, Vec<u8>),
-        speed: f64,
+        pace: Pace,
     ) -> Result<Asked, WorkersError> {
         let (key, known) = {
             let mut members = self.members();
@@ -220,7 +240,7 @@ impl Team {
             }
             (format!("{ROOT}/{}", member.info.name), known)
         };
-        let expected_s = header.samples as f64 * header.horizon as f64 / speed.max(1e-9);
+        let expected_s = pace.latency_s + header.samples as f64 / pace.speed.max(1e-9);
         let timeout = Duration::from_secs_f64((PATIENCE * expected_s).clamp(1.0, 3600.0));
         if !known {
             self.count(|t| t.sent += context_payload.len() as u64);
@@ -241,58 +261,68 @@ impl Team {
         Ok(Asked {
             member,
             share,
+            work: header.samples as f64 * header.horizon as f64,
             sent,
             expected_s,
             replies,
         })
     }
 
+    /// Asks, and keeps answers with the moment they came: whoever asked may be busy with its own share.
     fn request(
         &self,
         key: &str,
         header: &impl Serialize,
         payload: Vec<u8>,
         timeout: Duration,
-    ) -> Result<FifoChannelHandler<Reply>, WorkersError> {
+    ) -> Result<Receiver<(Instant, Reply)>, WorkersError> {
         let header = serde_json::to_vec(header).map_err(|e| WorkersError::Zenoh {
             what: format!("asking {key}"),
             reason: e.to_string(),
         })?;
         let query = self.session.get(key).payload(payload).attachment(header);
+        let (came, replies) = channel();
         query
             .timeout(timeout)
+            .callback(move |reply| drop(came.send((Instant::now(), reply))))
             .wait()
-            .map_err(zenoh_error(format!("asking {key}")))
+            .map_err(zenoh_error(format!("asking {key}")))?;
+        Ok(replies)
     }
 
     /// The energies a share was asked for; `None` when they don't come, after which the worker is left alone
     /// for a while.
     fn answer(&self, asked: &Asked) -> Option<Vec<f32>> {
         let patience = Duration::from_secs_f64(PATIENCE * asked.expected_s).max(LEAST_PATIENCE);
-        let until = asked.sent + patience;
-        let what = match asked.replies.recv_deadline(until) {
-            Ok(Some(reply)) => match reply.into_result() {
+        let left = (asked.sent + patience).saturating_duration_since(Instant::now());
+        let what = match asked.replies.recv_timeout(left) {
+            Ok((came, reply)) => match reply.into_result() {
                 Ok(sample) => {
                     let payload = sample.payload().to_bytes();
                     self.count(|t| t.received += payload.len() as u64);
                     let energies = floats(&payload);
                     let right = energies.filter(|e| e.len() == asked.share.len());
+                    let right = right.map(|energies| (came, computing_s(&sample), energies));
                     right.ok_or_else(|| "another number of energies than asked for".to_owned())
                 }
                 Err(error) => {
                     Err(String::from_utf8_lossy(&error.payload().to_bytes()).into_owned())
                 }
             },
-            Ok(None) => Err(format!("nothing within {:.2} s", patience.as_secs_f64())),
-            Err(_) => Err("nobody answers there any more".into()),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("nothing within {:.2} s", patience.as_secs_f64()))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err("nobody answers there any more".into()),
         };
         let mut members = self.members();
         let member = &mut members[asked.member];
         match what {
-            Ok(energies) => {
+            Ok((came, computing_s, energies)) => {
                 member.silent_until = None;
-                let speed = asked.expected_s * member.speed / asked.sent.elapsed().as_secs_f64();
-                member.speed += NEWEST * (speed - member.speed);
+                let passed_s = (came - asked.sent).as_secs_f64();
+                let computing_s = computing_s.clamp(1e-6, passed_s.max(1e-6));
+                member.speed += NEWEST * (asked.work / computing_s - member.speed);
+                member.latency_s += NEWEST * (passed_s - computing_s - member.latency_s);
                 Some(energies)
             }
             Err(words) => {
@@ -313,6 +343,30 @@ impl Team {
 /// What a mutex holds, also where a thread that held it panicked: every value of these is a good one.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long a worker says its answer took to compute, s; nothing where it doesn't say.
+fn computing_s(sample: &Sample) -> f64 {
+    let bytes = sample.attachment().map(|a| a.to_bytes().into_owned());
+    let bytes = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    let seconds = bytes.map_or(0.0, f64::from_le_bytes);
+    if seconds.is_finite() {
+        seconds
+    } else {
+        0.0
+    }
+}
+
+/// How long a question to a worker takes that needs no thought.
+fn round_trip(session: &Session, name: &str) -> Result<Duration, WorkersError> {
+    let key = format!("{ROOT}/{name}/info");
+    let began = Instant::now();
+    let replies = session.get(&key).timeout(ANSWER).wait();
+    // One that is silent is found out when it is asked for energies.
+    let _ = replies
+        .map_err(zenoh_error(format!("asking {key}")))?
+        .recv_timeout(ANSWER);
+    Ok(began.elapsed())
 }
 
 /// Workers that answer now.
@@ -381,13 +435,21 @@ impl LatentPredictor for SharedPredictor {
         let mut open: Vec<usize> = (0..sequences.samples()).collect();
         // Whoever fails is left alone, so this ends: at the latest with all computed here.
         while !open.is_empty() {
-            let mut speeds = vec![*locked(&self.own_speed)];
-            speeds.extend(self.team.speeds());
-            let mut parts = shares(open.len(), &speeds).into_iter();
+            let horizon = sequences.horizon();
+            let mut paces = vec![Pace {
+                speed: *locked(&self.own_speed) / horizon.max(1) as f64,
+                latency_s: 0.0,
+            }];
+            paces.extend(self.team.paces(horizon));
+            let mut parts = shares(open.len(), &paces).into_iter();
             let own_part = parts.next().unwrap_or(0..open.len());
             let mut asked = Vec::new();
             let mut failed = Vec::new();
-            for (member, part) in parts.enumerate().filter(|(_, part)| !part.is_empty()) {
+            for (member, part) in parts.enumerate() {
+                if part.is_empty() {
+                    self.team.passed_over(member);
+                    continue;
+                }
                 let candidates = Candidates {
                     pose: start.pose,
                     extrinsics: start.extrinsics,
@@ -397,15 +459,15 @@ impl LatentPredictor for SharedPredictor {
                 let header = EnergiesHeader {
                     context: context.0.id.clone(),
                     samples: part.len(),
-                    horizon: sequences.horizon(),
+                    horizon,
                     depth,
                     extrinsics: start.extrinsics.is_some(),
                     along: distance.steps().is_some(),
                 };
                 let request = (&header, candidates.payload());
                 let context = (&context.0, &context.1[..]);
-                let speed = speeds[member + 1];
-                match self.team.ask(member, part.clone(), context, request, speed) {
+                let pace = paces[member + 1];
+                match self.team.ask(member, part.clone(), context, request, pace) {
                     Ok(share) => asked.push(share),
                     Err(error) => {
                         tracing::warn!("{error}");
@@ -419,7 +481,7 @@ impl LatentPredictor for SharedPredictor {
                 let began = Instant::now();
                 let chosen = sequences.select(&here);
                 let computed = self.own.energies(start, &chosen, depth, distance, budget)?;
-                let steps = here.len() as f64 * sequences.horizon() as f64;
+                let steps = here.len() as f64 * horizon as f64;
                 let speed = steps / began.elapsed().as_secs_f64().max(1e-6);
                 let mut known = locked(&self.own_speed);
                 *known += NEWEST * (speed - *known);
@@ -455,10 +517,10 @@ struct SharedEncoder {
 
 impl SharedEncoder {
     fn asked(&self, frames: &[f32], size: [usize; 2]) -> Option<Vec<f32>> {
-        let speeds = self.team.speeds();
-        let fastest = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
-        let (member, speed) = speeds.into_iter().enumerate().max_by(fastest)?;
-        if speed < WORTH_ENCODING * self.own_speed {
+        let paces = self.team.paces(1);
+        let fastest = |a: &(usize, Pace), b: &(usize, Pace)| a.1.speed.total_cmp(&b.1.speed);
+        let (member, pace) = paces.into_iter().enumerate().max_by(fastest)?;
+        if pace.speed < WORTH_ENCODING * self.own_speed {
             return None;
         }
         let key = format!("{ROOT}/{}/encode", self.team.members()[member].info.name);
@@ -467,7 +529,8 @@ impl SharedEncoder {
         let header = FramesHeader { size };
         let wait = Duration::from_secs(60);
         let replies = self.team.request(&key, &header, payload, wait).ok()?;
-        let sample = replies.recv_timeout(wait).ok()??.into_result().ok()?;
+        let (_, reply) = replies.recv_timeout(wait).ok()?;
+        let sample = reply.into_result().ok()?;
         let payload = sample.payload().to_bytes();
         self.team.count(|t| t.received += payload.len() as u64);
         floats(&payload)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use foresight_predictor::goal_distance::GoalDistance;
 use foresight_predictor::rollout::RolloutStart;
@@ -121,7 +122,7 @@ fn tell(info: &WorkerInfo, questions: &Receiver<Query>) {
     let key = format!("{ROOT}/{}/info", info.name);
     while let Ok(query) = questions.recv() {
         let answer = serde_json::to_vec(info).map_err(|e| e.to_string());
-        reply(&query, &key, answer);
+        reply(&query, &key, answer, None);
     }
 }
 
@@ -135,6 +136,7 @@ struct Service {
 impl Service {
     fn work(mut self, work: &Receiver<Query>) {
         while let Ok(query) = work.recv() {
+            let began = Instant::now();
             let verb = query.key_expr().as_str().rsplit('/').next();
             let answer = match verb {
                 Some("encode") => self.encode(&query),
@@ -142,7 +144,8 @@ impl Service {
                 Some("plan") => self.plan(&query),
                 _ => self.energies(&query),
             };
-            reply(&query, query.key_expr().as_str(), answer);
+            let took = Some(began.elapsed());
+            reply(&query, query.key_expr().as_str(), answer, took);
         }
     }
 
@@ -211,9 +214,13 @@ fn payload(query: &Query) -> Vec<u8> {
         .map_or(Vec::new(), |p| p.to_bytes().into_owned())
 }
 
-fn reply(query: &Query, key: &str, answer: Result<Vec<u8>, String>) {
+/// Answers, and says how long that took to compute: what else passes is the way's.
+fn reply(query: &Query, key: &str, answer: Result<Vec<u8>, String>, took: Option<Duration>) {
     let sent = match answer {
-        Ok(payload) => query.reply(key, payload).wait(),
+        Ok(payload) => {
+            let seconds = took.map(|took| took.as_secs_f64().to_le_bytes().to_vec());
+            query.reply(key, payload).attachment(seconds).wait()
+        }
         Err(words) => query.reply_err(words).wait(),
     };
     // Who asked may be gone; others are still there.
