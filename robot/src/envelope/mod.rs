@@ -18,6 +18,9 @@ pub use report::{Adjustment, Refusal};
 /// Halvings in the search for the longest part of an unreachable action: to a 32nd of it.
 const HALVINGS: u32 = 5;
 
+/// Clamping by less than this, m, is the rounding of plans in single precision, which nobody wants to read.
+const TOLD_M: f64 = 1e-5;
+
 /// The safety envelope: limits plus the arm's kinematics.
 #[derive(Clone)]
 pub struct Envelope {
@@ -180,21 +183,24 @@ impl Envelope {
         for (i, axis) in ['x', 'y', 'z'].into_iter().enumerate() {
             let asked_m = goal.position_m[i];
             let sent_m = asked_m.clamp(min_m[i], max_m[i]);
-            if sent_m != asked_m {
+            if (sent_m - asked_m).abs() > TOLD_M {
                 changed.push(Adjustment::Workspace {
                     axis,
                     asked_m,
                     sent_m,
                 });
-                goal.position_m[i] = sent_m;
             }
+            goal.position_m[i] = sent_m;
         }
         let floor_m = self.config.floor_m();
-        if goal.position_m[2] < floor_m {
-            changed.push(Adjustment::Table {
-                asked_m: goal.position_m[2],
-                sent_m: floor_m,
-            });
+        let asked_m = goal.position_m[2];
+        if asked_m < floor_m {
+            if floor_m - asked_m > TOLD_M {
+                changed.push(Adjustment::Table {
+                    asked_m,
+                    sent_m: floor_m,
+                });
+            }
             goal.position_m[2] = floor_m;
         }
     }

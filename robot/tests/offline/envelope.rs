@@ -138,6 +138,18 @@ fn the_box_and_the_table_hold() {
 }
 
 #[test]
+fn the_rounding_of_a_plan_is_clamped_without_a_word() {
+    let (envelope, edge) = (envelope(), pose([0.64, 0.0, 0.2]));
+    let over = f64::from(0.01_f32) + 2e-9;
+    let action = Action::from_array([over, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let admitted = envelope
+        .admit(&edge, &joints(&edge), &action)
+        .expect("admitted");
+    assert_eq!(admitted.goal.position_m[0], 0.65);
+    assert_eq!(admitted.changed, []);
+}
+
+#[test]
 fn an_arm_outside_its_box_is_led_back_or_refused() {
     let envelope = envelope();
     let still = Action::default();
