@@ -71,21 +71,26 @@ impl ProgressView {
     }
 }
 
-/// Asks on the terminal; the answer comes when it comes.
-fn ask() -> Receiver<Answer> {
+/// What may be answered while the arm holds.
+const ANSWERS: &str = "the arm holds; g goes on, b goes back and tries again, s stops:";
+
+/// Listens on the terminal; the answer comes when it comes.
+fn listen() -> Receiver<Answer> {
     let (said, heard) = channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         loop {
-            eprint!("the arm holds; [g]o on, go [b]ack and try again, or [s]top? ");
             line.clear();
             let answer = match std::io::stdin().read_line(&mut line) {
                 Ok(0) | Err(_) => Answer::Stop,
                 Ok(_) => match line.trim() {
-                    "g" => Answer::GoOn,
-                    "b" => Answer::Retry,
-                    "s" => Answer::Stop,
-                    _ => continue,
+                    "g" | "go" | "go on" => Answer::GoOn,
+                    "b" | "back" | "go back" => Answer::Retry,
+                    "s" | "stop" => Answer::Stop,
+                    _ => {
+                        eprintln!("{ANSWERS}");
+                        continue;
+                    }
                 },
             };
             // Nobody waits any more when the run is over.
@@ -110,10 +115,12 @@ impl Observer for ProgressView {
             return Some(Answer::Stop);
         }
         if self.asked.is_none() {
-            let line = format!("alarm after step {}: {}", alarm.step, alarm.reason);
+            let Alarm { step, reason, .. } = alarm;
+            // On a line of its own: what is drawn below is drawn anew all the time.
+            let line = format!("alarm after step {step}: {reason}\n{ANSWERS}");
             self.bar.suspend(|| eprintln!("{line}"));
         }
-        let said = self.asked.get_or_insert_with(ask).try_recv();
+        let said = self.asked.get_or_insert_with(listen).try_recv();
         let answer = match said {
             Ok(answer) => answer,
             Err(TryRecvError::Empty) => return None,
@@ -239,8 +246,15 @@ impl EpisodeProgress {
     }
 
     fn progress(&self) -> String {
-        let total: u32 = self.goals.iter().map(|g| g.1).sum();
+        let (goal, spent) = match (self.thinking, self.steps.last()) {
+            (Some((goal, step)), _) => (goal, step),
+            (None, Some(step)) => (step.subgoal_index, step.subgoal_step + 1),
+            (None, None) => (0, 0),
+        };
+        // What is left, not what was planned: sub-goals end early, and runs go back.
+        let left: u32 = self.goals.iter().skip(goal).map(|g| g.1).sum();
         let done = self.steps.len() as u32;
+        let total = done + left.saturating_sub(spent);
         let share = f64::from(done) / f64::from(total.max(1));
         let what = match (self.thinking, self.steps.last()) {
             (Some((goal, step)), _) => {
@@ -328,9 +342,10 @@ mod tests {
             assert!(block.contains(word), "{word}: {block}");
         }
         episode.thinking = Some((0, 3));
-        assert!(episode
-            .block(100, 10)
-            .contains("reach 4/8  looking and planning"));
+        let back = episode.block(100, 10);
+        assert!(back.contains("reach 4/8  looking and planning"));
+        // A run that went back has five of the sub-goal's eight steps left.
+        assert!(back.contains("8/13"), "{back}");
         assert!(episode.line().starts_with("step   8  reach 8/8  distance"));
         episode.steps.clear();
         assert_eq!(episode.block(80, 10).lines().count(), 1);

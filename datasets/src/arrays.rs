@@ -228,17 +228,18 @@ fn target_of(bytes: &[u8], name: &str) -> Option<String> {
     })
 }
 
-/// Why a dataset can't be read, and what to do where that is known.
+/// Why a dataset can't be read, and what to do: HDF5 can store one array in many ways, and h5py reads all
+/// of them.
 fn unreadable(name: &str, error: &impl ToString) -> String {
     let error = error.to_string();
     let remedy = match error.contains("data layout version: 5") {
-        true => {
-            "; compressed data in HDF5 2.0's own layout isn't read: write the file with \
-                 h5py.File(…, libver=(\"earliest\", \"v114\"))"
-        }
+        true => "that is compressed data in HDF5 2.0's own layout; ",
         false => "",
     };
-    format!("{name} cannot be read: {error}{remedy}")
+    format!(
+        "{name} cannot be read: {error}; {remedy}if h5py reads it, store it anew as plain float64, \
+         in a file opened with libver=(\"earliest\", \"v114\")"
+    )
 }
 
 /// A dataset's shape, if it can be one of a recording.

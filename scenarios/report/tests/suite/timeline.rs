@@ -7,6 +7,8 @@ use crate::played::played;
 use foresight_report::timeline::mcap::McapFile;
 use foresight_report::timeline::{exporter, Sink};
 use foresight_runs::read::RunData;
+use foresight_scenarios::monitor::{SurpriseMap, Watched};
+use image::{Rgb, RgbImage};
 use mcap::sans_io::indexed_reader::{IndexedReadEvent, IndexedReader, IndexedReaderOptions};
 use serde_json::Value;
 
@@ -168,4 +170,34 @@ fn a_folder_that_is_no_run_says_so() {
         .expect("no folder")
         .to_string()
         .contains("nowhere"));
+}
+
+#[test]
+fn a_monitor_s_surprise_is_told_as_a_picture_and_a_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("watched.mcap");
+    let mut sink: Box<dyn Sink> = Box::new(McapFile::create(&file).expect("a file"));
+    let mut tokens = vec![0.0; 16];
+    tokens[5] = 9.0;
+    let watched = Watched {
+        score: 1.5,
+        map: SurpriseMap {
+            grid: [4, 4],
+            tokens,
+        },
+        frame: RgbImage::from_pixel(64, 64, Rgb([10, 10, 10])),
+        alarm: None,
+    };
+    sink.at(0.5, 1);
+    exporter::surprise(&watched, sink.as_mut()).expect("told");
+    sink.finish().expect("written");
+    let seen = messages(&file);
+    assert!(
+        seen.keys().any(|topic| topic.contains("surprise")),
+        "{:?}",
+        seen.keys()
+    );
+    let told = seen.iter().find(|(topic, _)| topic.contains("monitor"));
+    let (_, numbers) = told.expect("the monitor's numbers");
+    assert!(numbers[0].1.to_string().contains("1.5"), "{numbers:?}");
 }
