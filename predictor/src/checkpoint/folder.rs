@@ -95,7 +95,8 @@ pub fn save(
 /// becomes the encoder.
 ///
 /// # Errors
-/// When the checkpoint's tensors don't fit `config`, or the disk fails.
+/// When the checkpoint's tensors don't fit `config` or have values that are no numbers, or the disk
+/// fails.
 pub fn convert(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -113,8 +114,15 @@ pub fn convert(
     }
     write(folder, config, dtype, &mut |part, name, _| {
         let part = if part == Part::Encoder { encoder } else { part };
-        let tensor = checkpoint.tensor(part, name)?;
-        encode_tensor(folder, name, &tensor, dtype)
+        let values = floats(folder, &checkpoint.tensor(part, name)?)?;
+        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
+            return Err(CheckpointError::unsupported(
+                checkpoint.path(),
+                format!("{name} of the {part} has the value {value}"),
+                "take an earlier checkpoint of this training",
+            ));
+        }
+        encode(folder, name, &values, dtype)
     })
 }
 
@@ -210,12 +218,15 @@ fn encode_tensor(
     tensor: &Tensor,
     dtype: DType,
 ) -> Result<Vec<u8>, CheckpointError> {
-    let values = tensor
+    encode(folder, name, &floats(folder, tensor)?, dtype)
+}
+
+fn floats(folder: &Path, tensor: &Tensor) -> Result<Vec<f32>, CheckpointError> {
+    tensor
         .to_dtype(DType::F32)
         .and_then(|t| t.flatten_all())
         .and_then(|t| t.to_vec1::<f32>())
-        .map_err(CheckpointError::tensor(folder))?;
-    encode(folder, name, &values, dtype)
+        .map_err(CheckpointError::tensor(folder))
 }
 
 /// Values as little-endian bytes of `dtype`.

@@ -203,6 +203,37 @@ fn parity_09_converted_to_a_model_folder() {
     }
 }
 
+/// Weights of a training that diverged are not passed on under a new name.
+#[test]
+fn parity_09_weights_that_are_no_numbers_are_not_converted() {
+    let golden = Golden::read();
+    let folder = tempfile::tempdir().unwrap();
+    let config = ModelConfig {
+        model_type: "foresight".into(),
+        name: "diverged".into(),
+        encoder: golden.encoder(),
+        predictor: None,
+        mask_predictor: None,
+        action_space: Default::default(),
+    };
+    let checkpoint = Checkpoint::open(golden.dir.join("ac_style.pt")).unwrap();
+    let (good, bad) = (folder.path().join("good"), folder.path().join("bad"));
+    checkpoint::convert(&checkpoint, &config, Part::Encoder, DType::F32, &good).unwrap();
+    let mut loaded = checkpoint::load(&good).unwrap();
+    let bias = loaded.encoder.get_mut("norm.bias").unwrap();
+    *bias = (&*bias * f64::NAN).unwrap();
+    checkpoint::save(&bad, &config, &loaded.encoder, None, DType::F32).unwrap();
+    let diverged = Checkpoint::open(&bad).unwrap();
+    let out = folder.path().join("out");
+    let error = checkpoint::convert(&diverged, &config, Part::Encoder, DType::BF16, &out);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("norm.bias of the encoder has the value NaN"),
+        "{error}"
+    );
+    assert!(!out.join(checkpoint::WEIGHTS_FILE).exists());
+}
+
 fn no_temporary_files(folder: &Path) {
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name();
