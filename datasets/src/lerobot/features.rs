@@ -140,8 +140,12 @@ impl Info {
             json_text::parse(&bytes).map_err(|e| wrong(format!("not LeRobot's info.json: {e}")))?;
         let version = json_text::text(info.get("codebase_version"));
         if !version.trim_start_matches('v').starts_with('3') {
+            let has = match version.as_str() {
+                "" => "it says no codebase_version",
+                version => &format!("its format is {version}"),
+            };
             return Err(wrong(format!(
-                "its format is {version}, and v3.0 is read here; convert it with lerobot's \
+                "{has}, and v3.0 is read here; convert it with lerobot's \
                  convert_dataset_v21_to_v30"
             )));
         }

@@ -6,7 +6,7 @@
 //! | column | meaning |
 //! |---|---|
 //! | `x_m`, `y_m`, `z_m` | position, base frame (also `x`, `y`, `z`) |
-//! | `rx_rad`, `ry_rad`, `rz_rad` | extrinsic xyz Euler angles (also `rx`, `ry`, `rz`) |
+//! | `rx_rad`, `ry_rad`, `rz_rad` | extrinsic xyz Euler angles (also `rx`, `ry`, `rz`, or `roll`, `pitch`, `yaw`) |
 //! | `gripper` | closedness, 0 open to 1 closed; open when the column is missing |
 //! | `time_s` | when, optional (also `t`, `time`) |
 //! | `action_x_m` … `action_rz_rad`, `action_gripper` | the action taken from here, optional; empty in the last row |
@@ -24,6 +24,8 @@ use crate::csv_rows::{self, CsvRows};
 
 const POSE: [&str; 7] = ["x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "gripper"];
 const SHORT: [&str; 7] = ["x", "y", "z", "rx", "ry", "rz", "g"];
+/// The same angles as many recorders call them.
+const TURNS: [&str; 7] = ["", "", "", "roll", "pitch", "yaw", ""];
 const TIME: [&str; 3] = ["time_s", "time", "t"];
 /// Poses farther apart than this are timed in another unit, s; a large model may think for minutes.
 const LONGEST_STEP_S: f64 = 1e4;
@@ -188,7 +190,11 @@ impl Columns {
         let there = || format!("the columns are {}", names.join(", "));
         let mut pose = [None; 7];
         for (i, column) in pose.iter_mut().enumerate() {
-            *column = first_of(&[POSE[i], SHORT[i]])?;
+            let turn = format!("{}_rad", TURNS[i]);
+            *column = match TURNS[i] {
+                "" => first_of(&[POSE[i], SHORT[i]])?,
+                short => first_of(&[POSE[i], SHORT[i], &turn, short])?,
+            };
         }
         if let Some(missing) = (0..6).find(|i| pose[*i].is_none()) {
             return Err(format!(
@@ -331,6 +337,8 @@ mod tests {
             [0.1, 0.2, 0.3, 4.0, 5.0, 6.0, 0.0]
         );
         assert_eq!(table.time_s, [0.0, 0.5]);
+        let turns = named.replace("rz;ry;rx", "yaw;Pitch;roll_rad");
+        assert_eq!(PoseTable::parse(&turns), Ok(table));
         let plain = "# x y z ...\n.1,.2,.3,4,5,6,1e-1\n.1,.2,.3,4,5,6,0.2\n";
         let table = PoseTable::parse(plain).unwrap();
         assert_eq!(table.poses[1].gripper, 0.2);
