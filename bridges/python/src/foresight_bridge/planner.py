@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,9 +67,11 @@ class Planner:
         self._timeout_s = timeout_s
         self._child: subprocess.Popen[bytes] | None = None
         endpoint = connect
+        # What the program says, read only when it fails: a pipe nobody reads would fill up.
+        self._said = tempfile.TemporaryFile()
         if model is not None:
             endpoint = f"tcp/127.0.0.1:{_free_port()}"
-            self._child = _serve(model, endpoint, program)
+            self._child = self._serve(model, endpoint, program)
         try:
             self._session = open_session(connect=[str(endpoint)])
             self.info: dict[str, Any] = self._wait(f"at {endpoint}")
@@ -124,6 +127,7 @@ class Planner:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
+        self._said.close()
 
     def __enter__(self) -> Planner:
         return self
@@ -133,12 +137,20 @@ class Planner:
     ) -> None:
         self.close()
 
+    def _serve(self, model: str | Path, endpoint: str, program: str | Path | None) -> subprocess.Popen[bytes]:
+        found = program or os.environ.get("FORESIGHT") or shutil.which("foresight")
+        if not found:
+            raise PlanRefused("no program `foresight` in the search path; name it with program= or $FORESIGHT")
+        command = [str(found), "serve", str(model), "--listen", endpoint]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._said)
+
     def _wait(self, where: str) -> dict[str, Any]:
         deadline = time.monotonic() + (START_S if self._child else 5.0)
         while time.monotonic() < deadline:
             if self._child is not None and self._child.poll() is not None:
-                output = self._child.stderr.read().decode(errors="replace") if self._child.stderr else ""
-                raise PlanRefused(output.strip() or f"the program ended with {self._child.returncode}")
+                self._said.seek(0)
+                output = self._said.read().decode(errors="replace").strip()
+                raise PlanRefused(output or f"the program ended with {self._child.returncode}")
             said = self._ask("info", b"", None)
             if said is not None:
                 return said
@@ -154,14 +166,6 @@ class Planner:
             said: dict[str, Any] = json.loads(reply.ok.payload.to_bytes())
             return said
         return None
-
-
-def _serve(model: str | Path, endpoint: str, program: str | Path | None) -> subprocess.Popen[bytes]:
-    found = program or os.environ.get("FORESIGHT") or shutil.which("foresight")
-    if not found:
-        raise PlanRefused("no program `foresight` in the search path; name it with program= or $FORESIGHT")
-    command = [str(found), "serve", str(model), "--listen", endpoint]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _free_port() -> int:
