@@ -244,6 +244,25 @@ class Targets(unittest.TestCase):
             self.assertTrue(bridge.command("enable")["ok"])
             token.undeclare()
 
+    def test_a_target_sent_before_a_stop_is_no_refusal(self) -> None:
+        with served() as bridge:
+            token = bridge.acquire()
+            bridge.command("enable")
+            until(lambda: bridge.phase == wire.Phase.ACTIVE)
+            step, here = bridge.environment.step, bridge.hand_m
+
+            def slowly(*told: object) -> None:
+                time.sleep(0.3)
+                step(*told)
+
+            bridge.environment.step = slowly  # both wait together, then
+            bridge.send(here)
+            bridge.send(here)
+            self.assertTrue(bridge.command("stop")["ok"])
+            until(lambda: bridge.phase == wire.Phase.IDLE)
+            self.assertEqual(bridge.counts[1], 0)
+            token.undeclare()
+
     def test_a_reflex_faults_until_recovered(self) -> None:
         with served() as bridge:
             token = bridge.acquire()
@@ -315,6 +334,22 @@ class LockStep(unittest.TestCase):
             bridge.grip(wire.WIDTH, 0.04)  # fingers need time of their own
             until(lambda: abs(bridge.grippers[-1][5] - 0.04) < 1e-6)
             token.undeclare()
+
+    def test_states_stay_fresh_while_a_picture_is_drawn(self) -> None:
+        with served() as bridge:
+            draw = bridge.environment.render
+
+            def slowly() -> np.ndarray:
+                time.sleep(1.0)
+                return draw()
+
+            bridge.environment.render = slowly
+            until(lambda: len(bridge.frames) > 2 and len(bridge.states) > 20)
+            bridge.states.clear()
+            time.sleep(3.0)
+            stamps = [state[8] for state in bridge.states]
+            self.assertEqual(stamps, sorted(stamps))
+            self.assertGreater(len(stamps), 60)  # without that one or two a picture
 
     def test_real_time_passes_by_itself(self) -> None:
         with served() as bridge:

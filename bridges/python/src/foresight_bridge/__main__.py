@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--arm", default="fr3", help="the arm's name in franka/ARM/…")
     parser.add_argument("--camera", default="front", help="the camera's name in franka/cam/CAMERA/…")
     parser.add_argument("--image-px", type=int, default=128, help="width and height of the frames")
-    parser.add_argument("--fps", type=float, default=20.0, help="frames a second")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second; drawing on a CPU takes most of its time")
     parser.add_argument("--lock-step", action="store_true", help="let time pass only as targets come")
     parser.add_argument("--zenoh-config", type=Path, metavar="FILE", help="a zenoh configuration (JSON5) to start from")
     args = parser.parse_args()

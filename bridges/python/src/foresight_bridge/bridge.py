@@ -81,6 +81,8 @@ class Bridge:
         self._events: queue.SimpleQueue[Callable[[], None] | wire.Target] = queue.SimpleQueue()
         self._frame_seq = 0
         self._drawn: tuple[float, bytes] | None = None
+        self._publishing = threading.Lock()
+        self._published_s = 0.0
         self._until = 0.0  # the time on the wall that the environment has been brought to
         self.lost_s = 0.0
         """How much less time passed in the environment than on the wall, in real time."""
@@ -100,16 +102,21 @@ class Bridge:
         arm = self._names[0]
         session = self._session
         keep = self._declared.append
-        keep(session.declare_subscriber(f"franka/{arm}/target", self._on_target))
-        keep(session.declare_subscriber(f"franka/{arm}/gripper/target", self._on_gripper))
+
+        def ordered(callback: Callable[[Any], None]) -> Any:
+            # Otherwise each key has a thread of its own, and a stop overtakes the target that was sent before it.
+            return zenoh.handlers.Callback(callback, indirect=False)
+
+        keep(session.declare_subscriber(f"franka/{arm}/target", ordered(self._on_target)))
+        keep(session.declare_subscriber(f"franka/{arm}/gripper/target", ordered(self._on_gripper)))
         lease = f"franka/{arm}/lease/*"
-        keep(session.liveliness().declare_subscriber(lease, self._on_lease, history=True))
+        keep(session.liveliness().declare_subscriber(lease, ordered(self._on_lease), history=True))
         for verb in VERBS:
             key = f"franka/{arm}/cmd/{verb}"
-            keep(session.declare_queryable(key, self._on_command(verb, key)))
+            keep(session.declare_queryable(key, ordered(self._on_command(verb, key))))
         for name, answer in (("reset", self._reset), ("verdict", self._verdict)):
             key = f"foresight/env/{arm}/{name}"
-            keep(session.declare_queryable(key, self._on_query(key, answer)))
+            keep(session.declare_queryable(key, ordered(self._on_query(key, answer))))
 
     # Callbacks, on zenoh's threads: whatever touches the environment is done by `serve`.
 
@@ -164,6 +171,9 @@ class Bridge:
     def serve(self, stop: threading.Event | None = None) -> None:
         """Serves in this thread until `stop` is set, or for ever; then everything is undeclared."""
         stop = stop or threading.Event()
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=[ended], daemon=True)
+        heart.start()
         started = self._until = next_tick = time.monotonic()
         owed_s = 0.0
         due = dict.fromkeys(("gripper", "frame", "status"), started)
@@ -200,11 +210,20 @@ class Bridge:
                     self._publish_status(now - started)
                 next_tick = max(next_tick + tick_s, now)
         finally:
+            ended.set()
+            heart.join()
             for declared in self._declared:
                 declared.undeclare()
             self._session.close()
             if self.lost_s > 1.0:
                 log.warning("simulated %.1f s less than passed; the machine was busy", self.lost_s)
+
+    def _beat(self, ended: threading.Event) -> None:
+        """Says again what was measured last while the serving thread draws or steps for long: the world stands still
+        meanwhile, so it is what is measured now. One that hangs shows by the robot's clock, which stands still too."""
+        while not ended.wait(TICK_S):
+            if time.monotonic() - self._published_s >= TICK_S:
+                self._publish_state()
 
     def _pace(self, seconds: float) -> None:
         if not self._lock_step:
@@ -224,6 +243,10 @@ class Bridge:
                     self._node.dropped += newest is not None
                     newest = event
                 else:
+                    # In order: else a commander's last target would meet the stop that it sent after it.
+                    if newest is not None:
+                        self._node.target(newest)
+                        newest = None
                     event()
                 try:
                     event = self._events.get_nowait()
@@ -236,7 +259,10 @@ class Bridge:
     # What is published
 
     def _publish_state(self) -> None:
-        self._state.put(self._node.state())
+        # Stamps must not run backwards between the two threads.
+        with self._publishing:
+            self._state.put(self._node.state())
+            self._published_s = time.monotonic()
 
     def _publish_frame(self) -> None:
         captured_ns = time.monotonic_ns()
