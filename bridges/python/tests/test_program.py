@@ -99,6 +99,17 @@ class Program(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(run("dataset", "validate", self.folder / "data").returncode, 0)
 
+    def test_recorded_poses_are_followed(self) -> None:
+        with served() as bridge:
+            x, y, z = bridge.environment.arm().o_t_ee[:3, 3]
+            rows = [[x + 0.02 * i, y, z + 0.01 * i, np.pi, 0.0, 0.0, 0.0, 0.5 * i] for i in range(4)]
+            csv = self.folder / "poses.csv"
+            csv.write_text("\n".join(",".join(f"{v:.6f}" for v in row) for row in rows) + "\n")
+            words = ("--robot", "--scenario", self.scenario(bridge), "--json", "--out", self.folder / "replays")
+            done = run("replay", csv, *words)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            np.testing.assert_allclose(bridge.environment.arm().o_t_ee[:3, 3], rows[-1][:3], atol=5e-3)
+
     def test_plans_for_python(self) -> None:
         environment = FakeArm()
         [goal] = environment.goals()
