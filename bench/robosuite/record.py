@@ -26,7 +26,7 @@ def play(environment, seed, actions):
     environment.reset(seed)
     rng = np.random.default_rng([seed, 1])
     pushes = isinstance(environment, Push)
-    low = REACH_LOW_M - ([0.05, 0.05, 0.09] if pushes else [0.0, 0.0, 0.0])
+    low = REACH_LOW_M - ([0.05, 0.05, 0.107] if pushes else [0.0, 0.0, 0.0])
     high = np.array([REACH_HIGH_M[0] + 0.08, REACH_HIGH_M[1], TABLE_M + 0.12]) if pushes else REACH_HIGH_M
     width_m = 0.0 if pushes else environment.max_width_m
     at = environment.arm().o_t_ee[:3, 3].copy()
@@ -34,7 +34,7 @@ def play(environment, seed, actions):
     aim = rng.uniform(low, high)
     for _ in range(actions):
         if pushes and rng.random() < 0.5:
-            aim = environment.cube_m + np.append(rng.normal(0.0, 0.03, 2), 0.01)
+            aim = environment.cube_m + np.append(rng.normal(0.0, 0.03, 2), -0.007)
         towards = rng.random() < 0.5
         delta = np.clip(aim - at, -AXIS_M, AXIS_M) if towards else rng.uniform(-AXIS_M, AXIS_M, 3)
         goal = np.clip(at + delta, low, high)

@@ -38,7 +38,8 @@ REACHED_M = 0.04
 PUSHED_M = 0.03
 LIFTED_M = 0.10
 """How high a lift's goal picture shows the object; robosuite asks for 4 cm."""
-BESIDE_M = 0.055
+BESIDE_M, TOUCHING_M = 0.06, 0.035
+"""From the closed fingers to the cube's middle, where a push starts and while it pushes."""
 
 
 class RobosuiteArm:
@@ -142,11 +143,11 @@ class RobosuiteArm:
 
     def _posed(self, *poses: tuple[str, Array, float, Array | None]) -> list[Goal]:
         """Pictures of poses: name, hand, width, and where the object is. The scene is as before afterwards."""
-        before = self.env.sim.get_state()
+        before, yaw_rad = self.env.sim.get_state(), self.cube_yaw_rad
         goals = []
         for name, hand, width_m, object_m in poses:
             if object_m is not None:
-                self._place(object_m)
+                self._place(object_m, yaw_rad)
             self.panda.pose(hand, width_m)
             x, y, z = (float(v) for v in hand[:3, 3])
             pose = (x, y, z, math.pi, 0.0, 0.0, 1.0 - width_m / STROKE_M)
@@ -161,10 +162,17 @@ class RobosuiteArm:
         world = placement(np.eye(3), self.env.sim.data.body_xpos[self.env.cube_body_id])
         return self.panda.in_base(world)[:3, 3]
 
-    def _place(self, cube_m: Array) -> None:
-        """Puts the cube there, not turned."""
+    @property
+    def cube_yaw_rad(self) -> float:
+        """How far it is turned on the table."""
+        x_axis = self.env.sim.data.body_xmat[self.env.cube_body_id].reshape(3, 3)[:, 0]
+        return math.atan2(x_axis[1], x_axis[0])
+
+    def _place(self, cube_m: Array, yaw_rad: float) -> None:
+        """Puts the cube there, flat."""
         world = self.panda.in_world(placement(np.eye(3), cube_m))[:3, 3]
-        self.env.sim.data.set_joint_qpos(self.env.cube.joints[0], np.concatenate([world, [1.0, 0.0, 0.0, 0.0]]))
+        turned = [math.cos(yaw_rad / 2), 0.0, 0.0, math.sin(yaw_rad / 2)]
+        self.env.sim.data.set_joint_qpos(self.env.cube.joints[0], np.concatenate([world, turned]))
 
 
 class Reach(RobosuiteArm):
@@ -198,16 +206,18 @@ class Push(RobosuiteArm):
         self._way = np.array([math.cos(heading), math.sin(heading), 0.0])
         cube_m = self.cube_m
         cube_m[2] = TABLE_M + 0.021
-        self._place(cube_m)
+        # A face towards the hand: a corner would slide off.
+        self._place(cube_m, heading)
         self.to_m = cube_m + rng.uniform(0.08, 0.12) * self._way
-        self.panda.pose(self._behind(cube_m), 0.0, START_RAD)
+        self.panda.pose(self._behind(cube_m, BESIDE_M), 0.0, START_RAD)
 
-    def _behind(self, cube_m: Array) -> Array:
-        return placement(DOWN, cube_m - BESIDE_M * self._way + [0.0, 0.0, 0.01])
+    def _behind(self, cube_m: Array, far_m: float) -> Array:
+        # As low as the envelope's table clearance lets it: pushed above its middle, the cube tips over.
+        return placement(DOWN, cube_m - far_m * self._way - [0.0, 0.0, 0.007])
 
     def goals(self) -> Sequence[Goal]:
         """The hand behind the cube where it should be."""
-        return self._posed(("push", self._behind(self.to_m), 0.0, self.to_m))
+        return self._posed(("push", self._behind(self.to_m, TOUCHING_M), 0.0, self.to_m))
 
     def verdict(self) -> Verdict:
         """By where MuJoCo has the cube."""
@@ -220,12 +230,15 @@ class Lift(RobosuiteArm):
 
     def goals(self) -> Sequence[Goal]:
         """The hand above the cube, around it, holding it, and with it in the air."""
-        cube_m = self.cube_m
+        cube_m, yaw_rad = self.cube_m, self.cube_yaw_rad
         up = np.array([0.0, 0.0, LIFTED_M])
+        # The fingers close along y and meet the cube as it is turned.
+        side_m = 2.0 * float(self.env.sim.model.geom_size[self.env.sim.model.geom_name2id("cube_g0")][0])
+        held_m = side_m * (abs(math.cos(yaw_rad)) + abs(math.sin(yaw_rad)))
         return self._posed(
             ("above", placement(DOWN, cube_m + up), STROKE_M, None),
-            ("grasp", placement(DOWN, cube_m), 0.042, None),
-            ("lift", placement(DOWN, cube_m + up), 0.042, cube_m + up),
+            ("grasp", placement(DOWN, cube_m), held_m, None),
+            ("lift", placement(DOWN, cube_m + up), held_m, cube_m + up),
         )
 
 
