@@ -51,8 +51,8 @@ def until(ready: Callable[[], object], seconds: float = 10.0) -> None:
 class Served:
     """A bridge in a thread, and whatever listens to it."""
 
-    def __init__(self, **options: object) -> None:
-        self.environment = FakeArm()
+    def __init__(self, environment: FakeArm | None = None, **options: object) -> None:
+        self.environment = environment or FakeArm()
         self.endpoint = free_endpoint()
         self.bridge = Bridge(self.environment, listen=[self.endpoint], **options)
         self._stop = threading.Event()
@@ -376,6 +376,15 @@ class Episodes(unittest.TestCase):
             said = json.loads(bridge.ask("verdict").ok.payload.to_bytes())
             self.assertFalse(said["success"])
             self.assertIn("cm from its goal", said["reason"])
+
+    def test_who_has_no_task_is_not_asked_for_a_verdict(self) -> None:
+        class WithoutTask(FakeArm):
+            goals = None
+
+        with served(environment=WithoutTask()) as bridge:
+            reply = bridge.ask("reset", seed=3)
+            self.assertEqual(json.loads(reply.ok.attachment.to_bytes())["goals"], [])
+            self.assertEqual(list(bridge.session.get("foresight/env/fr3/verdict", timeout=5.0)), [])
 
     def test_what_makes_no_honest_episode_is_refused(self) -> None:
         with served() as bridge:

@@ -114,7 +114,10 @@ class Bridge:
         for verb in VERBS:
             key = f"franka/{arm}/cmd/{verb}"
             keep(session.declare_queryable(key, ordered(self._on_command(verb, key))))
-        for name, answer in (("reset", self._reset), ("verdict", self._verdict)):
+        asked = {"reset": self._reset}
+        if isinstance(self._environment, Task):
+            asked["verdict"] = self._verdict
+        for name, answer in asked.items():
             key = f"foresight/env/{arm}/{name}"
             keep(session.declare_queryable(key, ordered(self._on_query(key, answer))))
 
@@ -323,8 +326,7 @@ class Bridge:
         query.reply(key, b"".join(pictures), attachment=json.dumps({"seed": seed, "goals": told}))
 
     def _verdict(self, query: Any, key: str) -> None:
-        if not isinstance(self._environment, Task):
-            raise ValueError("this environment judges nothing: it has no goals() and verdict()")
+        assert isinstance(self._environment, Task)
         verdict = self._environment.verdict()
         query.reply(key, json.dumps({"success": verdict.success, "reason": verdict.reason}))
 
