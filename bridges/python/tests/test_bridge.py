@@ -350,6 +350,9 @@ class LockStep(unittest.TestCase):
             stamps = [state[8] for state in bridge.states]
             self.assertEqual(stamps, sorted(stamps))
             self.assertGreater(len(stamps), 60)  # without that one or two a picture
+            clocks = [state[9] for state in bridge.states]
+            stood = [later - earlier for earlier, later in zip(clocks, clocks[10:])]
+            self.assertGreater(min(stood), 0)  # else the client takes the robot's clock for frozen
 
     def test_real_time_passes_by_itself(self) -> None:
         with served() as bridge:

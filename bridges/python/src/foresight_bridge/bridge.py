@@ -29,6 +29,8 @@ GRIPPER_PERIOD_S = 0.05
 STATUS_PERIOD_S = 1.0
 TICK_S = 0.02
 """States are published at least this often: targets are streamed from them at 50 Hz."""
+HUNG_S = 10.0
+"""A picture or a step that takes longer is none."""
 NODE_VERSION = "0.4.0"
 """The franka-node whose keys and bytes these are."""
 
@@ -82,7 +84,7 @@ class Bridge:
         self._frame_seq = 0
         self._drawn: tuple[float, bytes] | None = None
         self._publishing = threading.Lock()
-        self._published_s = 0.0
+        self._published_s = self._turn_s = 0.0
         self._until = 0.0  # the time on the wall that the environment has been brought to
         self.lost_s = 0.0
         """How much less time passed in the environment than on the wall, in real time."""
@@ -187,13 +189,12 @@ class Bridge:
             while not stop.is_set():
                 self._drain(next_tick)
                 self._node.watchdog()
-                now = time.monotonic()
+                now = self._turn_s = time.monotonic()
                 runs = not self._lock_step or self._node.holding or self._node.needs_time
                 passed_s = now - self._until
                 owed_s = owed_s + passed_s if runs else 0.0
                 if not runs and self._node.phase != Phase.ACTIVE:
-                    # The world stands still; a robot's own clock, by which a client knows it alive, doesn't.
-                    self._node.idle_s += passed_s
+                    self._stand_still(passed_s)
                 self._until = now
                 if owed_s > most_owed_s:
                     self.lost_s += owed_s - most_owed_s
@@ -223,10 +224,18 @@ class Bridge:
 
     def _beat(self, ended: threading.Event) -> None:
         """Says again what was measured last while the serving thread draws or steps for long: the world stands still
-        meanwhile, so it is what is measured now. One that hangs shows by the robot's clock, which stands still too."""
+        meanwhile, so it is what is measured now. A robot's own clock runs on, by which a client knows it alive; one that
+        hangs falls silent."""
         while not ended.wait(TICK_S):
-            if time.monotonic() - self._published_s >= TICK_S:
+            now = time.monotonic()
+            still_s = now - self._published_s
+            if still_s >= TICK_S and now - self._turn_s < HUNG_S:
+                self._stand_still(still_s)
                 self._publish_state()
+
+    def _stand_still(self, seconds: float) -> None:
+        with self._publishing:
+            self._node.idle_s += seconds
 
     def _pace(self, seconds: float) -> None:
         if not self._lock_step:
