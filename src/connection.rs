@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_robot::{certificates, ZenohArmConfig};
-use foresight_scenarios::env::franka;
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::LoadedScenario;
 
@@ -42,7 +41,9 @@ impl Connection {
     /// When the scenario is wrong or drives no real arm.
     pub(crate) fn resolve(&self) -> Result<(ZenohArmConfig, Option<LoadedScenario>)> {
         let loaded = self.scenario.as_deref().map(read).transpose()?;
-        let mut config = loaded.as_ref().map_or_else(ZenohArmConfig::default, franka);
+        let mut config = loaded
+            .as_ref()
+            .map_or_else(ZenohArmConfig::default, LoadedScenario::franka);
         if !self.connect.is_empty() {
             config.link.connect.clone_from(&self.connect);
         }

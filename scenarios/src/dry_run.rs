@@ -11,7 +11,7 @@ use foresight_robot::{Observation, Refusal, Viewer};
 use serde::Serialize;
 
 use crate::controllers::{ModelSource, ReadyController};
-use crate::env::{self, Env, EnvPlant, ObservedSimulator};
+use crate::env::{Env, EnvPlant, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
 use crate::load::LoadedScenario;
@@ -162,7 +162,7 @@ fn observe(
 ) -> Result<(Observation, Observer), RunError> {
     match spec.loaded.scenario.robot.kind {
         RobotKind::Franka => {
-            let viewer = Viewer::connect(&env::franka(&spec.loaded))?;
+            let viewer = Viewer::connect(&spec.loaded.franka())?;
             let observation = viewer.look()?;
             Ok((observation, Observer::Viewer(Box::new(viewer))))
         }

@@ -1,6 +1,5 @@
 //! The environment of an episode: an arm, and the truth about its surroundings when there is one.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,8 @@ use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
 use crate::faults::{FaultInjector, FaultKind};
-use crate::load::LoadedScenario;
 use crate::scenario::{HomePose, RobotKind};
+use crate::success::{FailureKind, Verdict};
 
 /// An arm with its surroundings.
 pub enum Env {
@@ -31,7 +30,7 @@ pub enum Env {
         /// The simulator behind franka-node's keys.
         server: Box<SimServer>,
     },
-    /// A real arm.
+    /// A real arm, or somebody else's simulator behind a bridge.
     Real(Box<ZenohArm>),
 }
 
@@ -49,6 +48,17 @@ impl Env {
         Ok(Env::Virtual(Box::new(arm)))
     }
 
+    /// As evaluations play: our simulator in virtual time, somebody else's behind a bridge in its own.
+    ///
+    /// # Errors
+    /// As the two others.
+    pub fn for_evaluation(spec: &EpisodeSpec) -> Result<Self, RunError> {
+        match spec.loaded.scenario.robot.kind {
+            RobotKind::Sim => Env::in_virtual_time(spec),
+            RobotKind::Franka => Env::in_real_time(spec),
+        }
+    }
+
     /// The scenario's own arm: a simulator served over zenoh in real time, or a real one.
     ///
     /// # Errors
@@ -57,7 +67,7 @@ impl Env {
         let scenario = &spec.loaded.scenario;
         match scenario.robot.kind {
             RobotKind::Franka => {
-                let mut arm = ZenohArm::connect(franka(&spec.loaded), scenario.safety)?;
+                let mut arm = ZenohArm::connect(spec.loaded.franka(), scenario.safety)?;
                 if let Some(home) = &scenario.robot.home {
                     go_home(&mut arm, home)?;
                 }
@@ -93,6 +103,22 @@ impl Env {
     /// What really happened; `None` for a real arm.
     pub fn truth(&self) -> Option<GroundTruth> {
         self.look(Simulator::truth)
+    }
+
+    /// The verdict of somebody else's simulator; `None` for ours, which `truth` tells of, and for a real arm.
+    ///
+    /// # Errors
+    /// [`RunError::Arm`] when it has one and it can't be read.
+    pub fn judged(&self) -> Result<Option<Verdict>, RunError> {
+        let Env::Real(arm) = self else {
+            return Ok(None);
+        };
+        let verdict = arm.scene_verdict()?.map(|said| Verdict {
+            failure: (said.success == Some(false)).then_some(FailureKind::NotAchieved),
+            success: said.success,
+            reason: said.reason,
+        });
+        Ok(verdict)
     }
 
     /// The scene as it is by now, and what really happened; `None` for a real arm.
@@ -146,13 +172,6 @@ impl Env {
             Env::Real(_) => None,
         }
     }
-}
-
-/// How to reach a scenario's real arm, its files' paths counted from the scenario's folder.
-pub fn franka(loaded: &LoadedScenario) -> ZenohArmConfig {
-    let mut config = loaded.scenario.robot.franka.clone().unwrap_or_default();
-    config.link = config.link.based_in(&loaded.path(Path::new("")));
-    config
 }
 
 /// Actions a home pose may take.

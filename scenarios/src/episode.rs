@@ -304,9 +304,14 @@ pub fn play(
     let truth = env.truth();
     let refused_targets = env.arm().refused_targets();
     let goal = spec.goal_poses().last().copied().flatten();
-    let verdict = match halted {
-        Some(why) => Verdict::failed(FailureKind::Alarmed, why),
-        None => match (spec.loaded.scenario.success, &outcome.interrupted) {
+    let judged = match outcome.interrupted {
+        true => None,
+        false => env.judged()?,
+    };
+    let verdict = match (halted, judged) {
+        (Some(why), _) => Verdict::failed(FailureKind::Alarmed, why),
+        (None, Some(judged)) => judged,
+        (None, None) => match (spec.loaded.scenario.success, &outcome.interrupted) {
             (Some(Success::Latent { looks }), false) => by_looks(&watcher, env, source, looks)?,
             _ => verdict(&watcher, &outcome, goal, truth.as_ref(), refused_targets),
         },

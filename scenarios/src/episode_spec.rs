@@ -3,6 +3,7 @@
 use foresight_datasets::extrinsics;
 use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
+use foresight_robot::link::begin_scene;
 use foresight_sim::{goals, GoalState, GroundTruth, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
@@ -37,6 +38,8 @@ pub struct EpisodeSpec {
     pub goal_scene: Option<Scene>,
     /// The state behind each sub-goal; `None` for image files.
     pub goal_states: Vec<Option<GoalState>>,
+    /// Goal images that the simulator behind a bridge drew, in place of the scenario's.
+    drawn: Option<Vec<RgbImage>>,
 }
 
 impl EpisodeSpec {
@@ -52,6 +55,42 @@ impl EpisodeSpec {
             scene
         });
         EpisodeSpec::with_scenes(loaded, seed, goal_scene, scene)
+    }
+
+    /// As [`EpisodeSpec::new`]; where the scenario's arm isn't ours, the simulator behind it begins the scene and draws
+    /// the goals. One that draws none leaves the scenario's.
+    ///
+    /// # Errors
+    /// [`RunError`] when nobody there draws scenes, as with a real arm, or its goals aren't the scenario's.
+    pub fn begin(loaded: &LoadedScenario, seed: u64) -> Result<Self, RunError> {
+        let mut spec = EpisodeSpec::new(loaded, seed);
+        if spec.scene.is_some() {
+            return Ok(spec);
+        }
+        let arm = loaded.franka();
+        let goals = begin_scene(&arm.link, &arm.arm, seed)?;
+        let subgoals = &mut spec.loaded.scenario.subgoal;
+        let same = goals
+            .iter()
+            .map(|g| &g.name)
+            .eq(subgoals.iter().map(|g| &g.name));
+        if !goals.is_empty() && !same {
+            let names: Vec<&str> = goals.iter().map(|g| g.name.as_str()).collect();
+            return Err(RunError::Input(format!(
+                "the simulator's sub-goals are {}; name the scenario's like that",
+                names.join(", ")
+            )));
+        }
+        let mut drawn = Vec::new();
+        for (subgoal, goal) in subgoals.iter_mut().zip(&goals) {
+            subgoal.pose = goal.pose;
+            let path = format!("{} of seed {seed}", goal.name).into();
+            let image = image::load_from_memory(&goal.image);
+            let image = image.map_err(|source| RunError::Image { path, source })?;
+            drawn.push(image.to_rgb8());
+        }
+        spec.drawn = Some(drawn).filter(|drawn| !drawn.is_empty());
+        Ok(spec)
     }
 
     /// The same episode for a scene as it is by now: goals where the object is, which is where
@@ -95,6 +134,7 @@ impl EpisodeSpec {
         };
         EpisodeSpec {
             goal_states: names.map(|name| name.and_then(&mut parked)).collect(),
+            drawn: None,
             loaded: loaded.clone(),
             seed,
             scene,
@@ -201,6 +241,9 @@ impl EpisodeSpec {
     /// # Errors
     /// [`RunError`] when an image can't be read or a state can't be posed.
     pub fn goal_images(&self) -> Result<Vec<RgbImage>, RunError> {
+        if let Some(drawn) = &self.drawn {
+            return Ok(drawn.clone());
+        }
         let scenario = &self.loaded.scenario;
         let mut images = Vec::new();
         for (goal, state) in scenario.subgoal.iter().zip(&self.goal_states) {

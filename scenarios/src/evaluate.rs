@@ -15,6 +15,7 @@ use crate::error::RunError;
 use crate::faults::FaultKind;
 use crate::load::LoadedScenario;
 use crate::monitor::Alarm;
+use crate::scenario::RobotKind;
 use crate::success::{FailureKind, Verdict};
 use crate::variation::Variation;
 
@@ -88,7 +89,7 @@ pub struct EvaluatedEpisode {
 /// Plays episodes of consecutive seeds. An episode that can't be played counts as a failure.
 ///
 /// # Errors
-/// [`RunError::Input`] when the scenario drives a real arm, or seeds are not evaluation seeds.
+/// [`RunError`] when the scenario drives a real arm, or seeds are not evaluation seeds.
 pub fn evaluate(
     loaded: &LoadedScenario,
     source: &ModelSource,
@@ -119,21 +120,27 @@ pub fn evaluate_with(
             .check(seed)
             .map_err(|e| RunError::Input(e.to_string()))?;
     }
+    let served = loaded.scenario.robot.kind == RobotKind::Franka;
+    if served && options.variation != Variation::Plain {
+        let what =
+            "variations change our own simulator's scenes; this scenario's are drawn by another";
+        return Err(RunError::Input(what.into()));
+    }
     let mut varied = loaded.clone();
     options.variation.apply(&mut varied.scenario);
     let loaded = &varied;
     // A scenario that can't be simulated at all is an error, not a row of failures.
-    let first = EpisodeSpec::new(loaded, options.seed);
+    let first = EpisodeSpec::begin(loaded, options.seed)?;
     source.controller(&first, &first.goal_images()?)?;
-    Env::in_virtual_time(&first)?;
+    Env::for_evaluation(&first)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.jobs.max(1))
+        .num_threads(if served { 1 } else { options.jobs.max(1) })
         .build()
         .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
     let judged = |number: u32| {
         let seed = options.seed + u64::from(number);
-        let episode = match play(&EpisodeSpec::new(loaded, seed)) {
+        let episode = match EpisodeSpec::begin(loaded, seed).and_then(|spec| play(&spec)) {
             Ok(outcome) => EvaluatedEpisode {
                 seed,
                 steps: outcome.steps,
@@ -177,7 +184,7 @@ pub fn evaluate_with(
 fn play(instance: &EpisodeSpec, source: &ModelSource) -> Result<EpisodeOutcome, RunError> {
     let images = instance.goal_images()?;
     let controller = source.controller(instance, &images)?;
-    let mut env = Env::in_virtual_time(instance)?;
+    let mut env = Env::for_evaluation(instance)?;
     episode::play(instance, &mut env, source, controller, None, &mut Unwatched)
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use foresight_planner::{PlannerConfig, OLD_KEYS};
+use foresight_robot::ZenohArmConfig;
 use foresight_settings::{
     check, read_text, Change, Diagnostic, Dialect, Located, Remedies, SettingsError,
 };
@@ -104,5 +105,12 @@ impl LoadedScenario {
     /// A path of the file, relative to the file's folder.
     pub fn path(&self, relative: &Path) -> PathBuf {
         self.file.with_file_name(relative)
+    }
+
+    /// How to reach the scenario's real arm, its files' paths counted from the scenario's folder.
+    pub fn franka(&self) -> ZenohArmConfig {
+        let mut config = self.scenario.robot.franka.clone().unwrap_or_default();
+        config.link = config.link.based_in(&self.path(Path::new("")));
+        config
     }
 }

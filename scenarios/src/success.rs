@@ -51,6 +51,8 @@ pub enum FailureKind {
     Alarmed,
     /// The goal image is not reached, as far as the model can tell.
     Unlike,
+    /// The simulator behind a bridge says so.
+    NotAchieved,
 }
 
 /// A verdict and its reason in words.

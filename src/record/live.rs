@@ -16,7 +16,6 @@ use foresight_demonstrations::RecordError;
 use foresight_planner::Action;
 use foresight_robot::{Arm, ArmError, EnvelopeConfig, ZenohArm, ZenohArmConfig};
 use foresight_runs::utc;
-use foresight_scenarios::env::franka;
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::LoadedScenario;
 use serde::Serialize;
@@ -213,7 +212,7 @@ fn link(loaded: &LoadedScenario, live: &LiveArgs) -> Result<ZenohArmConfig> {
     }
     let mut config = match simulated {
         true => ZenohArmConfig::default(),
-        false => franka(loaded),
+        false => loaded.franka(),
     };
     if !live.connect.is_empty() {
         config.link.connect.clone_from(&live.connect);

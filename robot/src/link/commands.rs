@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use franka_node::{CmdReply, CmdRequest};
 use zenoh::liveliness::LivelinessToken;
+use zenoh::query::Reply;
 use zenoh::{Session, Wait};
 
 use super::link_error;
@@ -14,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(7);
 /// How long `home` and `gripper_home` wait: the node itself gives up after 60 s.
 const HOME_TIMEOUT: Duration = Duration::from_secs(70);
 /// How long a command may look for a node that answers it, and how often.
-const FIND_TIMEOUT: Duration = Duration::from_millis(1500);
+pub(super) const FIND_TIMEOUT: Duration = Duration::from_millis(1500);
 const RETRY: Duration = Duration::from_millis(50);
 /// How long the lease token may take to reach the node.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -65,28 +66,10 @@ pub fn request(
     } else {
         TIMEOUT
     };
-    let patience = Instant::now() + FIND_TIMEOUT;
-    let reply = loop {
-        let replies = session
-            .get(format!("franka/{arm}/cmd/{verb}"))
-            .payload(payload.clone())
-            .timeout(timeout)
-            .wait()
-            .map_err(|e| link_error(format!("sending {verb}"), e))?;
-        let asked = Instant::now();
-        match replies.recv() {
-            Ok(reply) => break reply,
-            // Nobody answers such commands yet: a link that was just opened needs a moment.
-            Err(_) if asked.elapsed() < RETRY && Instant::now() < patience => {
-                std::thread::sleep(RETRY);
-            }
-            Err(_) => {
-                return Err(refused(
-                    "no reply; is franka-node running and the arm's name right?".into(),
-                ))
-            }
-        }
-    };
+    let key = format!("franka/{arm}/cmd/{verb}");
+    let reply = ask(session, &key, &payload, timeout, FIND_TIMEOUT)?.ok_or_else(|| {
+        refused("no reply; is franka-node running and the arm's name right?".into())
+    })?;
     let sample = reply.result().map_err(|e| refused(e.to_string()))?;
     let reply: CmdReply = serde_json::from_slice(&sample.payload().to_bytes())
         .map_err(|e| refused(format!("unreadable reply: {e}")))?;
@@ -96,6 +79,34 @@ pub fn request(
         Err(refused(
             reply.error.unwrap_or_else(|| "no reason given".into()),
         ))
+    }
+}
+
+/// The reply of whoever answers `key`; `None` when nobody does within `timeout`. While nobody is there to ask, it is
+/// asked again for as long as `patience`: a link that was just opened needs a moment.
+pub(super) fn ask(
+    session: &Session,
+    key: &str,
+    payload: &str,
+    timeout: Duration,
+    patience: Duration,
+) -> Result<Option<Reply>, ArmError> {
+    let patience = Instant::now() + patience;
+    loop {
+        let replies = session
+            .get(key)
+            .payload(payload)
+            .timeout(timeout)
+            .wait()
+            .map_err(|e| link_error(format!("asking {key}"), e))?;
+        let asked = Instant::now();
+        match replies.recv() {
+            Ok(reply) => return Ok(Some(reply)),
+            Err(_) if asked.elapsed() < RETRY && Instant::now() < patience => {
+                std::thread::sleep(RETRY);
+            }
+            Err(_) => return Ok(None),
+        }
     }
 }
 

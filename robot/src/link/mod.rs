@@ -4,6 +4,7 @@
 mod commands;
 mod monitor;
 mod publisher;
+pub(crate) mod scene;
 mod session;
 mod threads;
 
@@ -11,6 +12,7 @@ pub use commands::{command, request, stop, Lease};
 pub(crate) use monitor::grasped;
 pub use monitor::{Monitor, RawFrame, TimedState, FROZEN};
 pub(crate) use publisher::SetpointPublisher;
+pub use scene::{begin_scene, SceneGoal, SceneVerdict};
 pub use session::{open, LinkConfig, TlsConfig};
 pub use threads::{arrange_threads, ONE_THREAD};
 pub use zenoh_runtime::ZENOH_RUNTIME_ENV;

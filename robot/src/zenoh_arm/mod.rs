@@ -192,6 +192,14 @@ impl ZenohArm {
         &self.sync.monitor
     }
 
+    /// The verdict of the simulator behind the arm; `None` where nobody judges, as with a real arm.
+    ///
+    /// # Errors
+    /// [`ArmError`] when it refuses, or its answer can't be read.
+    pub fn scene_verdict(&self) -> Result<Option<link::SceneVerdict>, ArmError> {
+        link::scene::verdict(&self.session, &self.config.arm)
+    }
+
     /// Targets sent since connecting.
     pub fn targets(&self) -> u64 {
         self.publisher.targets()

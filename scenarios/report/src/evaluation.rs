@@ -34,7 +34,8 @@ pub fn evaluate_into(
     let play = |instance: &foresight_scenarios::EpisodeSpec| {
         let path = out.join(episode_folder(instance.seed));
         let brief = AnalysisDepth::Brief;
-        play_into(path, instance, source, true, brief, &mut Unwatched)
+        let virtual_time = instance.scene.is_some();
+        play_into(path, instance, source, virtual_time, brief, &mut Unwatched)
     };
     let evaluation = evaluate_with(loaded, source, options, play, done)?;
     write(out, &evaluation)?;

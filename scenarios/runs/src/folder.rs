@@ -192,7 +192,7 @@ fn resolved_text(instance: &EpisodeSpec, source: &ModelSource) -> String {
         None => absolute(&scenario.model.dir),
     };
     if scenario.robot.franka.is_some() {
-        scenario.robot.franka = Some(foresight_scenarios::env::franka(&instance.loaded));
+        scenario.robot.franka = Some(instance.loaded.franka());
     }
     for goal in &mut scenario.subgoal {
         goal.image = goal.image.as_deref().map(absolute);
