@@ -31,8 +31,10 @@ pub mod envelope;
 pub mod frame;
 mod frame_sync;
 pub mod gripper;
+mod handover;
 pub mod link;
 mod motion;
+mod path;
 pub mod se3;
 pub mod sequence;
 mod server;
@@ -49,6 +51,7 @@ pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal,
 pub use foresight_kinematics::hand;
 pub use frame::{Frame, FrameError};
 pub use franka_node::GRIPPER_GRASPED;
+pub use handover::Handover;
 pub use gripper::{GripperConfig, GripperPolicy};
 pub use link::{LinkConfig, TlsConfig};
 pub use server::{InjectedFault, SimServer, SimServerConfig, TwinCamera};

@@ -73,6 +73,9 @@ impl CostModel for &Oracle {
     fn encode(&self, observation: &Pose) -> Result<Pose, PlanError> {
         Ok(*observation)
     }
+    fn foresee(&self, encoded: Pose, committed: &Action) -> Result<Pose, PlanError> {
+        Ok(encoded.apply(committed))
+    }
     fn distance(&self, encoded: &Pose, goal: usize) -> f32 {
         distance(encoded, &self.0[goal])
     }
