@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use foresight_kinematics::{franka_hand, Fr3};
 use foresight_planner::control_loop::{Ahead, Until};
-use foresight_planner::{Action, Pose};
+use foresight_planner::Action;
 use franka_node::{monotonic_ns, Phase};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;

@@ -34,6 +34,8 @@ pub struct RunResult {
     pub arm_seconds: f64,
     /// Decisions in motion that came too late and were dropped.
     pub dropped: u32,
+    /// How far the hand rests from the last command, m.
+    pub end_error_m: f64,
     /// Targets the guard refused; 0 in normal operation.
     pub refused_targets: u64,
     /// What the monitor noticed, and what was done about it.
@@ -63,6 +65,7 @@ impl RunResult {
             seconds_per_action: outcome.seconds_per_action,
             arm_seconds: outcome.arm_seconds,
             dropped: outcome.dropped,
+            end_error_m: outcome.end_error_m,
             refused_targets: outcome.refused_targets,
             alarms: outcome.alarms.clone(),
             retries: outcome.retries,
