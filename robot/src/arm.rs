@@ -46,7 +46,8 @@ pub trait Arm {
     }
 
     /// Passes one action through the envelope, counted from the end of the action under way where
-    /// there is one, and turns to it without a stop. `None` when the decision on the last
+    /// there is one, and turns to it without a stop; one that moves the fingers begins and ends at
+    /// rest. `None` when the decision on the last
     /// [`Arm::look_ahead`] came too late or the arm was held up: the action is dropped, the arm goes
     /// on to the end of the one under way and rests there.
     ///

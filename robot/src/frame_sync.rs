@@ -107,11 +107,7 @@ impl FrameStateSync {
             let left = deadline.saturating_duration_since(Instant::now());
             let newest = broken.unwrap_or(0);
             let raw = self.monitor.next_frame(left, |frame| {
-                let exposure = if frame.start_of_exposure {
-                    0
-                } else {
-                    exposure
-                };
+                let exposure = if frame.start_of_exposure { 0 } else { exposure };
                 !from_the_future(frame)
                     && frame.captured_ns > after + exposure
                     && frame.captured_ns > newest

@@ -51,8 +51,8 @@ pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal,
 pub use foresight_kinematics::hand;
 pub use frame::{Frame, FrameError};
 pub use franka_node::GRIPPER_GRASPED;
-pub use handover::Handover;
 pub use gripper::{GripperConfig, GripperPolicy};
+pub use handover::Handover;
 pub use link::{LinkConfig, TlsConfig};
 pub use server::{InjectedFault, SimServer, SimServerConfig, TwinCamera};
 pub use settle::{Settle, SettleConfig};

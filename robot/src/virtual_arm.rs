@@ -351,7 +351,6 @@ impl VirtualArm {
     }
 }
 
-
 impl Arm for VirtualArm {
     fn observe(&mut self) -> Result<Observation, ArmError> {
         self.start_if_stopped()?;
@@ -401,6 +400,14 @@ impl Arm for VirtualArm {
         if handover.is_none() || self.streamer.blocked() {
             self.pacer.rest();
             return Ok(None);
+        }
+        if action.gripper.abs() >= self.config.gripper.dead_band {
+            let (_, blocked) = self.settle(self.streamer.goal(), None);
+            self.pacer.rest();
+            return match blocked {
+                true => Ok(None),
+                false => self.carry_out(action, None, Some(until)).map(Some),
+            };
         }
         self.carry_out(action, handover, Some(until)).map(Some)
     }

@@ -42,7 +42,11 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
     }
     if !(0.0..=2.0).contains(&scenario.virtual_latency_s) {
         let what = format!("virtual_latency_s is {}", scenario.virtual_latency_s);
-        faults.push(Diagnostic::new("virtual_latency_s", what, "give seconds in 0..=2"));
+        faults.push(Diagnostic::new(
+            "virtual_latency_s",
+            what,
+            "give seconds in 0..=2",
+        ));
     }
     if let Some(at) = scenario.goals_with_hand_at_m {
         let workspace = &scenario.safety.workspace;

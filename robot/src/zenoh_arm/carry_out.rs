@@ -135,7 +135,8 @@ impl ZenohArm {
         let (width_m, _) = self.sync.monitor.width_and_grasp();
         let (refused, targets) = (self.refused_targets(), self.publisher.targets());
         let joints = state.joints_rad();
-        let command = self.gate
+        let command = self
+            .gate
             .judge(&state.placement, moving, &joints, width_m, action);
         let GatedCommand {
             admitted,

@@ -289,7 +289,8 @@ impl Arm for ZenohArm {
             return Ok(None);
         };
         let captured_s = observation.frame.captured_ns as f64 * 1e-9;
-        self.pacer.looked(node_now_s(&state), captured_s, brakes_in_s);
+        self.pacer
+            .looked(node_now_s(&state), captured_s, brakes_in_s);
         Ok(Some(Ahead {
             observation,
             committed,
@@ -308,6 +309,14 @@ impl Arm for ZenohArm {
             tracing::info!("a decision came too late and was dropped");
             self.pacer.rest();
             return Ok(None);
+        }
+        if action.gripper.abs() >= self.config.gripper.dead_band {
+            let rest = self.wait_settled(self.publisher.goal(), None)?;
+            self.pacer.rest();
+            return match rest.blocked {
+                true => Ok(None),
+                false => self.carry_out(action, None, Some(until)),
+            };
         }
         self.carry_out(action, handover, Some(until))
     }

@@ -185,7 +185,12 @@ impl ModelSource {
             ModelSource::Policy { eyes, policy } => {
                 let goals = eyes.encode(goals)?;
                 let extrinsics = spec.extrinsics_for(&eyes.model)?;
-                Box::new(PolicyController::new(&eyes.model, policy, goals, extrinsics))
+                Box::new(PolicyController::new(
+                    &eyes.model,
+                    policy,
+                    goals,
+                    extrinsics,
+                ))
             }
             ModelSource::Oracle => Box::new(Mpc::new(Oracle::of(spec)?, method, seed)),
         };

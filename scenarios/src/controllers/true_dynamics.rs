@@ -3,9 +3,7 @@
 //! the energy's or the schedule's fault, not the predictor's. Slow: hundreds of simulated motions a
 //! decision.
 
-use foresight_planner::{
-    Action, ActionSequences, CostModel, Energy, EnergyError, RelativeBounds,
-};
+use foresight_planner::{Action, ActionSequences, CostModel, Energy, EnergyError, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
