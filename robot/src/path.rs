@@ -82,9 +82,11 @@ impl Path {
 
 /// Largest part of a straight way that is cut off before a turn, m.
 const TURN_M: f64 = 0.02;
-/// The part of the acceleration limits that turns use; the rest is for the ticks where straight
-/// and turn meet.
+/// The part of the acceleration limits that turns and braking for them use; the rest is for the
+/// ticks where straight and turn meet.
 const TURN_SHARE: f64 = 0.9;
+/// The part of the speed from which it could just stop at its goal that the setpoint leaves a turn with.
+const OUT_SHARE: f64 = 0.8;
 /// Sizes of a turn that are tried, the largest first.
 const TURN_SIZES: u32 = 8;
 
@@ -134,8 +136,8 @@ impl Turn {
             let (shift, turn) = (path.vector(), next.vector());
             let bend = |i: usize| (turn[i] * on - shift[i] * off).norm();
             let limited = |bend: f64, limit: f64| (2.0 * bend / (TURN_SHARE * limit)).sqrt();
-            // Out of the turn it must still be able to stop at the goal.
-            let out = braking_rate(1.0 - on, next_acceleration, tick_s);
+            // Out of the turn it must still be able to stop at the goal, or to turn again.
+            let out = OUT_SHARE * braking_rate(1.0 - on, next_acceleration, tick_s);
             let shortest_s = (2.0 * cut_s)
                 .max(2.0 * on / out)
                 .max(limited(bend(0), budget.acceleration_m_s2))
@@ -161,6 +163,7 @@ impl Turn {
     /// The highest rate of the first path from which it can slow down within `left` to enter.
     fn approach_rate(&self, left: f64, acceleration: f64, tick_s: f64) -> f64 {
         let entry = self.entry_rate();
+        let acceleration = TURN_SHARE * acceleration;
         // What braking from there to rest would take is added to what is left.
         let beyond = entry * (entry + acceleration * tick_s) / (2.0 * acceleration);
         braking_rate(left + beyond, acceleration, tick_s).max(if left <= 0.0 { entry } else { 0.0 })

@@ -26,6 +26,9 @@ pub const STREAM_HZ: f64 = 50.0;
 pub const TRACKING_ERROR_M: f64 = 0.035;
 /// The same for the orientation, rad; the guard's limit is 0.26.
 pub const TRACKING_ERROR_RAD: f64 = 0.18;
+/// Parts of a tick that continuous motion is computed in, so that where a straight meets a turn no
+/// tick's rounding adds to the acceleration.
+const SUBSTEPS: u32 = 10;
 /// Longest time one target may advance over, s: a late tick never makes a long step.
 pub const MAX_TICK_S: f64 = 0.04;
 /// An arm that keeps the setpoint waiting at that bound for this long is blocked, s.
@@ -188,7 +191,10 @@ impl Streamer {
         self.last_s = Some(now_s);
         let (previous, sent) = (self.setpoint, self.target);
         if within_tracking_error(&self.setpoint, measured) {
-            self.advance(elapsed_s, measured);
+            let parts = if self.last.len() > 1 { SUBSTEPS } else { 1 };
+            for _ in 0..parts {
+                self.advance(elapsed_s / f64::from(parts), measured);
+            }
         } else {
             self.pull_back(measured);
         }
@@ -215,7 +221,7 @@ impl Streamer {
     fn advance(&mut self, elapsed_s: f64, measured: &Isometry3<f64>) {
         if self.onwards && self.turn.is_none() {
             let (path, budget) = (&self.path, &self.budget);
-            let turn = |goal| Turn::between(path, goal, budget, 1.0 / STREAM_HZ);
+            let turn = |goal| Turn::between(path, goal, budget, elapsed_s);
             self.turn = self.next_goal.and_then(turn);
         }
         if let Some(turn) = self.turn {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{self, Ahead, LoopOutcome, Plant, Step, Until, Watch};
+use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Until, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
     EnergyError, GripperRule, Mpc, Objective, Plan, PlanError, Pose, Pursuit, RelativeBounds,
@@ -381,12 +381,12 @@ impl Plant for Rolling {
         self.at = self.at.apply(action);
         Ok(())
     }
-    fn look_ahead(&mut self) -> Result<Option<Ahead<Pose>>, Infallible> {
+    fn look_ahead(&mut self) -> Result<Option<control_loop::Ahead<Pose>>, Infallible> {
         Ok(self.goal.map(|goal| {
             self.asked.push('a');
             let observation = self.at.apply(&self.at.action_to(&goal).part(0.5));
             let committed = observation.action_to(&goal);
-            Ahead {
+            control_loop::Ahead {
                 observation,
                 committed,
             }
