@@ -82,8 +82,8 @@ impl Path {
 
 /// Largest part of a straight way that is cut off before a turn, m.
 const TURN_M: f64 = 0.02;
-/// The part of the acceleration limits that turns and braking for them use; the rest is for the
-/// ticks where straight and turn meet.
+/// The part of the acceleration limits that turns use; the rest is for the ticks where straight
+/// and turn meet.
 const TURN_SHARE: f64 = 0.9;
 /// The part of the speed from which it could just stop at its goal that the setpoint leaves a turn with.
 const OUT_SHARE: f64 = 0.8;
@@ -151,7 +151,10 @@ impl Turn {
                 rate: 0.0,
             };
             let allowed = turn.approach_rate(left - off, acceleration, tick_s);
-            (path.rate <= allowed).then_some(turn)
+            // Entered slower than it could be, a turn takes longer: better a smaller one, or a later.
+            let room = 2.0 * acceleration * (left - off).max(0.0);
+            let reached = (path.rate * path.rate + room).sqrt().min(top);
+            (path.rate <= allowed && reached >= 0.99 * turn.entry_rate()).then_some(turn)
         })
     }
 
@@ -163,7 +166,6 @@ impl Turn {
     /// The highest rate of the first path from which it can slow down within `left` to enter.
     fn approach_rate(&self, left: f64, acceleration: f64, tick_s: f64) -> f64 {
         let entry = self.entry_rate();
-        let acceleration = TURN_SHARE * acceleration;
         // What braking from there to rest would take is added to what is left.
         let beyond = entry * (entry + acceleration * tick_s) / (2.0 * acceleration);
         braking_rate(left + beyond, acceleration, tick_s).max(if left <= 0.0 { entry } else { 0.0 })

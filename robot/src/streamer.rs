@@ -26,6 +26,8 @@ pub const STREAM_HZ: f64 = 50.0;
 pub const TRACKING_ERROR_M: f64 = 0.035;
 /// The same for the orientation, rad; the guard's limit is 0.26.
 pub const TRACKING_ERROR_RAD: f64 = 0.18;
+/// The part of the acceleration limits that continuous motion uses.
+const ONWARDS_SHARE: f64 = 0.93;
 /// Parts of a tick that continuous motion is computed in, so that where a straight meets a turn no
 /// tick's rounding adds to the acceleration.
 const SUBSTEPS: u32 = 10;
@@ -146,12 +148,27 @@ impl Streamer {
     /// to be known by then.
     pub fn brakes_in_s(&self) -> f64 {
         let now_s = match &self.turn {
-            Some(turn) => turn.brakes_in_s(&self.path, &self.budget),
-            None => self.path.brakes_in_s(&self.budget),
+            Some(turn) => turn.brakes_in_s(&self.path, &self.budget()),
+            None => self.path.brakes_in_s(&self.budget()),
         };
         let end = self.turn.map_or(self.path.to, |turn| turn.next.to);
         let then = self.next_goal.map(|goal| Path::new(end, goal));
-        now_s + then.map_or(0.0, |path| path.brakes_in_s(&self.budget))
+        now_s + then.map_or(0.0, |path| path.brakes_in_s(&self.budget()))
+    }
+
+    /// The limits in use: a little less acceleration in continuous motion, for the ticks where
+    /// straights and turns meet.
+    fn budget(&self) -> Budget {
+        let share = if self.last.len() > 1 {
+            ONWARDS_SHARE
+        } else {
+            1.0
+        };
+        Budget {
+            acceleration_m_s2: share * self.budget.acceleration_m_s2,
+            rotation_acceleration_rad_s2: share * self.budget.rotation_acceleration_rad_s2,
+            ..self.budget
+        }
     }
 
     /// A turn that won't be finished: its path is gone on with from where the setpoint is.
@@ -220,7 +237,7 @@ impl Streamer {
     /// One tick along the path, not beyond the tracking-error bound.
     fn advance(&mut self, elapsed_s: f64, measured: &Isometry3<f64>) {
         if self.onwards && self.turn.is_none() {
-            let (path, budget) = (&self.path, &self.budget);
+            let (path, budget) = (&self.path, &self.budget());
             let turn = |goal| Turn::between(path, goal, budget, elapsed_s);
             self.turn = self.next_goal.and_then(turn);
         }
@@ -236,7 +253,7 @@ impl Streamer {
                 self.path = Path::new(self.setpoint, goal);
             }
         }
-        let (top, acceleration) = self.path.limits(&self.budget);
+        let (top, acceleration) = self.path.limits(&self.budget());
         let left = 1.0 - self.path.progress;
         let gives_way = self.next_goal.is_some() && !self.onwards;
         let wanted = if gives_way {
@@ -271,7 +288,7 @@ impl Streamer {
     /// One tick through a turn or up to it, not beyond the tracking-error bound.
     fn advance_turn(&mut self, turn: Turn, elapsed_s: f64, measured: &Isometry3<f64>) {
         for part in [1.0, 0.5, 0.25, 0.0] {
-            let (mut path, turn, there) = turn.advance(self.path, &self.budget, part * elapsed_s);
+            let (mut path, turn, there) = turn.advance(self.path, &self.budget(), part * elapsed_s);
             if part == 0.0 || within_tracking_error(&there, measured) {
                 path.rate *= part;
                 let slower = |turn: Turn| if part < 1.0 { turn.slower(part) } else { turn };

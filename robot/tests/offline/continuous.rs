@@ -88,11 +88,12 @@ fn commanded_and_measured_paths_keep_to_the_limits_and_do_not_stop() {
         let step = Vector3::new(heading.cos(), heading.sin(), 0.0) * length;
         Isometry3::from_parts((p + step).into(), from.rotation)
     });
-    for (path, name) in paths.iter().zip(["commanded", "measured"]) {
+    // The simulated arm's tracking, which may take 1 m/s², adds its own to what it is told.
+    for (path, name, most_m_s2) in [(&paths[0], "commanded", 0.5), (&paths[1], "measured", 0.7)] {
         let found = extremes(path, 40);
         println!("{name}: {found:?}");
         assert!(found.speed_m_s < 0.2 + 1e-6, "{name}: {found:?}");
-        assert!(found.acceleration_m_s2 < 0.51, "{name}: {found:?}");
+        assert!(found.acceleration_m_s2 < most_m_s2, "{name}: {found:?}");
         assert!(found.jerk_m_s3 < 20.0, "{name}: {found:?}");
         assert!(found.slowest_m_s > 0.03, "{name}: {found:?}");
     }
@@ -121,8 +122,8 @@ fn turns_stay_inside_the_box_and_hostile_ones_within_the_limits() {
     let found = extremes(&sent, 40);
     println!("{ways} hostile goals: {found:?}");
     assert!(found.speed_m_s < 0.2 + 1e-6, "{found:?}");
-    assert!(found.acceleration_m_s2 < 0.51, "{found:?}");
-    assert!(found.jerk_m_s3 < 25.0, "{found:?}");
+    assert!(found.acceleration_m_s2 < 0.5, "{found:?}");
+    assert!(found.jerk_m_s3 < 20.0, "{found:?}");
     let inside = |p: &Vector3<f64>| room.contains(&[p.x, p.y, p.z], 1e-6);
     let entered = sent.iter().position(inside).expect("inside");
     assert!(sent[entered..].iter().all(inside));
