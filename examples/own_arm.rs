@@ -48,6 +48,9 @@ impl CostModel for Towards {
     fn encode(&self, observation: &Pose) -> Result<Pose, PlanError> {
         Ok(*observation)
     }
+    fn foresee(&self, encoded: Pose, committed: &Action) -> Result<Pose, PlanError> {
+        Ok(encoded.apply(committed))
+    }
     fn distance(&self, encoded: &Pose, _goal: usize) -> f32 {
         encoded.distance_m(&self.0) as f32
     }

@@ -1,12 +1,16 @@
 //! `foresight doctor`: is everything there, and does it fit together?
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{anyhow, Result};
 use clap::Args;
 use foresight_planner::Component;
-use foresight_robot::doctor::{examine, Bounds, Check, Examination, Grade, NodeLimits};
-use foresight_scenarios::{LoadedScenario, ModelSource};
+use foresight_robot::doctor::{
+    examine, Bounds, CameraLatency, Check, Examination, Grade, NodeLimits,
+};
+use foresight_robot::streamer::STREAM_HZ;
+use foresight_scenarios::decision_latency::decision_latency;
+use foresight_scenarios::{LoadedScenario, ModelSource, RunError};
 
 use crate::connection::Connection;
 
@@ -39,10 +43,14 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<bool> {
         node: node.map_err(|e| anyhow!(e))?,
         arm,
     };
-    let mut checks = examine(&examination);
+    let (mut checks, camera) = examine(&examination);
     if let Some(loaded) = &loaded {
-        checks.push(model(&loaded.path(&loaded.scenario.model.dir)));
+        let source = source(loaded);
+        checks.push(model(&source));
         checks.push(goals(loaded));
+        if let (Some(camera), Ok(source)) = (&camera, &source) {
+            checks.push(latency(camera, loaded, source));
+        }
     }
     if args.json {
         println!("{}", serde_json::to_string(&checks)?);
@@ -79,8 +87,51 @@ fn bounds(loaded: &LoadedScenario) -> Bounds {
     }
 }
 
-fn model(dir: &Path) -> Check {
-    match ModelSource::model(dir) {
+fn source(loaded: &LoadedScenario) -> Result<ModelSource, RunError> {
+    let model = &loaded.scenario.model;
+    ModelSource::model_on(&loaded.path(&model.dir), model.device, model.precision)
+}
+
+/// From a picture's capture to the first target planned on it, step by step, and how many actions a
+/// second that allows.
+fn latency(camera: &CameraLatency, loaded: &LoadedScenario, source: &ModelSource) -> Check {
+    let decision = match decision_latency(loaded, source, &camera.look) {
+        Ok(decision) => decision,
+        Err(error) => {
+            let remedy = "mend the goal images or the model; the latency is not known before";
+            return Check::warn("latency", error.to_string(), remedy);
+        }
+    };
+    let target_s = 1.0 / STREAM_HZ;
+    let decided_s = decision.encode_s + decision.plan_s + target_s;
+    // A picture is on average half a period old when it is wanted, and a whole one at worst.
+    let seen_s = camera.slowest_s.max(0.0) + camera.period_s;
+    let found = format!(
+        "capture → frame {:.0} ms (slowest {:.0}, one every {:.0}), encode {:.0}, plan {:.0}, target {:.0}: \
+         up to {:.0} ms from a picture to its action, {:.1} actions/s in continuous motion; motion is \
+         not measured, nothing moves here (plan.jsonl of a run has it)",
+        camera.age_s * 1e3,
+        camera.slowest_s * 1e3,
+        camera.period_s * 1e3,
+        decision.encode_s * 1e3,
+        decision.plan_s * 1e3,
+        target_s * 1e3,
+        (seen_s + decided_s) * 1e3,
+        1.0 / decided_s,
+    );
+    let braking_s = loaded.scenario.safety.speed_m_s / loaded.scenario.safety.acceleration_m_s2;
+    let remedy = if decided_s > braking_s {
+        "decisions take longer than braking: short actions will stop between; plan with fewer samples, or on a faster machine"
+    } else if seen_s > decided_s + braking_s {
+        "pictures are older than what is planned on them takes; look for a slow network or raise fps"
+    } else {
+        return Check::pass("latency", found);
+    };
+    Check::warn("latency", found, remedy)
+}
+
+fn model(source: &Result<ModelSource, RunError>) -> Check {
+    match source {
         Ok(source) => Check::pass("model", source.describe()),
         Err(error) => Check::fail(
             "model",

@@ -221,10 +221,10 @@ impl EpisodeProgress {
             ));
             lines.push(format!(
                 "  arm       {}, {:.1} mm from where it was sent{}",
-                if step.arm_settled {
-                    "at rest"
-                } else {
-                    "not at rest"
+                match (step.arm_settled, &step.motion) {
+                    (true, _) => "at rest",
+                    (_, Some(motion)) if motion.under_way => "under way",
+                    _ => "not at rest",
                 },
                 1000.0 * step.error_m,
                 trouble(step).map_or_else(String::new, |t| format!("; {t}"))

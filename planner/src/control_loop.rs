@@ -1,4 +1,9 @@
 //! The control loop: observe, decide, execute one action, observe again.
+//!
+//! A plant that can look while its hand moves ([`Plant::look_ahead`]) is planned for in motion: each
+//! decision is about where the hand will be at the end of the action under way, and takes over there
+//! without a stop. Where the fingers may move, the hand rests before and after all the same: what
+//! they close on has to be seen, and what they did too.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -33,7 +38,8 @@ pub trait Plant {
         None
     }
 
-    /// Called before a decision: the arm has to be kept alive, and still, until it is made.
+    /// Called before a decision: the arm has to be kept alive, and on its way or still, until it is
+    /// made.
     fn keep_alive(&mut self);
 
     /// Executes one action.
@@ -41,6 +47,48 @@ pub trait Plant {
     /// # Errors
     /// When the arm can't be driven.
     fn execute(&mut self, action: &Action) -> Result<Self::Execution, Self::Error>;
+
+    /// Observes while the last action is still under way, as late as a decision allows that is to
+    /// take over without a stop. `None` when nothing is under way any more, or nothing ever is: then
+    /// [`Plant::observe`] waits for rest.
+    ///
+    /// # Errors
+    /// When nothing can be seen.
+    fn look_ahead(&mut self) -> Result<Option<Ahead<Self::Observation>>, Self::Error> {
+        Ok(None)
+    }
+
+    /// Executes one action from the end of the one under way, without a stop between them where
+    /// there is one. `None` when the decision came too late: it is dropped, and the hand comes to
+    /// rest at the end of the action under way.
+    ///
+    /// # Errors
+    /// When the arm can't be driven.
+    fn follow_on(
+        &mut self,
+        action: &Action,
+        _until: Until,
+    ) -> Result<Option<Self::Execution>, Self::Error> {
+        self.execute(action).map(Some)
+    }
+}
+
+/// What is seen while an action is under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ahead<O> {
+    /// The observation.
+    pub observation: O,
+    /// What the hand will still do after it, whatever is decided.
+    pub committed: Action,
+}
+
+/// When the execution of an action is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// When the hand rests at its end.
+    Rest,
+    /// When it is time to look for the next decision.
+    NextLook,
 }
 
 /// One executed step.
@@ -62,6 +110,10 @@ pub struct Step<'a, O, E> {
     pub plan: &'a Plan,
     /// What became of its first action.
     pub execution: &'a E,
+    /// What was still under way when the observation was made; absent where the hand rested.
+    pub committed: Option<Action>,
+    /// Decisions on this step that came too late and were dropped.
+    pub dropped: u32,
     /// Wall time spent observing (settling, frame), s.
     pub observe_seconds: f64,
     /// Wall time spent encoding and planning, s.
@@ -168,26 +220,40 @@ where
     let mut last = None;
     'goals: for (goal, subgoal) in goals.iter().enumerate().skip(from.goal) {
         controller.begin_goal(goal, subgoal);
-        let spent = if goal == from.goal { from.goal_step } else { 0 };
-        for goal_step in spent..subgoal.steps {
+        let mut goal_step = if goal == from.goal { from.goal_step } else { 0 };
+        let mut dropped = 0;
+        while goal_step < subgoal.steps {
             if watch.deciding(goal, goal_step).is_break() {
                 interrupted = true;
                 break 'goals;
             }
             let started = Instant::now();
-            let observation = plant.observe().map_err(ControlError::Plant)?;
+            let in_motion = subgoal.gripper.holds(goal_step, subgoal.steps);
+            let ahead = match in_motion {
+                true => plant.look_ahead().map_err(ControlError::Plant)?,
+                false => None,
+            };
+            let (observation, committed) = match ahead {
+                Some(ahead) => (ahead.observation, Some(ahead.committed)),
+                None => (plant.observe().map_err(ControlError::Plant)?, None),
+            };
             let pose = plant.pose(&observation);
             if watch.looked(&observation).is_break() {
                 interrupted = true;
-                last = Some(observation);
+                last = Some(match committed {
+                    Some(_) => plant.observe().map_err(ControlError::Plant)?,
+                    None => observation,
+                });
                 break 'goals;
             }
             let observed = Instant::now();
             plant.keep_alive();
             let constraints = subgoal.gripper.constraints(goal_step, subgoal.steps);
+            let start = committed.map_or(pose, |rest| pose.apply(&rest));
             let constraints = Constraints {
                 steps_left: Some((subgoal.steps - goal_step) as usize),
-                ..constraints.within(plant.workspace_bounds(), &pose)
+                committed,
+                ..constraints.within(plant.workspace_bounds(), &start)
             };
             let decision = controller
                 .decide(&observation, &constraints, steps)
@@ -196,7 +262,15 @@ where
                 break;
             };
             let planned = Instant::now();
-            let execution = plant.execute(&plan.first()).map_err(ControlError::Plant)?;
+            let action = plan.first();
+            let executed = match in_motion {
+                true => plant.follow_on(&action, until(goals, goal, goal_step)),
+                false => plant.execute(&action).map(Some),
+            };
+            let Some(execution) = executed.map_err(ControlError::Plant)? else {
+                dropped += 1;
+                continue;
+            };
             let flow = watch.step(&Step {
                 number: steps,
                 goal,
@@ -206,11 +280,14 @@ where
                 distance,
                 plan: &plan,
                 execution: &execution,
+                committed,
+                dropped: std::mem::take(&mut dropped),
                 observe_seconds: (observed - started).as_secs_f64(),
                 plan_seconds: (planned - observed).as_secs_f64(),
                 execute_seconds: planned.elapsed().as_secs_f64(),
             });
             steps += 1;
+            goal_step += 1;
             if flow.is_break() {
                 interrupted = true;
                 break 'goals;
@@ -235,4 +312,20 @@ where
         last,
         interrupted,
     })
+}
+
+/// How far the action of a step is followed: to rest where none comes after it, or one that may move
+/// the fingers.
+fn until(goals: &[SubGoal], goal: usize, goal_step: u32) -> Until {
+    let next = match goals.get(goal) {
+        Some(same) if goal_step + 1 < same.steps => Some((same, goal_step + 1)),
+        _ => {
+            let mut later = goals.iter().skip(goal + 1);
+            later.find(|g| g.steps > 0).map(|g| (g, 0))
+        }
+    };
+    match next {
+        Some((subgoal, step)) if subgoal.gripper.holds(step, subgoal.steps) => Until::NextLook,
+        _ => Until::Rest,
+    }
 }

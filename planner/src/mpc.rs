@@ -29,6 +29,17 @@ pub trait CostModel {
     /// When the model fails.
     fn encode(&self, observation: &Self::Observation) -> Result<Self::Encoded, Self::Error>;
 
+    /// An observation as it is expected to be once the hand has also done `committed`, the rest of an
+    /// action that was under way when it was made.
+    ///
+    /// # Errors
+    /// When the model fails, or can't foresee that.
+    fn foresee(
+        &self,
+        encoded: Self::Encoded,
+        committed: &Action,
+    ) -> Result<Self::Encoded, Self::Error>;
+
     /// How far an encoded observation is from goal number `goal`.
     fn distance(&self, encoded: &Self::Encoded, goal: usize) -> f32;
 
@@ -100,6 +111,10 @@ impl<M: CostModel> Controller<M::Observation> for Mpc<M> {
         if self.pursuit.ends_at(distance) {
             return Ok(Decision::Advance);
         }
+        let encoded = match &constraints.committed {
+            Some(committed) => model.foresee(encoded, committed)?,
+            None => encoded,
+        };
         let goal = match &mut self.goal {
             Some(goal) => goal,
             none => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::space::Constraints;
+use crate::space::{Component, Constraints};
 
 /// What the gripper may do while a sub-goal is pursued.
 ///
@@ -49,6 +49,11 @@ impl GripperRule {
             GripperRule::Open | GripperRule::OpenLast => Constraints::with_gripper(-1.0),
             GripperRule::Close | GripperRule::CloseLast => Constraints::with_gripper(1.0),
         }
+    }
+
+    /// Whether the fingers are held still in step `step` (from 0) of `steps`.
+    pub fn holds(self, step: u32, steps: u32) -> bool {
+        self.constraints(step, steps).fixed[Component::Gripper.index()] == Some(0.0)
     }
 }
 

@@ -4,7 +4,7 @@ use foresight_settings::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{RelativeBounds, WorkspaceBounds};
-use crate::pose::Pose;
+use crate::pose::{Action, Pose};
 
 /// One of the seven components of an [`crate::Action`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub struct Constraints {
     pub steps_left: Option<usize>,
     /// How far the hand may go; anywhere when absent, as in the released code.
     pub bounds: Option<RelativeBounds>,
+    /// What the hand will still do after the observation whatever is decided: the rest of an action
+    /// under way. Decisions take effect at its end, and `bounds` are counted from there.
+    pub committed: Option<Action>,
 }
 
 impl Constraints {

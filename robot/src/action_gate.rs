@@ -51,15 +51,20 @@ impl ActionGate {
     }
 
     /// Judges one action of an arm measured at `measured` with joints `joints_rad`, its fingers
-    /// `width_m` apart.
+    /// `width_m` apart; counted from the last command when the arm is on its way there.
     pub(crate) fn judge(
         &mut self,
         measured: &Isometry3<f64>,
+        under_way: bool,
         joints_rad: &[f64; 7],
         width_m: f64,
         action: &Action,
     ) -> Result<GatedCommand, Refusal> {
-        let start = Pose::from_isometry(&self.start(measured), closedness(width_m));
+        let start = match self.commanded {
+            Some(commanded) if under_way => commanded,
+            _ => self.start(measured),
+        };
+        let start = Pose::from_isometry(&start, closedness(width_m));
         let admitted = self.envelope.admit(&start, joints_rad, action)?;
         let gripper = self.gripper.command(admitted.sent.gripper, width_m);
         self.commanded = Some(admitted.placement);

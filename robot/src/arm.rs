@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use foresight_planner::control_loop::{Ahead, Until};
 use foresight_planner::{Action, Pose};
 
 use crate::envelope::{Adjustment, EnvelopeError, Refusal};
 use crate::frame::{Frame, FrameError};
+use crate::handover::Handover;
 
 /// An arm with a gripper and a camera.
 ///
@@ -32,6 +34,28 @@ pub trait Arm {
     /// [`ArmError`] when the arm can't be driven: stopped by someone, faulted, lease lost,
     /// states stale.
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError>;
+
+    /// Returns a frame captured while the action that [`Arm::follow_on`] left under way goes on, the
+    /// pose measured at its capture, and what the hand will still do after that. `None` when
+    /// nothing is under way.
+    ///
+    /// # Errors
+    /// As [`Arm::observe`].
+    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>, ArmError> {
+        Ok(None)
+    }
+
+    /// Passes one action through the envelope, counted from the end of the action under way where
+    /// there is one, and turns to it without a stop; one that moves the fingers begins and ends at
+    /// rest. `None` when the decision on the last
+    /// [`Arm::look_ahead`] came too late or the arm was held up: the action is dropped, the arm goes
+    /// on to the end of the one under way and rests there.
+    ///
+    /// # Errors
+    /// As [`Arm::execute`].
+    fn follow_on(&mut self, action: &Action, _until: Until) -> Result<Option<Execution>, ArmError> {
+        self.execute(action).map(Some)
+    }
 
     /// Keeps the hold target alive until `deadline`, for the time a decision takes. After that this
     /// side falls silent and the node's own watchdog holds, then stops the arm. A virtual arm has
@@ -81,12 +105,16 @@ pub struct Execution {
     pub refusal: Option<Refusal>,
     /// The pose commanded.
     pub commanded_pose: Pose,
-    /// The pose measured when the arm had settled.
+    /// The pose measured when the arm had settled, or when it was time for the next look.
     pub reached_pose: Pose,
     /// Distance between the commanded and the reached position, m.
     pub error_m: f64,
-    /// Whether the arm came to rest before the settle timeout.
+    /// Whether the arm came to rest before the settle timeout; not so while under way.
     pub settled: bool,
+    /// Whether the action is still under way, so that the next one can follow without a stop.
+    pub under_way: bool,
+    /// What was measured of its decision, when it took over in motion.
+    pub handover: Option<Handover>,
     /// Whether something in the way kept the arm from getting there; it was then led back to
     /// where it stood, so that it doesn't go on pressing.
     pub blocked: bool,
@@ -94,7 +122,8 @@ pub struct Execution {
     pub refused: u64,
     /// Targets sent during this action.
     pub targets: u64,
-    /// How long the action took from the first target to settled, s of the arm's clock.
+    /// How long the action took from the first target to settled or the next look, s of the arm's
+    /// clock.
     pub seconds: f64,
     /// The part of `seconds` after the last moving target, s.
     pub settle_seconds: f64,
@@ -112,6 +141,8 @@ impl Execution {
             reached_pose: measured,
             error_m: held.distance_m(&measured),
             settled: true,
+            under_way: false,
+            handover: None,
             blocked: false,
             refused: 0,
             targets: 0,

@@ -63,7 +63,23 @@ impl FrameStateSync {
         rest: &TimedState,
         settled: bool,
     ) -> Result<Observation, ArmError> {
-        let frame = self.frame_after(rest)?;
+        let frame = self.frame_after(rest, rest.node_ns(), EXPOSURE_NS)?;
+        self.paired(frame, settled)
+    }
+
+    /// The newest frame captured after `after_ns`, with the pose measured at its capture, of an arm
+    /// in motion; waits for the next where there is none.
+    pub(crate) fn observe_moving(
+        &self,
+        state: &TimedState,
+        after_ns: u64,
+    ) -> Result<Observation, ArmError> {
+        let newest = self.monitor.frame().map_or(0, |f| f.captured_ns);
+        let not_before = newest.saturating_sub(1).min(state.node_ns()).max(after_ns);
+        self.paired(self.frame_after(state, not_before, 0)?, false)
+    }
+
+    fn paired(&self, frame: Frame, settled: bool) -> Result<Observation, ArmError> {
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
         let (width_m, grasped) = self.monitor.width_and_grasp();
         Ok(Observation {
@@ -77,26 +93,27 @@ impl FrameStateSync {
         })
     }
 
-    /// A frame captured after the settled state, decoded.
-    fn frame_after(&self, settled: &TimedState) -> Result<Frame, ArmError> {
-        let after = settled.node_ns();
+    /// A frame captured after `after` of the node's clock, ns, decoded; later by `exposure` where its
+    /// stamp isn't the start of its exposure. `state` says what that clock shows.
+    fn frame_after(
+        &self,
+        state: &TimedState,
+        after: u64,
+        exposure: u64,
+    ) -> Result<Frame, ArmError> {
         let deadline = Instant::now() + self.frame_timeout;
         let mut broken = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let newest = broken.unwrap_or(0);
             let raw = self.monitor.next_frame(left, |frame| {
-                let exposure = if frame.start_of_exposure {
-                    0
-                } else {
-                    EXPOSURE_NS
-                };
+                let exposure = if frame.start_of_exposure { 0 } else { exposure };
                 !from_the_future(frame)
                     && frame.captured_ns > after + exposure
                     && frame.captured_ns > newest
             });
             let Some(raw) = raw else {
-                return Err(self.no_frame(settled));
+                return Err(self.no_frame(state));
             };
             match Frame::decode(&raw.bytes) {
                 Ok(frame) => return Ok(frame),

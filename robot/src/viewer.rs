@@ -107,6 +107,14 @@ impl Viewer {
         }
     }
 
+    /// The newest frame with the pose measured at its capture, whether the arm moves or not.
+    ///
+    /// # Errors
+    /// [`ArmError`] when no frame arrives.
+    pub fn glance(&self, state: &TimedState) -> Result<Observation, ArmError> {
+        self.sync.observe_moving(state, 0)
+    }
+
     /// What the envelope with these limits would make of an action from `start`.
     ///
     /// # Errors

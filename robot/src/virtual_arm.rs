@@ -7,6 +7,7 @@
 
 use std::time::Instant;
 
+use foresight_planner::control_loop::{Ahead, Until};
 use foresight_planner::{Action, Pose};
 use foresight_sim::{Scene, Simulator};
 use franka_node::{GripperKind, Guard, GuardOptions, Kind, TargetMsg, Verdict};
@@ -19,6 +20,7 @@ use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
 use crate::gripper::{GripperCommand, GripperConfig};
+use crate::handover::{Handover, Pacer};
 use crate::motion::{Motion, MotionSample, MotionStep};
 use crate::se3::{self, distance_m};
 use crate::sequence::Sequence;
@@ -50,6 +52,8 @@ pub struct VirtualArmConfig {
     pub gripper: GripperConfig,
     /// When the arm counts as settled.
     pub settle: SettleConfig,
+    /// What passes between a frame that is taken in motion and the decision on it, s.
+    pub latency_s: f64,
 }
 
 impl Default for VirtualArmConfig {
@@ -59,6 +63,7 @@ impl Default for VirtualArmConfig {
             frame_height: 128,
             gripper: GripperConfig::default(),
             settle: SettleConfig::default(),
+            latency_s: 0.1,
         }
     }
 }
@@ -81,6 +86,7 @@ pub struct VirtualArm {
     stopped: bool,
     settled: bool,
     last_moving_s: f64,
+    pacer: Pacer,
 }
 
 impl VirtualArm {
@@ -113,6 +119,7 @@ impl VirtualArm {
             streamer: Streamer::new(Budget::from(&envelope), tcp),
             guard: new_guard(&tcp, simulator.time_s())?,
             gate: ActionGate::new(Envelope::new(envelope)?, config.gripper, width_m),
+            pacer: Pacer::new(config.latency_s),
             config,
             last_moving_s: simulator.time_s(),
             simulator,
@@ -144,6 +151,11 @@ impl VirtualArm {
     /// Why the guard refused the last refused target.
     pub fn last_refusal(&self) -> Option<&str> {
         self.last_refusal.as_deref()
+    }
+
+    /// Lets decisions in motion take `seconds` from now on.
+    pub fn set_latency_s(&mut self, seconds: f64) {
+        self.config.latency_s = seconds;
     }
 
     /// Lets `seconds` of virtual time pass with the hold target kept alive.
@@ -238,25 +250,25 @@ impl VirtualArm {
         }
     }
 
-    fn gripper_done(&self, commanded: bool, elapsed_s: f64) -> bool {
-        !commanded
-            || elapsed_s > self.config.gripper.timeout_s
-            || (elapsed_s > GRIPPER_START_S && !self.simulator.gripper().moving)
+    /// Advances until it is time for the next look; an arm that is held up on the way rests.
+    fn until_look(&mut self, goal: Isometry3<f64>) -> (bool, bool) {
+        loop {
+            self.advance();
+            if self.streamer.blocked() {
+                return self.settle(goal, None);
+            }
+            if self.pacer.look_due(self.streamer.brakes_in_s()) {
+                self.pacer.under_way_to(goal);
+                return (false, false);
+            }
+        }
     }
-}
 
-impl Arm for VirtualArm {
-    fn observe(&mut self) -> Result<Observation, ArmError> {
-        self.start_if_stopped()?;
-        let settled = self.settled || {
-            let goal = self.streamer.goal();
-            self.settle(goal, None).0
-        };
-        self.settled = settled;
+    fn look(&self, settled: bool) -> Observation {
         let (width, height) = (self.config.frame_width, self.config.frame_height);
         let gripper = self.simulator.gripper();
         let time_s = self.simulator.time_s();
-        Ok(Observation {
+        Observation {
             frame: Frame {
                 image: self.simulator.render(width, height),
                 captured_ns: to_ns(time_s),
@@ -267,14 +279,28 @@ impl Arm for VirtualArm {
             settled,
             arm_time_s: time_s,
             pose_age_ms: 0.0,
-        })
+        }
     }
 
-    fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
-        self.start_if_stopped()?;
+    fn gripper_done(&self, commanded: bool, elapsed_s: f64) -> bool {
+        !commanded
+            || elapsed_s > self.config.gripper.timeout_s
+            || (elapsed_s > GRIPPER_START_S && !self.simulator.gripper().moving)
+    }
+
+    /// Judges and carries out one action: to rest, or, in continuous motion, as far as `onwards`
+    /// says, turning to it from what is under way after a `handover`.
+    fn carry_out(
+        &mut self,
+        action: &Action,
+        handover: Option<Handover>,
+        onwards: Option<Until>,
+    ) -> Result<Execution, ArmError> {
+        self.pacer.rest();
         let arm = self.simulator.arm();
         let width_m = self.simulator.gripper().width_m;
-        let command = match self.gate.judge(&arm.tcp, &arm.q, width_m, action) {
+        let moving = handover.is_some();
+        let command = match self.gate.judge(&arm.tcp, moving, &arm.q, width_m, action) {
             Ok(command) => command,
             Err(refusal) => {
                 let held = self.gate.held(&arm.tcp);
@@ -293,9 +319,15 @@ impl Arm for VirtualArm {
             None => {}
         }
         let goal = command.admitted.placement;
-        self.streamer.set_goal(goal);
+        match onwards {
+            Some(_) => self.streamer.turn_to(goal),
+            None => self.streamer.set_goal(goal),
+        }
         self.last_moving_s = started_s;
-        let (settled, blocked) = self.settle(goal, command.gripper);
+        let (settled, blocked) = match (onwards, command.gripper) {
+            (Some(Until::NextLook), None) => self.until_look(goal),
+            _ => self.settle(goal, command.gripper),
+        };
         self.settled = settled;
         let (arm, now_s) = (self.simulator.arm(), self.simulator.time_s());
         let width_m = self.simulator.gripper().width_m;
@@ -308,12 +340,76 @@ impl Arm for VirtualArm {
             reached_pose: Pose::from_isometry(&arm.tcp, closedness(width_m)),
             error_m: distance_m(&goal, &arm.tcp),
             settled,
+            under_way: self.pacer.is_under_way(),
+            handover,
             blocked,
             refused: self.refused - refused,
             targets: self.targets - targets,
             seconds: now_s - started_s,
             settle_seconds: now_s - self.last_moving_s,
         })
+    }
+}
+
+impl Arm for VirtualArm {
+    fn observe(&mut self) -> Result<Observation, ArmError> {
+        self.start_if_stopped()?;
+        self.pacer.rest();
+        let settled = self.settled || {
+            let goal = self.streamer.goal();
+            self.settle(goal, None).0
+        };
+        self.settled = settled;
+        Ok(self.look(settled))
+    }
+
+    fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
+        self.start_if_stopped()?;
+        if self.pacer.is_under_way() {
+            let goal = self.streamer.goal();
+            self.settle(goal, None);
+        }
+        self.carry_out(action, None, None)
+    }
+
+    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>, ArmError> {
+        if !self.pacer.is_under_way() {
+            return Ok(None);
+        }
+        let observation = self.look(false);
+        let Some(committed) = self.pacer.committed(&observation.pose) else {
+            return Ok(None);
+        };
+        let (now_s, brakes_in_s) = (observation.arm_time_s, self.streamer.brakes_in_s());
+        self.pacer.looked(now_s, now_s, brakes_in_s);
+        Ok(Some(Ahead {
+            observation,
+            committed,
+        }))
+    }
+
+    fn follow_on(&mut self, action: &Action, until: Until) -> Result<Option<Execution>, ArmError> {
+        self.start_if_stopped()?;
+        let Some(looked_s) = self.pacer.looked_s() else {
+            return self.carry_out(action, None, Some(until)).map(Some);
+        };
+        while self.simulator.time_s() < looked_s + self.config.latency_s {
+            self.advance();
+        }
+        let handover = self.pacer.decided(self.simulator.time_s());
+        if handover.is_none() || self.streamer.blocked() {
+            self.pacer.rest();
+            return Ok(None);
+        }
+        if action.gripper.abs() >= self.config.gripper.dead_band {
+            let (_, blocked) = self.settle(self.streamer.goal(), None);
+            self.pacer.rest();
+            return match blocked {
+                true => Ok(None),
+                false => self.carry_out(action, None, Some(until)).map(Some),
+            };
+        }
+        self.carry_out(action, handover, Some(until)).map(Some)
     }
 
     fn keep_alive_until(&mut self, _deadline: Instant) {}
@@ -331,6 +427,7 @@ impl Arm for VirtualArm {
             }
         }
         self.gate.forget();
+        self.pacer.rest();
         (self.stopped, self.settled) = (true, false);
         Ok(())
     }

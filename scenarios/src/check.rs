@@ -40,6 +40,14 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
             "give metres in 0..=0.2",
         ));
     }
+    if !(0.0..=2.0).contains(&scenario.virtual_latency_s) {
+        let what = format!("virtual_latency_s is {}", scenario.virtual_latency_s);
+        faults.push(Diagnostic::new(
+            "virtual_latency_s",
+            what,
+            "give seconds in 0..=2",
+        ));
+    }
     if let Some(at) = scenario.goals_with_hand_at_m {
         let workspace = &scenario.safety.workspace;
         let inside = |i: usize| workspace.min_m[i] <= at[i] && at[i] <= workspace.max_m[i];

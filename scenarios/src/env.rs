@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use foresight_planner::control_loop::Plant;
+use foresight_planner::control_loop::{Ahead, Plant, Until};
 use foresight_planner::{Action, Pose, WorkspaceBounds};
 use foresight_robot::{
     Arm, ArmError, Execution, Observation, SimServer, SimServerConfig, VirtualArm,
@@ -16,7 +16,7 @@ use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
 use crate::faults::{FaultInjector, FaultKind};
-use crate::scenario::{HomePose, RobotKind};
+use crate::scenario::{HomePose, MotionMode, RobotKind};
 use crate::success::{FailureKind, Verdict};
 
 /// An arm with its surroundings.
@@ -231,6 +231,7 @@ pub fn virtual_arm_config(spec: &EpisodeSpec) -> VirtualArmConfig {
     VirtualArmConfig {
         frame_width: camera.width_px,
         frame_height: camera.height_px,
+        latency_s: spec.loaded.scenario.virtual_latency_s,
         ..VirtualArmConfig::default()
     }
 }
@@ -306,6 +307,10 @@ pub struct EnvPlant<'a> {
     pub observed: Option<ObservedSimulator>,
     /// What goes wrong on purpose.
     pub faults: Option<FaultInjector>,
+    /// Whether the arm goes on while the next action is decided on.
+    pub continuous: bool,
+    /// What was let go wrong before an action that was then dropped.
+    fault: Option<FaultKind>,
 }
 
 impl<'a> EnvPlant<'a> {
@@ -333,6 +338,8 @@ impl<'a> EnvPlant<'a> {
             view_px,
             observed,
             faults: FaultInjector::of(spec),
+            continuous: scenario.motion == MotionMode::Continuous,
+            fault: None,
         })
     }
 }
@@ -364,20 +371,50 @@ impl Plant for EnvPlant<'_> {
     }
 
     fn execute(&mut self, planned: &Action) -> Result<Executed, ArmError> {
-        let asked = self.action_map.apply(planned);
-        let fault = match &mut self.faults {
-            Some(faults) => self
-                .env
-                .disturb(faults, &asked)
-                .map_err(|e| ArmError::Simulator(e.to_string()))?,
-            None => None,
-        };
+        let asked = self.asked(planned)?;
         let execution = self.env.arm().execute(&asked)?;
-        Ok(Executed {
+        Ok(self.executed(execution))
+    }
+
+    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>, ArmError> {
+        if !self.continuous {
+            return Ok(None);
+        }
+        let ahead = self.env.arm().look_ahead()?;
+        Ok(ahead.map(|ahead| Ahead {
+            committed: self.action_map.undo(&ahead.committed),
+            ..ahead
+        }))
+    }
+
+    fn follow_on(&mut self, planned: &Action, until: Until) -> Result<Option<Executed>, ArmError> {
+        if !self.continuous {
+            return self.execute(planned).map(Some);
+        }
+        let asked = self.asked(planned)?;
+        let execution = self.env.arm().follow_on(&asked, until)?;
+        Ok(execution.map(|execution| self.executed(execution)))
+    }
+}
+
+impl EnvPlant<'_> {
+    /// What the arm is asked for, after what goes wrong on purpose just before.
+    fn asked(&mut self, planned: &Action) -> Result<Action, ArmError> {
+        let asked = self.action_map.apply(planned);
+        if let Some(faults) = &mut self.faults {
+            let fault = self.env.disturb(faults, &asked);
+            let fault = fault.map_err(|e| ArmError::Simulator(e.to_string()))?;
+            self.fault = self.fault.or(fault);
+        }
+        Ok(asked)
+    }
+
+    fn executed(&mut self, execution: Execution) -> Executed {
+        Executed {
             truth: self.env.truth(),
             view: self.view_px.and_then(|side| self.env.view(side)),
             execution,
-            fault,
-        })
+            fault: self.fault.take(),
+        }
     }
 }

@@ -69,6 +69,12 @@ pub struct EpisodeOutcome {
     pub seconds_per_action: f64,
     /// Mean wall time the monitor took for one action, s; `None` without one.
     pub watch_seconds_per_action: Option<f64>,
+    /// Seconds of the arm's clock from the first look to the last, when the arm rests.
+    pub arm_seconds: f64,
+    /// Decisions in motion that came too late and were dropped.
+    pub dropped: u32,
+    /// How far the hand rests from the last command, m.
+    pub end_error_m: f64,
     /// Targets the guard refused.
     pub refused_targets: u64,
     /// Energies computed.
@@ -120,6 +126,11 @@ struct Watcher<'a, 'm> {
     plan_seconds: f64,
     watch_seconds: f64,
     evaluations: u64,
+    dropped: u32,
+    /// The arm's clock at the first look, s.
+    began_s: Option<f64>,
+    /// The last pose commanded.
+    commanded: Option<Pose>,
 }
 
 impl Watcher<'_, '_> {
@@ -158,6 +169,7 @@ impl Watcher<'_, '_> {
 
 impl Watch<Observation, Executed> for Watcher<'_, '_> {
     fn looked(&mut self, look: &Observation) -> ControlFlow<()> {
+        self.began_s.get_or_insert(look.arm_time_s);
         let Some(monitor) = &mut self.monitor else {
             return ControlFlow::Continue(());
         };
@@ -187,6 +199,8 @@ impl Watch<Observation, Executed> for Watcher<'_, '_> {
     fn step(&mut self, step: &EpisodeStep<'_>) -> ControlFlow<()> {
         self.plan_seconds += step.plan_seconds;
         self.evaluations += step.plan.evaluations as u64;
+        self.dropped += step.dropped;
+        self.commanded = Some(step.execution.execution.commanded_pose);
         if let (Some(success), Some(truth)) = (&mut self.success, &step.execution.truth) {
             success.follow(&step.execution.execution.reached_pose, truth);
         }
@@ -253,6 +267,9 @@ pub fn play(
         plan_seconds: 0.0,
         watch_seconds: 0.0,
         evaluations: 0,
+        dropped: 0,
+        began_s: None,
+        commanded: None,
     };
     let goals = spec.schedule();
     let mut from = TakeUp::default();
@@ -325,6 +342,9 @@ pub fn play(
             .monitor
             .is_some()
             .then(|| watcher.watch_seconds / f64::from(outcome.steps.max(1))),
+        arm_seconds: outcome.last.arm_time_s - watcher.began_s.unwrap_or(outcome.last.arm_time_s),
+        dropped: watcher.dropped,
+        end_error_m: (watcher.commanded).map_or(0.0, |to| outcome.last.pose.distance_m(&to)),
         refused_targets,
         evaluations: watcher.evaluations,
         interrupted: outcome.interrupted,

@@ -76,6 +76,12 @@ pub struct EvaluatedEpisode {
     /// Mean wall time the monitor took for one action, s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch_seconds_per_action: Option<f64>,
+    /// Seconds of virtual time from the first look to the last.
+    pub arm_seconds: f64,
+    /// Decisions in motion that came too late and were dropped.
+    pub dropped: u32,
+    /// How far the hand ended from the last command at rest, m.
+    pub end_error_m: f64,
     /// Targets the guard refused.
     pub refused_targets: u64,
     /// The fault that was let happen, and the number of the step it happened in.
@@ -146,6 +152,9 @@ pub fn evaluate_with(
                 steps: outcome.steps,
                 seconds_per_action: outcome.seconds_per_action,
                 watch_seconds_per_action: outcome.watch_seconds_per_action,
+                arm_seconds: outcome.arm_seconds,
+                dropped: outcome.dropped,
+                end_error_m: outcome.end_error_m,
                 refused_targets: outcome.refused_targets,
                 fault: outcome.fault,
                 alarms: outcome.alarms,
@@ -156,6 +165,9 @@ pub fn evaluate_with(
                 steps: 0,
                 seconds_per_action: 0.0,
                 watch_seconds_per_action: None,
+                arm_seconds: 0.0,
+                dropped: 0,
+                end_error_m: 0.0,
                 refused_targets: 0,
                 fault: None,
                 alarms: Vec::new(),

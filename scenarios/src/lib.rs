@@ -20,6 +20,7 @@ pub mod alarm;
 pub mod calibrate;
 mod check;
 pub mod controllers;
+pub mod decision_latency;
 pub mod demonstrations;
 pub mod dry_run;
 pub mod env;

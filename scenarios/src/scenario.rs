@@ -40,6 +40,13 @@ pub struct Scenario {
     pub camera: CameraPicture,
     /// Limits of every motion; the workspace box is required.
     pub safety: EnvelopeConfig,
+    /// Whether the arm rests between actions.
+    #[serde(default)]
+    pub motion: MotionMode,
+    /// What passes in virtual time between a frame taken in motion and the decision on it, s; in
+    /// real time it is measured.
+    #[serde(default = "virtual_latency_s")]
+    pub virtual_latency_s: f64,
     /// The search for actions.
     #[serde(default)]
     pub planner: PlannerConfig,
@@ -100,6 +107,22 @@ impl Scenario {
         let power = self.planner.residual_power;
         GoalWeighting::residual(power).unwrap_or(GoalWeighting::UNIFORM)
     }
+}
+
+/// Whether the arm rests between actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MotionMode {
+    /// It comes to rest after every action, and is looked at then.
+    #[default]
+    StopAndGo,
+    /// The next action is decided on while one is under way, and turned to without a stop; the arm
+    /// rests where the fingers may move.
+    Continuous,
+}
+
+fn virtual_latency_s() -> f64 {
+    0.1
 }
 
 /// The world model.

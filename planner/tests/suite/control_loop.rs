@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Watch};
+use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Until, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
     EnergyError, GripperRule, Mpc, Objective, Plan, PlanError, Pose, Pursuit, RelativeBounds,
@@ -72,6 +72,9 @@ impl CostModel for &Oracle {
 
     fn encode(&self, observation: &Pose) -> Result<Pose, PlanError> {
         Ok(*observation)
+    }
+    fn foresee(&self, encoded: Pose, committed: &Action) -> Result<Pose, PlanError> {
+        Ok(encoded.apply(committed))
     }
     fn distance(&self, encoded: &Pose, goal: usize) -> f32 {
         distance(encoded, &self.0[goal])
@@ -335,4 +338,126 @@ fn a_controller_that_searches_nothing_drives_the_same_loop() {
         point.0.gripper, 1.0,
         "what the rule fixes a policy can't change"
     );
+}
+
+/// A point that is seen half way of each action that is followed on, and drops decisions.
+struct Rolling {
+    at: Pose,
+    goal: Option<Pose>,
+    /// Decisions in motion that will come too late.
+    late: u32,
+    /// What was asked of it: `r`est, look `a`head, `e`xecute, `f`ollow on, follow on to rest `.`, `d`rop.
+    asked: String,
+}
+
+impl Rolling {
+    fn new(at: Pose, late: u32) -> Self {
+        Rolling {
+            at,
+            goal: None,
+            late,
+            asked: String::new(),
+        }
+    }
+}
+
+impl Plant for Rolling {
+    type Observation = Pose;
+    type Execution = ();
+    type Error = Infallible;
+
+    fn observe(&mut self) -> Result<Pose, Infallible> {
+        self.asked.push('r');
+        self.at = self.goal.take().unwrap_or(self.at);
+        Ok(self.at)
+    }
+    fn pose(&self, observation: &Pose) -> Pose {
+        *observation
+    }
+    fn keep_alive(&mut self) {}
+    fn execute(&mut self, action: &Action) -> Result<(), Infallible> {
+        self.asked.push('e');
+        assert_eq!(self.goal, None, "executed in motion");
+        self.at = self.at.apply(action);
+        Ok(())
+    }
+    fn look_ahead(&mut self) -> Result<Option<control_loop::Ahead<Pose>>, Infallible> {
+        Ok(self.goal.map(|goal| {
+            self.asked.push('a');
+            let observation = self.at.apply(&self.at.action_to(&goal).part(0.5));
+            let committed = observation.action_to(&goal);
+            control_loop::Ahead {
+                observation,
+                committed,
+            }
+        }))
+    }
+    fn follow_on(&mut self, action: &Action, until: Until) -> Result<Option<()>, Infallible> {
+        if self.goal.is_some() && self.late > 0 {
+            self.late -= 1;
+            self.asked.push('d');
+            self.at = self.goal.take().unwrap_or(self.at);
+            return Ok(None);
+        }
+        self.asked
+            .push(if until == Until::Rest { '.' } else { 'f' });
+        self.at = self.goal.take().unwrap_or(self.at);
+        match until {
+            Until::Rest => self.at = self.at.apply(action),
+            Until::NextLook => self.goal = Some(self.at.apply(action)),
+        }
+        Ok(Some(()))
+    }
+}
+
+#[derive(Default)]
+struct Moving(Vec<(Option<Action>, u32, Plan)>);
+
+impl Watch<Pose, ()> for Moving {
+    fn step(&mut self, step: &Step<'_, Pose, ()>) -> ControlFlow<()> {
+        self.0
+            .push((step.committed, step.dropped, step.plan.clone()));
+        ControlFlow::Continue(())
+    }
+}
+
+fn roll(late: u32, goals: &[SubGoal], poses: &[Pose]) -> (Rolling, Moving, LoopOutcome<Pose>) {
+    let oracle = Oracle::new(poses.to_vec());
+    let mut controller = Mpc::new(&oracle, CemConfig::paper(), 7);
+    let (mut point, mut moving) = (Rolling::new(pose(0.35, 0.0), late), Moving::default());
+    let outcome =
+        control_loop::run(&mut point, &mut controller, goals, &mut moving).expect("no errors");
+    (point, moving, outcome)
+}
+
+#[test]
+fn decisions_in_motion_begin_at_the_end_of_what_is_under_way_and_fingers_move_at_rest() {
+    let goals = [
+        goal("there", 4, GripperRule::Hold),
+        goal("grasp", 2, GripperRule::Close),
+        goal("carry", 3, GripperRule::Hold),
+    ];
+    let poses = [pose(0.5, 0.0), pose(0.5, 1.0), pose(0.6, 1.0)];
+    let (point, moving, outcome) = roll(0, &goals, &poses);
+    assert_eq!(point.asked, "rfafafa.rererfafa.r");
+    assert_eq!((outcome.steps, outcome.subgoals_finished), (9, 3));
+    // As near as the planner gets that stops: what is left to do is not planned twice.
+    assert!(outcome.last_distance < 0.02, "{}", outcome.last_distance);
+    let (committed, _, second) = &moving.0[1];
+    let rest = committed.expect("under way").translation_m[0];
+    assert!((rest - 0.0375).abs() < 0.002, "{rest}");
+    let [dx, ..] = second.actions[0].translation_m;
+    assert!((dx - 0.075).abs() < 0.002, "{dx}");
+    assert!(moving.0.iter().all(|step| step.1 == 0));
+}
+
+#[test]
+fn a_dropped_decision_is_made_again_at_rest_and_costs_no_step() {
+    let goals = [goal("there", 4, GripperRule::Hold)];
+    let (point, moving, outcome) = roll(1, &goals, &[pose(0.5, 0.0)]);
+    assert_eq!(point.asked, "rfadrfafa.r");
+    assert_eq!(outcome.steps, 4);
+    let dropped: Vec<u32> = moving.0.iter().map(|step| step.1).collect();
+    assert_eq!(dropped, [0, 1, 0, 0]);
+    assert!(moving.0[1].0.is_none() && outcome.last_distance < 0.02);
 }

@@ -155,6 +155,12 @@ pub(super) fn against_node(
         arm.rotation_budget[1],
         "rad/s²",
     );
+    over(
+        "safety.jerk_m_s3",
+        envelope.jerk_m_s3,
+        arm.budget[2],
+        "m/s³",
+    );
     // A late tick may advance over two.
     let step_m = envelope.speed_m_s * 2.0 / STREAM_HZ;
     over("step between targets", step_m, arm.max_step, "m");

@@ -2,6 +2,7 @@
 //! found, and what to do about it.
 
 mod camera;
+mod latency;
 mod limits;
 mod node;
 
@@ -15,6 +16,7 @@ use crate::envelope::EnvelopeConfig;
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
 
+pub use latency::CameraLatency;
 pub use limits::{Bounds, NodeLimits};
 
 /// How long states and frames are watched.
@@ -100,15 +102,16 @@ pub struct Examination {
     pub node: NodeLimits,
 }
 
-/// Examines the arm. Later checks are left out when an earlier one leaves nothing to check.
-pub fn examine(examination: &Examination) -> Vec<Check> {
+/// Examines the arm, and times its camera's frames where they come. Later checks are left out when an
+/// earlier one leaves nothing to check.
+pub fn examine(examination: &Examination) -> (Vec<Check>, Option<CameraLatency>) {
     let mut checks = Vec::new();
     let config = &examination.arm;
     let viewer = match Viewer::open(config) {
         Ok(viewer) => viewer,
         Err(error) => {
             checks.push(Check::fail("zenoh", error.to_string(), link_remedy(&error)));
-            return checks;
+            return (checks, None);
         }
     };
     let status = node::watch_status(&viewer, WATCH);
@@ -120,7 +123,7 @@ pub fn examine(examination: &Examination) -> Vec<Check> {
             format!("no state on franka/{}/state", config.arm),
             "start franka-node; compare its [[arm]] name with the scenario's robot.franka.arm",
         ));
-        return checks;
+        return (checks, None);
     };
     checks.push(node::states(&viewer, &state, &status));
     checks.push(node::lease(&state, config));
@@ -140,7 +143,8 @@ pub fn examine(examination: &Examination) -> Vec<Check> {
     }
     checks.extend(camera::checks(&viewer, &state, config, WATCH));
     checks.push(node::kernel(config));
-    checks
+    let latency = latency::camera(&viewer, &state);
+    (checks, latency)
 }
 
 fn link_remedy(error: &ArmError) -> &'static str {

@@ -67,10 +67,13 @@ pub struct EnvelopeConfig {
     /// Rotational acceleration of the target stream, rad/s².
     #[serde(default = "defaults::rotation_acceleration_rad_s2")]
     pub rotation_acceleration_rad_s2: f64,
+    /// Jerk of the target stream in continuous motion, m/s³.
+    #[serde(default = "defaults::jerk_m_s3")]
+    pub jerk_m_s3: f64,
 }
 
 /// Defaults: the paper's action box, and speeds inside franka-node's default budget
-/// (0.3 m/s, 0.5 m/s², 0.5 rad/s, 1.0 rad/s²).
+/// (0.3 m/s, 0.5 m/s², 20 m/s³, 0.5 rad/s, 1.0 rad/s²).
 mod defaults {
     pub(super) fn max_translation_axis_m() -> f64 {
         0.075
@@ -104,6 +107,9 @@ mod defaults {
     }
     pub(super) fn rotation_acceleration_rad_s2() -> f64 {
         0.9
+    }
+    pub(super) fn jerk_m_s3() -> f64 {
+        20.0
     }
 }
 
@@ -162,6 +168,7 @@ impl EnvelopeConfig {
             acceleration_m_s2: defaults::acceleration_m_s2(),
             rotation_speed_rad_s: defaults::rotation_speed_rad_s(),
             rotation_acceleration_rad_s2: defaults::rotation_acceleration_rad_s2(),
+            jerk_m_s3: defaults::jerk_m_s3(),
         }
     }
 
@@ -208,6 +215,7 @@ impl EnvelopeConfig {
                 1e-2,
                 10.0,
             ),
+            ("jerk_m_s3", self.jerk_m_s3, 2.0, 1000.0),
         ];
         for (name, value, low, high) in ranges {
             if !(low..=high).contains(&value) {

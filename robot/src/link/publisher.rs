@@ -127,6 +127,20 @@ impl SetpointPublisher {
         core.last_moving = Instant::now();
     }
 
+    /// Leads the setpoint to `goal` by way of the goal it travels to, without a stop.
+    pub(crate) fn turn_to(&self, goal: Isometry3<f64>) {
+        let mut core = self.core();
+        core.streamer.turn_to(goal);
+        core.arrived = false;
+        core.blocked = false;
+        core.last_moving = Instant::now();
+    }
+
+    /// How long until the setpoint has to brake for its goal, s.
+    pub(crate) fn brakes_in_s(&self) -> f64 {
+        self.core().streamer.brakes_in_s()
+    }
+
     /// Where the setpoint stands or goes.
     pub(crate) fn goal(&self) -> Isometry3<f64> {
         self.core().streamer.goal()

@@ -1,5 +1,6 @@
 //! An arm behind franka-node and a camera behind franka-cam, in wall time.
 
+mod carry_out;
 mod gripper_command;
 mod session;
 
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foresight_kinematics::{franka_hand, Fr3};
-use foresight_planner::{Action, Pose};
+use foresight_planner::control_loop::{Ahead, Until};
+use foresight_planner::Action;
 use franka_node::{monotonic_ns, Phase};
 use nalgebra::Isometry3;
 use schemars::JsonSchema;
@@ -16,23 +18,23 @@ use serde::{Deserialize, Serialize};
 use zenoh::pubsub::Publisher;
 use zenoh::{Session, Wait};
 
-use crate::action_gate::{ActionGate, GatedCommand};
+use crate::action_gate::ActionGate;
 use crate::arm::{Arm, ArmError, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
 use crate::frame_sync::FrameStateSync;
 use crate::gripper::GripperConfig;
+use crate::handover::Pacer;
 use crate::link::{self, link_error, Lease, LinkConfig, Monitor, SetpointPublisher, TimedState};
-use crate::motion::{Motion, MotionSample, MotionStep};
 use crate::se3::{angle_rad, distance_m};
 use crate::sequence::Sequence;
 use crate::settle::SettleConfig;
 use crate::streamer::{Budget, Streamer};
-use foresight_kinematics::hand::closedness;
-use gripper_command::GripperCommandState;
 use session::wait_held;
 
 /// How long the target is kept alive between two calls, beyond what [`Arm::keep_alive_until`] grants.
 const BETWEEN_CALLS: Duration = Duration::from_millis(1000);
+/// How long the first decision in motion is expected to take where none at rest was measured, s.
+const FIRST_DECISION_S: f64 = 0.15;
 /// A measured end effector this near the Franka Hand's is the Franka Hand's, m and rad.
 const SAME_TOOL: f64 = 1e-3;
 
@@ -96,13 +98,6 @@ impl ZenohArmConfig {
     }
 }
 
-/// How a wait for rest ended.
-struct Rest {
-    state: TimedState,
-    settled: bool,
-    blocked: bool,
-}
-
 /// The client of one arm and one camera.
 pub struct ZenohArm {
     config: ZenohArmConfig,
@@ -124,6 +119,11 @@ pub struct ZenohArm {
     may_enable: bool,
     /// Where the arm stood when the running session began.
     session_start: Isometry3<f64>,
+    pacer: Pacer,
+    /// When the frame of the last look was captured, ns of the node's clock.
+    last_frame_ns: u64,
+    /// When the last look at rest was made.
+    looked: Option<Instant>,
 }
 
 impl ZenohArm {
@@ -179,6 +179,9 @@ impl ZenohArm {
             settled: None,
             may_enable: true,
             session_start: state.placement,
+            pacer: Pacer::new(FIRST_DECISION_S),
+            last_frame_ns: 0,
+            looked: None,
         })
     }
 
@@ -223,74 +226,6 @@ impl ZenohArm {
         let released = lease.release();
         stopped.and(released)
     }
-
-    /// Waits until the arm has settled at `goal` and the gripper is done, or time is up.
-    fn wait_settled(
-        &mut self,
-        goal: Isometry3<f64>,
-        mut grip: Option<GripperCommandState>,
-    ) -> Result<Rest, ArmError> {
-        let gripper_timeout_s = self.config.gripper.timeout_s;
-        let mut motion = Motion::new(goal, self.config.settle, gripper_timeout_s);
-        let mut seen_ns = 0;
-        loop {
-            let state = self.active_state()?;
-            if state.node_ns() <= seen_ns {
-                let monitor = &self.sync.monitor;
-                monitor.next_state(seen_ns, Duration::from_millis(200));
-                continue;
-            }
-            seen_ns = state.node_ns();
-            self.publisher
-                .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
-            let gripper_done = match &mut grip {
-                Some(grip) => self.gripper_done(grip)?,
-                None => true,
-            };
-            let next = motion.next(&MotionSample {
-                time_s: state.node_ns() as f64 * 1e-9,
-                measured: &state.placement,
-                joint_speed_rad_s: state.joint_speed_rad_s(),
-                arrived: self.publisher.arrived(),
-                blocked: self.publisher.blocked(),
-                gripper_done,
-            });
-            match next {
-                MotionStep::Wait => {}
-                MotionStep::Lead(goal) => self.publisher.set_goal(goal),
-                MotionStep::Over { settled, blocked } => {
-                    if settled {
-                        self.settled = Some(state);
-                    } else {
-                        tracing::warn!("the arm did not settle in time");
-                    }
-                    return Ok(Rest {
-                        state,
-                        settled,
-                        blocked,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Begins another session when a motion to `goal` would stray further from where this one
-    /// began than the node allows. The arm rests meanwhile.
-    fn session_reaching(
-        &mut self,
-        state: TimedState,
-        goal: &Isometry3<f64>,
-    ) -> Result<TimedState, ArmError> {
-        let reaches = distance_m(&self.session_start, goal) <= self.config.session_reach_m
-            && angle_rad(&self.session_start, goal) <= self.config.session_turn_rad;
-        if reaches {
-            return Ok(state);
-        }
-        tracing::debug!("the motion leaves this session's reach; beginning another");
-        self.publisher.disable();
-        link::stop(&self.session, &self.config.arm, self.client_id)?;
-        self.restart()
-    }
 }
 
 /// The limits with the end effector the arm really has: what it reports against what its joints
@@ -320,6 +255,7 @@ impl Arm for ZenohArm {
         let state = self.ensure_active()?;
         self.publisher
             .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
+        self.pacer.rest();
         let goal = self.publisher.goal();
         let (state, settled) = match self.settled {
             // Still where it came to rest.
@@ -331,63 +267,66 @@ impl Arm for ZenohArm {
         };
         self.publisher
             .keep_alive_at_least(Instant::now() + self.sync.frame_timeout + BETWEEN_CALLS);
-        self.sync.observe(&state, settled)
+        let observation = self.sync.observe(&state, settled)?;
+        self.last_frame_ns = observation.frame.captured_ns;
+        self.looked = Some(Instant::now());
+        Ok(observation)
     }
 
     fn execute(&mut self, action: &Action) -> Result<Execution, ArmError> {
-        let state = self.ensure_active()?;
-        self.publisher
-            .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
-        let (width_m, _) = self.sync.monitor.width_and_grasp();
-        let (refused, targets) = (self.refused_targets(), self.publisher.targets());
-        let joints = state.joints_rad();
-        let command = self.gate.judge(&state.placement, &joints, width_m, action);
-        let GatedCommand {
-            admitted,
-            gripper,
-            commanded,
-        } = match command {
-            Ok(command) => command,
-            Err(refusal) => {
-                tracing::warn!("action refused by the envelope: {refusal}");
-                let held = self.gate.held(&state.placement);
-                let measured = Pose::from_isometry(&state.placement, closedness(width_m));
-                return Ok(Execution::refused(*action, refusal, held, measured));
-            }
-        };
-        for change in &admitted.changed {
-            tracing::info!("action changed by the envelope: {change}");
+        if self.pacer.is_under_way() {
+            self.wait_settled(self.publisher.goal(), None)?;
         }
-        let started = Instant::now();
-        self.settled = None;
-        self.session_reaching(state, &admitted.placement)?;
-        let gripper = match gripper {
-            Some(command) => Some(self.command_gripper(command)?),
-            None => None,
+        match self.carry_out(action, None, None)? {
+            Some(execution) => Ok(execution),
+            None => Err(ArmError::NotAtRest {
+                arm: self.config.arm.clone(),
+            }),
+        }
+    }
+
+    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>, ArmError> {
+        if !self.pacer.is_under_way() {
+            return Ok(None);
+        }
+        let state = self.active_state()?;
+        let observation = self.sync.observe_moving(&state, self.last_frame_ns)?;
+        let brakes_in_s = self.publisher.brakes_in_s();
+        self.last_frame_ns = observation.frame.captured_ns;
+        let Some(committed) = self.pacer.committed(&observation.pose) else {
+            return Ok(None);
         };
-        self.publisher.set_goal(admitted.placement);
-        let Rest {
-            state,
-            settled,
-            blocked,
-        } = self.wait_settled(admitted.placement, gripper)?;
-        let last_moving = self.publisher.last_moving();
-        let (width_m, _) = self.sync.monitor.width_and_grasp();
-        Ok(Execution {
-            requested: *action,
-            sent: admitted.sent,
-            changed: admitted.changed,
-            refusal: None,
-            commanded_pose: commanded,
-            reached_pose: Pose::from_isometry(&state.placement, closedness(width_m)),
-            error_m: distance_m(&admitted.placement, &state.placement),
-            settled,
-            blocked,
-            refused: self.refused_targets().saturating_sub(refused),
-            targets: self.publisher.targets() - targets,
-            seconds: started.elapsed().as_secs_f64(),
-            settle_seconds: last_moving.elapsed().as_secs_f64(),
-        })
+        let captured_s = observation.frame.captured_ns as f64 * 1e-9;
+        self.pacer
+            .looked(node_now_s(&state), captured_s, brakes_in_s);
+        Ok(Some(Ahead {
+            observation,
+            committed,
+        }))
+    }
+
+    fn follow_on(&mut self, action: &Action, until: Until) -> Result<Option<Execution>, ArmError> {
+        if self.pacer.looked_s().is_none() {
+            if let Some(looked) = self.looked.take() {
+                self.pacer.took(looked.elapsed().as_secs_f64());
+            }
+            return self.carry_out(action, None, Some(until));
+        }
+        let handover = self.pacer.decided(node_now_s(&self.sync.state()?));
+        if handover.is_none() || self.publisher.blocked() {
+            tracing::info!("a decision came too late and was dropped");
+            self.pacer.rest();
+            return Ok(None);
+        }
+        if action.gripper.abs() >= self.config.gripper.dead_band {
+            let rest = self.wait_settled(self.publisher.goal(), None)?;
+            self.pacer.rest();
+            return match rest.blocked {
+                true => Ok(None),
+                false => self.carry_out(action, None, Some(until)),
+            };
+        }
+        self.carry_out(action, handover, Some(until))
     }
 
     fn keep_alive_until(&mut self, deadline: Instant) {
@@ -397,6 +336,7 @@ impl Arm for ZenohArm {
     fn stop(&mut self) -> Result<(), ArmError> {
         self.publisher.disable();
         self.settled = None;
+        self.pacer.rest();
         self.gate.forget();
         self.may_enable = true;
         link::stop(&self.session, &self.config.arm, self.client_id)
@@ -414,6 +354,11 @@ impl Drop for ZenohArm {
             tracing::warn!("leaving the arm: {e}");
         }
     }
+}
+
+/// The node's clock now, s, going by a state of it.
+fn node_now_s(state: &TimedState) -> f64 {
+    state.node_ns() as f64 * 1e-9 + state.received.elapsed().as_secs_f64()
 }
 
 /// An id no other client of this or another process is likely to have; never 0.

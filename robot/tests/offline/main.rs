@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod continuous;
 mod envelope;
 mod envelope_config;
 mod envelope_guard;

@@ -20,6 +20,7 @@ fn budget() -> Budget {
         acceleration_m_s2: 0.5,
         rotation_speed_rad_s: 0.45,
         rotation_acceleration_rad_s2: 0.9,
+        jerk_m_s3: 20.0,
     }
 }
 

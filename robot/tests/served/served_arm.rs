@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, grasp_and_lift, scene, wait_until, workspace};
+use foresight_planner::control_loop::Until;
 use foresight_robot::{Arm, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig};
 use franka_node::Phase;
 
@@ -130,4 +131,48 @@ fn an_object_is_grasped_and_lifted() {
     assert!(grasp_and_lift(&mut arm, &scene(7)), "reported as grasped");
     let truth = server.truth();
     assert!(truth.held && truth.object_height_m > 0.08, "{truth:?}");
+}
+
+#[test]
+fn actions_follow_on_without_a_stop() {
+    let server = serve(1);
+    let mut arm = connect(&server);
+    let from = arm.observe().expect("a look").pose;
+    let ways = [
+        action(0.0, 0.0, 0.07, 0.0),
+        action(0.03, 0.06, 0.0, 0.0),
+        action(0.0, 0.0, -0.05, 0.0),
+    ];
+    let (mut wanted, mut last) = (from, None);
+    for (i, way) in ways.iter().enumerate() {
+        let until = if i < 2 { Until::NextLook } else { Until::Rest };
+        arm.keep_alive_until(Instant::now() + Duration::from_secs(2));
+        if let Some(ahead) = arm.look_ahead().expect("a look") {
+            let end = ahead.observation.pose.apply(&ahead.committed);
+            assert!(end.distance_m(&wanted) < 1e-6, "{end:?} {wanted:?}");
+            assert!(ahead.observation.pose_age_ms < 30.0);
+        }
+        match arm.follow_on(way, until).expect("executed") {
+            Some(execution) => {
+                wanted = wanted.apply(way);
+                println!(
+                    "{:?}, under way {}",
+                    execution.handover, execution.under_way
+                );
+                last = Some(execution);
+            }
+            // A busy machine may be too late: then the hand rests where it was sent before.
+            None => {
+                let rest = arm.observe().expect("a look");
+                assert!(rest.settled && rest.pose.distance_m(&wanted) < 0.002);
+            }
+        }
+    }
+    let last = last.expect("moved");
+    assert_eq!((arm.refused_targets(), last.refused), (0, 0));
+    let rest = arm.observe().expect("a look");
+    assert!(
+        rest.settled && rest.pose.distance_m(&wanted) < 0.002,
+        "{rest:?}"
+    );
 }

@@ -144,12 +144,13 @@ fn warning_lines(data: &RunData) -> Vec<String> {
                 "step {number}: something was in the way; the arm was led back"
             ));
         }
-        if !step.settled {
+        let moving = step.motion.is_some_and(|motion| motion.committed.is_some());
+        if !step.settled && !moving {
             lines.push(format!(
                 "step {number}: planned from a frame taken before the arm had come to rest"
             ));
         }
-        if !step.arm_settled {
+        if !step.arm_settled && step.motion.is_none_or(|motion| !motion.under_way) {
             lines.push(format!(
                 "step {number}: the arm did not come to rest in time"
             ));

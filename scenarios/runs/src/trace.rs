@@ -66,6 +66,9 @@ pub struct StepTrace {
     pub refused_targets: u64,
     /// Where the time went.
     pub seconds: StepSeconds,
+    /// What was in motion while the step was decided on, or still is; absent in stop-and-go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub motion: Option<MotionTrace>,
     /// What was let go wrong just before the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultKind>,
@@ -115,6 +118,38 @@ pub struct StepSeconds {
     pub arm: f64,
     /// The part of `arm` after the last moving target.
     pub arm_settle: f64,
+}
+
+/// A step in continuous motion.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MotionTrace {
+    /// What the hand still did after the frame whatever was decided; null where it rested.
+    pub committed: Option<[f64; 7]>,
+    /// From the frame's capture to the first target of this action, s.
+    pub latency_s: Option<f64>,
+    /// The part of it for encoding and searching, s.
+    pub decided_s: Option<f64>,
+    /// How long that might have taken, s.
+    pub allowed_s: Option<f64>,
+    /// Decisions on this step that came too late, or that the arm couldn't turn to, and were dropped.
+    pub dropped: u32,
+    /// Whether the action was still under way when it was time to look for the next.
+    pub under_way: bool,
+}
+
+impl MotionTrace {
+    fn new(step: &EpisodeStep<'_>) -> Option<Self> {
+        let executed = &step.execution.execution;
+        let in_motion = step.committed.is_some() || step.dropped > 0 || executed.under_way;
+        in_motion.then(|| MotionTrace {
+            committed: step.committed.map(|action| action.to_array()),
+            latency_s: executed.handover.map(|h| h.latency_s),
+            decided_s: executed.handover.map(|h| h.decided_s),
+            allowed_s: executed.handover.map(|h| h.allowed_s),
+            dropped: step.dropped,
+            under_way: executed.under_way,
+        })
+    }
 }
 
 impl From<&Iteration> for IterationTrace {
@@ -169,6 +204,7 @@ impl StepTrace {
                 arm: executed.seconds,
                 arm_settle: executed.settle_seconds,
             },
+            motion: MotionTrace::new(step),
             fault: step.execution.fault,
             truth: step.execution.truth.clone(),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use foresight_planner::Pose;
+use foresight_planner::{Action, ActionSequences, Pose};
 use foresight_predictor::{Latent, PredictorError, WorldModel};
 use foresight_robot::Observation;
 
@@ -43,6 +43,31 @@ impl LastLook {
 }
 
 impl EncodedObservation {
+    /// What the model expects to be seen after `action`; `extrinsics` is the camera's pose for
+    /// predictors that take it.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn foresee(
+        &self,
+        model: &WorldModel,
+        extrinsics: Option<[f32; 6]>,
+        action: &Action,
+    ) -> Result<Self, PredictorError> {
+        let mut sequences = ActionSequences::zeros(1, 1);
+        for (value, component) in sequences.action_mut(0, 0).iter_mut().zip(action.to_array()) {
+            *value = component as f32;
+        }
+        let mut rollout = model.rollout(&self.latent, &self.pose, extrinsics, &sequences, 0)?;
+        Ok(EncodedObservation {
+            latent: Latent {
+                values: rollout.latents.pop().unwrap_or_default(),
+                tokens: self.latent.tokens,
+            },
+            pose: self.pose.apply(action),
+        })
+    }
+
     /// Encodes an observation's frame.
     ///
     /// # Errors

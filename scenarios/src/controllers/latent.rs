@@ -1,7 +1,7 @@
 //! The world model as a cost model: actions cost what the predictor's last latent is away from the
 //! goal's.
 
-use foresight_planner::{CostModel, Energy, RelativeBounds};
+use foresight_planner::{Action, CostModel, Energy, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LatentEnergy, WorldModel};
 use foresight_robot::Observation;
@@ -68,6 +68,14 @@ impl CostModel for LatentModel<'_> {
 
     fn encode(&self, observation: &Observation) -> Result<EncodedObservation, RunError> {
         Ok(self.looks.encode(self.model, observation)?)
+    }
+
+    fn foresee(
+        &self,
+        encoded: EncodedObservation,
+        committed: &Action,
+    ) -> Result<EncodedObservation, RunError> {
+        Ok(encoded.foresee(self.model, self.extrinsics, committed)?)
     }
 
     fn distance(&self, encoded: &EncodedObservation, goal: usize) -> f32 {

@@ -184,7 +184,13 @@ impl ModelSource {
             }
             ModelSource::Policy { eyes, policy } => {
                 let goals = eyes.encode(goals)?;
-                Box::new(PolicyController::new(&eyes.model, policy, goals))
+                let extrinsics = spec.extrinsics_for(&eyes.model)?;
+                Box::new(PolicyController::new(
+                    &eyes.model,
+                    policy,
+                    goals,
+                    extrinsics,
+                ))
             }
             ModelSource::Oracle => Box::new(Mpc::new(Oracle::of(spec)?, method, seed)),
         };

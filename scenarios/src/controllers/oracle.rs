@@ -1,7 +1,9 @@
 //! A cost model that is told the goal poses: what the schedule, the limits and the physics allow
 //! when nothing is lost in images. An upper bound to hold a world model against.
 
-use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, Pose, RelativeBounds};
+use foresight_planner::{
+    Action, ActionSequences, CostModel, Energy, EnergyError, Pose, RelativeBounds,
+};
 use foresight_robot::Observation;
 
 use crate::episode_spec::EpisodeSpec;
@@ -61,6 +63,10 @@ impl CostModel for Oracle {
 
     fn encode(&self, observation: &Observation) -> Result<Pose, RunError> {
         Ok(observation.pose)
+    }
+
+    fn foresee(&self, pose: Pose, committed: &Action) -> Result<Pose, RunError> {
+        Ok(pose.apply(committed))
     }
 
     fn distance(&self, pose: &Pose, goal: usize) -> f32 {

@@ -11,18 +11,27 @@ use crate::error::RunError;
 /// A policy with an episode's goals encoded.
 #[derive(Debug)]
 pub struct PolicyController<'a> {
-    /// The model, for its encoder.
+    /// The model, for its encoder; in motion for its predictor too.
     model: &'a WorldModel,
     policy: &'a Policy,
     /// The latents of the goal images.
     goals: Vec<Latent>,
+    /// Where the camera stands, for predictors that take it.
+    extrinsics: Option<[f32; 6]>,
     pursuit: Pursuit,
 }
 
 impl<'a> PolicyController<'a> {
-    /// Looks through `model`'s encoder, acts towards `goals` by `policy`.
-    pub fn new(model: &'a WorldModel, policy: &'a Policy, goals: Vec<Latent>) -> Self {
+    /// Looks through `model`'s encoder, acts towards `goals` by `policy`; `extrinsics` as in
+    /// [`LatentModel::new`](super::LatentModel::new).
+    pub fn new(
+        model: &'a WorldModel,
+        policy: &'a Policy,
+        goals: Vec<Latent>,
+        extrinsics: Option<[f64; 6]>,
+    ) -> Self {
         PolicyController {
+            extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
             model,
             policy,
             goals,
@@ -50,6 +59,10 @@ impl Controller<Observation> for PolicyController<'_> {
         if self.pursuit.ends_at(distance) {
             return Ok(Decision::Advance);
         }
+        let seen = match &constraints.committed {
+            Some(committed) => seen.foresee(self.model, self.extrinsics, committed)?,
+            None => seen,
+        };
         let action = self.policy.act(&seen.latent, &seen.pose, goal)?;
         let plan = Plan::unsearched(action, constraints);
         Ok(Decision::Act { distance, plan })

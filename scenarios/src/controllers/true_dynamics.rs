@@ -3,7 +3,7 @@
 //! the energy's or the schedule's fault, not the predictor's. Slow: hundreds of simulated motions a
 //! decision.
 
-use foresight_planner::{ActionSequences, CostModel, Energy, EnergyError, RelativeBounds};
+use foresight_planner::{Action, ActionSequences, CostModel, Energy, EnergyError, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalDistance, GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, PredictorError, WorldModel};
 use foresight_robot::{Arm, EnvelopeConfig, Observation, VirtualArm, VirtualArmConfig};
@@ -107,6 +107,12 @@ impl CostModel for TrueDynamics<'_> {
             simulator: self.observed.get().ok_or_else(needs)?,
             seen: EncodedObservation::new(self.model, observation)?,
         })
+    }
+
+    fn foresee(&self, _: TrueState, _: &Action) -> Result<TrueState, RunError> {
+        Err(RunError::Input(
+            "true dynamics begin at rest; set motion = \"stop_and_go\"".into(),
+        ))
     }
 
     fn distance(&self, state: &TrueState, goal: usize) -> f32 {

@@ -1,10 +1,11 @@
 //! One executed action as a monitor sees it.
 
-use foresight_planner::{Action, ActionSequences, Pose};
+use foresight_planner::{Action, Pose};
 use foresight_predictor::{Latent, WorldModel};
 use serde::{Deserialize, Serialize};
 
 use crate::action_map::ActionMap;
+use crate::controllers::EncodedObservation;
 use crate::error::RunError;
 
 /// What reached latents are held against.
@@ -71,15 +72,11 @@ pub(crate) fn expect(
         // Its evidence is two distances; nothing is imagined.
         Expectation::GoalDistance | Expectation::Goal => return Ok(before.clone()),
     };
-    let mut sequences = ActionSequences::zeros(1, 1);
-    for (value, component) in sequences.action_mut(0, 0).iter_mut().zip(action.to_array()) {
-        *value = component as f32;
-    }
-    let mut rollout = model.rollout(before, pose, extrinsics, &sequences, 0)?;
-    Ok(Latent {
-        values: rollout.latents.pop().unwrap_or_default(),
-        tokens: before.tokens,
-    })
+    let seen = EncodedObservation {
+        latent: before.clone(),
+        pose: *pose,
+    };
+    Ok(seen.foresee(model, extrinsics, &action)?.latent)
 }
 
 impl Transition {

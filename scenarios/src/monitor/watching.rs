@@ -38,8 +38,9 @@ pub struct Monitor<'a> {
     looks: LastLook,
     extrinsics: Option<[f32; 6]>,
     map: ActionMap,
-    /// The last action with what is expected of it, and its step.
-    acted: Option<(u32, Transition)>,
+    /// The last action, its step, and what is expected of it; of an action in motion what the hand
+    /// did from the pose of one frame to that of the next.
+    acted: Option<(u32, Transition, Option<Pose>)>,
     last: Option<StepScore>,
 }
 
@@ -97,10 +98,18 @@ impl<'a> Monitor<'a> {
             before: seen.latent,
             goal_distance: [step.distance; 2],
         };
-        let (pose, expectation): (Pose, _) = (step.pose, self.fitted.expectation);
-        let transition = transition.expecting(self.model, expectation, &pose, self.extrinsics)?;
-        self.acted = Some((step.number, transition));
+        let in_motion = step.committed.is_some() || executed.under_way;
+        self.acted = Some(if in_motion {
+            (step.number, transition, Some(step.pose))
+        } else {
+            let transition = self.expecting(transition, &step.pose)?;
+            (step.number, transition, None)
+        });
         Ok(())
+    }
+
+    fn expecting(&self, transition: Transition, pose: &Pose) -> Result<Transition, RunError> {
+        transition.expecting(self.model, self.fitted.expectation, pose, self.extrinsics)
     }
 
     /// After the look that follows: what it tells; `None` when nothing was expected.
@@ -108,9 +117,13 @@ impl<'a> Monitor<'a> {
     /// # Errors
     /// [`RunError::Monitor`] when the score is no number, [`RunError`] when the model fails.
     pub fn looked(&mut self, look: &Observation) -> Result<Option<Watched>, RunError> {
-        let Some((step, mut transition)) = self.acted.take() else {
+        let Some((step, mut transition, in_motion)) = self.acted.take() else {
             return Ok(None);
         };
+        if let Some(from) = in_motion {
+            transition.action = self.map.undo(&from.action_to(&look.pose));
+            transition = self.expecting(transition, &from)?;
+        }
         transition.reached = self.looks.encode(self.model, look)?.latent;
         transition.closedness[1] = look.pose.gripper;
         let score = self.fitted.score(&transition, self.last.as_ref());

@@ -4,6 +4,7 @@
 
 mod bundled;
 mod calibrate;
+mod continuous;
 mod controllers;
 mod layers;
 mod malformed;
