@@ -1,6 +1,7 @@
 //! What is logged, and how: to standard error, coloured only where a terminal shows it.
 
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -18,6 +19,11 @@ pub(crate) fn start() {
         .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// Says on standard output what is offered. Whoever read that may be gone: what is offered stays.
+pub(crate) fn announce(offer: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{offer}\nCtrl-C ends it");
 }
 
 /// The filter's directives for a value of RUST_LOG: its own, and the warning of disabled gossip

@@ -11,6 +11,7 @@ use foresight_predictor::{ComputeDevice, Precision, WorldModel};
 use foresight_robot::link::{open, LinkConfig};
 use foresight_workers::Worker;
 
+use crate::logging::announce;
 use crate::overrides::interruption;
 use crate::workers::weights_sha256;
 
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let interrupted = interruption();
     let worker = Worker::start(&session, Arc::new(model), sha256)?;
     let info = worker.info();
-    println!(
+    announce(format_args!(
         "worker {} at {}: model {} ({}), {}, {:.0} candidates a second",
         info.name,
         args.listen,
@@ -61,8 +62,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         &info.sha256[..12],
         info.computes,
         info.samples_per_s
-    );
-    println!("Ctrl-C ends it");
+    ));
     while !interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -10,6 +10,7 @@ use foresight_robot::{SimServer, TwinCamera};
 use foresight_scenarios::env::server_config;
 use foresight_scenarios::{EpisodeSpec, RunError};
 
+use crate::logging::announce;
 use crate::overrides::{interruption, read};
 
 /// Arguments of `foresight sim`.
@@ -73,27 +74,25 @@ pub(crate) fn run(args: SimArgs) -> Result<()> {
     if let Some(node) = args.follow {
         config.connect = vec![node];
         let camera = TwinCamera::start(scene, &config).map_err(RunError::from)?;
-        println!(
+        announce(format_args!(
             "camera franka/cam/{} at {}, looking at the arm franka/{} of {}",
             config.camera,
             camera.endpoints().join(", "),
             config.arm,
             config.connect.join(", ")
-        );
-        println!("Ctrl-C ends it");
+        ));
         wait(&interrupted);
         return Ok(());
     }
     let server = SimServer::start(scene, &config).map_err(RunError::from)?;
     server.with_simulator_mut(|simulator| instance.prepare(simulator))?;
-    println!(
+    announce(format_args!(
         "{} (seed {seed}): arm franka/{}, camera franka/cam/{}, at {}",
         loaded.scenario.name,
         config.arm,
         config.camera,
         server.endpoints().join(", ")
-    );
-    println!("Ctrl-C ends it");
+    ));
     wait(&interrupted);
     if server.lost_s() > 1.0 {
         tracing::warn!(

@@ -31,11 +31,14 @@ pub struct RunResult {
     /// Mean wall time of encoding and planning one action, s.
     pub seconds_per_action: f64,
     /// Seconds of the arm's clock from the first look to the last.
-    pub arm_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm_seconds: Option<f64>,
     /// Decisions in motion that came too late and were dropped.
+    #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u32,
     /// How far the hand rests from the last command, m.
-    pub end_error_m: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_error_m: Option<f64>,
     /// Targets the guard refused; 0 in normal operation.
     pub refused_targets: u64,
     /// What the monitor noticed, and what was done about it.
@@ -63,9 +66,9 @@ impl RunResult {
             steps: outcome.steps,
             subgoals_reached: outcome.subgoals_reached,
             seconds_per_action: outcome.seconds_per_action,
-            arm_seconds: outcome.arm_seconds,
+            arm_seconds: Some(outcome.arm_seconds),
             dropped: outcome.dropped,
-            end_error_m: outcome.end_error_m,
+            end_error_m: Some(outcome.end_error_m),
             refused_targets: outcome.refused_targets,
             alarms: outcome.alarms.clone(),
             retries: outcome.retries,
