@@ -7,7 +7,7 @@
 //! hold target.
 //!
 //! In continuous motion ([`Streamer::turn_to`]) the next goal is given before the last is reached, and
-//! the setpoint turns to it without a stop ([`crate::path`]). Its accelerations are then ramps: each target is
+//! the setpoint turns to it without a stop (`path.rs`). Its accelerations are then ramps: each target is
 //! the mean of the last few setpoints, which keeps to every limit that they keep to and lies between
 //! them.
 
