@@ -17,10 +17,14 @@
 //! share: the others and this machine compute it again.
 //!
 //! ```
-//! use foresight_workers::shares;
+//! use foresight_workers::{shares, Pace};
 //!
-//! // Three places, the second twice as fast, the third silent.
-//! assert_eq!(shares(9, &[1.0, 2.0, 0.0]), [0..3, 3..9, 9..9]);
+//! let pace = |speed, latency_s| Pace { speed, latency_s };
+//! // Three places: the second twice as fast, the third silent.
+//! let near = [pace(1.0, 0.0), pace(2.0, 0.0), pace(0.0, 0.0)];
+//! assert_eq!(shares(9, &near), [0..3, 3..9, 9..9]);
+//! // All would be done here before the fast one's first answer could come.
+//! assert_eq!(shares(9, &[pace(1.0, 0.0), pace(2.0, 9.0)]), [0..9, 9..9]);
 //! ```
 //!
 //! [`WorldModel`]: foresight_predictor::WorldModel
@@ -35,6 +39,6 @@ mod worker;
 
 pub use error::WorkersError;
 pub use message::WorkerInfo;
-pub use share::shares;
+pub use share::{shares, Pace};
 pub use team::{Team, Traffic};
 pub use worker::Worker;
