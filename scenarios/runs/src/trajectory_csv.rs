@@ -23,9 +23,16 @@ use foresight_planner::{pose_units, Action, Pose};
 use crate::csv_rows::{self, CsvRows};
 
 const POSE: [&str; 7] = ["x_m", "y_m", "z_m", "rx_rad", "ry_rad", "rz_rad", "gripper"];
-const SHORT: [&str; 7] = ["x", "y", "z", "rx", "ry", "rz", "g"];
-/// The same angles as many recorders call them.
-const TURNS: [&str; 7] = ["", "", "", "roll", "pitch", "yaw", ""];
+/// The same as others call them.
+const ALSO: [&[&str]; 7] = [
+    &["x"],
+    &["y"],
+    &["z"],
+    &["rx", "roll_rad", "roll"],
+    &["ry", "pitch_rad", "pitch"],
+    &["rz", "yaw_rad", "yaw"],
+    &["g"],
+];
 const TIME: [&str; 3] = ["time_s", "time", "t"];
 /// Poses farther apart than this are timed in another unit, s; a large model may think for minutes.
 const LONGEST_STEP_S: f64 = 1e4;
@@ -190,11 +197,7 @@ impl Columns {
         let there = || format!("the columns are {}", names.join(", "));
         let mut pose = [None; 7];
         for (i, column) in pose.iter_mut().enumerate() {
-            let turn = format!("{}_rad", TURNS[i]);
-            *column = match TURNS[i] {
-                "" => first_of(&[POSE[i], SHORT[i]])?,
-                short => first_of(&[POSE[i], SHORT[i], &turn, short])?,
-            };
+            *column = first_of(&[&[POSE[i]], ALSO[i]].concat())?;
         }
         if let Some(missing) = (0..6).find(|i| pose[*i].is_none()) {
             return Err(format!(
