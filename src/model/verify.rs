@@ -78,12 +78,7 @@ fn finite(args: &VerifyArgs, part: Part, tensors: &Tensors) -> Result<usize> {
     let mut count = 0;
     for (name, tensor) in tensors {
         let values = floats(tensor)?;
-        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
-            bail!(
-                "{}: {name} of the {part} has the value {value}; take an earlier checkpoint of this training",
-                args.path.display()
-            );
-        }
+        checkpoint::check_finite(&args.path, part, name, &values)?;
         count += values.len();
     }
     Ok(count)

@@ -115,15 +115,30 @@ pub fn convert(
     write(folder, config, dtype, &mut |part, name, _| {
         let part = if part == Part::Encoder { encoder } else { part };
         let values = floats(folder, &checkpoint.tensor(part, name)?)?;
-        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
-            return Err(CheckpointError::unsupported(
-                checkpoint.path(),
-                format!("{name} of the {part} has the value {value}"),
-                "take an earlier checkpoint of this training",
-            ));
-        }
+        check_finite(checkpoint.path(), part, name, &values)?;
         encode(folder, name, &values, dtype)
     })
+}
+
+/// Refuses the tensor `name` of a part of the checkpoint at `path` when one of its values is no number, as a training
+/// that diverged leaves them.
+///
+/// # Errors
+/// [`CheckpointError::Unsupported`], with the value.
+pub fn check_finite(
+    path: &Path,
+    part: Part,
+    name: &str,
+    values: &[f32],
+) -> Result<(), CheckpointError> {
+    match values.iter().find(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(CheckpointError::unsupported(
+            path,
+            format!("{name} of the {part} has the value {value}"),
+            "take an earlier checkpoint of this training",
+        )),
+    }
 }
 
 /// Writes a model folder with the encoder of `checkpoint`, tensor by tensor, and another

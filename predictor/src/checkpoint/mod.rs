@@ -40,7 +40,8 @@ pub use entry::Entry;
 pub use error::CheckpointError;
 pub use family::VJEPA21_LICENCE;
 pub use folder::{
-    convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE, WEIGHTS_FILE,
+    check_finite, convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE,
+    WEIGHTS_FILE,
 };
 pub use init::{init, mask_predictor_of, preset, PRESETS};
 pub use weight_type::WeightType;
