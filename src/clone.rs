@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use foresight_training::clone_policy::PolicyTask;
+use foresight_training::level_two;
 use foresight_training::recipe::CloneRecipe;
 use foresight_training::settings::read_recipe;
 
@@ -18,6 +19,10 @@ pub(crate) struct CloneArgs {
     /// Model folder with the frozen encoder (from `foresight pretrain`, or a whole model).
     #[arg(long)]
     encoder: PathBuf,
+    /// Makes it what proposes macro-actions for the second level of the model folder given by
+    /// --encoder: it is written there.
+    #[arg(long)]
+    proposals: bool,
 }
 
 /// Runs `foresight clone`.
@@ -25,14 +30,21 @@ pub(crate) struct CloneArgs {
 /// # Errors
 /// When recipe, encoder or data can't be used, or training fails.
 pub(crate) fn run(args: CloneArgs) -> Result<()> {
-    let CloneArgs { training, encoder } = args;
+    let CloneArgs {
+        training,
+        encoder,
+        proposals,
+    } = args;
     let recipe: CloneRecipe = read_recipe(&training.recipe, &training.set)?;
+    let folder = match proposals {
+        true => level_two::proposals_folder(&encoder)?,
+        false => training.out.join("model"),
+    };
     let cache = training.out.join("latents");
     let validation = training.validation.as_deref();
     let mut task = PolicyTask::new(&recipe, &encoder, &training.data, validation, &cache)
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &training.options())?;
-    let folder = training.out.join("model");
     task.save(&folder)?;
     if training.json {
         println!(

@@ -36,6 +36,11 @@ pub(crate) struct FinetuneArgs {
     /// One setting, over those of --config; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// 1: the predictor of single actions. 2: one whose actions take several steps, for planning at two
+    /// levels; it begins as the model's second level, or as the first where there is none, and needs
+    /// data.sampling = "consecutive" or "real_time".
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    level: u8,
     /// Length of the run; warm-up and decay change in proportion.
     #[arg(long)]
     steps: Option<usize>,
@@ -180,6 +185,7 @@ fn say(args: &FinetuneArgs, outcome: &Outcome, finished: &Finished) {
 impl FinetuneArgs {
     fn settings(&self) -> Result<Settings> {
         let mut settings = Settings::resolve(self.config.as_deref(), &self.set)?;
+        settings.for_level(self.level)?;
         if let Some(steps) = self.steps {
             settings.set_steps(steps);
         }

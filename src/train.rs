@@ -20,6 +20,10 @@ pub(crate) struct TrainArgs {
     /// Model folder with the frozen encoder (from `foresight pretrain`).
     #[arg(long)]
     pub encoder: PathBuf,
+    /// 1: a predictor of single actions. 2: one whose actions take several steps, for planning at two
+    /// levels; it is written into a copy of the model folder, beside the first.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub level: u8,
 }
 
 /// Runs `foresight train`.
@@ -27,7 +31,11 @@ pub(crate) struct TrainArgs {
 /// # Errors
 /// When recipe, encoder or data can't be used, or training fails.
 pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
-    let TrainArgs { training, encoder } = args;
+    let TrainArgs {
+        training,
+        encoder,
+        level,
+    } = args;
     let workers = processes::join()?;
     let within = || format!("in the recipe {}", training.recipe.display());
     let mut settings = Settings::recipe(&training.recipe, &training.set)?;
@@ -35,6 +43,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<Outcome> {
         settings.run.validate_every = every;
         settings.run.checkpoint_every = every;
     }
+    settings.for_level(level).with_context(within)?;
     settings.check(workers.size()).with_context(within)?;
     let base = Base::open(&encoder, &settings)?;
     let device = settings.compute.open()?;

@@ -65,7 +65,8 @@ pub enum Draws {
         batch: usize,
     },
     /// Any clip's first frame and a later one of its episode, as a goal. The clip's frames and
-    /// states are those two, its action is the one taken at the first.
+    /// states are those two, its action is the one taken at the first; with
+    /// [`ClipShape::jump_steps`] its actions are all jumps from the one to the other.
     Goal {
         /// Draws that share a generator.
         batch: usize,

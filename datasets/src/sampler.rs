@@ -30,6 +30,7 @@ use crate::draws::{ClipStart, Drawn, Table, GRIPPER_EVENT};
 use crate::entry::{CameraEntry, IndexEntry};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
+use crate::jumps;
 use crate::sampling::{self, Sampling};
 use crate::store::{EpisodeExtras, EpisodeStore, OnBadEpisode, Proprioception};
 use crate::view::View;
@@ -229,7 +230,7 @@ impl ClipSampler {
         let starts = self.table.spaced(count);
         starts
             .into_par_iter()
-            .map(|start| self.window_of(start))
+            .map(|start| self.window_of(start, 0))
             .collect()
     }
 
@@ -256,7 +257,7 @@ impl ClipSampler {
             let states = measured.time_s.len();
             let start = |frame: usize| -> Result<ClipStart, DatasetError> {
                 let event = weighted && {
-                    let window = self.cut(episode, &views[view], &measured, frame)?;
+                    let window = self.cut(episode, &views[view], &measured, frame, 0)?;
                     let mut actions = window.actions.iter();
                     actions.any(|action| (action[6] as f32).abs() > GRIPPER_EVENT)
                 };
@@ -328,16 +329,41 @@ impl ClipSampler {
             .collect())
     }
 
+    /// Frames of the clip of a draw that starts at `start`, several steps apart.
+    fn jumps(
+        &self,
+        measured: &Proprioception,
+        episode: usize,
+        start: usize,
+        draw: u64,
+    ) -> Option<Vec<usize>> {
+        let (shape, times) = (&self.options.shape, &measured.time_s);
+        let most = 1 + shape.jump_steps[1] * (shape.frames - 1);
+        let steps = match shape.sampling {
+            Sampling::Consecutive => (start..times.len().min(start + most)).collect(),
+            _ => {
+                let tolerance = sampling::tolerance_s(times);
+                sampling::steps_by_time(times, start, shape, tolerance, most)
+            }
+        };
+        let states: Vec<Pose> = steps.iter().map(|frame| measured.states[*frame]).collect();
+        let seed = [self.options.seed, episode as u64, start as u64, draw];
+        let landings = jumps::clip(&states, shape, seed)?;
+        Some(landings.into_iter().map(|at| steps[at]).collect())
+    }
+
     fn cut(
         &self,
         episode: usize,
         view: &View,
         measured: &Proprioception,
         start: usize,
+        draw: u64,
     ) -> Result<ClipWindow, DatasetError> {
         let shape = &self.options.shape;
         let path = self.name(episode).to_owned();
         let numbers = match shape.sampling {
+            _ if shape.jumps() => self.jumps(measured, episode, start, draw),
             Sampling::RealTime => {
                 let tolerance = sampling::tolerance_s(&measured.time_s);
                 sampling::by_time(&measured.time_s, start, shape, tolerance)
@@ -363,10 +389,7 @@ impl ClipSampler {
             path,
             view: view.clone(),
             frame_numbers: numbers,
-            actions: states
-                .windows(2)
-                .map(|pair| pair[0].action_to(&pair[1]).to_array())
-                .collect(),
+            actions: actions_between(&states),
             states: states.iter().map(Pose::to_array).collect(),
             extrinsics,
         })
@@ -391,12 +414,14 @@ impl ClipSampler {
         start: usize,
     ) -> Result<ClipWindow, DatasetError> {
         let measured = self.proprioception(episode, view)?;
-        self.cut(episode, view, &measured, start)
+        self.cut(episode, view, &measured, start, 0)
     }
 
-    fn window_of(&self, start: ClipStart) -> Result<ClipWindow, DatasetError> {
+    fn window_of(&self, start: ClipStart, draw: u64) -> Result<ClipWindow, DatasetError> {
         let view = &self.options.views[usize::from(start.view)];
-        self.window_at(start.episode as usize, view, start.frame as usize)
+        let (episode, frame) = (start.episode as usize, start.frame as usize);
+        let measured = self.proprioception(episode, view)?;
+        self.cut(episode, view, &measured, frame, draw)
     }
 
     /// The clip of a draw, without its pictures.
@@ -406,15 +431,23 @@ impl ClipSampler {
     pub fn window(&self, draw: u64) -> Result<ClipWindow, DatasetError> {
         let episode = match self.table.drawn(draw) {
             Drawn::Episode(episode) => episode,
-            Drawn::Clip(start) => return self.window_of(start),
+            Drawn::Clip(start) => return self.window_of(start, draw),
             Drawn::Goal(start, steps) => {
                 let view = &self.options.views[usize::from(start.view)];
                 let (episode, now) = (start.episode as usize, start.frame as usize);
                 let measured = self.proprioception(episode, view)?;
-                let mut window = self.cut(episode, view, &measured, now)?;
+                let mut window = self.cut(episode, view, &measured, now, draw)?;
                 window.frame_numbers = vec![now, now + steps];
-                window.actions.truncate(1);
                 let states = self.poses_at(episode, view, &measured, &window.frame_numbers)?;
+                if self.options.shape.jumps() {
+                    let most = self.options.shape.jump_steps[1];
+                    let mut way = vec![now];
+                    way.extend(jumps::way(&measured.states, now, now + steps, most));
+                    let waypoints = self.poses_at(episode, view, &measured, &way)?;
+                    window.actions = actions_between(&waypoints);
+                } else {
+                    window.actions.truncate(1);
+                }
                 window.states = states.iter().map(Pose::to_array).collect();
                 window.extrinsics = None;
                 return Ok(window);
@@ -433,7 +466,7 @@ impl ClipSampler {
             ));
         }
         let start = starts[rng.random_range(0..starts.len())];
-        self.cut(episode, view, &measured, start)
+        self.cut(episode, view, &measured, start, draw)
     }
 
     /// A clip's pictures, `[T, H, W, 3]`.
@@ -466,6 +499,14 @@ impl ClipSampler {
             ))
         })
     }
+}
+
+/// From each pose to the next.
+fn actions_between(poses: &[Pose]) -> Vec<[f64; 7]> {
+    let pairs = poses.windows(2);
+    pairs
+        .map(|pair| pair[0].action_to(&pair[1]).to_array())
+        .collect()
 }
 
 /// Why an episode is too short or too slow for such clips, as far as its index says.

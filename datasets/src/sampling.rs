@@ -37,6 +37,10 @@ pub struct ClipShape {
     pub tubelet: usize,
     /// How frames are chosen.
     pub sampling: Sampling,
+    /// `[least, most]` steps from one frame of the clip to the next: a length is drawn for every jump,
+    /// and a jump ends early where the gripper begins or ceases to move. `[1, 1]`: one after the
+    /// other.
+    pub jump_steps: [usize; 2],
 }
 
 impl Default for ClipShape {
@@ -47,6 +51,7 @@ impl Default for ClipShape {
             fps: 4.0,
             tubelet: 1,
             sampling: Sampling::RealTime,
+            jump_steps: [1, 1],
         }
     }
 }
@@ -69,7 +74,24 @@ impl ClipShape {
         if !(self.fps.is_finite() && self.fps > 0.0) {
             return Err(format!("fps = {} must be a number above 0", self.fps));
         }
+        let [least, most] = self.jump_steps;
+        if least == 0 || least > most {
+            return Err(format!(
+                "jump_steps = [{least}, {most}] must be [least, most], both at least 1"
+            ));
+        }
+        if self.jumps() && (self.sampling == Sampling::Legacy || self.tubelet != 1) {
+            return Err(format!(
+                "jump_steps = [{least}, {most}] needs sampling = \"real_time\" or \"consecutive\", \
+                 and tubelet = 1"
+            ));
+        }
         Ok(())
+    }
+
+    /// Whether its frames may lie more than one step apart.
+    pub fn jumps(&self) -> bool {
+        self.jump_steps != [1, 1]
     }
 }
 
@@ -84,16 +106,30 @@ pub(crate) fn by_time(
     shape: &ClipShape,
     tolerance_s: f64,
 ) -> Option<Vec<usize>> {
-    let begin = *time_s.get(start)?;
+    let numbers = steps_by_time(time_s, start, shape, tolerance_s, shape.frames);
+    (numbers.len() == shape.frames).then_some(numbers)
+}
+
+/// Frame numbers one step apart from frame `start` on, by time: at most `most`, fewer where the
+/// recording ends before, pauses, or is slower than the clip's rate.
+pub(crate) fn steps_by_time(
+    time_s: &[f64],
+    start: usize,
+    shape: &ClipShape,
+    tolerance_s: f64,
+    most: usize,
+) -> Vec<usize> {
+    let Some(begin) = time_s.get(start) else {
+        return Vec::new();
+    };
     let mut numbers = vec![start];
-    for k in 1..shape.frames {
-        let number = nearest(time_s, begin + k as f64 / shape.fps, tolerance_s)?;
-        if Some(&number) <= numbers.last() {
-            return None;
+    for k in 1..most {
+        match nearest(time_s, begin + k as f64 / shape.fps, tolerance_s) {
+            Some(number) if Some(&number) > numbers.last() => numbers.push(number),
+            _ => break,
         }
-        numbers.push(number);
     }
-    Some(numbers)
+    numbers
 }
 
 /// Frames of a whole recording at `fps` a second, by time; behind a pause counted anew. Only the

@@ -24,7 +24,7 @@ use crate::parameters::{Parameters, Tensors};
 use crate::rope::{Position, RopeTable};
 use crate::world_model::Latent;
 
-/// Numbers the policy answers with: x, y, z, gripper.
+/// Numbers of an action that the policy answers with: x, y, z, gripper.
 pub const ANSWERS: usize = 4;
 /// Translations are told in units of this, m: the bound of a step.
 pub const STEP_SCALE_M: f32 = 0.075;
@@ -38,6 +38,14 @@ const DESCRIPTION: &str = "policy.json";
 pub struct PolicyConfig {
     /// Grid, widths, depth and heads.
     pub network: PredictorConfig,
+    /// Actions it answers with, one after the other: 1 for a policy that acts by itself, more for one
+    /// that proposes the way to the goal in macro-actions.
+    #[serde(default = "one")]
+    pub actions: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// Names and shapes of a policy's parameters.
@@ -50,7 +58,7 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
     };
     linear("embed", outer, d);
     linear("state_encoder", 7, d);
-    linear("head", d, ANSWERS);
+    linear("head", d, ANSWERS * config.actions);
     entries.push(("query".into(), vec![d]));
     entries.push(("norm.weight".into(), vec![d]));
     entries.push(("norm.bias".into(), vec![d]));
@@ -79,7 +87,7 @@ pub trait PolicyLayers {
     fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor>;
 }
 
-/// Answers `[B, 4]` (translations in units of [`STEP_SCALE_M`]) to current and goal latents
+/// Answers `[B, 4·actions]` (translations in units of [`STEP_SCALE_M`]) to current and goal latents
 /// `[B, N, D]` and states `[B, 7]`.
 ///
 /// # Errors
@@ -199,6 +207,29 @@ impl Policy {
     /// # Errors
     /// When the latents have another shape than the policy's.
     pub fn act(&self, now: &Latent, pose: &Pose, goal: &Latent) -> Result<Action, PredictorError> {
+        let bound = f64::from(STEP_SCALE_M);
+        let mut action = self.way(now, pose, goal)?.into_iter().next();
+        if let Some(action) = &mut action {
+            action.translation_m = action.translation_m.map(|t| t.clamp(-bound, bound));
+        }
+        Ok(action.unwrap_or_default())
+    }
+
+    /// Its description.
+    pub fn config(&self) -> &PolicyConfig {
+        &self.config
+    }
+
+    /// All the actions that lead to `goal` from what is seen now, of any length.
+    ///
+    /// # Errors
+    /// When the latents have another shape than the policy's.
+    pub fn way(
+        &self,
+        now: &Latent,
+        pose: &Pose,
+        goal: &Latent,
+    ) -> Result<Vec<Action>, PredictorError> {
         let network = &self.config.network;
         let shape = (1, network.tokens_per_frame(), network.embed_dim);
         let tensor = |l: &Latent| Tensor::from_slice(&l.values, shape, &Device::Cpu);
@@ -207,12 +238,15 @@ impl Policy {
         let latents = [&tensor(now)?, &tensor(goal)?];
         let answer = answers(&self.config, self, latents, &state)?;
         let answer: Vec<f32> = answer.flatten_all()?.to_vec1()?;
-        let mut action = Action::default();
-        for (t, a) in action.translation_m.iter_mut().zip(&answer) {
-            *t = f64::from((a * STEP_SCALE_M).clamp(-STEP_SCALE_M, STEP_SCALE_M));
-        }
-        action.gripper = f64::from(answer[ANSWERS - 1].clamp(-1.0, 1.0));
-        Ok(action)
+        let action = |told: &[f32]| {
+            let mut action = Action::default();
+            for (t, a) in action.translation_m.iter_mut().zip(told) {
+                *t = f64::from(a * STEP_SCALE_M);
+            }
+            action.gripper = f64::from(told[ANSWERS - 1].clamp(-1.0, 1.0));
+            action
+        };
+        Ok(answer.chunks_exact(ANSWERS).map(action).collect())
     }
 }
 

@@ -191,6 +191,32 @@ impl WorldModel {
         }
     }
 
+    /// The same encoder with another predictor, of `config` and `weights`, on `backend`.
+    ///
+    /// # Errors
+    /// When the predictor doesn't fit the encoder or the tensors don't fit it, or memory is too small.
+    pub fn with_predictor(
+        &self,
+        config: &PredictorConfig,
+        weights: &Tensors,
+        backend: &dyn Backend,
+    ) -> Result<Self, PredictorError> {
+        let described = ModelConfig {
+            predictor: Some(config.clone()),
+            ..self.config.clone()
+        };
+        described.validate().map_err(PredictorError::Model)?;
+        parameters::check(&layout::predictor(config), weights)?;
+        Ok(WorldModel {
+            config: described,
+            encoder: Arc::clone(&self.encoder),
+            predictor: backend.predictor(config, weights)?.into(),
+            reference: backend.differentiable(config, weights)?,
+            computes: self.computes.clone(),
+            budget: self.budget,
+        })
+    }
+
     pub(crate) fn predictor_config(&self) -> &PredictorConfig {
         self.reference.config()
     }

@@ -110,6 +110,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
     let outcome = train::run(TrainArgs {
         training: of(&recipe.predictor, &predictor),
         encoder: encoder_model,
+        level: 1,
     })?;
     if !outcome.interrupted {
         println!("the model is in {}", predictor.join("model").display());

@@ -71,6 +71,7 @@ fn check(json: &Path, about: &Value, tensors: &SafeTensors) {
             fps: about["fps"].as_f64().expect("a number"),
             tubelet: 1,
             sampling: Sampling::Legacy,
+            ..ClipShape::default()
         },
         views: vec![view.clone()],
         ..ClipOptions::default()

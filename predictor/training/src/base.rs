@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, Context, Result};
 use foresight_datasets::ClipOptions;
@@ -18,11 +18,13 @@ use crate::estimate::StepShape;
 use crate::init::start_at_persistence;
 use crate::latent_clips::LatentClips;
 use crate::latent_source::{open_folder, LatentSource};
+use crate::level_two;
 use crate::settings::{NewPredictor, Settings};
 use crate::{PredictorTrainer, TrainState, TrainingDevice};
 
 /// A model folder, and the predictor that learns behind its encoder.
 pub struct Base {
+    folder: PathBuf,
     checkpoint: Checkpoint,
     config: ModelConfig,
     /// The predictor's architecture.
@@ -40,6 +42,13 @@ impl Base {
     /// described can't be.
     pub fn open(folder: &Path, settings: &Settings) -> Result<Self> {
         let (checkpoint, mut config) = open_folder(folder)?;
+        if settings.is_level_two() && config.predictor.is_none() {
+            bail!(
+                "{} has no action-conditioned predictor, which is the first level; train it before \
+                 the second",
+                folder.display()
+            );
+        }
         let new = settings.predictor.clone();
         if let Some(new) = &new {
             config.predictor = Some(new.config(&config.encoder, settings.data.frames));
@@ -63,6 +72,7 @@ impl Base {
             )
         })?;
         Ok(Base {
+            folder: folder.to_owned(),
             checkpoint,
             config,
             predictor,
@@ -149,6 +159,9 @@ impl Base {
     fn parameters(&self, settings: &Settings) -> Result<Parameters> {
         let entries = layout::predictor(&self.predictor);
         let Some(new) = &self.new else {
+            if settings.is_level_two() {
+                return level_two::start(&self.folder, &self.checkpoint, &self.predictor);
+            }
             let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
             return Ok(Parameters::from_tensors(entries, &tensors)?);
         };
@@ -231,6 +244,9 @@ impl Base {
     ) -> Result<()> {
         let dtype = settings.output.dtype.dtype();
         let parameters = trainer.state().parameters()?;
+        if let Some(macro_actions) = summary.macro_actions {
+            return level_two::save(&self.folder, &self.predictor, settings, macro_actions, &parameters, folder);
+        }
         if let (Some(adapters), Some(beside)) = (trainer.state().adapters(), folder.parent()) {
             let tensors = adapters.values()?.to_tensors()?.into_iter().collect();
             let file = beside.join(adapters::FILE);

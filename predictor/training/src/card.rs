@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use foresight_predictor::level_two::MacroActions;
 use foresight_predictor::ModelConfig;
 
 use crate::origin::Origin;
@@ -29,6 +30,8 @@ pub struct RunSummary<'a> {
     pub left_out: [usize; 2],
     /// Episodes whose camera has more or fewer frames than there are states.
     pub length_mismatches: usize,
+    /// Of a second level: which macro-actions it learned from.
+    pub macro_actions: Option<MacroActions>,
     /// The starting model's card, if it has one.
     pub base_card: Option<String>,
 }

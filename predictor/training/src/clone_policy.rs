@@ -54,6 +54,12 @@ impl PolicyTask {
         if recipe.farthest_goal_steps == 0 {
             bail!("farthest_goal_steps must be at least 1");
         }
+        if recipe.actions == 0 || (recipe.actions > 1 && recipe.data.jump_steps == [1, 1]) {
+            bail!(
+                "actions = {} must be 1, or more with data.jump_steps, e.g. [1, 4]",
+                recipe.actions
+            );
+        }
         let (checkpoint, model) = open_folder(encoder)?;
         let config = policy_config(recipe, &model.encoder);
         let mut episodes = episodes::open(data, validation, &recipe.data)?;
@@ -118,6 +124,14 @@ impl PolicyTask {
         Ok(policy::save(folder, &self.config, &tensors)?)
     }
 
+    /// The first actions of the way to a clip's goal; none where it is over sooner.
+    fn told(&self, clip: &LatentClip) -> Vec<[f32; 7]> {
+        let way = clip.actions.chunks_exact(7);
+        let mut told: Vec<[f32; 7]> = way.map(|a| std::array::from_fn(|i| a[i])).collect();
+        told.resize(self.config.actions, [0.0; 7]);
+        told
+    }
+
     /// Clips of a moment and its goal as a batch.
     fn batch(&self, clips: &[LatentClip]) -> candle_core::Result<PolicyBatch> {
         let network = &self.config.network;
@@ -134,10 +148,7 @@ impl PolicyTask {
             now: frame(0)?,
             goal: frame(1)?,
             states: Tensor::from_vec(states, (clips.len(), 7), &Device::Cpu)?,
-            actions: clips
-                .iter()
-                .map(|clip| std::array::from_fn(|i| clip.actions[i]))
-                .collect(),
+            actions: clips.iter().flat_map(|clip| self.told(clip)).collect(),
         })
     }
 }
@@ -179,6 +190,7 @@ fn policy_config(recipe: &CloneRecipe, encoder: &EncoderConfig) -> PolicyConfig 
                 ],
             )
         },
+        actions: recipe.actions,
     }
 }
 

@@ -52,6 +52,7 @@ mod latent_cache;
 pub mod latent_clips;
 mod latent_source;
 mod layers;
+pub mod level_two;
 pub mod log;
 pub mod mask_losses;
 pub mod mask_task;

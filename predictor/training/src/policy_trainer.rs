@@ -27,7 +27,7 @@ pub(crate) struct PolicyBatch {
     pub goal: Tensor,
     /// Poses, `[B, 7]`.
     pub states: Tensor,
-    /// Actions taken.
+    /// Actions taken, as many a moment as the policy answers with.
     pub actions: Vec<[f32; 7]>,
 }
 
@@ -102,7 +102,8 @@ impl PolicyTrainer {
                 [x, y, z, a[6]]
             })
             .collect();
-        let taken = Tensor::from_vec(taken, (batch.actions.len(), ANSWERS), &Device::Cpu)?;
+        let told = told.reshape((batch.actions.len(), ANSWERS))?;
+        let taken = Tensor::from_vec(taken, told.dims2()?, &Device::Cpu)?;
         let off = (told - taken)?.abs()?;
         let loss = off.mean_all()?;
         let gripper = off.narrow(1, ANSWERS - 1, 1)?.mean_all()?;

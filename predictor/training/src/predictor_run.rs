@@ -7,6 +7,7 @@ use std::rc::Rc;
 use anyhow::Result;
 use foresight_datasets::EpisodeStore;
 use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
+use foresight_predictor::level_two::MacroActions;
 
 use crate::base::Base;
 use crate::card::{self, RunSummary};
@@ -17,7 +18,7 @@ use crate::predictor_task::PredictorTask;
 use crate::run::{Outcome, Parts, RunOptions, TrainingTask};
 use crate::settings::Settings;
 use crate::workers::Workers;
-use crate::{episodes, log, surprise, PredictorTrainer, TrainingDevice};
+use crate::{episodes, level_two, log, surprise, PredictorTrainer, TrainingDevice};
 
 /// Files a run reads and writes.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct PredictorRun {
     trained: [usize; 2],
     left_out: usize,
     length_mismatches: usize,
+    /// Of a second level: which macro-actions it learns from.
+    macro_actions: Option<MacroActions>,
 }
 
 impl PredictorRun {
@@ -92,6 +95,10 @@ impl PredictorRun {
             .iter()
             .map(|c| episodes::name_length_mismatches(c.source()))
             .sum();
+        let macro_actions = match settings.is_level_two() {
+            true => Some(level_two::macro_actions(&training)?),
+            false => None,
+        };
         let (state, trained) = base.state(&settings)?;
         let shape = base.step_shape(&settings, workers.size(), trained[0], device);
         let share = Share {
@@ -129,6 +136,7 @@ impl PredictorRun {
             trained,
             left_out,
             length_mismatches,
+            macro_actions,
         })
     }
 
@@ -168,6 +176,7 @@ impl PredictorRun {
             trained: self.trained,
             left_out: [self.left_out, clips_left_out],
             length_mismatches: self.length_mismatches,
+            macro_actions: self.macro_actions,
             base_card: std::fs::read_to_string(self.files.model.join(card::FILE)).ok(),
         };
         self.base

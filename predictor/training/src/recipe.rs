@@ -88,6 +88,10 @@ pub struct PolicySize {
     pub num_heads: usize,
 }
 
+fn one() -> usize {
+    1
+}
+
 /// `foresight clone`: a behaviour-cloning policy on a frozen encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +100,10 @@ pub struct CloneRecipe {
     pub policy: PolicySize,
     /// The goal of a moment is a frame at most so many steps later.
     pub farthest_goal_steps: usize,
+    /// Actions told at once: 1, or with `data.jump_steps` as many macro-actions of the way to the
+    /// goal.
+    #[serde(default = "one")]
+    pub actions: usize,
     /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
     #[serde(default)]
     pub behaviours: Vec<String>,

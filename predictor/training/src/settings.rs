@@ -29,6 +29,8 @@ pub const DEFAULT: &str = include_str!("default.toml");
 /// What is different by default where a predictor begins with random weights.
 const TRAINING: &str = include_str!("training.toml");
 
+/// Steps of a second level's actions, [least, most], where nobody says.
+const LEVEL_TWO_JUMPS: [usize; 2] = [1, 4];
 /// Keys of older settings, and what they are called now.
 const RENAMED: [Renamed; 1] = [Renamed::new("data.unusable", "data.on_bad_episode")];
 /// The same with those of older recipes of predictors.
@@ -76,6 +78,8 @@ pub struct Data {
     pub frames: usize,
     pub fps: f64,
     pub sampling: Sampling,
+    #[serde(default = "next_step")]
+    pub jump_steps: [usize; 2],
     #[serde(default)]
     pub draws: DrawBy,
     #[serde(default = "one")]
@@ -93,6 +97,10 @@ pub struct Data {
 
 fn one() -> f32 {
     1.0
+}
+
+fn next_step() -> [usize; 2] {
+    [1, 1]
 }
 
 /// What is drawn once an epoch.
@@ -194,6 +202,7 @@ impl Data {
                 frames: self.frames,
                 fps: self.fps,
                 sampling: self.sampling,
+                jump_steps: self.jump_steps,
                 ..ClipShape::default()
             },
             draws,
@@ -387,6 +396,28 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// Makes them settings of a first level, 1, or a second, 2, whose actions take several steps.
+    ///
+    /// # Errors
+    /// When `data.jump_steps` are those of the other level.
+    pub fn for_level(&mut self, level: u8) -> Result<()> {
+        let jumps = self.data.jump_steps;
+        match (level, jumps == next_step()) {
+            (1, true) | (2, false) => {}
+            (2, true) => self.data.jump_steps = LEVEL_TWO_JUMPS,
+            (1, false) => bail!(
+                "data.jump_steps = {jumps:?} makes a second level: train it with --level 2"
+            ),
+            _ => bail!("level {level} is not 1 or 2"),
+        }
+        Ok(())
+    }
+
+    /// Whether a second level is trained.
+    pub fn is_level_two(&self) -> bool {
+        self.data.jump_steps != next_step()
     }
 
     /// Steps of the whole run.

@@ -185,6 +185,7 @@ fn a_dry_run_shows_what_a_policy_would_do() {
         .and_then(|m| m.config().predictor.clone());
     let config = PolicyConfig {
         network: network.expect("a predictor"),
+        actions: 1,
     };
     // Of a network of zeros only the last bias is left.
     let mut parameters = Parameters::zeros(policy::layout(&config));

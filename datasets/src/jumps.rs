@@ -1,0 +1,116 @@
+//! Jumps: which later frame of an episode an action that takes several steps leads to.
+//!
+//! Where the gripper moves, something is taken or let go; an action that spans more than that says
+//! nothing of where. A jump therefore ends where the gripper begins to move, and the gripper's own
+//! movement is a jump by itself, as keyframes are found in the literature (James and Davison,
+//! "Q-attention", 2022). It takes no labels: every robot knows its gripper.
+
+use foresight_planner::Pose;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::draws::GRIPPER_EVENT;
+use crate::sampling::ClipShape;
+
+/// Whether the gripper moves between a frame and the next.
+fn gripper_moves(states: &[Pose], frame: usize) -> bool {
+    match states.get(frame..frame + 2) {
+        Some([now, next]) => (next.gripper - now.gripper).abs() > f64::from(GRIPPER_EVENT),
+        _ => false,
+    }
+}
+
+/// Where a jump from `from` ends that takes at most `most` steps and goes no further than `last`.
+fn landing(states: &[Pose], from: usize, most: usize, last: usize) -> usize {
+    let moving = gripper_moves(states, from);
+    let end = (from + most.max(1)).min(last);
+    let mut frames = from + 1..end;
+    frames
+        .find(|frame| gripper_moves(states, *frame) != moving)
+        .unwrap_or(end)
+}
+
+/// Which of `states`, each one step after the other, the clip that starts at the first consists of.
+/// Lengths of its jumps are drawn by `seed`, and each leaves room for those after it. `None` where it
+/// doesn't fit.
+pub(crate) fn clip(states: &[Pose], shape: &ClipShape, seed: [u64; 4]) -> Option<Vec<usize>> {
+    let jumps = shape.frames.checked_sub(1)?;
+    if jumps >= states.len() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(seed) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    let mut rng = ChaCha8Rng::from_seed(bytes);
+    let [least, most] = shape.jump_steps;
+    let mut frames = vec![0];
+    let mut frame = 0;
+    for behind in (0..jumps).rev() {
+        let length = rng.random_range(least..=most);
+        frame = landing(states, frame, length, states.len() - 1 - behind);
+        frames.push(frame);
+    }
+    Some(frames)
+}
+
+/// Where the jumps from `from` to `goal` land, `goal` last, each of at most `most` steps.
+pub(crate) fn way(states: &[Pose], from: usize, goal: usize, most: usize) -> Vec<usize> {
+    let mut frames = Vec::new();
+    let mut frame = from;
+    while frame < goal {
+        frame = landing(states, frame, most, goal);
+        frames.push(frame);
+    }
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::Sampling;
+
+    fn gripping(closedness: &[f64]) -> Vec<Pose> {
+        let pose = |(i, gripper): (usize, &f64)| Pose {
+            position_m: [0.1 * i as f64, 0.0, 0.0],
+            euler_rad: [0.0; 3],
+            gripper: *gripper,
+        };
+        closedness.iter().enumerate().map(pose).collect()
+    }
+
+    #[test]
+    fn jumps_end_where_the_gripper_begins_and_ceases_to_move() {
+        let states = gripping(&[0.0, 0.0, 0.0, 0.2, 0.4, 0.4, 0.4, 0.4, 0.0, 0.0]);
+        assert_eq!(way(&states, 0, 9, 8), [2, 4, 7, 8, 9]);
+        assert_eq!(way(&states, 0, 9, 2), [2, 4, 6, 7, 8, 9]);
+        assert_eq!(way(&states, 3, 6, 8), [4, 6]);
+        assert_eq!(way(&states, 5, 5, 8), [0; 0]);
+    }
+
+    #[test]
+    fn clips_fit_and_their_lengths_follow_from_seed_and_start() {
+        let states = gripping(&[0.0; 12]);
+        let shape = ClipShape {
+            frames: 3,
+            sampling: Sampling::Consecutive,
+            jump_steps: [2, 8],
+            ..ClipShape::default()
+        };
+        shape.check().expect("a possible shape");
+        let mut lengths = std::collections::BTreeSet::new();
+        for seed in 0..40 {
+            for start in 0..10 {
+                let (states, seed) = (&states[start..], [seed, 0, start as u64, 0]);
+                let frames = clip(states, &shape, seed).expect("it fits");
+                assert_eq!(Some(&frames), clip(states, &shape, seed).as_ref());
+                assert!(frames.windows(2).all(|pair| pair[0] < pair[1]));
+                assert!(frames[2] < states.len(), "{frames:?}");
+                lengths.insert(frames[1] - frames[0]);
+            }
+        }
+        // Shorter than asked for where the episode ends.
+        assert_eq!(lengths, (1..=8).collect());
+        assert_eq!(clip(&states[10..], &shape, [0; 4]), None);
+    }
+}
