@@ -89,7 +89,12 @@ fn bounds(loaded: &LoadedScenario) -> Bounds {
 
 fn source(loaded: &LoadedScenario) -> Result<ModelSource, RunError> {
     let model = &loaded.scenario.model;
-    ModelSource::model_on(&loaded.path(&model.dir), model.device, model.precision)
+    let (device, precision) = (model.device, model.precision);
+    ModelSource::model_on(&loaded.path(&model.dir), device, precision)?.with_levels(
+        loaded.scenario.planner.levels,
+        device,
+        precision,
+    )
 }
 
 /// From a picture's capture to the first target planned on it, step by step, and how many actions a

@@ -110,7 +110,10 @@ impl Overrides {
                     None => loaded.model_dir()?,
                 };
                 let model = &loaded.scenario.model;
-                let mut source = ModelSource::model_on(&dir, model.device, model.precision)?;
+                let levels = loaded.scenario.planner.levels;
+                let (device, precision) = (model.device, model.precision);
+                let source = ModelSource::model_on(&dir, device, precision)?;
+                let mut source = source.with_levels(levels, device, precision)?;
                 let link = model
                     .workers
                     .clone()

@@ -14,6 +14,7 @@ use crate::baseline::{RandomActions, StandStill};
 use crate::cem::CemConfig;
 use crate::gaussian::{Momentum, WarmStart};
 use crate::halving::SuccessiveHalving;
+use crate::macro_search::LevelTwoSearch;
 use crate::mppi::MppiConfig;
 use crate::objective::Objective;
 use crate::presets::PRESETS;
@@ -113,8 +114,20 @@ pub struct PlannerConfig {
     /// divided by how much moving the arm changes them, to this power, 0 to 8: what is wrong and
     /// not set right by moving alone counts most. 0 is the paper's plain L1.
     pub residual_power: f64,
+    /// 1, or 2: then the model's second level plans macro-actions to the goal, and what is searched
+    /// here leads to the first waypoint of that plan.
+    #[serde(default = "one_level")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 2)))]
+    pub levels: u8,
+    /// The second level's search, with `levels = 2`.
+    #[serde(default)]
+    pub level_two: LevelTwoSearch,
     /// Longest a decision may take while the arm is held, s; then the arm's own watchdog stops it.
     pub deadline_s: f64,
+}
+
+fn one_level() -> u8 {
+    1
 }
 
 /// How a search learns from its candidates.
@@ -291,6 +304,10 @@ impl PlannerConfig {
         let deadline = self.deadline_s;
         let ok = (0.1..=3600.0).contains(&deadline);
         check(ok, "deadline_s", &deadline, "give seconds in 0.1..=3600");
+        let remedy = "give 1, or 2 for a model with a second level";
+        check((1..=2).contains(&self.levels), "levels", &self.levels, remedy);
+        let of_level_two = self.level_two.faults().into_iter();
+        faults.extend(of_level_two.map(|fault| fault.within("level_two")));
         faults.extend(self.cem().faults());
         faults
     }

@@ -137,6 +137,10 @@ pub struct Plan {
     pub evaluations: usize,
     /// What that cost, in energies: previews count less, gradients more.
     pub cost: f64,
+    /// What led it, where a second level did: the macro-actions to the goal that are still to come,
+    /// from where the decision was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub macro_actions: Vec<Action>,
 }
 
 impl Plan {
@@ -154,6 +158,7 @@ impl Plan {
             iterations: Vec::new(),
             evaluations: 0,
             cost: 0.0,
+            macro_actions: Vec::new(),
         }
     }
 
@@ -229,6 +234,7 @@ pub fn solve(
         iterations,
         evaluations,
         cost,
+        macro_actions: Vec::new(),
     })
 }
 

@@ -52,11 +52,44 @@ impl<'a> LatentModel<'a> {
         LatentModel { looks, ..self }
     }
 
-    fn energy_to<'b>(&'b self, encoded: &'b EncodedObservation, goal: usize) -> LatentEnergy<'b> {
+    /// Where the camera stands, for predictors that take it.
+    pub(super) fn extrinsics(&self) -> Option<[f32; 6]> {
+        self.extrinsics
+    }
+
+    /// The latent of goal number `number`.
+    pub(super) fn goal(&self, number: usize) -> &Latent {
+        &self.goals[number]
+    }
+
+    /// The energy of action sequences that start where `encoded` was seen, towards any latent.
+    pub(super) fn energy_towards<'b>(
+        &'b self,
+        encoded: &'b EncodedObservation,
+        goal: &'b Latent,
+    ) -> LatentEnergy<'b> {
         let (latent, pose) = (&encoded.latent, &encoded.pose);
         let budget = self.model.budget();
-        let energy = self.model.energy(latent, pose, &self.goals[goal], budget);
+        let energy = self.model.energy(latent, pose, goal, budget);
         energy.with_extrinsics(self.extrinsics)
+    }
+
+    /// What differences to `goal` count in a pursuit that begins where `encoded` was seen, weighed as
+    /// the model's own are.
+    pub(super) fn weights_towards(
+        &self,
+        encoded: &EncodedObservation,
+        goal: &Latent,
+        weighting: GoalWeighting,
+        bounds: Option<&RelativeBounds>,
+    ) -> Result<GoalWeights, RunError> {
+        let weights = self.energy_towards(encoded, goal).weights(weighting, bounds);
+        weights.map_err(|e| RunError::Imagination(e.to_string()))
+    }
+
+    /// How differences to goals are weighed.
+    pub(super) fn weighting(&self) -> GoalWeighting {
+        self.weighting
     }
 }
 
@@ -88,11 +121,9 @@ impl CostModel for LatentModel<'_> {
         encoded: &EncodedObservation,
         bounds: Option<&RelativeBounds>,
     ) -> Result<LatentGoal, RunError> {
-        let energy = self.energy_to(encoded, goal);
-        let weights = energy.weights(self.weighting, bounds);
         Ok(LatentGoal {
             number: goal,
-            weights: weights.map_err(|e| RunError::Imagination(e.to_string()))?,
+            weights: self.weights_towards(encoded, &self.goals[goal], self.weighting, bounds)?,
         })
     }
 
@@ -101,7 +132,7 @@ impl CostModel for LatentModel<'_> {
         encoded: &'a EncodedObservation,
         goal: &'a LatentGoal,
     ) -> impl Energy + 'a {
-        self.energy_to(encoded, goal.number)
+        self.energy_towards(encoded, &self.goals[goal.number])
             .with_weights(&goal.weights)
     }
 }

@@ -3,11 +3,13 @@
 //! | controller | sees | acts by |
 //! |---|---|---|
 //! | [`LatentModel`] | the frame's latent | a search through the predictor |
+//! | [`Hierarchy`] | the frame's latent | the same, led by a search through the second level |
 //! | [`TrueDynamics`] | the frame's latent | a search through copies of the simulator |
 //! | [`Oracle`] | the pose alone | a search through exact kinematics |
 //! | [`PolicyController`] | the frame's latent | a cloned policy |
 
 mod encode;
+pub mod hierarchy;
 pub mod latent;
 pub mod oracle;
 pub mod policy;
@@ -17,11 +19,12 @@ use std::path::{Path, PathBuf};
 
 use foresight_planner::{Controller, Mpc};
 use foresight_predictor::policy::Policy;
-use foresight_predictor::{ComputeDevice, Precision, WorldModel};
+use foresight_predictor::{ComputeDevice, LevelTwo, Precision, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
 pub use encode::{EncodedObservation, LastLook};
+pub use hierarchy::Hierarchy;
 pub use latent::LatentModel;
 pub use oracle::{Oracle, OracleGoal};
 pub use policy::PolicyController;
@@ -56,6 +59,8 @@ pub struct LoadedModel {
     pub model: WorldModel,
     /// Its folder.
     pub dir: PathBuf,
+    /// Its second level, once that was asked for.
+    pub level_two: Option<LevelTwo>,
 }
 
 /// A controller as an episode needs it.
@@ -95,7 +100,27 @@ impl ModelSource {
         Ok(ModelSource::Latent(Box::new(LoadedModel {
             model,
             dir: dir.to_owned(),
+            level_two: None,
         })))
+    }
+
+    /// The same with the model's second level, where its planning asks for one; what doesn't plan
+    /// through a model stays what it is.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] when the model has no second level, or it can't be used.
+    pub fn with_levels(
+        mut self,
+        levels: u8,
+        device: ComputeDevice,
+        precision: Precision,
+    ) -> Result<Self, RunError> {
+        if let (ModelSource::Latent(loaded), 2..) = (&mut self, levels) {
+            let dir = loaded.dir.clone();
+            let second = LevelTwo::load(&dir, &loaded.model, device, precision);
+            loaded.level_two = Some(second.map_err(|e| RunError::model(&dir, e))?);
+        }
+        Ok(self)
     }
 
     /// The same model, its planning replaced by the policy in a folder. The oracle stays what it
@@ -175,7 +200,21 @@ impl ModelSource {
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
-                Box::new(Mpc::new(cost.with_looks(looks.clone()), method, seed))
+                let cost = cost.with_looks(looks.clone());
+                let planner = &scenario.planner;
+                match (&loaded.level_two, planner.levels) {
+                    (Some(second), 2..) => {
+                        let (search, box_m) = (planner.level_two, planner.box_m);
+                        Box::new(Hierarchy::new(cost, second, method, search, box_m, seed))
+                    }
+                    (None, 2..) => {
+                        return Err(RunError::Input(format!(
+                            "planner.levels is 2, and the second level of {} was not loaded",
+                            loaded.dir.display()
+                        )))
+                    }
+                    _ => Box::new(Mpc::new(cost, method, seed)),
+                }
             }
             ModelSource::TrueDynamics(loaded) => {
                 let cost = TrueDynamics::new(&loaded.model, loaded.encode(goals)?, spec);

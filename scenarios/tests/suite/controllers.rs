@@ -58,6 +58,7 @@ fn random_model(use_extrinsics: bool) -> ModelSource {
     ModelSource::Latent(Box::new(LoadedModel {
         model,
         dir: "random".into(),
+        level_two: None,
     }))
 }
 
