@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use foresight_predictor::WorldModel;
+use foresight_predictor::{ComputeDevice, LevelTwo, Precision, WorldModel};
 use foresight_report::run_page;
 use foresight_report::timeline::exporter;
 use foresight_runs::analysis::{analyse, AnalysisOptions};
@@ -44,6 +44,14 @@ pub(crate) fn run(args: ReportArgs) -> Result<()> {
             None => loaded.model_dir()?,
         };
         let model = WorldModel::load(&dir).map_err(|e| RunError::model(&dir, e))?;
+        let second = match loaded.scenario.planner.levels {
+            2.. => {
+                let (device, precision) = (ComputeDevice::Cpu, Precision::F32);
+                let second = LevelTwo::load(&dir, &model, device, precision);
+                Some(second.map_err(|e| RunError::model(&dir, e))?)
+            }
+            _ => None,
+        };
         let data = RunData::read(&args.run).map_err(anyhow::Error::msg)?;
         let gallery = match &args.gallery {
             Some(root) => Some(NearestNeighbours::recorded(&model, root)?),
@@ -55,6 +63,7 @@ pub(crate) fn run(args: ReportArgs) -> Result<()> {
             weighting: loaded.scenario.goal_weighting(),
             extrinsics: EpisodeSpec::new(&loaded, loaded.scenario.seed).extrinsics_for(&model)?,
             room: loaded.scenario.workspace_bounds(),
+            level_two: second.as_ref(),
         };
         analyse(&args.run, &data, &model, depth)?;
     }

@@ -70,10 +70,11 @@ fn one(data: &RunData, i: usize, step: &StepTrace) -> String {
     ];
     format!(
         "<article class=decision id=step{n}><header><h3>Step {n} · {} {}</h3>\
-         <span class=meta>{facts}</span>{notes}</header>{}<div class=row>{}</div></article>",
+         <span class=meta>{facts}</span>{notes}</header>{}{}<div class=row>{}</div></article>",
         escape(&step.subgoal),
         step.subgoal_step + 1,
         pictures(data, i, step, analysis),
+        waypoints(data, i, analysis),
         charts.concat(),
         n = step.step + 1,
     )
@@ -132,6 +133,34 @@ fn pictures(data: &RunData, i: usize, step: &StepTrace, analysis: Option<&StepAn
         surprise,
     ];
     format!("<div class=four>{}</div>", figures.concat())
+}
+
+/// Where the second level's plan leads, where a step begins to follow one.
+fn waypoints(data: &RunData, i: usize, analysis: Option<&StepAnalysis>) -> String {
+    let planned = analysis.map_or(&[][..], |analysis| &analysis.waypoints);
+    if planned.is_empty() {
+        return String::new();
+    }
+    let pictures = data.waypoints.get(i).into_iter().flatten();
+    let pictures = pictures.map(Option::as_ref).chain(std::iter::repeat(None));
+    let figures = planned.iter().zip(pictures).enumerate();
+    let figures = figures.map(|(at, (waypoint, image))| {
+        let [x, y, z, .., closed] = waypoint.pose;
+        let cm = |v: f64| format!("{:.0}", 100.0 * v).replace('-', "−");
+        let caption = format!(
+            "waypoint {}: {} {} {} cm, {:.0} % closed; {:.3} from the goal",
+            at + 1,
+            cm(x),
+            cm(y),
+            cm(z),
+            100.0 * closed,
+            waypoint.to_goal,
+        );
+        let shown = image.map(|image| picture(image, "the frame nearest to the waypoint's latent"));
+        figure("", &shown.unwrap_or_default(), &caption)
+    });
+    let figures: String = figures.collect();
+    format!("<p class=meta>The second level plans these waypoints from here:</p><div class=four>{figures}</div>")
 }
 
 /// The largest surprise of any token in the run: maps of one run have one scale.

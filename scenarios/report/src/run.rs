@@ -115,8 +115,8 @@ pub(crate) fn play_into(
     let record = RunRecord::finished(result, &outcome, source.describe(), virtual_time);
     folder.finish(&outcome, &record)?;
     animation.finish(&outcome, &path.join("episode.gif"))?;
-    if let Some(model) = source.predicting() {
-        analysis::analyse_own(&path, instance, model, depth)?;
+    if let ModelSource::Latent(loaded) = source {
+        analysis::analyse_own(&path, instance, loaded, depth)?;
     }
     run_page::write(&path)?;
     Ok(outcome)

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use foresight_planner::{plane_through, Action, ActionSequences, Pose, WorkspaceBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
-use foresight_predictor::{Latent, WorldModel};
+use foresight_predictor::{Latent, LevelTwo, WorldModel};
+use foresight_scenarios::controllers::LoadedModel;
 use foresight_scenarios::{EpisodeSpec, RunError};
 use image::RgbImage;
 
@@ -14,6 +15,7 @@ use crate::folder::{save, write_json};
 use crate::nearest_neighbour::NearestNeighbours;
 use crate::read::RunData;
 use crate::trace::StepTrace;
+use crate::waypoints::Foreseer;
 
 /// Points along each axis of an energy plane.
 const PLANE_SIDE: usize = 15;
@@ -45,6 +47,8 @@ pub struct AnalysisOptions<'a> {
     pub extrinsics: Option<[f64; 6]>,
     /// Where the hand was allowed to go.
     pub room: WorkspaceBounds,
+    /// The second level of the model, where it planned at two.
+    pub level_two: Option<&'a LevelTwo>,
 }
 
 /// Whether a model is small enough to be asked thousands of things after each run.
@@ -66,9 +70,10 @@ fn is_light(model: &WorldModel) -> bool {
 pub fn analyse_own(
     run: &Path,
     instance: &EpisodeSpec,
-    model: &WorldModel,
+    loaded: &LoadedModel,
     depth: AnalysisDepth,
 ) -> Result<(), RunError> {
+    let model = &loaded.model;
     let data = RunData::read(run).map_err(RunError::Input)?;
     let full = depth == AnalysisDepth::Full && is_light(model);
     let gallery = if full {
@@ -83,6 +88,7 @@ pub fn analyse_own(
         weighting: instance.loaded.scenario.goal_weighting(),
         extrinsics: instance.extrinsics_for(model)?,
         room: instance.loaded.scenario.workspace_bounds(),
+        level_two: loaded.level_two.as_ref(),
     };
     analyse(run, &data, model, options)
 }
@@ -110,16 +116,30 @@ pub fn analyse(
     let goals = RunData::model_goals(run);
     let (analysis, recognised) = compare(model, &data.steps, &frames, &goals, options)?;
     write_json(&run.join("hindsight.json"), &analysis)?;
-    for (step, image) in analysis.steps.iter().zip(recognised) {
-        save(&image, &run.join(format!("imagined/{:04}.png", step.step)))?;
+    for (step, pictures) in analysis.steps.iter().zip(recognised) {
+        let name = format!("imagined/{:04}", step.step);
+        if let Some(image) = pictures.foreseen {
+            save(&image, &run.join(format!("{name}.png")))?;
+        }
+        for (waypoint, image) in pictures.waypoints.iter().enumerate() {
+            if let Some(image) = image {
+                save(image, &run.join(format!("{name}-{waypoint}.png")))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The frames by which a step's imagined latents are recognised.
+struct Recognised {
+    foreseen: Option<RgbImage>,
+    waypoints: Vec<Option<RgbImage>>,
 }
 
 /// Compares what was predicted with what came, step by step.
 ///
 /// `frames` are what was seen before each step and after the last one, `goals` the goal images.
-/// Returns the analysis and, with a gallery, the recognised frame of every step.
+/// Returns the analysis and, with a gallery, the recognised frames of every step.
 ///
 /// # Errors
 /// [`RunError::Imagination`] when the model can't be asked.
@@ -129,7 +149,7 @@ fn compare(
     frames: &[RgbImage],
     goals: &[RgbImage],
     depth: AnalysisOptions<'_>,
-) -> Result<(RunAnalysis, Vec<RgbImage>), RunError> {
+) -> Result<(RunAnalysis, Vec<Recognised>), RunError> {
     let encode = |images: &[RgbImage]| -> Result<Vec<Latent>, RunError> {
         let images: Vec<&RgbImage> = images.iter().collect();
         let encoded = model.encode(&images);
@@ -145,6 +165,11 @@ fn compare(
         steps: Vec::new(),
     };
     let mut recognised = Vec::new();
+    let foreseer = depth.level_two.map(|second| Foreseer {
+        second,
+        gallery: depth.gallery,
+        extrinsics,
+    });
     // What was pursued: the sub-goal, and the weights its pursuit began with.
     let mut pursued: Option<(usize, GoalWeights)> = None;
     for (i, step) in steps.iter().enumerate() {
@@ -184,7 +209,14 @@ fn compare(
             plane_through(&energy, &action, [0, up], PLANE_SIDE, half_width_m)
                 .map_err(|e| RunError::Imagination(e.to_string()))
         };
+        let last = i.checked_sub(1).and_then(|i| steps.get(i));
+        let waypoints = match &foreseer {
+            Some(foreseer) => foreseer.waypoints(step, last, before, goal)?,
+            None => Vec::new(),
+        };
+        let (waypoints, of_waypoints) = waypoints.into_iter().unzip();
         analysis.steps.push(StepAnalysis {
+            waypoints,
             step: step.step,
             seen_to_goal: before.distance(goal),
             predicted_to_goal: predicted.distance(goal),
@@ -199,7 +231,10 @@ fn compare(
             plane_side: PLANE_SIDE,
             plane_half_width_m: half_width_m,
         });
-        recognised.extend(nearest.map(|(image, _)| image.clone()));
+        recognised.push(Recognised {
+            foreseen: nearest.map(|(image, _)| image.clone()),
+            waypoints: of_waypoints,
+        });
     }
     Ok((analysis, recognised))
 }

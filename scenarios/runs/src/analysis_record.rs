@@ -38,6 +38,9 @@ pub struct StepAnalysis {
     pub surprise_grid: [usize; 2],
     /// Distance of the recognised frame to the predicted latent.
     pub nearest_distance: Option<f32>,
+    /// Where the second level's plan leads, where this step begins to follow one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waypoints: Vec<WaypointAnalysis>,
     /// Energies over Δx (slowest) and Δy through the action; empty when not computed.
     pub plane_xy: Vec<f32>,
     /// The same over Δx and Δz.
@@ -46,6 +49,17 @@ pub struct StepAnalysis {
     pub plane_side: usize,
     /// The planes reach from minus to plus this, m.
     pub plane_half_width_m: f64,
+}
+
+/// A waypoint of the second level's plan; its recognised frame lies beside the step's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaypointAnalysis {
+    /// The pose there, base frame: m, rad, closedness.
+    pub pose: [f64; 7],
+    /// From what is foreseen there to the goal.
+    pub to_goal: f32,
+    /// Distance of the recognised frame to what is foreseen.
+    pub nearest_distance: Option<f32>,
 }
 
 impl RunAnalysis {

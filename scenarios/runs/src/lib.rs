@@ -23,3 +23,4 @@ pub mod replay;
 pub mod trace;
 pub mod trajectory_csv;
 pub mod utc;
+mod waypoints;

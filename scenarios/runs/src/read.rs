@@ -23,6 +23,8 @@ pub struct RunData {
     pub goals: Vec<RgbImage>,
     /// The frame each predicted latent was recognised as, by step.
     pub imagined: Vec<Option<RgbImage>>,
+    /// The frames that the waypoints of each step's plan were recognised as.
+    pub waypoints: Vec<Vec<Option<RgbImage>>>,
     /// What the model sees looking back.
     pub analysis: Option<RunAnalysis>,
     /// `scenario.resolved.toml`.
@@ -42,7 +44,15 @@ impl RunData {
         let text = |name: &str| fs::read_to_string(run.join(name)).unwrap_or_default();
         let image = |path: PathBuf| image::open(path).ok().map(|i| i.to_rgb8());
         let numbered = |folder: &str, i: usize| image(run.join(format!("{folder}/{i:04}.png")));
+        let analysis = RunAnalysis::read(&run.join("hindsight.json"));
+        let waypoints = |i: usize| {
+            let step = analysis.as_ref().and_then(|a| a.steps.get(i));
+            let count = step.map_or(0, |step| step.waypoints.len());
+            let of = |k: usize| image(run.join(format!("imagined/{i:04}-{k}.png")));
+            (0..count).map(of).collect()
+        };
         Ok(RunData {
+            waypoints: (0..count).map(waypoints).collect(),
             record: serde_json::from_str(&text("result.json")).ok(),
             frames: (0..=count).map(|i| numbered("frames", i)).collect(),
             views: (0..=count)
@@ -50,7 +60,7 @@ impl RunData {
                 .collect(),
             imagined: (0..count).map(|i| numbered("imagined", i)).collect(),
             goals: goals(&run.join("goals")),
-            analysis: RunAnalysis::read(&run.join("hindsight.json")),
+            analysis,
             scenario: text("scenario.resolved.toml"),
             scene: serde_json::from_str(&text("scene.json")).ok(),
             steps,

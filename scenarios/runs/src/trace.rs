@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresight_planner::Iteration;
+use foresight_planner::{Action, Iteration};
 use foresight_robot::{Adjustment, Refusal};
 use foresight_sim::GroundTruth;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,10 @@ pub struct PlanTrace {
     pub evaluations: usize,
     /// What each iteration learned.
     pub iterations: Vec<IterationTrace>,
+    /// Macro-actions of the second level that are still to come, from the step's pose on; empty in
+    /// plans of one level.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub macro_actions: Vec<[f64; 7]>,
 }
 
 /// What one iteration of a search learned.
@@ -181,10 +185,11 @@ impl StepTrace {
             pose_age_ms: step.observation.pose_age_ms,
             distance: step.distance,
             plan: PlanTrace {
-                actions: step.plan.actions.iter().map(|a| a.to_array()).collect(),
+                actions: arrays(&step.plan.actions),
                 energy: step.plan.energy(),
                 evaluations: step.plan.evaluations,
                 iterations: step.plan.iterations.iter().map(Into::into).collect(),
+                macro_actions: arrays(&step.plan.macro_actions),
             },
             planned_action: Some(step.plan.first().to_array()),
             action: executed.requested.to_array(),
@@ -215,6 +220,10 @@ impl StepTrace {
         let first = self.plan.actions.first().copied();
         self.planned_action.or(first).unwrap_or(self.action)
     }
+}
+
+fn arrays(actions: &[Action]) -> Vec<[f64; 7]> {
+    actions.iter().map(Action::to_array).collect()
 }
 
 /// Reads `plan.jsonl`. A last line cut short by an interrupted run is left out.
