@@ -91,7 +91,8 @@ fn source(loaded: &LoadedScenario) -> Result<ModelSource, RunError> {
     let model = &loaded.scenario.model;
     let (device, precision) = (model.device, model.precision);
     ModelSource::model_on(&loaded.path(&model.dir), device, precision)?.with_levels(
-        loaded.scenario.planner.levels,
+        &loaded.scenario.planner,
+        None,
         device,
         precision,
     )

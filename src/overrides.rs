@@ -43,6 +43,10 @@ pub(crate) struct Overrides {
     /// candle-cpu, which does on the CPU what a GPU would.
     #[arg(long)]
     device: Option<ComputeDevice>,
+    /// Recorded episodes whose frames may be waypoints of a plan at two levels, as proposals, or by
+    /// themselves with planner.level_two.waypoints = "recorded".
+    #[arg(long, value_name = "DATASET")]
+    anchors: Option<PathBuf>,
     /// A map of planned translations, as `foresight calibrate --out` writes it.
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
@@ -110,10 +114,14 @@ impl Overrides {
                     None => loaded.model_dir()?,
                 };
                 let model = &loaded.scenario.model;
-                let levels = loaded.scenario.planner.levels;
                 let (device, precision) = (model.device, model.precision);
                 let source = ModelSource::model_on(&dir, device, precision)?;
-                let mut source = source.with_levels(levels, device, precision)?;
+                let mut source = source.with_levels(
+                    &loaded.scenario.planner,
+                    self.anchors.as_deref(),
+                    device,
+                    precision,
+                )?;
                 let link = model
                     .workers
                     .clone()

@@ -7,11 +7,12 @@ use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_planner::{
     git_lfs, pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy,
-    EnergyError, Plan, PlannerConfig, Pose, SeededNoise,
+    EnergyError, Plan, PlannerConfig, Pose, SeededNoise, WaypointSource,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::npz::Trajectory;
-use foresight_predictor::{Budget, ComputeDevice, Precision, WorldModel};
+use foresight_predictor::{Budget, ComputeDevice, Latent, LevelTwo, Precision, WorldModel};
+use foresight_scenarios::controllers::{EncodedObservation, Hierarchy, LatentModel, SecondLevel};
 use foresight_settings::Change;
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -156,8 +157,16 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
         energy: energy.with_weights(&weights),
         bar: progress(cem.evaluations()),
     };
-    let mut search = settings.method().begin(&Constraints::default());
-    let plan = solve(&mut *search, &energy, &mut SeededNoise::new(args.seed, 0))?;
+    let plan = if settings.levels == 1 {
+        let mut search = settings.method().begin(&Constraints::default());
+        solve(&mut *search, &energy, &mut SeededNoise::new(args.seed, 0))?
+    } else {
+        let seen = EncodedObservation {
+            latent: context.clone(),
+            pose: task.pose,
+        };
+        at_two_levels(&args, &settings, &model, seen, goal.clone(), extrinsics)?
+    };
     energy.bar.finish_and_clear();
     let seconds = Seconds {
         load,
@@ -171,6 +180,30 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
         print(&task, &plan, distance, &seconds);
     }
     Ok(())
+}
+
+/// The first action towards the first waypoint that the model's second level plans.
+fn at_two_levels(
+    args: &PlanArgs,
+    settings: &PlannerConfig,
+    model: &WorldModel,
+    seen: EncodedObservation,
+    goal: Latent,
+    extrinsics: Option<[f32; 6]>,
+) -> Result<Plan> {
+    if settings.level_two.waypoints == WaypointSource::Recorded {
+        bail!("plan has no recordings to aim at; set planner.level_two.waypoints = \"foreseen\"");
+    }
+    let second = LevelTwo::load(&args.model, model, args.device, args.precision)?;
+    let weighting = GoalWeighting::residual(settings.residual_power)?;
+    let extrinsics = extrinsics.map(|e| e.map(f64::from));
+    let first = LatentModel::new(model, vec![goal], weighting, extrinsics);
+    let second = SecondLevel {
+        model: Some(&second),
+        anchors: None,
+    };
+    let mut hierarchy = Hierarchy::new(first, second, settings, args.seed);
+    Ok(hierarchy.plan(&seen, &Constraints::default(), 0)?)
 }
 
 fn task(args: &PlanArgs) -> Result<Task> {
@@ -349,6 +382,7 @@ fn as_json(
         "search": cem,
         "state": task.pose.to_array(),
         "actions": actions,
+        "macro_actions": plan.macro_actions.iter().map(Action::to_array).collect::<Vec<_>>(),
         "energy": plan.energy(),
         "energy_per_iteration": best,
         "iterations": plan.iterations,
@@ -378,6 +412,12 @@ fn print(task: &Task, plan: &Plan, distance: f32, seconds: &Seconds) {
     }
     if let Some(goal) = &task.goal_pose {
         row("true", &task.pose.action_to(goal));
+    }
+    if !plan.macro_actions.is_empty() {
+        println!("\nled by the second level's macro-actions:");
+        for (i, action) in plan.macro_actions.iter().enumerate() {
+            row(&(i + 1).to_string(), action);
+        }
     }
     println!(
         "\n{} evaluations; loading {:.1} s, encoding {:.1} s, search {:.1} s",

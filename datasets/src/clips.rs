@@ -72,7 +72,14 @@ pub enum Draws {
         batch: usize,
         /// Steps to the goal, at most; at least 1.
         farthest: usize,
+        /// How often goals before which the gripper moves are drawn, relative to others.
+        #[serde(default = "alike")]
+        gripper_events: f32,
     },
+}
+
+fn alike() -> f32 {
+    1.0
 }
 
 /// How clips are drawn.

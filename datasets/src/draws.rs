@@ -89,7 +89,7 @@ impl Table {
             | Draws::Goal { batch: 0, .. } => {
                 return wrong("the clips of a step (batch) must be at least 1")
             }
-            Draws::Clip { gripper_events, .. }
+            Draws::Clip { gripper_events, .. } | Draws::Goal { gripper_events, .. }
                 if !(gripper_events.is_finite() && gripper_events > 0.0) =>
             {
                 return wrong("gripper_events must be a number above 0")
@@ -185,6 +185,17 @@ impl Table {
         at.map(|start| self.starts[start as usize]).collect()
     }
 
+    /// Whether the gripper moves in one of the `steps` after the start of that number.
+    fn moves_before(&self, number: usize, steps: usize) -> bool {
+        let first = self.starts[number];
+        let after = self.starts[number..].iter();
+        let mut inside = after.take_while(|start| {
+            (start.episode, start.view) == (first.episode, first.view)
+                && start.frame < first.frame + steps as u32
+        });
+        inside.any(|start| start.event)
+    }
+
     fn group(&self, number: u64) -> Arc<Group> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(&number) {
@@ -240,12 +251,29 @@ impl Table {
                     order.extend(self.states[state]);
                 }
             }
-            Draws::Goal { batch, farthest } => {
-                for _ in 0..batch {
+            Draws::Goal {
+                batch,
+                farthest,
+                gripper_events,
+            } => {
+                // The rarer kind is drawn whenever it comes up, the other in proportion.
+                let [calm, moving] = [1.0 / gripper_events.max(1.0), gripper_events.min(1.0)];
+                while order.len() < batch {
                     let number = rng.random_range(0..self.starts.len());
                     let left = self.starts[number].left as usize;
+                    let steps = rng.random_range(1..=left.min(farthest));
+                    if gripper_events != 1.0 {
+                        let kept = if self.moves_before(number, steps) {
+                            moving
+                        } else {
+                            calm
+                        };
+                        if rng.random::<f32>() >= kept {
+                            continue;
+                        }
+                    }
                     order.push(number as u32);
-                    goals.push(rng.random_range(1..=left.min(farthest)) as u32);
+                    goals.push(steps as u32);
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::draws::GRIPPER_EVENT;
 use crate::sampling::ClipShape;
 
 /// Whether the gripper moves between a frame and the next.
-fn gripper_moves(states: &[Pose], frame: usize) -> bool {
+pub(crate) fn gripper_moves(states: &[Pose], frame: usize) -> bool {
     match states.get(frame..frame + 2) {
         Some([now, next]) => (next.gripper - now.gripper).abs() > f64::from(GRIPPER_EVENT),
         _ => false,
@@ -55,7 +55,7 @@ pub(crate) fn clip(states: &[Pose], shape: &ClipShape, seed: [u64; 4]) -> Option
 }
 
 /// Where the jumps from `from` to `goal` land, `goal` last, each of at most `most` steps.
-pub(crate) fn way(states: &[Pose], from: usize, goal: usize, most: usize) -> Vec<usize> {
+pub fn way(states: &[Pose], from: usize, goal: usize, most: usize) -> Vec<usize> {
     let mut frames = Vec::new();
     let mut frame = from;
     while frame < goal {

@@ -37,7 +37,7 @@ pub mod index;
 pub mod inspect;
 mod joined;
 mod json_text;
-mod jumps;
+pub mod jumps;
 pub mod layout;
 pub mod lerobot;
 mod loose;

@@ -247,7 +247,9 @@ impl ClipSampler {
     /// States of every episode's every view, and where clips start among them.
     fn recordings(&self) -> Result<Vec<(usize, Vec<ClipStart>)>, DatasetError> {
         let weighted = match self.options.draws {
-            Draws::Clip { gripper_events, .. } => gripper_events != 1.0,
+            Draws::Clip { gripper_events, .. } | Draws::Goal { gripper_events, .. } => {
+                gripper_events != 1.0
+            }
             _ => false,
         };
         let views = &self.options.views;
@@ -256,10 +258,14 @@ impl ClipSampler {
             let measured = self.proprioception(episode, &views[view])?;
             let states = measured.time_s.len();
             let start = |frame: usize| -> Result<ClipStart, DatasetError> {
-                let event = weighted && {
-                    let window = self.cut(episode, &views[view], &measured, frame, 0)?;
-                    let mut actions = window.actions.iter();
-                    actions.any(|action| (action[6] as f32).abs() > GRIPPER_EVENT)
+                let event = match self.options.draws {
+                    _ if !weighted => false,
+                    Draws::Goal { .. } => jumps::gripper_moves(&measured.states, frame),
+                    _ => {
+                        let window = self.cut(episode, &views[view], &measured, frame, 0)?;
+                        let mut actions = window.actions.iter();
+                        actions.any(|action| (action[6] as f32).abs() > GRIPPER_EVENT)
+                    }
                 };
                 Ok(ClipStart {
                     episode: episode as u32,

@@ -305,7 +305,12 @@ impl PlannerConfig {
         let ok = (0.1..=3600.0).contains(&deadline);
         check(ok, "deadline_s", &deadline, "give seconds in 0.1..=3600");
         let remedy = "give 1, or 2 for a model with a second level";
-        check((1..=2).contains(&self.levels), "levels", &self.levels, remedy);
+        check(
+            (1..=2).contains(&self.levels),
+            "levels",
+            &self.levels,
+            remedy,
+        );
         let of_level_two = self.level_two.faults().into_iter();
         faults.extend(of_level_two.map(|fault| fault.within("level_two")));
         faults.extend(self.cem().faults());

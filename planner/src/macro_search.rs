@@ -20,10 +20,13 @@ use crate::search::{
 };
 use crate::space::{Component, Constraints};
 
-/// Noise beyond so many standard deviations makes a gripper's change another one: about one in ten.
+/// Noise beyond so many standard deviations makes a gripper's change another one: one in twenty at
+/// either end.
 const GRIPPER_FLIP: f32 = 1.65;
-/// Standard deviation of a gripper's change that isn't made another one.
+/// Standard deviation of a gripper's change.
 const GRIPPER_STD: f32 = 0.1;
+/// A closing that nobody proposed: what is left of the stroke around a hand-sized object.
+const CLOSES: f32 = 0.4;
 
 /// `[planner.level_two]`: the search over macro-actions, and when to search anew.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -38,16 +41,21 @@ pub struct LevelTwoSearch {
     pub topk: usize,
     /// Macro-actions planned ahead.
     pub horizon: usize,
+    /// What waypoints are: latents that the second level foresees along the macro-actions found, or
+    /// those of recorded frames (`--anchors`), for which nothing is searched.
+    pub waypoints: WaypointSource,
     /// Whether the search begins at what the demonstrators of the training data would do, rather than
     /// anywhere in the data's range.
     pub proposals: bool,
+    /// Recorded segments that the search begins at too, of those that `--anchors` gives.
+    pub anchors: usize,
     /// Standard deviation of the first candidates around a proposal, as a share of half the data's
     /// range of macro-actions.
     pub spread: f64,
     /// What the spread is multiplied by from one iteration to the next.
     pub narrowing: f64,
-    /// What a candidate's squared distance from its proposal costs, in spreads, as a share of the
-    /// energy of standing still.
+    /// What a candidate's mean squared distance from its proposal costs, in spreads, as a share of the
+    /// first proposal's energy.
     pub prior_weight: f64,
     /// Steps of the first level towards a waypoint before the second level plans anew; as many as the
     /// way takes when that is fewer.
@@ -56,17 +64,30 @@ pub struct LevelTwoSearch {
     pub residual_power: f64,
 }
 
+/// What waypoints are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WaypointSource {
+    /// Latents that the second level foresees.
+    Foreseen,
+    /// Latents of recorded frames.
+    Recorded,
+}
+
 impl Default for LevelTwoSearch {
     fn default() -> Self {
         LevelTwoSearch {
-            samples: 128,
-            iterations: 3,
+            samples: 64,
+            iterations: 2,
             topk: 8,
             horizon: 6,
+            waypoints: WaypointSource::Foreseen,
             proposals: true,
-            spread: 0.25,
+            anchors: 8,
+            spread: 0.12,
             narrowing: 0.5,
-            prior_weight: 0.0,
+            prior_weight: 0.02,
             replan_after: 2,
             residual_power: 1.0,
         }
@@ -83,6 +104,7 @@ impl LevelTwoSearch {
             ("topk", self.topk, 1, self.samples.max(1)),
             ("horizon", self.horizon, 1, 32),
             ("replan_after", self.replan_after as usize, 1, 1_000),
+            ("anchors", self.anchors, 0, 1_000),
         ] {
             if !(least..=most).contains(&value) {
                 let remedy = format!("give a number in {least}..={most}");
@@ -93,7 +115,11 @@ impl LevelTwoSearch {
             ("spread", self.spread, 1.0),
             ("narrowing", self.narrowing, 1.0),
             ("prior_weight", self.prior_weight, 1e3),
-            ("residual_power", self.residual_power, crate::MAX_RESIDUAL_POWER),
+            (
+                "residual_power",
+                self.residual_power,
+                crate::MAX_RESIDUAL_POWER,
+            ),
         ] {
             if !(0.0..=most).contains(&value) {
                 let remedy = format!("give a number from 0 to {most}");
@@ -132,28 +158,30 @@ pub struct MacroSearch {
     members: Vec<Member>,
     /// Which start each of the last candidates comes from.
     asked: Vec<usize>,
-    /// The energy of standing still, which the prior's cost is a share of.
+    /// The energy of the first start, which the prior's cost is a share of.
     unit: f32,
     done: usize,
 }
 
 impl MacroSearch {
-    /// Begins at standing still and at `proposals`, each cut or filled up to the horizon.
+    /// Begins at `proposals`, each cut or filled up to the horizon; at standing still where there are
+    /// none.
     pub fn new(
         config: LevelTwoSearch,
         range: MacroRange,
         constraints: &Constraints,
         proposals: &[Vec<Action>],
     ) -> Self {
-        let still = vec![[0.0; 7]; config.horizon];
         let whole = |proposal: &Vec<Action>| {
             let actions = proposal.iter().map(|a| a.to_array().map(|v| v as f32));
             let mut actions: ActionArrays = actions.take(config.horizon).collect();
             actions.resize(config.horizon, [0.0; 7]);
             actions
         };
-        let mut starts = vec![still];
-        starts.extend(proposals.iter().map(whole));
+        let mut starts: Vec<ActionArrays> = proposals.iter().map(whole).collect();
+        if starts.is_empty() {
+            starts.push(whole(&Vec::new()));
+        }
         MacroSearch {
             config,
             range,
@@ -177,10 +205,10 @@ impl MacroSearch {
                 varied[i] += spread * half * noise[i];
             }
             varied[gripper] = match noise[4] {
-                n if n > 1.5 * GRIPPER_FLIP => 1.0,
-                n if n < -1.5 * GRIPPER_FLIP => -1.0,
-                n if n.abs() > GRIPPER_FLIP => 0.0,
+                n if n > GRIPPER_FLIP => CLOSES + GRIPPER_STD * noise[3],
+                n if n < -GRIPPER_FLIP => -1.0,
                 _ if varied[gripper] == 0.0 => 0.0,
+                _ if noise[3] > GRIPPER_FLIP => 0.0,
                 _ => varied[gripper] + GRIPPER_STD * noise[3],
             };
             varied
@@ -241,8 +269,6 @@ impl Search for MacroSearch {
         let spread = self.spread();
         let mut sequences = ActionSequences::zeros(samples, self.config.horizon);
         self.asked.clear();
-        // Standing still is a start that variations make no sense of where there are others.
-        let varied = if parents.len() > 1 { &parents[1..] } else { &parents[..] };
         for sample in 0..samples {
             let (actions, start) = match parents.get(sample).filter(|_| self.done == 0) {
                 Some((unchanged, start)) => {
@@ -251,8 +277,7 @@ impl Search for MacroSearch {
                     (actions, *start)
                 }
                 None => {
-                    let pool = if self.done == 0 { varied } else { &parents[..] };
-                    let (parent, start) = &pool[sample % pool.len()];
+                    let (parent, start) = &parents[sample % parents.len()];
                     noise.fill(&mut rows);
                     (self.vary(parent, &rows, spread), *start)
                 }
@@ -374,12 +399,21 @@ mod tests {
         };
         let found = search(config, &[going(0.1, 1.0)]);
         assert!((found[0].translation_m[0] - 0.1).abs() < 0.005, "{found:?}");
-        let outside = search(LevelTwoSearch { spread: 0.0, ..config }, &[going(0.9, 1.0)]);
-        assert!((outside[0].translation_m[0] - 0.2).abs() < 1e-6, "{outside:?}");
+        let outside = search(
+            LevelTwoSearch {
+                spread: 0.0,
+                ..config
+            },
+            &[going(0.9, 1.0)],
+        );
+        assert!(
+            (outside[0].translation_m[0] - 0.2).abs() < 1e-6,
+            "{outside:?}"
+        );
     }
 
     #[test]
-    fn where_nothing_helps_it_stands_still() {
+    fn without_proposals_it_begins_at_standing_still() {
         struct Still;
         impl Energy for Still {
             fn energies(&self, sequences: &ActionSequences) -> Result<Vec<f32>, EnergyError> {
@@ -393,7 +427,7 @@ mod tests {
             ..LevelTwoSearch::default()
         };
         let constraints = Constraints::default();
-        let mut search = MacroSearch::new(config, RANGE, &constraints, &[going(0.1, 1.0)]);
+        let mut search = MacroSearch::new(config, RANGE, &constraints, &[]);
         let plan = solve(&mut search, &Still, &mut SeededNoise::new(1, 0)).expect("a plan");
         assert_eq!(plan.first(), Action::default());
     }

@@ -8,10 +8,7 @@ pub const PRESETS: Presets = Presets {
         ("paper", include_str!("../presets/paper.toml")),
         ("notebook", include_str!("../presets/notebook.toml")),
         ("fast", include_str!("../presets/fast.toml")),
-        (
-            "hierarchical",
-            include_str!("../presets/hierarchical.toml"),
-        ),
+        ("hierarchical", include_str!("../presets/hierarchical.toml")),
         ("icem", include_str!("../presets/icem.toml")),
         ("mppi", include_str!("../presets/mppi.toml")),
         ("stand_still", include_str!("../presets/stand_still.toml")),

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use foresight_planner::{Action, Pose};
+use candle_core::{DType, Device, Tensor};
+use foresight_planner::{Action, ActionSequences, Pose};
 use serde::{Deserialize, Serialize};
 
 use crate::backend;
@@ -31,6 +31,11 @@ pub const DESCRIPTION: &str = "level-2.json";
 pub const WEIGHTS: &str = "level-2.safetensors";
 /// The folder of what proposes macro-actions.
 pub const PROPOSALS: &str = "level-2-proposals";
+
+/// A proposed change of closedness below this is none.
+const LEAST_GRIPPER_CHANGE: f64 = 0.15;
+/// A proposed translation below this that leaves the gripper alone is none, m.
+const LEAST_TRANSLATION_M: f64 = 0.008;
 
 /// What a second level is, and which macro-actions it knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,9 +117,10 @@ impl LevelTwo {
         if !LevelTwo::is_in(folder) {
             return Err(PredictorError::File {
                 path: folder.to_path_buf(),
-                what: "this model has no second level; train one with `foresight train --level 2`, \
+                what:
+                    "this model has no second level; train one with `foresight train --level 2`, \
                        or plan with planner.levels = 1"
-                    .into(),
+                        .into(),
             });
         }
         let path = folder.join(DESCRIPTION);
@@ -149,23 +155,64 @@ impl LevelTwo {
         })
     }
 
-    /// The macro-actions that what it learned from would take from what is seen now to `goal`;
-    /// `None` where nothing proposes any.
+    /// The macro-actions that what it learned from would take from what is seen now to `goal`, at
+    /// most `horizon`: what a demonstrator would do first, then what one would do where that is
+    /// foreseen to end, and so on until one would stay. `None` where nothing proposes any.
     ///
     /// # Errors
-    /// When the latents have another shape than the proposals'.
+    /// When the latents have another shape than the proposals', or the model fails.
     pub fn proposal(
         &self,
         now: &Latent,
         pose: &Pose,
+        extrinsics: Option<[f32; 6]>,
         goal: &Latent,
+        horizon: usize,
     ) -> Result<Option<Vec<Action>>, PredictorError> {
-        let proposals = self.proposals.as_ref();
-        proposals.map(|p| p.way(now, pose, goal)).transpose()
+        let Some(policy) = &self.proposals else {
+            return Ok(None);
+        };
+        let mut way: Vec<Action> = Vec::new();
+        let (mut latent, mut hand) = (now.clone(), *pose);
+        while way.len() < horizon {
+            let Some(action) = policy.way(&latent, &hand, goal)?.into_iter().next() else {
+                break;
+            };
+            let action = without_trembling(action);
+            if action == Action::default() {
+                break;
+            }
+            way.push(action);
+            if way.len() == horizon {
+                break;
+            }
+            hand = hand.apply(&action);
+            // All from the start on, so that a step sees what training showed it.
+            let mut sequences = ActionSequences::zeros(1, way.len());
+            for (step, action) in way.iter().enumerate() {
+                let components = action.to_array().map(|v| v as f32);
+                sequences.action_mut(0, step).copy_from_slice(&components);
+            }
+            let mut rollout = self.model.rollout(now, pose, extrinsics, &sequences, 0)?;
+            latent.values = rollout.latents.pop().unwrap_or_default();
+        }
+        Ok(Some(way))
     }
 }
 
-/// Writes a second level into the folder of the model whose latents it knows.
+/// A proposed macro-action without the little a regression leaves where there is nothing to do.
+fn without_trembling(mut action: Action) -> Action {
+    if action.gripper.abs() < LEAST_GRIPPER_CHANGE {
+        action.gripper = 0.0;
+    }
+    if action.gripper == 0.0 && action.length_m() < LEAST_TRANSLATION_M {
+        return Action::default();
+    }
+    action
+}
+
+/// Writes a second level into the folder of the model whose latents it knows; `dtype` is f32, f16 or
+/// bf16.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -173,14 +220,16 @@ pub fn save(
     folder: &Path,
     config: &LevelTwoConfig,
     predictor: &Tensors,
+    dtype: DType,
 ) -> Result<(), PredictorError> {
     let description = folder.join(DESCRIPTION);
     let text = serde_json::to_string_pretty(config).map_err(|e| damaged(&description, &e))?;
-    let tensors: HashMap<String, Tensor> = predictor
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.clone()))
-        .collect();
-    candle_core::safetensors::save(&tensors, folder.join(WEIGHTS))?;
+    let stored = predictor.iter().map(|(name, tensor)| {
+        let tensor = tensor.to_dtype(dtype)?;
+        Ok((name.clone(), tensor))
+    });
+    let stored: HashMap<String, Tensor> = stored.collect::<candle_core::Result<_>>()?;
+    candle_core::safetensors::save(&stored, folder.join(WEIGHTS))?;
     std::fs::write(&description, text + "\n").map_err(|e| io(&description, e))
 }
 

@@ -26,6 +26,9 @@ pub struct DryStep {
     pub distance: f32,
     /// Lowest energy found.
     pub energy: Option<f32>,
+    /// The macro-actions that lead there, where a second level plans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub macro_actions: Vec<[f64; 7]>,
     /// The action decided on.
     pub planned_action: [f64; 7],
     /// The same after the camera's action map: what the arm would be asked for.
@@ -114,6 +117,7 @@ pub fn dry_run(
             distance,
             energy: plan.energy(),
             planned_action: planned.to_array(),
+            macro_actions: plan.macro_actions.iter().map(Action::to_array).collect(),
             action: action.to_array(),
             sent,
             goal_pose,

@@ -17,6 +17,7 @@
 
 pub mod action_map;
 pub mod alarm;
+pub mod anchors;
 pub mod calibrate;
 mod check;
 pub mod controllers;

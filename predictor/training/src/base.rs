@@ -245,7 +245,14 @@ impl Base {
         let dtype = settings.output.dtype.dtype();
         let parameters = trainer.state().parameters()?;
         if let Some(macro_actions) = summary.macro_actions {
-            return level_two::save(&self.folder, &self.predictor, settings, macro_actions, &parameters, folder);
+            return level_two::save(
+                &self.folder,
+                &self.predictor,
+                settings,
+                macro_actions,
+                &parameters,
+                folder,
+            );
         }
         if let (Some(adapters), Some(beside)) = (trainer.state().adapters(), folder.parent()) {
             let tensors = adapters.values()?.to_tensors()?.into_iter().collect();

@@ -85,6 +85,7 @@ impl PolicyTask {
             let draws = Draws::Goal {
                 batch,
                 farthest: recipe.farthest_goal_steps,
+                gripper_events: recipe.data.gripper_events,
             };
             let mut options = recipe.data.clip_options(draws, seed);
             options.shape.frames = 2;

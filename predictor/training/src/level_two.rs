@@ -70,7 +70,13 @@ pub(crate) fn save(
         macro_actions,
         model_sha256: checkpoint::sha256(&of.join(WEIGHTS_FILE))?,
     };
-    Ok(level_two::save(folder, &config, &parameters.to_tensors()?)?)
+    let dtype = settings.output.dtype.dtype();
+    Ok(level_two::save(
+        folder,
+        &config,
+        &parameters.to_tensors()?,
+        dtype,
+    )?)
 }
 
 /// Where a policy that proposes macro-actions belongs in a model folder with a second level.

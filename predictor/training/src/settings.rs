@@ -407,9 +407,9 @@ impl Settings {
         match (level, jumps == next_step()) {
             (1, true) | (2, false) => {}
             (2, true) => self.data.jump_steps = LEVEL_TWO_JUMPS,
-            (1, false) => bail!(
-                "data.jump_steps = {jumps:?} makes a second level: train it with --level 2"
-            ),
+            (1, false) => {
+                bail!("data.jump_steps = {jumps:?} makes a second level: train it with --level 2")
+            }
             _ => bail!("level {level} is not 1 or 2"),
         }
         Ok(())

@@ -7,9 +7,9 @@
 //! when going there no longer brings it nearer.
 
 use foresight_planner::{
-    solve, Action, ActionSequences, Component, Constraints, Controller, CostModel, Decision,
-    LevelTwoSearch, MacroRange, MacroSearch, Plan, Pursuit, RelativeBounds, SearchMethod,
-    SeededNoise, SubGoal,
+    solve, Action, Component, Constraints, Controller, CostModel, Decision, LevelTwoSearch,
+    MacroRange, MacroSearch, Plan, PlannerConfig, Pose, Pursuit, RelativeBounds, SearchMethod,
+    SeededNoise, SubGoal, WaypointSource,
 };
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LevelTwo};
@@ -17,13 +17,16 @@ use foresight_robot::Observation;
 
 use super::encode::EncodedObservation;
 use super::latent::LatentModel;
+use crate::anchors::{Anchors, Segment};
 use crate::error::RunError;
 
 /// Keeps the second level's noise apart from the first's.
 const LEVEL_TWO: u64 = 0x6c65_7665_6c32;
 /// A change of closedness below this is none: the fingers are held on the way to a waypoint that asks
 /// for no more.
-const GRIPPER_MOVES: f64 = 0.1;
+const GRIPPER_MOVES: f64 = 0.15;
+/// A waypoint is reached within this, m.
+const REACHED_M: f64 = 0.015;
 /// A macro-action shorter than this that leaves the fingers alone stays where it is, m.
 const STAYS_M: f64 = 0.005;
 
@@ -34,10 +37,26 @@ struct Waypoint {
     weights: GoalWeights,
     /// The macro-actions that are still to come, this waypoint's first, from where the hand was.
     way: Vec<Action>,
+    /// The pose there.
+    pose: Pose,
     /// Steps before the second level plans anew.
     steps_left: u32,
     /// The distance to it at the last decision.
     distance: f32,
+}
+
+impl Waypoint {
+    /// What of its way is left for a hand at `pose`.
+    fn rest(&self, pose: &Pose) -> Vec<Action> {
+        let mut missing = pose.action_to(&self.pose);
+        missing.rotation_rad = [0.0; 3];
+        let reached = missing.length_m() < REACHED_M && missing.gripper.abs() < GRIPPER_MOVES;
+        let missing = (!reached).then_some(missing);
+        missing
+            .into_iter()
+            .chain(self.way.iter().skip(1).copied())
+            .collect()
+    }
 }
 
 /// What is fixed when the pursuit of a goal begins.
@@ -48,36 +67,46 @@ struct GoalPursuit {
     waypoint: Option<Waypoint>,
 }
 
+/// What leads the first level.
+#[derive(Debug, Clone, Copy)]
+pub struct SecondLevel<'a> {
+    /// A predictor of macro-actions; needed unless waypoints are recorded frames.
+    pub model: Option<&'a LevelTwo>,
+    /// Recorded frames; needed where waypoints are such frames, proposals elsewhere.
+    pub anchors: Option<&'a Anchors>,
+}
+
 /// A controller with an episode's goals that plans at two levels.
 pub struct Hierarchy<'a> {
     first: LatentModel<'a>,
-    second: &'a LevelTwo,
+    second: SecondLevel<'a>,
     method: Box<dyn SearchMethod>,
     search: LevelTwoSearch,
     /// Longest translation of an action of the first level along an axis, m.
     box_m: f64,
+    /// The least change of closedness that the first level takes for one.
+    deadband: f64,
     seed: u64,
     pursuit: Pursuit,
     goal: Option<GoalPursuit>,
 }
 
 impl<'a> Hierarchy<'a> {
-    /// Leads the search `method` through `first`, whose actions go `box_m` at most along an axis, by
-    /// the `search` through `second`.
+    /// Leads the search through `first` that `planner` describes by its second level's, through
+    /// `second`.
     pub fn new(
         first: LatentModel<'a>,
-        second: &'a LevelTwo,
-        method: Box<dyn SearchMethod>,
-        search: LevelTwoSearch,
-        box_m: f64,
+        second: SecondLevel<'a>,
+        planner: &PlannerConfig,
         seed: u64,
     ) -> Self {
         Hierarchy {
             first,
             second,
-            method,
-            search,
-            box_m,
+            method: planner.method(),
+            search: planner.level_two,
+            box_m: planner.box_m,
+            deadband: planner.gripper_deadband,
             seed,
             pursuit: Pursuit::default(),
             goal: None,
@@ -88,69 +117,211 @@ impl<'a> Hierarchy<'a> {
         GoalWeighting::residual(self.search.residual_power).unwrap_or(GoalWeighting::UNIFORM)
     }
 
+    /// What to do next towards the goal pursued from what is seen, and the macro-actions that lead
+    /// there.
+    ///
+    /// # Errors
+    /// When a model fails, or what the second level needs was not loaded.
+    pub fn plan(
+        &mut self,
+        seen: &EncodedObservation,
+        constraints: &Constraints,
+        step: u32,
+    ) -> Result<Plan, RunError> {
+        let mut goal = match self.goal.take() {
+            Some(goal) => goal,
+            None => GoalPursuit {
+                weights: self.first.weights_towards(
+                    seen,
+                    self.first.goal(self.pursuit.goal),
+                    self.weighting(),
+                    constraints.bounds.as_ref(),
+                )?,
+                waypoint: None,
+            },
+        };
+        let due = goal.waypoint.as_ref().is_none_or(|waypoint| {
+            let distance = seen.latent.distance(&waypoint.latent);
+            waypoint.steps_left == 0 || distance >= waypoint.distance
+        });
+        let mut searched = None;
+        if due {
+            let (waypoint, plan) = self.plan_waypoint(seen, &goal, constraints, step)?;
+            goal.waypoint = Some(waypoint);
+            searched = plan;
+        }
+        let Some(waypoint) = &mut goal.waypoint else {
+            return Err(RunError::Imagination("no waypoint was planned".into()));
+        };
+        waypoint.distance = seen.latent.distance(&waypoint.latent);
+        waypoint.steps_left = waypoint.steps_left.saturating_sub(1);
+        let next = waypoint.way.first().copied().unwrap_or_default();
+        let mut plan = if stays(&next) {
+            Plan::unsearched(Action::default(), constraints)
+        } else {
+            let mut within = *constraints;
+            let gripper = Component::Gripper.index();
+            let change = gripper_change(&next, self.deadband);
+            within.fixed[gripper] = within.fixed[gripper].or(Some(change));
+            let energy = self.first.energy_towards(seen, &waypoint.latent);
+            let energy = energy.with_weights(&waypoint.weights);
+            let mut search = self.method.begin(&within);
+            let mut noise = SeededNoise::new(self.seed, u64::from(step));
+            solve(search.as_mut(), &energy, &mut noise)?
+        };
+        plan.macro_actions.clone_from(&waypoint.way);
+        if let Some(searched) = searched {
+            plan.evaluations += searched.evaluations;
+            plan.cost += searched.cost * self.search.horizon as f64;
+        }
+        self.goal = Some(goal);
+        Ok(plan)
+    }
+
+    /// Where to go next on the way to the goal, and what finding it took.
+    fn plan_waypoint(
+        &self,
+        seen: &EncodedObservation,
+        goal: &GoalPursuit,
+        constraints: &Constraints,
+        step: u32,
+    ) -> Result<(Waypoint, Option<Plan>), RunError> {
+        let weights = &goal.weights;
+        let bounds = constraints.bounds.as_ref();
+        match (
+            self.search.waypoints,
+            self.second.model,
+            self.second.anchors,
+        ) {
+            (WaypointSource::Foreseen, Some(second), anchors) => {
+                let mut proposals = self.proposals(second, anchors, seen, weights)?;
+                proposals.extend(goal.waypoint.as_ref().map(|w| w.rest(&seen.pose)));
+                let plan =
+                    self.plan_macro_actions(second, &proposals, seen, weights, constraints, step)?;
+                let latent = self.foresee(second, seen, &plan.first())?;
+                let waypoint = self.waypoint(seen, latent, plan.actions.clone(), bounds)?;
+                Ok((waypoint, Some(plan)))
+            }
+            (WaypointSource::Recorded, _, Some(anchors)) => {
+                let nearest = self.nearest(anchors, self.search.anchors.max(1), seen, weights);
+                let (latent, way) = anchors.waypoint(&nearest, &seen.pose).ok_or_else(|| {
+                    RunError::Input("no recorded episode is longer than one frame".into())
+                })?;
+                Ok((self.waypoint(seen, latent, way, bounds)?, None))
+            }
+            (WaypointSource::Foreseen, None, _) => Err(RunError::Input(
+                "planner.levels is 2, and the model's second level was not loaded".into(),
+            )),
+            (WaypointSource::Recorded, _, None) => Err(RunError::Input(
+                "planner.level_two.waypoints is \"recorded\": give recordings with --anchors"
+                    .into(),
+            )),
+        }
+    }
+
+    fn nearest(
+        &self,
+        anchors: &Anchors,
+        count: usize,
+        seen: &EncodedObservation,
+        weights: &GoalWeights,
+    ) -> Vec<Segment> {
+        let goal = self.first.goal(self.pursuit.goal);
+        anchors.segments(&seen.latent, &seen.pose, goal, weights, count)
+    }
+
+    /// Where the search begins: what demonstrators would do, and what was recorded in such places.
+    fn proposals(
+        &self,
+        second: &LevelTwo,
+        anchors: Option<&Anchors>,
+        seen: &EncodedObservation,
+        weights: &GoalWeights,
+    ) -> Result<Vec<Vec<Action>>, RunError> {
+        let goal = self.first.goal(self.pursuit.goal);
+        let mut proposals = Vec::new();
+        if self.search.proposals {
+            let (extrinsics, horizon) = (self.first.extrinsics(), self.search.horizon);
+            let (latent, pose) = (&seen.latent, &seen.pose);
+            proposals.extend(second.proposal(latent, pose, extrinsics, goal, horizon)?);
+        }
+        if let (Some(anchors), 1..) = (anchors, self.search.anchors) {
+            let segments = self.nearest(anchors, self.search.anchors, seen, weights);
+            proposals.extend(segments.iter().map(|s| anchors.way(s, &seen.pose)));
+        }
+        Ok(proposals)
+    }
+
     /// The macro-actions that lead to the goal from what is seen, with what finding them took.
     fn plan_macro_actions(
         &self,
+        second: &LevelTwo,
+        proposals: &[Vec<Action>],
         seen: &EncodedObservation,
         weights: &GoalWeights,
         constraints: &Constraints,
         step: u32,
     ) -> Result<Plan, RunError> {
-        let goal = self.first.goal(self.pursuit.goal);
-        let proposals = match self.search.proposals {
-            true => {
-                let proposal = self.second.proposal(&seen.latent, &seen.pose, goal)?;
-                proposal.into_iter().collect::<Vec<_>>()
-            }
-            false => Vec::new(),
-        };
-        let range = self.second.config.macro_actions;
+        let range = second.config.macro_actions;
         let range = MacroRange {
             low: range.low.map(|v| v as f32),
             high: range.high.map(|v| v as f32),
         };
-        let model = &self.second.model;
+        let (model, goal) = (&second.model, self.first.goal(self.pursuit.goal));
         let energy = model.energy(&seen.latent, &seen.pose, goal, model.budget());
         let energy = energy
             .with_extrinsics(self.first.extrinsics())
             .with_weights(weights);
-        let mut search = MacroSearch::new(self.search, range, constraints, &proposals);
+        let mut search = MacroSearch::new(self.search, range, constraints, proposals);
         let mut noise = SeededNoise::new(self.seed ^ LEVEL_TWO, u64::from(step));
         Ok(solve(&mut search, &energy, &mut noise)?)
     }
 
-    /// Where the first of the macro-actions is foreseen to end.
+    /// The latent that a macro-action is foreseen to end in.
+    fn foresee(
+        &self,
+        second: &LevelTwo,
+        seen: &EncodedObservation,
+        action: &Action,
+    ) -> Result<Latent, RunError> {
+        let after = seen
+            .clone()
+            .foresee(&second.model, self.first.extrinsics(), action)?;
+        Ok(after.latent)
+    }
+
     fn waypoint(
         &self,
         seen: &EncodedObservation,
+        latent: Latent,
         way: Vec<Action>,
         bounds: Option<&RelativeBounds>,
     ) -> Result<Waypoint, RunError> {
         let first = way.first().copied().unwrap_or_default();
-        let mut sequences = ActionSequences::zeros(1, 1);
-        let components = first.to_array().map(|v| v as f32);
-        sequences.action_mut(0, 0).copy_from_slice(&components);
-        let extrinsics = self.first.extrinsics();
-        let model = &self.second.model;
-        let mut rollout = model.rollout(&seen.latent, &seen.pose, extrinsics, &sequences, 0)?;
-        let latent = Latent {
-            values: rollout.latents.pop().unwrap_or_default(),
-            tokens: seen.latent.tokens,
-        };
-        let farthest = first.translation_m.iter().fold(0.0f64, |m, t| m.max(t.abs()));
+        let along_axes = first.translation_m.iter();
+        let farthest = along_axes.fold(0.0f64, |most, t| most.max(t.abs()));
         let needed = (farthest / self.box_m - 1e-6).ceil().max(1.0) as u32;
+        let weighting = self.first.weighting();
         Ok(Waypoint {
-            weights: self.first.weights_towards(
-                seen,
-                &latent,
-                self.first.weighting(),
-                bounds,
-            )?,
+            weights: self
+                .first
+                .weights_towards(seen, &latent, weighting, bounds)?,
             distance: f32::INFINITY,
             latent,
+            pose: seen.pose.apply(&first),
             way,
             steps_left: needed.min(self.search.replan_after),
         })
+    }
+}
+
+/// The change of closedness that the first level is told, so that it carries out what the second one
+/// decided: to the picture alone, fingers are little. What is no more than trembling is none; what is,
+/// is no less than what the first level takes for a change.
+fn gripper_change(action: &Action, deadband: f64) -> f32 {
+    match action.gripper {
+        change if change.abs() < GRIPPER_MOVES => 0.0,
+        change => (change.signum() * change.abs().max(1.01 * deadband)) as f32,
     }
 }
 
@@ -182,54 +353,7 @@ impl Controller<Observation> for Hierarchy<'_> {
             Some(committed) => self.first.foresee(seen, committed)?,
             None => seen,
         };
-        let mut goal = match self.goal.take() {
-            Some(goal) => goal,
-            None => GoalPursuit {
-                weights: self.first.weights_towards(
-                    &seen,
-                    self.first.goal(self.pursuit.goal),
-                    self.weighting(),
-                    constraints.bounds.as_ref(),
-                )?,
-                waypoint: None,
-            },
-        };
-        let due = goal.waypoint.as_ref().is_none_or(|waypoint| {
-            let distance = seen.latent.distance(&waypoint.latent);
-            waypoint.steps_left == 0 || distance >= waypoint.distance
-        });
-        let mut searched = None;
-        if due {
-            let plan = self.plan_macro_actions(&seen, &goal.weights, constraints, step)?;
-            goal.waypoint = Some(self.waypoint(&seen, plan.actions.clone(), constraints.bounds.as_ref())?);
-            searched = Some(plan);
-        }
-        let Some(waypoint) = &mut goal.waypoint else {
-            return Err(RunError::Imagination("no waypoint was planned".into()));
-        };
-        waypoint.distance = seen.latent.distance(&waypoint.latent);
-        waypoint.steps_left = waypoint.steps_left.saturating_sub(1);
-        let next = waypoint.way.first().copied().unwrap_or_default();
-        let mut plan = if stays(&next) {
-            Plan::unsearched(Action::default(), constraints)
-        } else {
-            let mut within = *constraints;
-            let gripper = Component::Gripper.index();
-            if next.gripper.abs() < GRIPPER_MOVES {
-                within.fixed[gripper] = within.fixed[gripper].or(Some(0.0));
-            }
-            let energy = self.first.energy_towards(&seen, &waypoint.latent);
-            let energy = energy.with_weights(&waypoint.weights);
-            let mut search = self.method.begin(&within);
-            let mut noise = SeededNoise::new(self.seed, u64::from(step));
-            solve(search.as_mut(), &energy, &mut noise)?
-        };
-        plan.macro_actions.clone_from(&waypoint.way);
-        if let Some(searched) = searched {
-            plan.evaluations += searched.evaluations;
-            plan.cost += searched.cost * self.search.horizon as f64;
-        }
-        self.goal = Some(goal);
+        let plan = self.plan(&seen, constraints, step)?;
         Ok(Decision::Act { distance, plan })
     }
 

@@ -83,7 +83,9 @@ impl<'a> LatentModel<'a> {
         weighting: GoalWeighting,
         bounds: Option<&RelativeBounds>,
     ) -> Result<GoalWeights, RunError> {
-        let weights = self.energy_towards(encoded, goal).weights(weighting, bounds);
+        let weights = self
+            .energy_towards(encoded, goal)
+            .weights(weighting, bounds);
         weights.map_err(|e| RunError::Imagination(e.to_string()))
     }
 

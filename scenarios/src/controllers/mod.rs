@@ -17,19 +17,20 @@ pub mod true_dynamics;
 
 use std::path::{Path, PathBuf};
 
-use foresight_planner::{Controller, Mpc};
+use foresight_planner::{Controller, Mpc, PlannerConfig, WaypointSource};
 use foresight_predictor::policy::Policy;
 use foresight_predictor::{ComputeDevice, LevelTwo, Precision, WorldModel};
 use foresight_robot::Observation;
 use image::RgbImage;
 
 pub use encode::{EncodedObservation, LastLook};
-pub use hierarchy::Hierarchy;
+pub use hierarchy::{Hierarchy, SecondLevel};
 pub use latent::LatentModel;
 pub use oracle::{Oracle, OracleGoal};
 pub use policy::PolicyController;
 pub use true_dynamics::TrueDynamics;
 
+use crate::anchors::Anchors;
 use crate::env::ObservedSimulator;
 use crate::episode_spec::EpisodeSpec;
 use crate::error::RunError;
@@ -61,6 +62,8 @@ pub struct LoadedModel {
     pub dir: PathBuf,
     /// Its second level, once that was asked for.
     pub level_two: Option<LevelTwo>,
+    /// Recorded frames to aim at, where some were given.
+    pub anchors: Option<Anchors>,
 }
 
 /// A controller as an episode needs it.
@@ -101,24 +104,41 @@ impl ModelSource {
             model,
             dir: dir.to_owned(),
             level_two: None,
+            anchors: None,
         })))
     }
 
-    /// The same with the model's second level, where its planning asks for one; what doesn't plan
-    /// through a model stays what it is.
+    /// The same with what `planner` needs for two levels: the model's second level unless waypoints
+    /// are recorded frames, and `anchors`, a dataset of such frames, where it is given. What doesn't
+    /// plan through a model stays what it is.
     ///
     /// # Errors
-    /// [`RunError::Model`] when the model has no second level, or it can't be used.
+    /// [`RunError::Model`] when the model has no second level or it can't be used; [`RunError::Input`]
+    /// when the recordings can't be read, or are given to a planner of one level.
     pub fn with_levels(
         mut self,
-        levels: u8,
+        planner: &PlannerConfig,
+        anchors: Option<&Path>,
         device: ComputeDevice,
         precision: Precision,
     ) -> Result<Self, RunError> {
-        if let (ModelSource::Latent(loaded), 2..) = (&mut self, levels) {
-            let dir = loaded.dir.clone();
-            let second = LevelTwo::load(&dir, &loaded.model, device, precision);
-            loaded.level_two = Some(second.map_err(|e| RunError::model(&dir, e))?);
+        let ModelSource::Latent(loaded) = &mut self else {
+            return Ok(self);
+        };
+        if planner.levels < 2 {
+            return match anchors {
+                None => Ok(self),
+                Some(_) => Err(RunError::Input(
+                    "--anchors are waypoints of a second level: set planner.levels = 2".into(),
+                )),
+            };
+        }
+        if planner.level_two.waypoints == WaypointSource::Foreseen {
+            let second = LevelTwo::load(&loaded.dir, &loaded.model, device, precision);
+            loaded.level_two = Some(second.map_err(|e| RunError::model(&loaded.dir, e))?);
+        }
+        if let Some(dataset) = anchors {
+            loaded.anchors = Some(Anchors::index(&loaded.model, dataset)?);
         }
         Ok(self)
     }
@@ -202,16 +222,13 @@ impl ModelSource {
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
                 let cost = cost.with_looks(looks.clone());
                 let planner = &scenario.planner;
-                match (&loaded.level_two, planner.levels) {
-                    (Some(second), 2..) => {
-                        let (search, box_m) = (planner.level_two, planner.box_m);
-                        Box::new(Hierarchy::new(cost, second, method, search, box_m, seed))
-                    }
-                    (None, 2..) => {
-                        return Err(RunError::Input(format!(
-                            "planner.levels is 2, and the second level of {} was not loaded",
-                            loaded.dir.display()
-                        )))
+                match planner.levels {
+                    2.. => {
+                        let second = SecondLevel {
+                            model: loaded.level_two.as_ref(),
+                            anchors: loaded.anchors.as_ref(),
+                        };
+                        Box::new(Hierarchy::new(cost, second, planner, seed))
                     }
                     _ => Box::new(Mpc::new(cost, method, seed)),
                 }

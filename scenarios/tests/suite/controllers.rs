@@ -59,6 +59,7 @@ fn random_model(use_extrinsics: bool) -> ModelSource {
         model,
         dir: "random".into(),
         level_two: None,
+        anchors: None,
     }))
 }
 
