@@ -96,9 +96,15 @@ fn run(scenario: &str, model: &str, out: &Path, more: &[&str]) -> Vec<StepTrace>
         "planner.level_two.topk=2",
     ];
     foresight(&[&few[..], more].concat());
-    let steps = trace::read(&out.join("plan.jsonl")).unwrap();
+    let steps = trace::read(&run_folder(out).join("plan.jsonl")).unwrap();
     assert_eq!(steps.len(), 4);
     steps
+}
+
+/// The one run in a folder of runs.
+fn run_folder(out: &Path) -> PathBuf {
+    let mut runs = fs::read_dir(out).unwrap();
+    runs.next().unwrap().unwrap().path()
 }
 
 fn decided(steps: &[StepTrace]) -> Vec<([f64; 7], Vec<[f64; 7]>)> {
@@ -144,7 +150,7 @@ fn a_second_level_is_trained_beside_the_first_and_leads_it() {
     let described: LevelTwoConfig = serde_json::from_str(&described).unwrap();
     assert_eq!(described.jump_steps, [1, 4]);
     let range = described.macro_actions;
-    assert!(range.high[0] > 0.075 && range.low[0] < -0.075, "{range:?}");
+    assert!(range.high[1] > 0.08 && range.low[1] < -0.08, "{range:?}");
     // The first level is what it was.
     let weights = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
     assert!(weights(&model) == weights(Path::new(&first)));
@@ -190,7 +196,7 @@ fn a_second_level_is_trained_beside_the_first_and_leads_it() {
         &["--set", "planner.level_two.spread=0.5"],
     );
     assert_eq!(decided(&steps), decided(&again), "the same seed");
-    let report = fs::read_to_string(once.join("report.html")).unwrap();
+    let report = fs::read_to_string(run_folder(&once).join("report.html")).unwrap();
     assert!(report.contains("The second level plans these waypoints"));
 
     // Weights that it wasn't trained behind.
@@ -225,7 +231,7 @@ fn recorded_frames_lead_without_any_second_level() {
         &["--set", "planner.levels=1", "--anchors", &data],
         "set planner.levels = 2",
     );
-    refusal(&["--set", "planner.levels=3"], "planner.levels is 3");
+    refusal(&["--set", "planner.levels=3"], "levels is 3; give 1, or 2");
     refusal(
         &["--set", recorded, "--anchors", &text(work.path())],
         "anchors",

@@ -248,9 +248,9 @@ impl Base {
             return level_two::save(
                 &self.folder,
                 &self.predictor,
-                settings,
                 macro_actions,
                 &parameters,
+                summary,
                 folder,
             );
         }

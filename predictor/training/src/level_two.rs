@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
-use foresight_predictor::checkpoint::{self, Checkpoint, Part, CONFIG_FILE, WEIGHTS_FILE};
+use foresight_predictor::checkpoint::{self, Checkpoint, Part, WEIGHTS_FILE};
 use foresight_predictor::level_two::{self, LevelTwo, LevelTwoConfig, MacroActions, PROPOSALS};
 use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::{layout, PredictorConfig};
 
+use crate::card::{self, RunSummary};
 use crate::latent_clips::LatentClips;
-use crate::settings::Settings;
 
 /// Clips whose macro-actions are looked at to know which there are.
 const LOOKED_AT: usize = 20_000;
@@ -45,25 +45,21 @@ pub(crate) fn start(
     Ok(Parameters::from_tensors(entries, &tensors)?)
 }
 
-/// Writes into `folder` the model of `of`, as it is, with a second level.
+/// Writes into `folder` the model of `of`, as it is, with a second level; its card says how that was
+/// made.
 ///
 /// # Errors
-/// When that model has no first level, or the disk refuses.
+/// When the disk refuses.
 pub(crate) fn save(
     of: &Path,
     network: &PredictorConfig,
-    settings: &Settings,
     macro_actions: MacroActions,
     parameters: &Parameters,
+    summary: &RunSummary<'_>,
     folder: &Path,
 ) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    for name in [CONFIG_FILE, WEIGHTS_FILE] {
-        let (from, to) = (of.join(name), folder.join(name));
-        if from != to {
-            std::fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
-        }
-    }
+    let settings = &summary.origin.settings;
+    copy_files(of, folder)?;
     let config = LevelTwoConfig {
         network: network.clone(),
         jump_steps: settings.data.jump_steps,
@@ -71,12 +67,53 @@ pub(crate) fn save(
         model_sha256: checkpoint::sha256(&of.join(WEIGHTS_FILE))?,
     };
     let dtype = settings.output.dtype.dtype();
-    Ok(level_two::save(
-        folder,
-        &config,
-        &parameters.to_tensors()?,
-        dtype,
-    )?)
+    level_two::save(folder, &config, &parameters.to_tensors()?, dtype)?;
+    let card = folder.join(card::FILE);
+    let of_first = summary.base_card.as_deref();
+    let of_first = of_first.unwrap_or_default().split(SECTION).next();
+    let text = format!("{}{}", of_first.unwrap_or_default(), section(summary));
+    std::fs::write(&card, text).with_context(|| format!("writing {}", card.display()))
+}
+
+/// The files of a model folder, folders in it left out.
+fn copy_files(of: &Path, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let entries = std::fs::read_dir(of).with_context(|| format!("reading {}", of.display()))?;
+    for entry in entries {
+        let from = entry?.path();
+        if let (true, Some(name)) = (from.is_file(), from.file_name()) {
+            let to = folder.join(name);
+            std::fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the card begins to tell of the second level.
+const SECTION: &str = "\n## Second level\n";
+
+fn section(summary: &RunSummary<'_>) -> String {
+    let (settings, inputs) = (&summary.origin.settings, &summary.origin.inputs);
+    let of = |part: &str| {
+        let found = summary.after.iter().find(|(name, _)| name == part);
+        found.map_or(f64::NAN, |(_, value)| *value)
+    };
+    format!(
+        "{SECTION}\nTrained with `--level 2` behind these weights on `{}` ({} episodes; held out: {}, \
+         {} episodes): {} steps of {} clips, macro-actions of {} to {} steps, seed {}. Held-out L1 one \
+         macro-action ahead {:.4}, doing nothing {:.4}. All settings are in the run's `run.toml`.\n",
+        inputs.data.display(),
+        inputs.episodes,
+        inputs.validation,
+        inputs.validation_episodes,
+        summary.steps,
+        settings.optimisation.batch_size,
+        settings.data.jump_steps[0],
+        settings.data.jump_steps[1],
+        settings.optimisation.seed,
+        of("teacher_forced"),
+        of("persistence"),
+    )
 }
 
 /// Where a policy that proposes macro-actions belongs in a model folder with a second level.

@@ -2,9 +2,10 @@
 //! them is foreseen to end in is the first level's goal.
 //!
 //! One goal image is enough then: where to go meanwhile, when to close the fingers and when to open
-//! them is what the second level plans. Whatever it plans is only ever a picture to the first level,
-//! which looks again after every action; the plan is made anew when its first waypoint is due, or
-//! when going there no longer brings it nearer.
+//! them is what the second level plans. Where to go is only ever a picture to the first level, which
+//! looks again after every action; what the fingers do is told, since they are little of a picture.
+//! The plan is made anew when its first waypoint is due, or when going there no longer brings it
+//! nearer.
 
 use foresight_planner::{
     solve, Action, Component, Constraints, Controller, CostModel, Decision, LevelTwoSearch,
