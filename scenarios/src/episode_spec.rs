@@ -4,14 +4,15 @@ use foresight_datasets::extrinsics;
 use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
 use foresight_robot::link::begin_scene;
-use foresight_sim::{goals, GoalState, GroundTruth, Scene, SceneDistribution, Simulator};
+use foresight_sim::{goals, GoalState, GroundTruth, Object, Scene, SceneDistribution, Simulator};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::RunError;
 use crate::load::LoadedScenario;
-use crate::scenario::{GoalStateName, PointRange, RobotKind, Start};
+use crate::naming::{GoalScenes, Named};
+use crate::scenario::{GoalStateName, PointRange, RobotKind, Start, SubGoalSpec};
 
 /// How high an object that is in the hand from the start is above where it stood, m.
 const START_LIFT_M: f64 = 0.06;
@@ -22,6 +23,8 @@ const SETTLING_S: f64 = 0.3;
 const GOAL_STREAM: u64 = 2;
 /// The stream that displacements after the goal images draw from.
 const DISPLACEMENT_STREAM: u64 = 3;
+/// No other object's middle is this near to where an object is pushed to, m.
+const PUSH_CLEARANCE_M: f64 = 0.08;
 /// The stream that the direction of a push draws from.
 const PUSH_STREAM: u64 = 4;
 
@@ -47,7 +50,10 @@ impl EpisodeSpec {
     pub fn new(loaded: &LoadedScenario, seed: u64) -> Self {
         let scenario = &loaded.scenario;
         let goal_scene = match scenario.robot.kind {
-            RobotKind::Sim => Some(scenario.scene.sample(seed)),
+            RobotKind::Sim => {
+                let drawn = scenario.scene.sample(seed);
+                Some(Named::by_task(scenario).first_in(&drawn))
+            }
             RobotKind::Franka => None,
         };
         let scene = goal_scene.clone().map(|mut scene| {
@@ -101,6 +107,10 @@ impl EpisodeSpec {
         let turn = nalgebra::Quaternion::from(truth.object_quaternion_xyzw);
         let turn = nalgebra::UnitQuaternion::from_quaternion(turn);
         scene.object.yaw_rad = turn.euler_angles().2;
+        for (object, now) in scene.others.iter_mut().zip(&truth.others) {
+            let [x, y, _] = now.position_m;
+            object.position_m = [x, y];
+        }
         EpisodeSpec::with_scenes(&self.loaded, self.seed, Some(scene.clone()), Some(scene))
     }
 
@@ -113,27 +123,26 @@ impl EpisodeSpec {
         let scenario = &loaded.scenario;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(GOAL_STREAM);
-        let state = |name: &GoalStateName| {
-            let scene = goal_scene.as_ref()?;
-            Some(match name {
+        let task = Named::by_task(scenario);
+        let mut scenes = goal_scene.as_ref().map(|s| GoalScenes::new(s, task));
+        let mut state = |goal: &SubGoalSpec| {
+            let (named, scenes) = (Named::by(goal), scenes.as_mut()?);
+            let scene = &scenes.about(named);
+            let state = match goal.state.as_ref()? {
                 GoalStateName::Pushed { distance_m } => {
                     let push = Push::draw(&scenario.scene, scene, *distance_m, seed);
                     goals::pushed(scene, push.heading_rad, push.distance_m)
                 }
                 name => goal_state(scene, name, &mut rng)?,
-            })
-        };
-        let names = scenario.subgoal.iter().map(|g| g.state.as_ref());
-        let mut state = state;
-        let mut parked = |name: &GoalStateName| {
-            let state = state(name)?;
+            };
+            let state = scenes.in_task_order(named, state);
             Some(match scenario.goals_with_hand_at_m {
                 Some(position_m) => park(state, position_m),
                 None => state,
             })
         };
         EpisodeSpec {
-            goal_states: names.map(|name| name.and_then(&mut parked)).collect(),
+            goal_states: scenario.subgoal.iter().map(&mut state).collect(),
             drawn: None,
             loaded: loaded.clone(),
             seed,
@@ -311,8 +320,14 @@ impl Push {
         for _ in 0..64 {
             let heading_rad = rng.random_range(0.0..std::f64::consts::TAU);
             let (sin, cos) = heading_rad.sin_cos();
-            if inside(x + distance_m * cos, from.object_x_m)
-                && inside(y + distance_m * sin, from.object_y_m)
+            let to = [x + distance_m * cos, y + distance_m * sin];
+            let clear = |other: &Object| {
+                let [u, v] = other.position_m;
+                (u - to[0]).hypot(v - to[1]) > PUSH_CLEARANCE_M
+            };
+            if inside(to[0], from.object_x_m)
+                && inside(to[1], from.object_y_m)
+                && scene.others.iter().all(clear)
             {
                 return Push {
                     heading_rad,

@@ -257,6 +257,18 @@ pub struct SubGoalSpec {
     /// What the gripper may do meanwhile.
     #[serde(default)]
     pub gripper: GripperRule,
+    /// Which of the scene's objects `state` is about, counted from 0, where `scene.objects` says that
+    /// there are several. The last sub-goal's is the one that `success` judges.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub object: u32,
+    /// Which of the scene's discs `state` is about, counted from 0, where `scene.targets` says that
+    /// there are several. The last sub-goal's is the one that `success` judges.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub target: u32,
+}
+
+fn is_first(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A state of the simulated scene, rendered as a goal image.

@@ -9,4 +9,5 @@ mod controllers;
 mod layers;
 mod malformed;
 mod monitor;
+mod several;
 mod variation;

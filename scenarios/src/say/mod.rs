@@ -1,0 +1,3 @@
+//! Sentences about scenes: how tasks are said.
+
+pub mod phrases;
