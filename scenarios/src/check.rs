@@ -210,6 +210,10 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
             faults.push(Diagnostic::new(at("pose"), what, remedy));
         }
         named(scenario, goal, &at, &here, faults);
+        if let Some(say) = &goal.say {
+            said(goal, say, &at, &here, faults);
+            continue;
+        }
         match (&goal.image, &goal.state) {
             (Some(_), Some(_)) => faults.push(Diagnostic::new(
                 at("state"),
@@ -219,7 +223,7 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
             (None, None) => faults.push(Diagnostic::new(
                 at("name"),
                 format!("{here} has neither image nor state"),
-                "add image = \"…\" (a file), or state = \"…\" (rendered by the simulator)",
+                "add image = \"…\" (a file), state = \"…\" (rendered by the simulator), or say = \"…\" (a sentence)",
             )),
             (Some(image), None) => {
                 let path = file.with_file_name(image);
@@ -247,6 +251,32 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
                     faults,
                 );
             }
+        }
+    }
+}
+
+/// A sub-goal that is said.
+fn said(
+    goal: &SubGoalSpec,
+    say: &str,
+    at: &impl Fn(&str) -> String,
+    here: &str,
+    faults: &mut Vec<Diagnostic>,
+) {
+    if say.trim().is_empty() {
+        let what = format!("{here} says nothing");
+        let remedy = "give a sentence, such as say = \"put the red cup on the green disc\"";
+        faults.push(Diagnostic::new(at("say"), what, remedy));
+    }
+    for (key, there) in [
+        ("image", goal.image.is_some()),
+        ("state", goal.state.is_some()),
+        ("object", goal.object > 0),
+        ("target", goal.target > 0),
+    ] {
+        if there {
+            let what = format!("{here} has {key} beside a sentence");
+            faults.push(Diagnostic::new(at(key), what, "keep one of them"));
         }
     }
 }

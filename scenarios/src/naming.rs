@@ -3,8 +3,11 @@
 //! A scene is drawn in an order of its own. In an episode the object and the disc that its task is about come
 //! first ([`Scene::about`]): everything that speaks of *the* object means that one.
 
+use foresight_predictor::goal_head::sentence::{understand, Part};
+use foresight_predictor::goal_head::words;
 use foresight_sim::{GoalState, ObjectPose, Scene};
 
+use crate::say::sentence_about;
 use crate::scenario::{Scenario, SubGoalSpec};
 
 /// An object and a disc, by their numbers in the scene as it is drawn.
@@ -17,17 +20,43 @@ pub struct Named {
 }
 
 impl Named {
-    /// What a sub-goal is about.
-    pub fn by(goal: &SubGoalSpec) -> Self {
+    /// What a sub-goal is about, in a scene as it is drawn by a seed.
+    pub fn by(goal: &SubGoalSpec, drawn: &Scene, seed: u64) -> Self {
+        match &goal.say {
+            Some(say) => Named::in_words(&sentence_about(say, drawn, seed), drawn),
+            None => Named {
+                object: goal.object as usize,
+                target: goal.target as usize,
+            },
+        }
+    }
+
+    /// What a sentence is about; the first ones where it names none that are there.
+    fn in_words(sentence: &str, drawn: &Scene) -> Self {
+        let words = words(sentence);
+        let understood = understand(sentence, &words, words.len()).ok();
+        let number = |names: Vec<String>, part: Option<Part>| {
+            let part = part?;
+            let meant = |name: &String| match part.colour {
+                Some(_) => *name == part.name(),
+                None => name.ends_with(&part.kind),
+            };
+            names.iter().position(meant)
+        };
+        let (object, target) = understood.map_or((None, None), |u| (u.object, u.target));
+        let objects = drawn.objects().map(|o| o.name()).collect();
+        let targets = drawn.targets().map(|t| t.name()).collect();
         Named {
-            object: goal.object as usize,
-            target: goal.target as usize,
+            object: number(objects, object).unwrap_or_default(),
+            target: number(targets, target).unwrap_or_default(),
         }
     }
 
     /// What a task is about: what its last sub-goal is.
-    pub fn by_task(scenario: &Scenario) -> Self {
-        scenario.subgoal.last().map(Named::by).unwrap_or_default()
+    pub fn by_task(scenario: &Scenario, drawn: &Scene, seed: u64) -> Self {
+        let last = scenario.subgoal.last();
+        last.map(|goal| Named::by(goal, drawn, seed))
+            .unwrap_or_default()
     }
 
     /// The scene with these first; as it is where there are none of these numbers.
@@ -56,6 +85,11 @@ impl GoalScenes {
             last: None,
             moved: Vec::new(),
         }
+    }
+
+    /// What a sub-goal is about.
+    pub(crate) fn named(&self, goal: &SubGoalSpec, seed: u64) -> Named {
+        Named::by(goal, &self.drawn, seed)
     }
 
     /// The scene for a sub-goal: what it is about comes first.

@@ -56,6 +56,8 @@ pub enum FailureKind {
     Alarmed,
     /// The goal image is not reached, as far as the model can tell.
     Unlike,
+    /// What was said was not understood, or doesn't fit what is in view; nothing moved.
+    NotUnderstood,
     /// The simulator behind a bridge says so.
     NotAchieved,
 }

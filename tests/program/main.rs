@@ -17,4 +17,5 @@ mod reports;
 mod require;
 mod run_command;
 mod runs_as_data;
+mod sentences;
 mod workers;

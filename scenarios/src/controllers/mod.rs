@@ -11,11 +11,13 @@ mod encode;
 pub mod latent;
 pub mod oracle;
 pub mod policy;
+pub mod sentences;
 pub mod true_dynamics;
 
 use std::path::{Path, PathBuf};
 
 use foresight_planner::{Controller, Mpc};
+use foresight_predictor::goal_head::GoalHead;
 use foresight_predictor::policy::Policy;
 use foresight_predictor::{ComputeDevice, Precision, WorldModel};
 use foresight_robot::Observation;
@@ -25,6 +27,7 @@ pub use encode::{EncodedObservation, LastLook};
 pub use latent::LatentModel;
 pub use oracle::{Oracle, OracleGoal};
 pub use policy::PolicyController;
+pub use sentences::{SaidLog, SentenceGoals};
 pub use true_dynamics::TrueDynamics;
 
 use crate::env::ObservedSimulator;
@@ -56,6 +59,8 @@ pub struct LoadedModel {
     pub model: WorldModel,
     /// Its folder.
     pub dir: PathBuf,
+    /// What makes sentences its goals, where the folder has one.
+    pub head: Option<Box<GoalHead>>,
 }
 
 /// A controller as an episode needs it.
@@ -70,6 +75,8 @@ pub struct ReadyController<'a> {
     pub observed: Option<ObservedSimulator>,
     /// The looks it encodes, for whoever looks at the same.
     pub looks: LastLook,
+    /// What it makes of sentences.
+    pub said: SaidLog,
 }
 
 impl ModelSource {
@@ -92,7 +99,13 @@ impl ModelSource {
     ) -> Result<Self, RunError> {
         let model =
             WorldModel::load_on(dir, device, precision).map_err(|e| RunError::model(dir, e))?;
+        let head = match GoalHead::is_in(dir) {
+            true => Some(GoalHead::load(dir, &model.config().encoder)),
+            false => None,
+        };
+        let head = head.transpose().map_err(|e| RunError::model(dir, e))?;
         Ok(ModelSource::Latent(Box::new(LoadedModel {
+            head: head.map(Box::new),
             model,
             dir: dir.to_owned(),
         })))
@@ -169,13 +182,21 @@ impl ModelSource {
         let scenario = &spec.loaded.scenario;
         let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
-        let looks = LastLook::default();
+        let (looks, said) = (LastLook::default(), SaidLog::default());
+        let speaks = scenario.subgoal.iter().any(|goal| goal.say.is_some());
+        if speaks && !matches!(self, ModelSource::Latent(_)) {
+            return Err(RunError::Input(
+                "sentences are goals for planning with a world model alone".into(),
+            ));
+        }
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
-                Box::new(Mpc::new(cost.with_looks(looks.clone()), method, seed))
+                let sentences = SentenceGoals::of(spec, loaded.head.as_deref(), said.clone())?;
+                let cost = cost.with_looks(looks.clone()).with_sentences(sentences);
+                Box::new(Mpc::new(cost, method, seed))
             }
             ModelSource::TrueDynamics(loaded) => {
                 let cost = TrueDynamics::new(&loaded.model, loaded.encode(goals)?, spec);
@@ -198,6 +219,7 @@ impl ModelSource {
             controller,
             observed,
             looks,
+            said,
         })
     }
 }
