@@ -200,7 +200,7 @@ fn named(words: &[String]) -> Result<(Vec<Part>, Vec<Part>), Misunderstood> {
 fn nearest(word: &str, vocabulary: &[String]) -> Option<String> {
     let apart = vocabulary.iter().map(|known| (edits(word, known), known));
     let (apart, known) = apart.min()?;
-    let most = if word.chars().count() > 4 { 2 } else { 1 };
+    let most = if word.chars().count() > 3 { 2 } else { 1 };
     (apart <= most).then(|| known.clone())
 }
 

@@ -188,7 +188,7 @@ impl GoalHeadTask {
     fn least_fit(&self) -> Result<[f32; 2]> {
         let mut rng = ChaCha8Rng::seed_from_u64(HELD_OUT_SEED);
         let demonstrations = &self.held_out.demonstrations;
-        let moments: Vec<Moment<'_>> = demonstrations
+        let moments: Vec<SaidMoment<'_>> = demonstrations
             .iter()
             .filter_map(|d| self.moment(d, 0, false, demonstrations, &mut rng))
             .collect();
@@ -243,7 +243,7 @@ impl GoalHeadTask {
         untrue: bool,
         all: &'a [Demonstration],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Moment<'a>> {
+    ) -> Option<SaidMoment<'a>> {
         let config = self.trainer.config();
         let (said, there) = match untrue {
             true => {
@@ -256,7 +256,7 @@ impl GoalHeadTask {
             ),
         };
         let words = config.numbers(&said).ok()?;
-        Some(Moment {
+        Some(SaidMoment {
             of,
             frame: of.begins(stage, rng),
             stage,
@@ -266,21 +266,21 @@ impl GoalHeadTask {
         })
     }
 
-    fn batch(&self, moments: &[Moment<'_>]) -> candle_core::Result<GoalBatch> {
+    fn batch(&self, moments: &[SaidMoment<'_>]) -> candle_core::Result<GoalBatch> {
         let network = &self.trainer.config().network;
         let b = moments.len();
         let shape = (b, network.tokens_per_frame(), network.embed_dim);
         let floats =
             |values: Vec<f32>, width: usize| Tensor::from_vec(values, (b, width), &Device::Cpu);
-        let frames = |frame: &dyn Fn(&Moment<'_>) -> usize| {
+        let frames = |frame: &dyn Fn(&SaidMoment<'_>) -> usize| {
             let latents = moments
                 .iter()
                 .flat_map(|m| m.of.latent(frame(m)).iter().copied());
             Tensor::from_vec(latents.collect::<Vec<f32>>(), shape, &Device::Cpu)
         };
-        let end = |m: &Moment<'_>| m.of.cuts[m.stage];
-        let state = |m: &Moment<'_>| network.state_input(m.of.states[m.frame].map(|v| v as f32));
-        let place = |m: &Moment<'_>| {
+        let end = |m: &SaidMoment<'_>| m.of.cuts[m.stage];
+        let state = |m: &SaidMoment<'_>| network.state_input(m.of.states[m.frame].map(|v| v as f32));
+        let place = |m: &SaidMoment<'_>| {
             let [x, y, z, ..] = m.of.states[end(m)];
             place_told([x, y, z])
         };
@@ -324,7 +324,7 @@ impl GoalHeadTask {
 }
 
 /// A moment of a demonstration, and what is said of it.
-struct Moment<'a> {
+struct SaidMoment<'a> {
     of: &'a Demonstration,
     frame: usize,
     stage: usize,

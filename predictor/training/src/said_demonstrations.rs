@@ -40,10 +40,12 @@ impl Demonstration {
     /// A frame from which a stage may begin.
     pub(crate) fn begins(&self, stage: usize, rng: &mut ChaCha8Rng) -> usize {
         let from = stage.checked_sub(1).map_or(0, |before| self.cuts[before]);
-        // A stage begins where the one before it ended, more often than not.
-        match rng.random_bool(0.5) {
-            true => from,
-            false => rng.random_range(from..self.cuts[stage]),
+        // A stage begins where the one before it ended, more often than not; from anywhere before it the
+        // whole task has to be foreseen.
+        match rng.random_range(0..4) {
+            0 => rng.random_range(0..self.cuts[stage]),
+            1 => rng.random_range(from..self.cuts[stage]),
+            _ => from,
         }
     }
 }

@@ -202,8 +202,8 @@ fn shuffled<T>(mut things: Vec<T>, draw: &mut Draw) -> Vec<T> {
     things
 }
 
-/// A place, and whether an object stands there rather than a disc.
-type Place = ([f64; 2], bool);
+/// A place on the table, and whether an object stands there rather than a disc.
+type Spot = ([f64; 2], bool);
 
 /// Gives what was added places with room around them.
 fn place(from: &SceneDistribution, scene: &mut Scene, draw: &mut Draw) {
@@ -212,7 +212,7 @@ fn place(from: &SceneDistribution, scene: &mut Scene, draw: &mut Draw) {
         (scene.target.position_m, false),
     ];
     let (discs, objects) = (scene.other_targets.len(), scene.others.len());
-    let mut best: Option<(f64, Vec<Place>)> = None;
+    let mut best: Option<(f64, Vec<Spot>)> = None;
     for _ in 0..LAYOUTS {
         let mut places = fixed.to_vec();
         let mut room_m = f64::INFINITY;
@@ -243,7 +243,7 @@ fn place(from: &SceneDistribution, scene: &mut Scene, draw: &mut Draw) {
 /// of those tried has enough.
 fn roomiest(
     from: &SceneDistribution,
-    places: &[Place],
+    places: &[Spot],
     object: bool,
     draw: &mut Draw,
 ) -> ([f64; 2], f64) {
@@ -259,7 +259,7 @@ fn roomiest(
     let mut best = ([0.0; 2], f64::NEG_INFINITY);
     for _ in 0..PLACES {
         let at = [draw.from(x_m), draw.from(y_m)];
-        let free_m = |(other, is_object): &Place| {
+        let free_m = |(other, is_object): &Spot| {
             (at[0] - other[0]).hypot(at[1] - other[1]) - apart(*is_object)
         };
         let room_m = places.iter().map(free_m).fold(f64::INFINITY, f64::min);

@@ -187,7 +187,9 @@ fn pictures_show_every_object_and_disc_in_its_colour() {
         let pairs = all.pixels().zip(other.pixels());
         pairs.filter(|(a, b)| a != b).count()
     };
-    let without_other = changed(&|s| drop(s.others.remove(0)));
+    let without_other = changed(&|s| {
+        s.others.remove(0);
+    });
     assert!((8..900).contains(&without_other), "{without_other}");
     let without_disc = changed(&|s| s.other_targets.clear());
     assert!((8..900).contains(&without_disc), "{without_disc}");
