@@ -279,7 +279,8 @@ impl GoalHeadTask {
             Tensor::from_vec(latents.collect::<Vec<f32>>(), shape, &Device::Cpu)
         };
         let end = |m: &SaidMoment<'_>| m.of.cuts[m.stage];
-        let state = |m: &SaidMoment<'_>| network.state_input(m.of.states[m.frame].map(|v| v as f32));
+        let state =
+            |m: &SaidMoment<'_>| network.state_input(m.of.states[m.frame].map(|v| v as f32));
         let place = |m: &SaidMoment<'_>| {
             let [x, y, z, ..] = m.of.states[end(m)];
             place_told([x, y, z])
