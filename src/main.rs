@@ -36,6 +36,7 @@ mod serve;
 mod sim;
 mod stream;
 mod train;
+mod train_goals;
 mod training;
 mod workers;
 
@@ -79,6 +80,8 @@ enum Command {
     Finetune(finetune::FinetuneArgs),
     /// Train a policy that imitates demonstrations: the baseline planning is held against.
     Clone(clone::CloneArgs),
+    /// Train what makes sentences a model's goals, from demonstrations with sentences.
+    TrainGoals(train_goals::TrainGoalsArgs),
     /// Write features of videos and images from a model's encoder.
     Embed(embed::EmbedArgs),
     /// Tell classes of films apart by a probe on a frozen encoder.
@@ -126,6 +129,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args).map(drop),
         Command::Finetune(args) => finetune::run(args),
         Command::Clone(args) => clone::run(args),
+        Command::TrainGoals(args) => train_goals::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Probe(args) => probe::run(args),

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 use foresight_planner::PRESETS;
 use foresight_predictor::{ComputeDevice, Precision};
+use foresight_scenarios::say;
 use foresight_scenarios::{LoadedScenario, ModelSource, RunError, ScenarioError};
 use foresight_settings::Change;
 
@@ -50,6 +51,10 @@ pub(crate) struct Overrides {
     /// A map of planned translations, as `foresight calibrate --out` writes it.
     #[arg(long, value_name = "FILE")]
     action_map: Option<PathBuf>,
+    /// Pursue this sentence, such as "put the red cup on the green disc", in place of the scenario's
+    /// sub-goals: for models with a goal head, from `foresight train-goals`.
+    #[arg(long, value_name = "SENTENCE")]
+    say: Option<String>,
     #[command(flatten)]
     workers: WorkersArgs,
     #[command(flatten)]
@@ -105,7 +110,7 @@ impl Overrides {
     /// # Errors
     /// [`RunError`] for wrong files, settings or models.
     pub(crate) fn load(&self, file: &Path) -> Result<(LoadedScenario, ModelSource), RunError> {
-        let loaded = told(LoadedScenario::read_changed(file, &self.changes()?)?);
+        let mut loaded = told(LoadedScenario::read_changed(file, &self.changes()?)?);
         let source = match self.world {
             WorldName::Oracle => ModelSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
@@ -138,6 +143,10 @@ impl Overrides {
                 }
             }
         };
+        if let Some(sentence) = &self.say {
+            say::instead(&mut loaded, sentence);
+        }
+        say::expand(&mut loaded, source.eyes().and_then(|e| e.head.as_deref()))?;
         Ok((loaded, source))
     }
 }

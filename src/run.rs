@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use foresight_predictor::goal_head::sentence::Part;
 use foresight_report::timeline::exporter;
 use foresight_report::{run as play, RunOptions};
 use foresight_runs::record::RunResult;
+use foresight_scenarios::controllers::sentences::heard;
 use foresight_scenarios::dry_run::{dry_run, DryRun};
 use foresight_scenarios::episode::{Answer, EpisodeStep, Observer};
 use foresight_scenarios::monitor::{Alarm, Watched};
-use foresight_scenarios::EpisodeSpec;
+use foresight_scenarios::{EpisodeSpec, ModelSource};
 
 use crate::export_options::ExportOptions;
 use crate::overrides::Overrides;
@@ -71,6 +73,7 @@ pub(crate) fn run(args: RunArgs) -> Result<bool> {
         loaded.scenario.name,
         source.describe()
     );
+    tell_sentences(&EpisodeSpec::new(&loaded, seed), &source)?;
     let mut observers = Observers {
         stream: args.exports.stream(&EpisodeSpec::new(&loaded, seed))?,
         progress: ProgressView::new(&loaded),
@@ -88,6 +91,26 @@ pub(crate) fn run(args: RunArgs) -> Result<bool> {
         println!("{}", sentence(&result));
     }
     Ok(result.success != Some(false))
+}
+
+/// Says what was understood of the sentences that are goals.
+///
+/// # Errors
+/// When one of them wasn't.
+fn tell_sentences(spec: &EpisodeSpec, source: &ModelSource) -> Result<()> {
+    let Some(head) = source.eyes().and_then(|eyes| eyes.head.as_deref()) else {
+        return Ok(());
+    };
+    let goals = 0..spec.loaded.scenario.subgoal.len();
+    let mut sentences: Vec<String> = goals.filter_map(|goal| spec.sentence(goal)).collect();
+    sentences.dedup();
+    for sentence in sentences {
+        let understood = heard(head, &sentence)?;
+        let name = |part: Option<Part>| part.map_or("nothing by name".into(), |p| p.name());
+        let (object, target) = (name(understood.object), name(understood.target));
+        eprintln!("understood {sentence:?}: object {object}, place {target}");
+    }
+    Ok(())
 }
 
 /// Whoever follows a run.

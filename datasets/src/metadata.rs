@@ -87,6 +87,27 @@ pub struct Recording {
     /// Where it leaves another episode, when it began as a copy of that one's simulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_of: Option<BranchOf>,
+    /// What the task's sentence names, where the scene has several objects or discs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<NamedTask>,
+}
+
+/// What the sentence in [`Metadata::current_task`] is about, by names such as `red cup` and
+/// `green disc`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedTask {
+    /// The object to move.
+    pub object: String,
+    /// Where it should go.
+    pub target: String,
+    /// All objects on the table, that one first.
+    pub objects: Vec<String>,
+    /// All discs on it, that one first.
+    pub targets: Vec<String>,
+    /// The phrasing the sentence was made by.
+    pub phrasing: String,
+    /// Whether phrasings of this kind are kept out of training.
+    pub held_out: bool,
 }
 
 /// Which state of which episode another begins with.

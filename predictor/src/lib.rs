@@ -29,6 +29,7 @@ pub mod ego_motion;
 pub mod encoder;
 pub mod error;
 pub mod goal_distance;
+pub mod goal_head;
 mod gradient;
 mod latent_energy;
 pub mod layout;

@@ -8,7 +8,7 @@ use foresight_settings::Diagnostic;
 use foresight_sim::distribution::DistributionError;
 use foresight_sim::{goals, Simulator};
 
-use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, Success};
+use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, SubGoalSpec, Success};
 
 /// Most steps one sub-goal may have.
 const MOST_STEPS: u32 = 10_000;
@@ -24,6 +24,7 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
         let field = match &error {
             DistributionError::Range { field, .. } => field,
             DistributionError::NoKinds => "object_kinds",
+            DistributionError::Several { field, .. } => field,
         };
         faults.push(Diagnostic::new(field, error.to_string(), "").within("scene"));
     }
@@ -208,6 +209,11 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
             let what = format!("{here} has a pose that can't be: {doubt}");
             faults.push(Diagnostic::new(at("pose"), what, remedy));
         }
+        named(scenario, goal, &at, &here, faults);
+        if let Some(say) = &goal.say {
+            said(goal, say, &at, &here, faults);
+            continue;
+        }
         match (&goal.image, &goal.state) {
             (Some(_), Some(_)) => faults.push(Diagnostic::new(
                 at("state"),
@@ -217,7 +223,7 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
             (None, None) => faults.push(Diagnostic::new(
                 at("name"),
                 format!("{here} has neither image nor state"),
-                "add image = \"…\" (a file), or state = \"…\" (rendered by the simulator)",
+                "add image = \"…\" (a file), state = \"…\" (rendered by the simulator), or say = \"…\" (a sentence)",
             )),
             (Some(image), None) => {
                 let path = file.with_file_name(image);
@@ -245,6 +251,58 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
                     faults,
                 );
             }
+        }
+    }
+}
+
+/// A sub-goal that is said.
+fn said(
+    goal: &SubGoalSpec,
+    say: &str,
+    at: &impl Fn(&str) -> String,
+    here: &str,
+    faults: &mut Vec<Diagnostic>,
+) {
+    if say.trim().is_empty() {
+        let what = format!("{here} says nothing");
+        let remedy = "give a sentence, such as say = \"put the red cup on the green disc\"";
+        faults.push(Diagnostic::new(at("say"), what, remedy));
+    }
+    for (key, there) in [
+        ("image", goal.image.is_some()),
+        ("state", goal.state.is_some()),
+        ("object", goal.object > 0),
+        ("target", goal.target > 0),
+    ] {
+        if there {
+            let what = format!("{here} has {key} beside a sentence");
+            faults.push(Diagnostic::new(at(key), what, "keep one of them"));
+        }
+    }
+}
+
+/// A sub-goal about an object or a disc that not every scene has.
+fn named(
+    scenario: &Scenario,
+    goal: &SubGoalSpec,
+    at: &impl Fn(&str) -> String,
+    here: &str,
+    faults: &mut Vec<Diagnostic>,
+) {
+    let scene = &scenario.scene;
+    let objects = scene.objects.as_ref().map_or(1, |o| o.count[0]);
+    let targets = scene.targets.as_ref().map_or(1, |t| t.count[0]);
+    for (key, number, there, several) in [
+        ("object", goal.object, objects, "scene.objects.count"),
+        ("target", goal.target, targets, "scene.targets.count"),
+    ] {
+        if number >= there {
+            let what = format!(
+                "{here} is about {key} {number}, but a scene may have no more than {there}, \
+                 counted from 0"
+            );
+            let remedy = format!("give a number below {there}, or raise the least of {several}");
+            faults.push(Diagnostic::new(at(key), what, remedy));
         }
     }
 }

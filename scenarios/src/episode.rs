@@ -247,6 +247,7 @@ pub fn play(
         mut controller,
         mut observed,
         looks,
+        ..
     } = ready;
     let goal = spec.goal_states.last().cloned().flatten();
     let start = env.truth();

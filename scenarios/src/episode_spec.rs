@@ -4,14 +4,16 @@ use foresight_datasets::extrinsics;
 use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
 use foresight_robot::link::begin_scene;
-use foresight_sim::{goals, GoalState, GroundTruth, Scene, SceneDistribution, Simulator};
-use image::RgbImage;
+use foresight_sim::{goals, GoalState, GroundTruth, Object, Scene, SceneDistribution, Simulator};
+use image::{Rgb, RgbImage};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::RunError;
 use crate::load::LoadedScenario;
-use crate::scenario::{GoalStateName, PointRange, RobotKind, Start};
+use crate::naming::{GoalScenes, Named};
+use crate::say::sentence_about;
+use crate::scenario::{GoalStateName, PointRange, RobotKind, Start, SubGoalSpec};
 
 /// How high an object that is in the hand from the start is above where it stood, m.
 const START_LIFT_M: f64 = 0.06;
@@ -22,6 +24,10 @@ const SETTLING_S: f64 = 0.3;
 const GOAL_STREAM: u64 = 2;
 /// The stream that displacements after the goal images draw from.
 const DISPLACEMENT_STREAM: u64 = 3;
+/// In place of a goal image where there is none.
+const UNSEEN: Rgb<u8> = Rgb([128, 128, 128]);
+/// No other object's middle is this near to where an object is pushed to, m.
+const PUSH_CLEARANCE_M: f64 = 0.08;
 /// The stream that the direction of a push draws from.
 const PUSH_STREAM: u64 = 4;
 
@@ -40,21 +46,25 @@ pub struct EpisodeSpec {
     pub goal_states: Vec<Option<GoalState>>,
     /// Goal images that the simulator behind a bridge drew, in place of the scenario's.
     drawn: Option<Vec<RgbImage>>,
+    /// The object and the disc it is about.
+    task: Named,
 }
 
 impl EpisodeSpec {
     /// Draws what the seed decides.
     pub fn new(loaded: &LoadedScenario, seed: u64) -> Self {
         let scenario = &loaded.scenario;
-        let goal_scene = match scenario.robot.kind {
-            RobotKind::Sim => Some(scenario.scene.sample(seed)),
-            RobotKind::Franka => None,
-        };
+        let (mut goal_scene, mut task) = (None, Named::default());
+        if scenario.robot.kind == RobotKind::Sim {
+            let drawn = scenario.scene.sample(seed);
+            task = Named::by_task(scenario, &drawn, seed);
+            goal_scene = Some(task.first_in(&drawn));
+        }
         let scene = goal_scene.clone().map(|mut scene| {
             displace(&mut scene, scenario.displaced_after_goals_m, seed);
             scene
         });
-        EpisodeSpec::with_scenes(loaded, seed, goal_scene, scene)
+        EpisodeSpec::with_scenes(loaded, (seed, task), goal_scene, scene)
     }
 
     /// As [`EpisodeSpec::new`]; where the scenario's arm isn't ours, the simulator behind it begins the scene and draws
@@ -101,40 +111,45 @@ impl EpisodeSpec {
         let turn = nalgebra::Quaternion::from(truth.object_quaternion_xyzw);
         let turn = nalgebra::UnitQuaternion::from_quaternion(turn);
         scene.object.yaw_rad = turn.euler_angles().2;
-        EpisodeSpec::with_scenes(&self.loaded, self.seed, Some(scene.clone()), Some(scene))
+        for (object, now) in scene.others.iter_mut().zip(&truth.others) {
+            let [x, y, _] = now.position_m;
+            object.position_m = [x, y];
+        }
+        let episode = (self.seed, self.task);
+        EpisodeSpec::with_scenes(&self.loaded, episode, Some(scene.clone()), Some(scene))
     }
 
     fn with_scenes(
         loaded: &LoadedScenario,
-        seed: u64,
+        (seed, task): (u64, Named),
         goal_scene: Option<Scene>,
         scene: Option<Scene>,
     ) -> Self {
         let scenario = &loaded.scenario;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(GOAL_STREAM);
-        let state = |name: &GoalStateName| {
-            let scene = goal_scene.as_ref()?;
-            Some(match name {
+        let mut scenes = goal_scene.as_ref().map(|s| GoalScenes::new(s, task));
+        let mut state = |goal: &SubGoalSpec| {
+            let scenes = scenes.as_mut()?;
+            let named = scenes.named(goal, seed);
+            let scene = &scenes.about(named);
+            let state = match goal.state.as_ref()? {
                 GoalStateName::Pushed { distance_m } => {
                     let push = Push::draw(&scenario.scene, scene, *distance_m, seed);
                     goals::pushed(scene, push.heading_rad, push.distance_m)
                 }
                 name => goal_state(scene, name, &mut rng)?,
-            })
-        };
-        let names = scenario.subgoal.iter().map(|g| g.state.as_ref());
-        let mut state = state;
-        let mut parked = |name: &GoalStateName| {
-            let state = state(name)?;
+            };
+            let state = scenes.in_task_order(named, state);
             Some(match scenario.goals_with_hand_at_m {
                 Some(position_m) => park(state, position_m),
                 None => state,
             })
         };
         EpisodeSpec {
-            goal_states: names.map(|name| name.and_then(&mut parked)).collect(),
+            goal_states: scenario.subgoal.iter().map(&mut state).collect(),
             drawn: None,
+            task,
             loaded: loaded.clone(),
             seed,
             scene,
@@ -236,7 +251,8 @@ impl EpisodeSpec {
         goals::pushed(scene, push.heading_rad, 0.0)
     }
 
-    /// The goal images: files as they are, states rendered at the camera's size.
+    /// The goal images: files as they are, states rendered at the camera's size. What is only said has
+    /// none, and is grey.
     ///
     /// # Errors
     /// [`RunError`] when an image can't be read or a state can't be posed.
@@ -258,6 +274,10 @@ impl EpisodeSpec {
                     let (width, height) = (scenario.camera.width_px, scenario.camera.height_px);
                     render(scene, state, width, height)?
                 }
+                _ if goal.say.is_some() => {
+                    let (width, height) = (scenario.camera.width_px, scenario.camera.height_px);
+                    RgbImage::from_pixel(width, height, UNSEEN)
+                }
                 _ => {
                     let name = &goal.name;
                     let what = format!("sub-goal {name:?} has no image and no scene to render");
@@ -267,6 +287,15 @@ impl EpisodeSpec {
             images.push(image);
         }
         Ok(images)
+    }
+
+    /// The sentence that says a sub-goal, names filled in; `None` for the others.
+    pub fn sentence(&self, goal: usize) -> Option<String> {
+        let say = self.loaded.scenario.subgoal.get(goal)?.say.as_ref()?;
+        Some(match &self.goal_scene {
+            Some(scene) => sentence_about(say, &self.task.first_in(scene), self.seed),
+            None => say.clone(),
+        })
     }
 
     /// The goals in smooth pictures for people; `None` for image files, and for states that
@@ -311,8 +340,14 @@ impl Push {
         for _ in 0..64 {
             let heading_rad = rng.random_range(0.0..std::f64::consts::TAU);
             let (sin, cos) = heading_rad.sin_cos();
-            if inside(x + distance_m * cos, from.object_x_m)
-                && inside(y + distance_m * sin, from.object_y_m)
+            let to = [x + distance_m * cos, y + distance_m * sin];
+            let clear = |other: &Object| {
+                let [u, v] = other.position_m;
+                (u - to[0]).hypot(v - to[1]) > PUSH_CLEARANCE_M
+            };
+            if inside(to[0], from.object_x_m)
+                && inside(to[1], from.object_y_m)
+                && scene.others.iter().all(clear)
             {
                 return Push {
                     heading_rad,

@@ -20,6 +20,9 @@ pub enum RunError {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Input(String),
+    /// A sentence that is no goal, here or anywhere.
+    #[error("not understood: {0}; nothing is moved")]
+    NotUnderstood(String),
     /// A goal image.
     #[error("can't read the goal image {}: {source}; give a PNG or JPEG", .path.display())]
     Image {
@@ -90,7 +93,10 @@ impl RunError {
     /// Whether the user can mend it in the scenario, the command or the files it names.
     pub fn is_input(&self) -> bool {
         match self {
-            RunError::Scenario(_) | RunError::Input(_) | RunError::Image { .. } => true,
+            RunError::Scenario(_)
+            | RunError::Input(_)
+            | RunError::NotUnderstood(_)
+            | RunError::Image { .. } => true,
             RunError::Arm(error) => error.is_input(),
             _ => false,
         }

@@ -171,7 +171,7 @@ pub fn evaluate_with(
                 refused_targets: 0,
                 fault: None,
                 alarms: Vec::new(),
-                verdict: Verdict::failed(FailureKind::Aborted, error.to_string()),
+                verdict: Verdict::failed(kind_of(&error), error.to_string()),
             },
         };
         done(&episode);
@@ -191,6 +191,14 @@ pub fn evaluate_with(
         loaded.scenario.planner.describe()
     );
     Ok(summarise(&loaded.scenario.name, planned_by, options, runs))
+}
+
+/// What an episode that couldn't be played counts as.
+fn kind_of(error: &RunError) -> FailureKind {
+    match error {
+        RunError::NotUnderstood(_) => FailureKind::NotUnderstood,
+        _ => FailureKind::Aborted,
+    }
 }
 
 fn play(instance: &EpisodeSpec, source: &ModelSource) -> Result<EpisodeOutcome, RunError> {

@@ -248,6 +248,16 @@ pub struct SubGoalSpec {
     /// `foresight robot goal capture` saves beside it. Only reports use it.
     #[serde(default)]
     pub pose: Option<[f64; 7]>,
+    /// A sentence that says the goal, such as `put the red cup on the green disc`: for models with a goal
+    /// head, see `foresight train-goals`. `{object}` and `{target}` stand for the names of the scene's
+    /// first object and disc, `{phrasing}` for a sentence about them in words drawn by the seed. Either
+    /// this or `image` or `state`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub say: Option<String>,
+    /// Which stage of the sentence is pursued, such as `hover`; all, one after the other, each with the
+    /// steps and the gripper rule the goal head learned, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// Simulator state to render as the goal image. Either this or `image`.
     #[serde(default)]
     pub state: Option<GoalStateName>,
@@ -257,6 +267,18 @@ pub struct SubGoalSpec {
     /// What the gripper may do meanwhile.
     #[serde(default)]
     pub gripper: GripperRule,
+    /// Which of the scene's objects `state` is about, counted from 0, where `scene.objects` says that
+    /// there are several. The last sub-goal's is the one that `success` judges.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub object: u32,
+    /// Which of the scene's discs `state` is about, counted from 0, where `scene.targets` says that
+    /// there are several. The last sub-goal's is the one that `success` judges.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub target: u32,
+}
+
+fn is_first(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A state of the simulated scene, rendered as a goal image.

@@ -1,7 +1,7 @@
 //! Verdicts from the simulator's true state, and what a failure looked like.
 
 use foresight_planner::Pose;
-use foresight_sim::{GoalState, GroundTruth};
+use foresight_sim::{GoalState, GroundTruth, OtherObject};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Success;
@@ -14,6 +14,9 @@ const NEAR_M: f64 = 0.045;
 const PUSHED_M: f64 = 0.02;
 /// An object moved less than this was never touched, m.
 const TOUCHED_M: f64 = 0.005;
+
+/// Another object that ends this far from where it stood was moved, m.
+const OTHER_MOVED_M: f64 = 0.03;
 
 /// How an episode failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +42,8 @@ pub enum FailureKind {
     Misplaced,
     /// It should have been pushed but was never touched.
     NeverMoved,
+    /// Another object was taken or moved, which the goal doesn't name.
+    WrongObject,
     /// It lies on its side.
     Toppled,
     /// It was held, but not high enough, when the steps ran out; or it still moved.
@@ -51,6 +56,8 @@ pub enum FailureKind {
     Alarmed,
     /// The goal image is not reached, as far as the model can tell.
     Unlike,
+    /// What was said was not understood, or doesn't fit what is in view; nothing moved.
+    NotUnderstood,
     /// The simulator behind a bridge says so.
     NotAchieved,
 }
@@ -95,6 +102,8 @@ pub struct SuccessDetector {
     held: bool,
     lifted: bool,
     pushed: bool,
+    /// The first other object that was taken.
+    took: Option<String>,
 }
 
 impl SuccessDetector {
@@ -108,6 +117,7 @@ impl SuccessDetector {
             held: start.is_some_and(|t| t.held),
             lifted: start.is_some_and(|t| t.held && t.lifted),
             pushed: false,
+            took: None,
         }
     }
 
@@ -115,6 +125,9 @@ impl SuccessDetector {
     pub fn follow(&mut self, hand: &Pose, truth: &GroundTruth) {
         self.held |= truth.held;
         self.lifted |= truth.held && truth.lifted;
+        let took = self.strangers(truth).find(|o| o.held);
+        let took = took.map(|other| format!("took the {}", other.name));
+        self.took = self.took.take().or(took);
         if hand.gripper > CLOSED && self.hand_near_when_closed.is_none() {
             self.hand_near_when_closed = Some(truth.held || truth.hand_distance_m < NEAR_M);
         }
@@ -124,8 +137,38 @@ impl SuccessDetector {
         }
     }
 
-    /// The verdict on where hand and object ended.
+    /// The other objects that no sub-goal moves.
+    fn strangers<'a>(&self, truth: &'a GroundTruth) -> impl Iterator<Item = &'a OtherObject> {
+        let placed = |number: usize| {
+            let goal = self.goal.as_ref();
+            goal.is_some_and(|g| g.others.get(number).is_some_and(Option::is_some))
+        };
+        let meant: Vec<bool> = (0..truth.others.len()).map(placed).collect();
+        let others = truth.others.iter().zip(meant);
+        others.filter(|(_, meant)| !meant).map(|(other, _)| other)
+    }
+
+    /// What happened to an object that the goal doesn't name, in words.
+    fn wrong_object(&self, truth: &GroundTruth) -> Option<String> {
+        let moved = self.strangers(truth).find(|o| o.moved_m > OTHER_MOVED_M);
+        let moved = moved.map(|o| format!("moved the {} by {:.1} cm", o.name, 100.0 * o.moved_m));
+        self.took.clone().or(moved)
+    }
+
+    /// The verdict on where hand and objects ended.
     pub fn verdict(&self, hand: &Pose, truth: &GroundTruth) -> Verdict {
+        let named = self.named_verdict(hand, truth);
+        match (self.success, self.wrong_object(truth)) {
+            (Success::Reach { .. } | Success::Latent { .. }, _) | (_, None) => named,
+            (_, Some(what)) => {
+                let reason = format!("{what}, which is not the goal's object; {}", named.reason);
+                Verdict::failed(FailureKind::WrongObject, reason)
+            }
+        }
+    }
+
+    /// The verdict on the hand and the object that the goal names.
+    fn named_verdict(&self, hand: &Pose, truth: &GroundTruth) -> Verdict {
         match self.success {
             Success::Reach { tolerance_m } => self.reach(hand, tolerance_m, None),
             Success::ReachWithObject { tolerance_m } => self.reach(hand, tolerance_m, Some(truth)),
@@ -273,6 +316,7 @@ mod tests {
             at_rest: true,
             target_distance_m: 0.15,
             hand_distance_m: 0.1,
+            others: Vec::new(),
         }
     }
 
@@ -289,6 +333,7 @@ mod tests {
                 0.0,
             )),
             grasping: false,
+            others: Vec::new(),
         };
         let mut judge = SuccessDetector::new(success, Some(goal), Some(&truth()));
         for (gripper, truth) in states {
@@ -364,6 +409,29 @@ mod tests {
             failure(place, &[(0.0, untouched)]),
             Some(FailureKind::NeverClosed)
         );
+    }
+
+    #[test]
+    fn another_object_taken_or_moved_is_a_failure_of_its_own() {
+        let other = |moved_m: f64, held: bool| {
+            with(|t| {
+                (t.held, t.lifted, t.object_height_m) = (true, true, 0.08);
+                t.others = vec![OtherObject {
+                    name: "blue box".into(),
+                    position_m: [0.5, 0.1, 0.02],
+                    quaternion_xyzw: [0.0, 0.0, 0.0, 1.0],
+                    moved_m,
+                    held,
+                }];
+            })
+        };
+        let grasp = Success::Grasp { height_m: 0.03 };
+        let wrong = Some(FailureKind::WrongObject);
+        assert_eq!(failure(grasp, &[(0.4, other(0.01, false))]), None);
+        assert_eq!(failure(grasp, &[(0.4, other(0.05, false))]), wrong);
+        // Taken once is enough, wherever it was put down.
+        let taken = [(0.4, other(0.0, true)), (0.4, other(0.0, false))];
+        assert_eq!(failure(grasp, &taken), wrong);
     }
 
     #[test]

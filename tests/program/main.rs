@@ -17,5 +17,6 @@ mod reports;
 mod require;
 mod run_command;
 mod runs_as_data;
+mod sentences;
 mod two_levels;
 mod workers;

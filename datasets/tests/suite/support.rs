@@ -62,6 +62,7 @@ pub fn episode(seed: u64, split: Split, steps: usize) -> Episode {
                 step_rate_hz: 4.0,
                 program_version: "0".into(),
                 branch_of: None,
+                named: None,
             }),
         },
         camera: "tabletop".into(),

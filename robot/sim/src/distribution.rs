@@ -5,6 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::colour::hsv_to_rgb;
+use crate::crowd::{self, SeveralObjects, SeveralTargets};
 use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop, TargetDisc};
 
 /// `[low, high]`; a value is drawn evenly from between them.
@@ -84,6 +86,12 @@ pub struct SceneDistribution {
     pub camera_eye_jitter_m: f64,
     /// Each coordinate of the point looked at moves by up to this, m.
     pub camera_look_at_jitter_m: f64,
+    /// Several objects, of which no two have both colour and kind in common; one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<SeveralObjects>,
+    /// Several target discs of different colours; one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<SeveralTargets>,
 }
 
 impl Default for SceneDistribution {
@@ -125,6 +133,8 @@ impl Default for SceneDistribution {
             camera_fov_rad: 0.48,
             camera_eye_jitter_m: 0.04,
             camera_look_at_jitter_m: 0.01,
+            objects: None,
+            targets: None,
         }
     }
 }
@@ -151,6 +161,16 @@ pub enum DistributionError {
     /// No object kinds.
     #[error("scene distribution: object_kinds is empty; name at least one of \"box\", \"cup\"")]
     NoKinds,
+    /// Several objects or targets that can't be.
+    #[error("scene distribution: {what}; {remedy}")]
+    Several {
+        /// The key at fault.
+        field: &'static str,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
 }
 
 impl SceneDistribution {
@@ -222,7 +242,7 @@ impl SceneDistribution {
                 });
             }
         }
-        Ok(())
+        crowd::check(self)
     }
 
     /// The scene of `seed`: the same seed, the same scene.
@@ -245,9 +265,14 @@ impl SceneDistribution {
             light: self.light(&mut draw),
             camera: self.camera(&mut draw),
             start,
+            others: Vec::new(),
+            other_targets: Vec::new(),
         };
+        crowd::add(self, &mut scene, seed);
         for_each_number(&mut scene, |x| *x = (*x * 1e6).round() / 1e6);
-        scene.object.friction = (scene.object.friction * 2e6).round() / 2e6;
+        for object in std::iter::once(&mut scene.object).chain(&mut scene.others) {
+            object.friction = (object.friction * 2e6).round() / 2e6;
+        }
         scene
     }
 
@@ -256,6 +281,11 @@ impl SceneDistribution {
             0 => ObjectKind::Box,
             n => self.object_kinds[draw.0.random_range(0..n)],
         };
+        self.object_of(kind, draw, hand_yaw_rad)
+    }
+
+    /// An object of a kind.
+    pub(crate) fn object_of(&self, kind: ObjectKind, draw: &mut Draw, hand_yaw_rad: f64) -> Object {
         let size_m = match kind {
             ObjectKind::Box => {
                 let (x, y) = (draw.from(self.box_width_m), draw.from(self.box_width_m));
@@ -350,11 +380,10 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
         light,
         camera,
         start,
+        others,
+        other_targets,
     } = scene;
     let triples = [
-        &mut object.size_m,
-        &mut object.colour,
-        &mut target.colour,
         &mut table.colour,
         &mut table.background,
         &mut light.towards,
@@ -363,12 +392,19 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
         &mut start.position_m,
     ];
     triples.into_iter().flatten().for_each(&mut visit);
-    let pairs = [&mut object.position_m, &mut target.position_m];
-    pairs.into_iter().flatten().for_each(&mut visit);
+    for object in std::iter::once(object).chain(others) {
+        let triples = [&mut object.size_m, &mut object.colour];
+        triples.into_iter().flatten().for_each(&mut visit);
+        object.position_m.iter_mut().for_each(&mut visit);
+        visit(&mut object.yaw_rad);
+        visit(&mut object.density_kg_m3);
+    }
+    for target in std::iter::once(target).chain(other_targets) {
+        target.colour.iter_mut().for_each(&mut visit);
+        target.position_m.iter_mut().for_each(&mut visit);
+        visit(&mut target.radius_m);
+    }
     for single in [
-        &mut object.yaw_rad,
-        &mut object.density_kg_m3,
-        &mut target.radius_m,
         &mut light.intensity,
         &mut light.ambient,
         &mut camera.fov_rad,
@@ -379,18 +415,11 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
     }
 }
 
-struct Draw(ChaCha8Rng);
+/// Draws from ranges.
+pub(crate) struct Draw(pub(crate) ChaCha8Rng);
 
 impl Draw {
-    fn from(&mut self, [low, high]: Range) -> f64 {
+    pub(crate) fn from(&mut self, [low, high]: Range) -> f64 {
         low + (high - low) * self.0.random::<f64>()
     }
-}
-
-/// Hue, saturation and value, each 0 to 1, to RGB.
-fn hsv_to_rgb([hue, saturation, value]: [f64; 3]) -> [f64; 3] {
-    [5.0, 3.0, 1.0].map(|n| {
-        let k = (n + hue * 6.0).rem_euclid(6.0);
-        value - value * saturation * k.min(4.0 - k).clamp(0.0, 1.0)
-    })
 }

@@ -70,6 +70,10 @@ pub struct GoalState {
     pub object: Option<ObjectPose>,
     /// Whether the fingers press on the object, so that stepping on from here keeps hold of it.
     pub grasping: bool,
+    /// Where the scene's other objects are, in their order; those beyond the end, and `None`, stay where
+    /// they stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Option<ObjectPose>>,
 }
 
 /// The TCP at `position_m`, the object untouched, the gripper as in the scene's start.
@@ -155,6 +159,7 @@ fn state(scene: &Scene, position_m: [f64; 3], gripper: f64, object: ObjectPose) 
         },
         object: Some(object),
         grasping: false,
+        others: Vec::new(),
     }
 }
 

@@ -35,6 +35,24 @@ pub struct GroundTruth {
     pub target_distance_m: f64,
     /// From its middle to the TCP, m.
     pub hand_distance_m: f64,
+    /// The scene's other objects, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherObject>,
+}
+
+/// The true state of an object that the task is not about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherObject {
+    /// What it is called, such as `red cup`.
+    pub name: String,
+    /// Its middle.
+    pub position_m: [f64; 3],
+    /// Its orientation, xyzw.
+    pub quaternion_xyzw: [f64; 4],
+    /// How far its middle is from where it stood at first, in the table's plane, m.
+    pub moved_m: f64,
+    /// Both finger pads press on it.
+    pub held: bool,
 }
 
 impl GroundTruth {

@@ -26,6 +26,8 @@
 //! ```
 
 pub mod arm;
+pub mod colour;
+pub mod crowd;
 pub mod distribution;
 pub mod disturbance;
 pub mod goals;
@@ -41,11 +43,12 @@ mod simulator;
 mod snapshot;
 
 pub use arm::{ArmLimits, ArmState};
+pub use colour::ColourName;
 pub use distribution::SceneDistribution;
 pub use disturbance::Disturbance;
 pub use goals::{GoalState, ObjectPose};
 pub use gripper::GripperState;
-pub use ground_truth::GroundTruth;
+pub use ground_truth::{GroundTruth, OtherObject};
 pub use scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop, TargetDisc};
 pub use simulator::{SimError, Simulator};
 pub use snapshot::Snapshot;

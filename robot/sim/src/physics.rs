@@ -49,7 +49,7 @@ pub(crate) struct Physics {
     fingers: [RigidBodyHandle; 2],
     joints: [ImpulseJointHandle; 2],
     object: RigidBodyHandle,
-    second: Option<RigidBodyHandle>,
+    others: Vec<(RigidBodyHandle, ColliderHandle)>,
     object_collider: ColliderHandle,
     table: ColliderHandle,
     pads: [ColliderHandle; 2],
@@ -73,6 +73,7 @@ impl Clone for Physics {
                 soft_bodies: from.soft_bodies.clone(),
                 ..PhysicsWorld::new()
             },
+            others: self.others.clone(),
             ..*self
         }
     }
@@ -126,7 +127,7 @@ impl Physics {
             joints: [ImpulseJointHandle::invalid(); 2],
             pads: [ColliderHandle::invalid(); 2],
             object: object_body,
-            second: None,
+            others: Vec::new(),
             object_collider,
             table,
             physics,
@@ -243,16 +244,16 @@ impl Physics {
     }
 
     pub(crate) fn touch(&self) -> Touch {
+        self.touch_of(self.object_collider)
+    }
+
+    fn touch_of(&self, object: ColliderHandle) -> Touch {
         let mut touch = Touch::default();
-        for pair in self
-            .physics
-            .narrow_phase
-            .contact_pairs_with(self.object_collider)
-        {
+        for pair in self.physics.narrow_phase.contact_pairs_with(object) {
             if !pair.has_any_active_contact() || pair.total_impulse_magnitude() <= 0.0 {
                 continue;
             }
-            let other = if pair.collider1 == self.object_collider {
+            let other = if pair.collider1 == object {
                 pair.collider2
             } else {
                 pair.collider1
@@ -322,31 +323,59 @@ impl Physics {
         }
     }
 
-    /// A second object where it says, which meets table, hand and the first object. A third takes
-    /// its name; the second stays.
+    /// Another object where it says, which meets table, hand and the other objects.
     pub(crate) fn add_object(&mut self, object: &Object) {
+        self.insert_other(object, object.friction_on(TABLE_SURFACE));
+    }
+
+    /// One more of a scene's objects. Surfaces are as rough as `first`, the scene's first object,
+    /// makes them: on the table this one has its own friction all the same.
+    pub(crate) fn add_standing(&mut self, object: &Object, first: &Object) {
+        let first = first.friction_on(TABLE_SURFACE).max(1e-3);
+        let body = self.insert_other(object, object.friction_on(TABLE_SURFACE) / first);
+        if let Some(body) = self.physics.bodies.get_mut(body) {
+            body.activation_mut().normalized_linear_threshold = ASLEEP_M_S / LENGTH_UNIT_M;
+        }
+    }
+
+    fn insert_other(&mut self, object: &Object, friction: f32) -> RigidBodyHandle {
         let member = OBJECT_GROUP | TABLE_GROUP;
-        let (body, _) = self.physics.insert(
+        let other = self.physics.insert(
             RigidBodyBuilder::dynamic().pose(to_rapier(&object.pose())),
             object
                 .collider()
-                .friction(object.friction_on(TABLE_SURFACE))
+                .friction(friction)
                 .collision_groups(group(member, member | HAND_GROUP)),
         );
-        self.second = Some(body);
+        self.others.push(other);
+        other.0
     }
 
-    pub(crate) fn second_pose(&self) -> Option<Isometry3<f64>> {
-        self.second
-            .map(|body| from_rapier(self.physics.bodies[body].position()))
+    /// Where the other objects are, and whether both pads press on them.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (Isometry3<f64>, bool)> + '_ {
+        self.others.iter().map(|(body, collider)| {
+            let pose = from_rapier(self.physics.bodies[*body].position());
+            (pose, self.touch_of(*collider).pads == [true, true])
+        })
+    }
+
+    /// Puts one of the other objects somewhere, at rest.
+    pub(crate) fn teleport_other(&mut self, number: usize, pose: &Isometry3<f64>) {
+        if let Some((body, collider)) = self.others.get(number).copied() {
+            self.teleport(body, collider, pose);
+        }
     }
 
     /// Puts the object somewhere, at rest.
     pub(crate) fn teleport_object(&mut self, pose: &Isometry3<f64>) {
-        place(&mut self.physics.bodies, self.object, pose);
+        self.teleport(self.object, self.object_collider, pose);
+    }
+
+    fn teleport(&mut self, body: RigidBodyHandle, collider: ColliderHandle, pose: &Isometry3<f64>) {
+        place(&mut self.physics.bodies, body, pose);
         let bodies = &self.physics.bodies;
-        if let Some(collider) = self.physics.colliders.get_mut(self.object_collider) {
-            collider.set_position(*bodies[self.object].position());
+        if let Some(collider) = self.physics.colliders.get_mut(collider) {
+            collider.set_position(*bodies[body].position());
         }
     }
 }

@@ -4,6 +4,8 @@ use foresight_planner::Pose;
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
+use crate::colour::ColourName;
+
 /// Everything a simulated episode starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,38 @@ pub struct Scene {
     pub camera: Camera,
     /// Where the hand starts.
     pub start: StartPose,
+    /// Other objects on the table, which the task leaves where they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Object>,
+    /// Other discs, which are not where the object should go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_targets: Vec<TargetDisc>,
+}
+
+impl Scene {
+    /// All objects, the one to move first.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        std::iter::once(&self.object).chain(&self.others)
+    }
+
+    /// All discs, the one the object should go to first.
+    pub fn targets(&self) -> impl Iterator<Item = &TargetDisc> {
+        std::iter::once(&self.target).chain(&self.other_targets)
+    }
+
+    /// The same scene for a task that moves object number `object` to disc number `target`, both
+    /// counted from 0 in the order of [`Scene::objects`] and [`Scene::targets`]: each changes
+    /// places with the first. Doing it twice undoes it. `None` where there is no such object or disc.
+    pub fn about(&self, object: usize, target: usize) -> Option<Scene> {
+        let mut scene = self.clone();
+        if let Some(other) = object.checked_sub(1) {
+            std::mem::swap(&mut scene.object, scene.others.get_mut(other)?);
+        }
+        if let Some(other) = target.checked_sub(1) {
+            std::mem::swap(&mut scene.target, scene.other_targets.get_mut(other)?);
+        }
+        Some(scene)
+    }
 }
 
 /// What kind of body the object is.
@@ -30,6 +64,16 @@ pub enum ObjectKind {
     Box,
     /// A round cup, open at the top.
     Cup,
+}
+
+impl ObjectKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ObjectKind::Box => "box",
+            ObjectKind::Cup => "cup",
+        }
+    }
 }
 
 /// The object, standing upright on the table.
@@ -92,6 +136,11 @@ impl TryFrom<ObjectFile> for Object {
 }
 
 impl Object {
+    /// What it is called: the name nearest to its colour, and its kind.
+    pub fn name(&self) -> String {
+        format!("{} {}", ColourName::nearest(self.colour), self.kind.name())
+    }
+
     /// Its pose standing upright on the table, the origin in the middle of its extent.
     pub fn pose(&self) -> Isometry3<f64> {
         let [x, y] = self.position_m;
@@ -112,6 +161,13 @@ pub struct TargetDisc {
     pub radius_m: f64,
     /// Linear RGB reflectance, 0 to 1.
     pub colour: [f64; 3],
+}
+
+impl TargetDisc {
+    /// What it is called: the name nearest to its colour.
+    pub fn name(&self) -> String {
+        format!("{} disc", ColourName::nearest(self.colour))
+    }
 }
 
 /// The table top and what lies behind it.

@@ -9,7 +9,7 @@ use nalgebra::{Isometry3, Translation3, Vector3};
 use crate::arm::{Arm, ArmState};
 use crate::goals::{GoalState, ObjectPose};
 use crate::gripper::{Drive, GripperState, MOVE_FORCE_N};
-use crate::ground_truth::GroundTruth;
+use crate::ground_truth::{GroundTruth, OtherObject};
 use crate::objects::PAD_SURFACE;
 use crate::physics::{Physics, Touch};
 use crate::render;
@@ -90,7 +90,10 @@ impl Simulator {
         let q = solve(&fr3, &scene.start.pose().isometry(), "the start pose")?;
         let width = width_m(scene.start.gripper);
         let arm = Arm::new(&fr3, q, Self::STEP_S);
-        let physics = Physics::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
+        let mut physics = Physics::new(&scene.object, &hand_of(arm.tcp()), width, Self::STEP_S);
+        for other in &scene.others {
+            physics.add_standing(other, &scene.object);
+        }
         let before = (width, physics.object_pose());
         Ok(Simulator {
             scene: scene.clone(),
@@ -246,7 +249,24 @@ impl Simulator {
                 && angular_speed < GroundTruth::REST_ANGULAR_SPEED_RAD_S,
             target_distance_m: (position.x - x).hypot(position.y - y),
             hand_distance_m: (position - self.arm.tcp().translation.vector).norm(),
+            others: self.others(),
         }
+    }
+
+    /// What became of the scene's other objects.
+    fn others(&self) -> Vec<OtherObject> {
+        let others = self.scene.others.iter().zip(self.physics.others());
+        let other = |(object, (pose, held)): (&Object, (Isometry3<f64>, bool))| {
+            let ([x, y], at) = (object.position_m, pose.translation.vector);
+            OtherObject {
+                name: object.name(),
+                position_m: at.into(),
+                quaternion_xyzw: pose.rotation.coords.into(),
+                moved_m: (at.x - x).hypot(at.y - y),
+                held,
+            }
+        };
+        others.map(other).collect()
     }
 
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
@@ -267,7 +287,7 @@ impl Simulator {
             arm: self.fr3.link_poses(self.arm.q()),
             fingers: self.physics.finger_poses(),
             object: (!self.object_gone).then(|| self.physics.object_pose()),
-            second: self.physics.second_pose(),
+            others: self.physics.others().map(|(pose, _)| pose).collect(),
             lens_covered: self.lens_covered,
         }
     }
@@ -353,18 +373,30 @@ impl Simulator {
             let pose = object_isometry(object)?;
             self.physics.teleport_object(&pose);
         }
+        for (number, other) in goal.others.iter().enumerate() {
+            if let Some(other) = other {
+                self.physics
+                    .teleport_other(number, &object_isometry(other)?);
+            }
+        }
         self.before = (width, self.physics.object_pose());
         Ok(())
     }
 }
 
 fn check(scene: &Scene) -> Result<(), SimError> {
+    let objects = scene.objects().flat_map(|object| {
+        [
+            ("the object's size along x, m,", object.size_m[0]),
+            ("the object's size along y, m,", object.size_m[1]),
+            ("the object's height, m,", object.size_m[2]),
+            ("the object's density, kg/m³,", object.density_kg_m3),
+        ]
+    });
+    let targets = scene
+        .targets()
+        .map(|t| ("the target's radius, m,", t.radius_m));
     let positive = [
-        ("the object's size along x, m,", scene.object.size_m[0]),
-        ("the object's size along y, m,", scene.object.size_m[1]),
-        ("the object's height, m,", scene.object.size_m[2]),
-        ("the object's density, kg/m³,", scene.object.density_kg_m3),
-        ("the target's radius, m,", scene.target.radius_m),
         ("the camera's field of view, rad,", scene.camera.fov_rad),
         (
             "the length of the light's direction",
@@ -375,7 +407,7 @@ fn check(scene: &Scene) -> Result<(), SimError> {
             (Vector3::from(scene.camera.eye_m) - Vector3::from(scene.camera.look_at_m)).norm(),
         ),
     ];
-    for (what, value) in positive {
+    for (what, value) in objects.chain(targets).chain(positive) {
         if !(value > 1e-6 && value < 1e6) {
             return Err(SimError::Invalid {
                 what,
@@ -384,15 +416,21 @@ fn check(scene: &Scene) -> Result<(), SimError> {
             });
         }
     }
-    let finite = [
-        ("the object's x, m,", scene.object.position_m[0]),
-        ("the object's y, m,", scene.object.position_m[1]),
-        ("the object's yaw, rad,", scene.object.yaw_rad),
-        ("the target's x, m,", scene.target.position_m[0]),
-        ("the target's y, m,", scene.target.position_m[1]),
-        ("the start's gripper closedness", scene.start.gripper),
-    ];
-    for (what, value) in finite {
+    let objects = scene.objects().flat_map(|object| {
+        [
+            ("the object's x, m,", object.position_m[0]),
+            ("the object's y, m,", object.position_m[1]),
+            ("the object's yaw, rad,", object.yaw_rad),
+        ]
+    });
+    let targets = scene.targets().flat_map(|target| {
+        [
+            ("the target's x, m,", target.position_m[0]),
+            ("the target's y, m,", target.position_m[1]),
+        ]
+    });
+    let start = [("the start's gripper closedness", scene.start.gripper)];
+    for (what, value) in objects.chain(targets).chain(start) {
         if value.is_nan() || value.abs() > 100.0 {
             return Err(SimError::Invalid {
                 what,

@@ -20,8 +20,8 @@ pub struct Snapshot {
     pub(crate) fingers: [Isometry3<f64>; 2],
     /// `None` when there is none any more.
     pub(crate) object: Option<Isometry3<f64>>,
-    /// Of the second object, where there is one.
-    pub(crate) second: Option<Isometry3<f64>>,
+    /// Of the other objects, in their order.
+    pub(crate) others: Vec<Isometry3<f64>>,
     pub(crate) lens_covered: bool,
 }
 
@@ -50,7 +50,7 @@ impl Snapshot {
             arm: self.arm,
             fingers: self.fingers,
             object: self.object,
-            second: self.second,
+            others: &self.others,
         }
     }
 }

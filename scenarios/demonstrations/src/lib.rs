@@ -29,6 +29,7 @@ mod scene_setup;
 mod script;
 mod stage;
 mod summary;
+mod task_text;
 mod track;
 
 pub use error::RecordError;

@@ -19,6 +19,7 @@ use crate::error::RecordError;
 use crate::policy::Demonstrator;
 use crate::scene_setup;
 use crate::summary::RecordingSummary;
+use crate::task_text;
 use crate::track::{Effort, EpisodeTrack, LAB};
 use foresight_scenarios::demonstrations::DemonstrationConfig;
 use foresight_scenarios::{LoadedScenario, Scenario};
@@ -203,6 +204,12 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
         random_action_share: style.random_action_share,
         ..recording_of(plan, seed, style.behaviour.name(), style.start.name())
     };
+    let told = task_text::of(style.behaviour, &scene, plan.split, seed);
+    let (task, named) = match told {
+        Some((task, named)) => (Some(task), Some(named)),
+        None => (None, None),
+    };
+    let recording = Recording { named, ..recording };
 
     let mut branches = Vec::new();
     for point in points.chosen() {
@@ -224,11 +231,11 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
                 branch_of: Some(branch_of),
                 ..recording_of(plan, seed, BRANCH, BRANCH)
             };
-            branches.push(track.into_episode(&plan.date, recording, false));
+            branches.push(track.into_episode(&plan.date, recording, None, false));
         }
     }
     Ok(RecordedEpisode {
-        episode: track.into_episode(&plan.date, recording, success),
+        episode: track.into_episode(&plan.date, recording, task, success),
         branches,
         refused_targets,
         shortened_actions: effort.shortened_actions,
@@ -252,6 +259,7 @@ fn recording_of(plan: &RecordingPlan, seed: u64, behaviour: &str, start: &str) -
         step_rate_hz: STEP_RATE_HZ,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         branch_of: None,
+        named: None,
     }
 }
 

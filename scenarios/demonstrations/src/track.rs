@@ -153,7 +153,14 @@ impl EpisodeTrack {
         }
     }
 
-    pub(crate) fn into_episode(self, date: &str, recording: Recording, success: bool) -> Episode {
+    /// The episode; `task` says in words what was attempted, where the behaviour's name doesn't do.
+    pub(crate) fn into_episode(
+        self,
+        date: &str,
+        recording: Recording,
+        task: Option<String>,
+        success: bool,
+    ) -> Episode {
         let seed = recording.seed;
         let branch = recording.branch_of.map_or(String::new(), |b| {
             format!("+step{:02}+branch{:02}", b.step, b.index)
@@ -171,7 +178,7 @@ impl EpisodeTrack {
                 scene_id: seed as i64,
                 success: Some(success),
                 robot_serial: "fr3-simulated".to_owned(),
-                current_task: recording.behaviour.clone(),
+                current_task: task.unwrap_or_else(|| recording.behaviour.clone()),
                 trajectory_length: 0,
                 wrist_cam_serial: String::new(),
                 ext1_cam_serial: CAMERA.to_owned(),

@@ -280,3 +280,71 @@ fn what_old_scenario_files_record_stays() {
         assert!((recording.random_action_share - share).abs() < 1e-12);
     }
 }
+
+#[test]
+fn episodes_of_several_objects_say_in_words_what_is_done() {
+    use foresight_sim::crowd::{SeveralObjects, SeveralTargets};
+    let mut plan = plan();
+    plan.scenes.objects = Some(SeveralObjects::default());
+    plan.scenes.targets = Some(SeveralTargets::default());
+    plan.steps = 1;
+    plan.mix = DemonstrationConfig {
+        pick_and_place: 1.0,
+        grasp: 1.0,
+        ..none()
+    };
+    for (split, held_out) in [(Split::Train, false), (Split::Validation, true)] {
+        plan.split = split;
+        for seed in split.recording_seeds(0, 6).unwrap() {
+            let recorded = record_episode(&plan, seed).expect("recorded");
+            let metadata = &recorded.episode.metadata;
+            let recording = metadata.foresight.as_ref().unwrap();
+            let named = recording.named.as_ref().expect("a sentence");
+            assert_eq!(named.held_out, held_out);
+            assert_eq!(
+                (&named.objects[0], &named.targets[0]),
+                (&named.object, &named.target)
+            );
+            assert!(named.objects.len() >= 2 && named.targets.len() == 2);
+            let (colour, _) = named.object.split_once(' ').unwrap();
+            assert!(
+                metadata.current_task.contains(colour),
+                "{}",
+                metadata.current_task
+            );
+            let lifts = !metadata.current_task.contains("disc")
+                && !metadata.current_task.contains("circle");
+            assert_eq!(lifts, recording.behaviour == "grasp");
+            let again = record_episode(&plan, seed).expect("recorded");
+            assert_eq!(again.episode.metadata, *metadata);
+        }
+    }
+}
+
+#[test]
+fn episodes_of_one_object_are_called_by_their_behaviour() {
+    let seed = Split::Train.recording_seeds(3, 1).unwrap().start;
+    let metadata = record_episode(&plan(), seed)
+        .expect("recorded")
+        .episode
+        .metadata;
+    let recording = metadata.foresight.unwrap();
+    assert_eq!(metadata.current_task, recording.behaviour);
+    assert_eq!(recording.named, None);
+    let text = serde_json::to_string(&recording).unwrap();
+    assert!(!text.contains("named"), "{text}");
+}
+
+/// A mixture of nothing.
+fn none() -> DemonstrationConfig {
+    DemonstrationConfig {
+        pick_and_place: 0.0,
+        grasp: 0.0,
+        reach: 0.0,
+        carry: 0.0,
+        push: 0.0,
+        fumble: 0.0,
+        random: 0.0,
+        ..DemonstrationConfig::default()
+    }
+}

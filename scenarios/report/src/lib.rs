@@ -38,6 +38,7 @@ pub mod replay_folder;
 pub mod replay_pictures;
 mod run;
 pub mod run_page;
+mod said;
 mod summary;
 mod svg;
 pub mod timeline;

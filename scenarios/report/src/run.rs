@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use foresight_runs::analysis::{self, AnalysisDepth};
 use foresight_runs::folder::{RunFolder, VIEW_PX};
 use foresight_runs::record::{RunRecord, RunResult};
+use foresight_runs::said;
 use foresight_scenarios::env::Env;
 use foresight_scenarios::episode::{self, Answer, EpisodeOutcome, EpisodeStep, Observer};
 use foresight_scenarios::monitor::{Alarm, Watched};
@@ -64,6 +65,7 @@ pub(crate) fn play_into(
 ) -> Result<EpisodeOutcome, RunError> {
     let images = instance.goal_images()?;
     let controller = source.controller(instance, &images)?;
+    let said = controller.said.clone();
     let views = instance.goal_views(VIEW_PX);
     let mut folder = RunFolder::create(path.clone(), instance, source, &images, &views)?;
     let mut env = if virtual_time {
@@ -116,6 +118,7 @@ pub(crate) fn play_into(
     folder.finish(&outcome, &record)?;
     animation.finish(&outcome, &path.join("episode.gif"))?;
     if let ModelSource::Latent(loaded) = source {
+        said::write(&path, instance, &loaded.model, said.stages())?;
         analysis::analyse_own(&path, instance, loaded, depth)?;
     }
     run_page::write(&path)?;

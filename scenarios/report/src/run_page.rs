@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::page::Page;
 use crate::svg::escape;
-use crate::{course, decision, filmstrip, summary};
+use crate::{course, decision, filmstrip, said, summary};
 use foresight_runs::read::RunData;
 use foresight_scenarios::RunError;
 
@@ -34,6 +34,12 @@ pub fn html(data: &RunData, run: &Path) -> String {
     }
     page.push(&summary::header(data));
     page.section("warnings", "Warnings", "", &summary::warnings(data));
+    page.section(
+        "said",
+        "What was said",
+        said::EXPLANATION,
+        &said::section(run),
+    );
     page.section(
         "film",
         "What it saw, and where it wanted to go",

@@ -10,6 +10,7 @@
 //! | `goals/` | the goal images |
 //! | `imagined/` | the frame each predicted latent was recognised as |
 //! | `hindsight.json` | predicted against reached, [`RunAnalysis`](crate::analysis_record::RunAnalysis) |
+//! | `sentence.json` | what was said, and what the goal head made of it |
 //! | `episode.gif` | camera and goal side by side |
 //! | `scenario.resolved.toml` | the scenario with its seed and versions |
 //! | `scene.json` | the simulated scene |
@@ -249,7 +250,8 @@ pub fn fresh(root: &Path, name: &str) -> PathBuf {
         .unwrap_or(first)
 }
 
-fn file_name(name: &str) -> String {
+/// A name as part of a file's.
+pub(crate) fn file_name(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     name.chars().map(keep).collect()
 }

@@ -20,6 +20,7 @@ pub mod nearest_neighbour;
 pub mod read;
 pub mod record;
 pub mod replay;
+pub mod said;
 pub mod trace;
 pub mod trajectory_csv;
 pub mod utc;

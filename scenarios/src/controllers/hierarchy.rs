@@ -131,15 +131,20 @@ impl<'a> Hierarchy<'a> {
     ) -> Result<Plan, RunError> {
         let mut goal = match self.goal.take() {
             Some(goal) => goal,
-            None => GoalPursuit {
-                weights: self.first.weights_towards(
-                    seen,
-                    self.first.goal(self.pursuit.goal),
-                    self.weighting(),
-                    constraints.bounds.as_ref(),
-                )?,
-                waypoint: None,
-            },
+            None => {
+                // What a sentence doesn't tell is refused here.
+                let bounds = constraints.bounds.as_ref();
+                self.first.begin_goal(self.pursuit.goal, seen, bounds)?;
+                GoalPursuit {
+                    weights: self.first.weights_towards(
+                        seen,
+                        self.first.goal(self.pursuit.goal, seen),
+                        self.weighting(),
+                        constraints.bounds.as_ref(),
+                    )?,
+                    waypoint: None,
+                }
+            }
         };
         let due = goal.waypoint.as_ref().is_none_or(|waypoint| {
             let distance = seen.latent.distance(&waypoint.latent);
@@ -227,7 +232,7 @@ impl<'a> Hierarchy<'a> {
         seen: &EncodedObservation,
         weights: &GoalWeights,
     ) -> Vec<Segment> {
-        let goal = self.first.goal(self.pursuit.goal);
+        let goal = self.first.goal(self.pursuit.goal, seen);
         anchors.segments(&seen.latent, &seen.pose, goal, weights, count)
     }
 
@@ -239,7 +244,7 @@ impl<'a> Hierarchy<'a> {
         seen: &EncodedObservation,
         weights: &GoalWeights,
     ) -> Result<Vec<Vec<Action>>, RunError> {
-        let goal = self.first.goal(self.pursuit.goal);
+        let goal = self.first.goal(self.pursuit.goal, seen);
         let mut proposals = Vec::new();
         if self.search.proposals {
             let (extrinsics, horizon) = (self.first.extrinsics(), self.search.horizon);
@@ -268,7 +273,7 @@ impl<'a> Hierarchy<'a> {
             low: range.low.map(|v| v as f32),
             high: range.high.map(|v| v as f32),
         };
-        let (model, goal) = (&second.model, self.first.goal(self.pursuit.goal));
+        let (model, goal) = (&second.model, self.first.goal(self.pursuit.goal, seen));
         let energy = model.energy(&seen.latent, &seen.pose, goal, model.budget());
         let energy = energy
             .with_extrinsics(self.first.extrinsics())

@@ -1,20 +1,25 @@
 //! The world model as a cost model: actions cost what the predictor's last latent is away from the
 //! goal's.
 
+use std::sync::OnceLock;
+
 use foresight_planner::{Action, CostModel, Energy, RelativeBounds};
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LatentEnergy, WorldModel};
 use foresight_robot::Observation;
 
 use super::encode::{EncodedObservation, LastLook};
+use super::sentences::SentenceGoals;
 use crate::error::RunError;
 
 /// A world model with an episode's goals encoded.
 #[derive(Debug)]
 pub struct LatentModel<'a> {
     model: &'a WorldModel,
-    /// The latents of the goal images.
-    goals: Vec<Latent>,
+    /// The latents of the goal images; of what is said once it is pursued.
+    goals: Vec<OnceLock<Latent>>,
+    /// The goals that are said.
+    sentences: Option<SentenceGoals<'a>>,
     /// How differences to them are weighed.
     weighting: GoalWeighting,
     /// Where the camera stands, for predictors that take it.
@@ -40,7 +45,8 @@ impl<'a> LatentModel<'a> {
     ) -> Self {
         LatentModel {
             model,
-            goals,
+            goals: goals.into_iter().map(OnceLock::from).collect(),
+            sentences: None,
             weighting,
             extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
             looks: LastLook::default(),
@@ -52,14 +58,28 @@ impl<'a> LatentModel<'a> {
         LatentModel { looks, ..self }
     }
 
+    /// With goals that are said in place of those images.
+    pub fn with_sentences(mut self, sentences: Option<SentenceGoals<'a>>) -> Self {
+        if let Some(said) = &sentences {
+            for (number, goal) in self.goals.iter_mut().enumerate() {
+                if said.is_said(number) {
+                    *goal = OnceLock::new();
+                }
+            }
+        }
+        LatentModel { sentences, ..self }
+    }
+
+    /// A goal's latent; one that is said is made of what is seen when it is first asked for. Where that
+    /// can't be, the goal is what is seen, and never pursued: `begin_goal` refuses.
+    pub(super) fn goal(&self, number: usize, encoded: &EncodedObservation) -> &Latent {
+        let said = || self.sentences.as_ref()?.latent(number, encoded);
+        self.goals[number].get_or_init(|| said().unwrap_or_else(|| encoded.latent.clone()))
+    }
+
     /// Where the camera stands, for predictors that take it.
     pub(super) fn extrinsics(&self) -> Option<[f32; 6]> {
         self.extrinsics
-    }
-
-    /// The latent of goal number `number`.
-    pub(super) fn goal(&self, number: usize) -> &Latent {
-        &self.goals[number]
     }
 
     /// The energy of action sequences that start where `encoded` was seen, towards any latent.
@@ -114,7 +134,7 @@ impl CostModel for LatentModel<'_> {
     }
 
     fn distance(&self, encoded: &EncodedObservation, goal: usize) -> f32 {
-        encoded.latent.distance(&self.goals[goal])
+        encoded.latent.distance(self.goal(goal, encoded))
     }
 
     fn begin_goal(
@@ -123,9 +143,13 @@ impl CostModel for LatentModel<'_> {
         encoded: &EncodedObservation,
         bounds: Option<&RelativeBounds>,
     ) -> Result<LatentGoal, RunError> {
+        let to = self.goal(goal, encoded);
+        if let Some(why) = self.sentences.as_ref().and_then(SentenceGoals::refused) {
+            return Err(why);
+        }
         Ok(LatentGoal {
             number: goal,
-            weights: self.weights_towards(encoded, &self.goals[goal], self.weighting, bounds)?,
+            weights: self.weights_towards(encoded, to, self.weighting, bounds)?,
         })
     }
 
@@ -134,7 +158,7 @@ impl CostModel for LatentModel<'_> {
         encoded: &'a EncodedObservation,
         goal: &'a LatentGoal,
     ) -> impl Energy + 'a {
-        self.energy_towards(encoded, &self.goals[goal.number])
+        self.energy_towards(encoded, self.goal(goal.number, encoded))
             .with_weights(&goal.weights)
     }
 }

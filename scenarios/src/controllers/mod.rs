@@ -13,11 +13,13 @@ pub mod hierarchy;
 pub mod latent;
 pub mod oracle;
 pub mod policy;
+pub mod sentences;
 pub mod true_dynamics;
 
 use std::path::{Path, PathBuf};
 
 use foresight_planner::{Controller, Mpc, PlannerConfig, WaypointSource};
+use foresight_predictor::goal_head::GoalHead;
 use foresight_predictor::policy::Policy;
 use foresight_predictor::{ComputeDevice, LevelTwo, Precision, WorldModel};
 use foresight_robot::Observation;
@@ -28,6 +30,7 @@ pub use hierarchy::{Hierarchy, SecondLevel};
 pub use latent::LatentModel;
 pub use oracle::{Oracle, OracleGoal};
 pub use policy::PolicyController;
+pub use sentences::{SaidLog, SentenceGoals};
 pub use true_dynamics::TrueDynamics;
 
 use crate::anchors::Anchors;
@@ -64,6 +67,8 @@ pub struct LoadedModel {
     pub level_two: Option<LevelTwo>,
     /// Recorded frames to aim at, where some were given.
     pub anchors: Option<Anchors>,
+    /// What makes sentences its goals, where the folder has one.
+    pub head: Option<Box<GoalHead>>,
 }
 
 /// A controller as an episode needs it.
@@ -78,6 +83,8 @@ pub struct ReadyController<'a> {
     pub observed: Option<ObservedSimulator>,
     /// The looks it encodes, for whoever looks at the same.
     pub looks: LastLook,
+    /// What it makes of sentences.
+    pub said: SaidLog,
 }
 
 impl ModelSource {
@@ -100,7 +107,13 @@ impl ModelSource {
     ) -> Result<Self, RunError> {
         let model =
             WorldModel::load_on(dir, device, precision).map_err(|e| RunError::model(dir, e))?;
+        let head = match GoalHead::is_in(dir) {
+            true => Some(GoalHead::load(dir, &model.config().encoder)),
+            false => None,
+        };
+        let head = head.transpose().map_err(|e| RunError::model(dir, e))?;
         Ok(ModelSource::Latent(Box::new(LoadedModel {
+            head: head.map(Box::new),
             model,
             dir: dir.to_owned(),
             level_two: None,
@@ -214,13 +227,20 @@ impl ModelSource {
         let scenario = &spec.loaded.scenario;
         let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
-        let looks = LastLook::default();
+        let (looks, said) = (LastLook::default(), SaidLog::default());
+        let speaks = scenario.subgoal.iter().any(|goal| goal.say.is_some());
+        if speaks && !matches!(self, ModelSource::Latent(_)) {
+            return Err(RunError::Input(
+                "sentences are goals for planning with a world model alone".into(),
+            ));
+        }
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
-                let cost = cost.with_looks(looks.clone());
+                let sentences = SentenceGoals::of(spec, loaded.head.as_deref(), said.clone())?;
+                let cost = cost.with_looks(looks.clone()).with_sentences(sentences);
                 let planner = &scenario.planner;
                 match planner.levels {
                     2.. => {
@@ -254,6 +274,7 @@ impl ModelSource {
             controller,
             observed,
             looks,
+            said,
         })
     }
 }

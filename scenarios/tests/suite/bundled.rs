@@ -11,7 +11,13 @@ fn folder() -> &'static Path {
 }
 
 fn bundled() -> Vec<PathBuf> {
-    let names = ["reach", "grasp", "reach_with_object", "pick_and_place"];
+    let names = [
+        "reach",
+        "grasp",
+        "reach_with_object",
+        "pick_and_place",
+        "pick_and_place_two_objects",
+    ];
     names
         .iter()
         .map(|name| folder().join(format!("{name}.toml")))

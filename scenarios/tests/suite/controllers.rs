@@ -56,6 +56,7 @@ fn random_model(use_extrinsics: bool) -> ModelSource {
     let predictor = weights(predictor.expect("a predictor"), Part::AcPredictor);
     let model = WorldModel::from_tensors(config, &encoder, &predictor).expect("a model");
     ModelSource::Latent(Box::new(LoadedModel {
+        head: None,
         model,
         dir: "random".into(),
         level_two: None,

@@ -9,4 +9,6 @@ mod controllers;
 mod layers;
 mod malformed;
 mod monitor;
+mod sentences;
+mod several;
 mod variation;

@@ -5,7 +5,7 @@ use nalgebra::Vector3;
 use super::camera::PinholeCamera;
 use super::raster::Canvas;
 use crate::physics::TABLE_EXTENT_M;
-use crate::scene::Scene;
+use crate::scene::{Scene, TargetDisc};
 
 /// How much a shadow takes of the light.
 const SHADOW_DEPTH: f32 = 0.85;
@@ -46,6 +46,23 @@ impl LightSource {
     }
 }
 
+/// A disc on the table, lit.
+struct Disc {
+    centre: [f32; 2],
+    radius: f32,
+    colour: [f32; 3],
+}
+
+impl Disc {
+    fn of(target: &TargetDisc, light: &LightSource) -> Self {
+        Disc {
+            centre: target.position_m.map(|c| c as f32),
+            radius: target.radius_m as f32,
+            colour: target.colour.map(|c| c as f32 * light.on_table()),
+        }
+    }
+}
+
 /// Fills the canvas with what would be seen of an empty table.
 pub(crate) fn paint(
     canvas: &mut Canvas,
@@ -54,10 +71,8 @@ pub(crate) fn paint(
     light: &LightSource,
 ) {
     let table = scene.table.colour.map(|c| c as f32 * light.on_table());
-    let disc = scene.target.colour.map(|c| c as f32 * light.on_table());
     let background = scene.table.background.map(|c| c as f32);
-    let centre = scene.target.position_m.map(|c| c as f32);
-    let radius = scene.target.radius_m as f32;
+    let discs: Vec<Disc> = scene.targets().map(|t| Disc::of(t, light)).collect();
     let [[x0, x1], [y0, y1]] = TABLE_EXTENT_M.map(|range| range.map(|v| v as f32));
     for row in 0..canvas.height {
         for column in 0..canvas.width {
@@ -77,9 +92,13 @@ pub(crate) fn paint(
             canvas.inverse_depth[index] = 1.0 / depth;
             // The disc's edge fades over a pixel's width on the table.
             let pixel = depth / camera.focal;
-            let outside = (x - centre[0]).hypot(y - centre[1]) - radius;
-            let share = (0.5 - outside / pixel).clamp(0.0, 1.0);
-            canvas.colour[index] = std::array::from_fn(|i| table[i] + share * (disc[i] - table[i]));
+            let mut colour = table;
+            for disc in &discs {
+                let outside = (x - disc.centre[0]).hypot(y - disc.centre[1]) - disc.radius;
+                let share = (0.5 - outside / pixel).clamp(0.0, 1.0);
+                colour = std::array::from_fn(|i| colour[i] + share * (disc.colour[i] - colour[i]));
+            }
+            canvas.colour[index] = colour;
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn robot_meshes() -> Result<&'static RobotMeshes, &'static str> {
 pub(crate) struct Props {
     levels: &'static robot::Levels,
     object: Arc<Mesh>,
-    second: Option<Arc<Mesh>>,
+    others: Vec<Arc<Mesh>>,
 }
 
 impl Props {
@@ -48,7 +48,11 @@ impl Props {
         Ok(Props {
             levels: robot::levels()?,
             object: Arc::new(object_mesh(&scene.object)),
-            second: None,
+            others: scene
+                .others
+                .iter()
+                .map(|o| Arc::new(object_mesh(o)))
+                .collect(),
         })
     }
 
@@ -57,9 +61,9 @@ impl Props {
         self.object = Arc::new(object_mesh(object));
     }
 
-    /// Shows a second object.
+    /// Shows another object too.
     pub(crate) fn add(&mut self, object: &Object) {
-        self.second = Some(Arc::new(object_mesh(object)));
+        self.others.push(Arc::new(object_mesh(object)));
     }
 }
 
@@ -70,7 +74,7 @@ pub(crate) struct Picture<'a> {
     pub arm: LinkPoses,
     pub fingers: [Isometry3<f64>; 2],
     pub object: Option<Isometry3<f64>>,
-    pub second: Option<Isometry3<f64>>,
+    pub others: &'a [Isometry3<f64>],
 }
 
 /// Pictures up to this many rows show the coarse meshes.
@@ -112,7 +116,14 @@ fn parts<'a>(
                 .object
                 .map(|pose| (picture.props.object.as_ref(), pose)),
         )
-        .chain(picture.props.second.as_deref().zip(picture.second))
+        .chain(
+            picture
+                .props
+                .others
+                .iter()
+                .map(Arc::as_ref)
+                .zip(picture.others.iter().copied()),
+        )
 }
 
 fn draw_mesh(

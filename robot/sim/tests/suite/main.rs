@@ -6,3 +6,4 @@ mod demo;
 mod disturbances;
 mod grasping;
 mod motion;
+mod several;

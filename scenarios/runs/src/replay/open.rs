@@ -226,6 +226,7 @@ fn replay_scene(
                 quaternion_xyzw: [i, j, k, w],
             }),
         grasping: initial_state.grasping,
+        others: Vec::new(),
     });
     Ok(Some(ReplayScene {
         scene,

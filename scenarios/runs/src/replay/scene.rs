@@ -101,6 +101,7 @@ impl ReplayScene {
                 arm: *pose,
                 object: None,
                 grasping: false,
+                others: Vec::new(),
             }),
             settling_s: 0.0,
         };

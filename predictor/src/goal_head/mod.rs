@@ -1,0 +1,388 @@
+//! From a sentence and what is seen to goal latents: what makes a sentence a goal.
+//!
+//! A small transformer beside a world model, which stays as it is. It is asked for one stage at a time
+//! (above the object, around it, …): the stages are those that the demonstrations it learned from have in
+//! common, cut where their gripper closes and opens.
+
+pub mod network;
+pub mod sentence;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{Device, Result as CandleResult, Tensor};
+use foresight_planner::{GripperRule, Pose};
+use serde::{Deserialize, Serialize};
+
+use crate::block::NORM_EPS;
+use crate::config::{EncoderConfig, PredictorConfig};
+use crate::error::PredictorError;
+use crate::kernels::attention::Visibility;
+use crate::kernels::{block, elementwise, Parallelism, Saved, Workspace};
+use crate::layout::{self, Entry};
+use crate::parameters::{Parameters, Tensors};
+use crate::policy::PolicyLayers;
+use crate::rope::RopeTable;
+use crate::world_model::Latent;
+use network::{answers, Asked, PLACE_SCALE_M};
+
+/// The weights.
+pub const WEIGHTS: &str = "goal-head.safetensors";
+/// What the weights belong to.
+pub const DESCRIPTION: &str = "goal-head.json";
+/// The middle of what places are told from, m.
+const MIDDLE_M: [f32; 3] = [0.5, 0.0, 0.1];
+
+/// A goal head's architecture, its words and stages, and how it was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GoalHeadConfig {
+    /// Grid, widths, depth and heads.
+    pub network: PredictorConfig,
+    /// The words it knows, in the order of their numbers from 1.
+    pub vocabulary: Vec<String>,
+    /// Most words of a sentence.
+    pub most_words: usize,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+    /// Least probabilities, by the head, that a sentence's object and its disc are in view; below it
+    /// nothing moves.
+    pub least_fit: [f32; 2],
+    /// How it was trained.
+    pub training: Training,
+}
+
+/// A stage of what a sentence asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// Actions it may take.
+    pub steps: u32,
+    /// What the gripper does meanwhile.
+    pub gripper: GripperRule,
+}
+
+/// Number of stages of a pick and place.
+pub const STAGES: usize = 6;
+
+impl Stage {
+    /// Those of a pick and place, in order, which may take so many actions each.
+    pub fn pick_and_place(steps: [u32; STAGES]) -> Vec<Self> {
+        use GripperRule::{Close, Hold, Open};
+        let rules = [
+            ("hover", Hold),
+            ("around", Hold),
+            ("grasp", Close),
+            ("carry", Hold),
+            ("lower", Hold),
+            ("release", Open),
+        ];
+        let stages = rules.into_iter().zip(steps);
+        let stage = |((name, gripper), steps): ((&str, GripperRule), u32)| Stage {
+            name: name.to_owned(),
+            steps,
+            gripper,
+        };
+        stages.map(stage).collect()
+    }
+}
+
+/// How a head was trained, for the model's card.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Training {
+    /// Demonstrations learned from, and held out.
+    pub episodes: [usize; 2],
+    /// Different sentences among them.
+    pub sentences: [usize; 2],
+    /// Steps.
+    pub steps: usize,
+    /// Wall time, s.
+    pub seconds: f64,
+    /// Mean L1 of the goal's latent on held-out demonstrations, and of taking what is seen for it.
+    pub goal_l1: [f64; 2],
+    /// Mean distance of where the hand will be from where it was, on held-out demonstrations, m.
+    pub place_m: f64,
+}
+
+/// What the head makes of a sentence at a stage.
+#[derive(Debug, Clone)]
+pub struct StageGoal {
+    /// What will be seen at its end.
+    pub latent: Latent,
+    /// Where the hand will be then, base frame, m.
+    pub place_m: [f64; 3],
+    /// Probabilities that the sentence's object and its disc are in view.
+    pub fit: [f32; 2],
+}
+
+/// A goal head, ready to answer.
+#[derive(Debug)]
+pub struct GoalHead {
+    config: GoalHeadConfig,
+    tensors: Tensors,
+    parameters: Parameters,
+}
+
+impl GoalHeadConfig {
+    /// Sizes of the network behind an encoder: `[width, depth, heads]`.
+    pub fn network(encoder: &EncoderConfig, size: [usize; 3]) -> PredictorConfig {
+        PredictorConfig::behind(encoder, 1, size)
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        let entries: Vec<Entry> = network::layout(self);
+        entries
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// The numbers of a sentence's words, [`GoalHeadConfig::most_words`] of them.
+    ///
+    /// # Errors
+    /// The first word that is not known, or `None` when there are too many words.
+    pub fn numbers<'a>(&self, words: &'a [String]) -> Result<Vec<u32>, Option<&'a str>> {
+        if words.len() > self.most_words {
+            return Err(None);
+        }
+        let mut numbers = Vec::with_capacity(self.most_words);
+        for word in words {
+            let known = self.vocabulary.iter().position(|w| w == word);
+            numbers.push(known.ok_or(Some(word.as_str()))? as u32 + 1);
+        }
+        numbers.resize(self.most_words, 0);
+        Ok(numbers)
+    }
+}
+
+/// Splits a sentence into words: lower case, without punctuation.
+pub fn words(sentence: &str) -> Vec<String> {
+    let words = sentence.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '-');
+    let words = words.filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// A hand's position as the head is taught it.
+pub fn place_told(position_m: [f64; 3]) -> [f32; 3] {
+    std::array::from_fn(|i| (position_m[i] as f32 - MIDDLE_M[i]) / PLACE_SCALE_M)
+}
+
+impl PolicyLayers for GoalHead {
+    fn parameter(&self, name: &str) -> CandleResult<Tensor> {
+        match self.tensors.get(name) {
+            Some(tensor) => Ok(tensor.clone()),
+            None => candle_core::bail!("the goal head has no parameter {name}"),
+        }
+    }
+
+    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor> {
+        let width = x.dim(candle_core::D::Minus1)?;
+        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+        elementwise::normalise_rows(&mut values, width, NORM_EPS as f32);
+        Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    }
+
+    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor> {
+        let network = &self.config.network;
+        let shape = layout::predictor_block(network);
+        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+        let (mut workspace, mut saved) = (Workspace::new(Parallelism::Rayon(0)), Saved::default());
+        for i in 0..network.depth {
+            let weights = self.parameters.block(&format!("blocks.{i}"));
+            let all = Visibility::All;
+            let ws = &mut workspace;
+            saved = block::forward_saved(shape, &weights, &mut values, rope, all, &[], saved, ws);
+        }
+        Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    }
+}
+
+impl GoalHead {
+    /// Whether a model folder has a goal head.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(DESCRIPTION).is_file()
+    }
+
+    /// Loads the goal head of a model folder, behind that model's encoder.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or doesn't fit its description or the encoder.
+    pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
+        let (description, weights) = (folder.join(DESCRIPTION), folder.join(WEIGHTS));
+        let text = std::fs::read_to_string(&description).map_err(|source| PredictorError::Io {
+            path: description.clone(),
+            source,
+        })?;
+        let config: GoalHeadConfig =
+            serde_json::from_str(&text).map_err(|e| damaged(&description, &e))?;
+        let network = &config.network;
+        let size = [
+            network.predictor_embed_dim,
+            network.depth,
+            network.num_heads,
+        ];
+        if *network != GoalHeadConfig::network(encoder, size) || config.stages.is_empty() {
+            let what = "it was trained behind another encoder; train it anew with \
+                        `foresight train-goals`";
+            return Err(damaged(&description, &what));
+        }
+        let tensors: HashMap<String, Tensor> =
+            candle_core::safetensors::load(&weights, &Device::Cpu)
+                .map_err(|e| damaged(&weights, &e))?;
+        let mut tensors: Tensors = tensors.into_iter().collect();
+        let parameters = Parameters::from_tensors(network::layout(&config), &tensors)
+            .map_err(|e| damaged(&weights, &e))?;
+        tensors.retain(|name, _| !name.starts_with("blocks."));
+        Ok(GoalHead {
+            config,
+            tensors,
+            parameters,
+        })
+    }
+
+    /// Its description.
+    pub fn config(&self) -> &GoalHeadConfig {
+        &self.config
+    }
+
+    /// What a sentence, by the [`GoalHeadConfig::numbers`] of its words, means at a stage where `now` is
+    /// seen from `pose`.
+    ///
+    /// # Errors
+    /// When the latent has another shape than the head's.
+    pub fn goal(
+        &self,
+        now: &Latent,
+        pose: &Pose,
+        words: &[u32],
+        stage: usize,
+    ) -> Result<StageGoal, PredictorError> {
+        let network = &self.config.network;
+        let shape = (1, network.tokens_per_frame(), network.embed_dim);
+        let state = network.state_input(pose.to_array().map(|v| v as f32));
+        let asked = Asked {
+            now: Tensor::from_slice(&now.values, shape, &Device::Cpu)?,
+            states: Tensor::from_slice(&state, (1, 7), &Device::Cpu)?,
+            words: Tensor::from_slice(words, (1, words.len()), &Device::Cpu)?,
+            stages: Tensor::from_slice(&[stage as u32], 1, &Device::Cpu)?,
+        };
+        let answered = answers(&self.config, self, &asked)?;
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (place, fit) = (flat(&answered.place)?, flat(&answered.fit)?);
+        Ok(StageGoal {
+            latent: Latent {
+                values: flat(&answered.goal)?,
+                tokens: now.tokens,
+            },
+            place_m: std::array::from_fn(|i| f64::from(place[i] * PLACE_SCALE_M + MIDDLE_M[i])),
+            fit: std::array::from_fn(|i| 1.0 / (1.0 + (-fit[i]).exp())),
+        })
+    }
+}
+
+/// Writes a goal head into the folder of the model it belongs to.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn save(folder: &Path, config: &GoalHeadConfig, head: &Tensors) -> Result<(), PredictorError> {
+    let description = folder.join(DESCRIPTION);
+    let text = serde_json::to_string_pretty(config).map_err(|e| damaged(&description, &e))?;
+    let tensors: HashMap<String, Tensor> = head
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.clone()))
+        .collect();
+    candle_core::safetensors::save(&tensors, folder.join(WEIGHTS))?;
+    std::fs::write(&description, text + "\n").map_err(|source| PredictorError::Io {
+        path: description.clone(),
+        source,
+    })
+}
+
+fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorError {
+    PredictorError::File {
+        path: PathBuf::from(path),
+        what: what.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::init::{initialise, preset};
+    use crate::checkpoint::Part;
+
+    fn config() -> GoalHeadConfig {
+        let encoder = preset("tiny").expect("a preset").encoder;
+        let stage = |name: &str| Stage {
+            name: name.into(),
+            steps: 3,
+            gripper: GripperRule::Hold,
+        };
+        GoalHeadConfig {
+            network: GoalHeadConfig::network(&encoder, [128, 4, 4]),
+            vocabulary: ["put", "red", "cup"].map(String::from).to_vec(),
+            most_words: 6,
+            stages: vec![stage("hover"), stage("around")],
+            least_fit: [0.5; 2],
+            training: Training::default(),
+        }
+    }
+
+    #[test]
+    fn a_head_of_the_bundled_size_has_less_than_a_million_parameters() {
+        let mut config = config();
+        config.vocabulary = (0..80).map(|i| format!("word{i}")).collect();
+        config.most_words = 20;
+        assert!(config.parameters() < 1_000_000, "{}", config.parameters());
+    }
+
+    #[test]
+    fn words_are_numbered_and_unknown_ones_named() {
+        let config = config();
+        let numbers = |sentence: &str| {
+            let words = words(sentence);
+            config.numbers(&words).map_err(|e| e.map(str::to_owned))
+        };
+        assert_eq!(numbers("Put  red, cup!"), Ok(vec![1, 2, 3, 0, 0, 0]));
+        assert_eq!(numbers("put blue cup"), Err(Some("blue".into())));
+        assert_eq!(numbers("put put put put put put put"), Err(None));
+    }
+
+    #[test]
+    fn a_saved_head_answers_as_before_and_not_behind_another_encoder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config();
+        let mut parameters = Parameters::zeros(network::layout(&config));
+        initialise(&mut parameters, Part::AcPredictor, 3);
+        let tensors = parameters.to_tensors().expect("tensors");
+        save(folder.path(), &config, &tensors).expect("saved");
+        let encoder = preset("tiny").expect("a preset").encoder;
+        let head = GoalHead::load(folder.path(), &encoder).expect("loaded");
+        assert_eq!(head.config(), &config);
+        let tokens = config.network.tokens_per_frame();
+        let now = Latent {
+            values: (0..tokens * 128).map(|i| (i as f32 * 0.37).sin()).collect(),
+            tokens,
+        };
+        let pose = Pose::from_array([0.5, 0.0, 0.2, 3.1, 0.0, 0.0, 0.0]);
+        let ask = |words: &[u32], stage| head.goal(&now, &pose, words, stage).expect("a goal");
+        let (one, two) = (ask(&[1, 2, 3, 0, 0, 0], 0), ask(&[1, 2, 3, 0, 0, 0], 0));
+        assert_eq!(one.latent.values, two.latent.values);
+        assert_eq!(one.latent.values.len(), now.values.len());
+        assert!(one.fit.iter().all(|p| (0.0..=1.0).contains(p)));
+        let said = ask(&[1, 3, 2, 0, 0, 0], 0);
+        assert_ne!(
+            one.latent.values, said.latent.values,
+            "the order of words counts"
+        );
+        assert_ne!(one.latent.values, ask(&[1, 2, 3, 0, 0, 0], 1).latent.values);
+        let other = EncoderConfig {
+            embed_dim: 256,
+            ..encoder
+        };
+        let error = GoalHead::load(folder.path(), &other).expect_err("another encoder");
+        assert!(error.to_string().contains("train-goals"), "{error}");
+    }
+}
