@@ -147,6 +147,13 @@ impl Overrides {
             say::instead(&mut loaded, sentence);
         }
         say::expand(&mut loaded, source.eyes().and_then(|e| e.head.as_deref()))?;
+        if loaded.scenario.planner.levels > 1 && !matches!(source, ModelSource::Latent(_)) {
+            tracing::warn!(
+                "planner.levels = {} is for a model's own planning: {} plans at one level",
+                loaded.scenario.planner.levels,
+                source.describe()
+            );
+        }
         Ok((loaded, source))
     }
 }
