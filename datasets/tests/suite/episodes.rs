@@ -305,6 +305,7 @@ fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
     let goals = clips(Draws::Goal {
         batch: 8,
         farthest: 3,
+        gripper_events: 1.0,
     });
     let mut farthest = 0;
     for draw in 0..200 {

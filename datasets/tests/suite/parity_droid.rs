@@ -95,6 +95,7 @@ impl Fixture {
                 fps: self.number("/fps"),
                 tubelet,
                 sampling: Sampling::Legacy,
+                ..ClipShape::default()
             },
             views: vec![self.view()],
             transform_frame,
