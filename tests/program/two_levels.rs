@@ -232,10 +232,10 @@ fn recorded_frames_lead_without_any_second_level() {
         "set planner.levels = 2",
     );
     refusal(&["--set", "planner.levels=3"], "levels is 3; give 1, or 2");
-    refusal(
-        &["--set", recorded, "--anchors", &text(work.path())],
-        "anchors",
-    );
+    let nothing = work.path().join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    let nothing = text(&nothing);
+    refusal(&["--set", recorded, "--anchors", &nothing], &nothing);
 }
 
 #[test]
