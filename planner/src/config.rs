@@ -14,7 +14,7 @@ use crate::baseline::{RandomActions, StandStill};
 use crate::cem::CemConfig;
 use crate::gaussian::{Momentum, WarmStart};
 use crate::halving::SuccessiveHalving;
-use crate::macro_search::LevelTwoSearch;
+use crate::macro_search::{LevelTwoSearch, WaypointSource};
 use crate::mppi::MppiConfig;
 use crate::objective::Objective;
 use crate::presets::PRESETS;
@@ -398,8 +398,19 @@ impl PlannerConfig {
             Some(Baseline::StandStill) => "standing still".into(),
             Some(Baseline::Random) => "random actions".into(),
             None => {
-                let (samples, iterations) = (self.samples, self.iterations);
-                format!("{samples} × {iterations}, horizon {}", self.horizon)
+                let words = |samples: usize, iterations: usize, horizon: usize| {
+                    format!("{samples} × {iterations}, horizon {horizon}")
+                };
+                let first = words(self.samples, self.iterations, self.horizon);
+                let second = self.level_two;
+                match (self.levels, second.waypoints) {
+                    (..=1, _) => first,
+                    (_, WaypointSource::Recorded) => format!("recorded waypoints, then {first}"),
+                    (_, WaypointSource::Foreseen) => {
+                        let second = words(second.samples, second.iterations, second.horizon);
+                        format!("macro-actions {second}, then {first}")
+                    }
+                }
             }
         }
     }

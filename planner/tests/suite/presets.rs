@@ -55,6 +55,11 @@ fn presets_have_the_numbers_they_always_had() {
             search([64, 5, 8, 1, 4], 0.075, quick, white, true, "cold"),
             "64 × 5, horizon 1",
         ),
+        (
+            "hierarchical",
+            search([64, 5, 8, 1, 4], 0.075, quick, white, true, "cold"),
+            "macro-actions 64 × 2, horizon 6, then 64 × 5, horizon 1",
+        ),
         ("icem", icem(10), "128 × 6, horizon 1"),
         ("mppi", icem(64), "128 × 6, horizon 1"),
         ("stand_still", paper.clone(), "standing still"),

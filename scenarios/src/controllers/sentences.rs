@@ -83,7 +83,11 @@ impl<'a> SentenceGoals<'a> {
             return Ok(None);
         }
         let head = head.ok_or_else(|| {
-            RunError::Input("a sentence is a goal for models with a goal head alone".into())
+            RunError::Input(
+                "a sentence is a goal for models with a goal head alone; train one with `foresight \
+                 train-goals DATA --model DIR`"
+                    .into(),
+            )
         })?;
         let mut goals: Vec<Option<SentenceGoal>> = Vec::new();
         for (number, subgoal) in subgoals.iter().enumerate() {
