@@ -7,11 +7,10 @@
 //! (`level-2.json`, `level-2.safetensors`), with what proposes macro-actions
 //! (`level-2-proposals/`, a cloned policy).
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use foresight_planner::{Action, ActionSequences, Pose};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +22,7 @@ use crate::kernels::Precision;
 use crate::layout;
 use crate::parameters::{self, Tensors};
 use crate::policy::Policy;
+use crate::side_network::{self, damaged};
 use crate::world_model::{Latent, WorldModel};
 
 /// What the weights belong to.
@@ -124,8 +124,7 @@ impl LevelTwo {
             });
         }
         let path = folder.join(DESCRIPTION);
-        let text = std::fs::read_to_string(&path).map_err(|e| io(&path, e))?;
-        let config: LevelTwoConfig = serde_json::from_str(&text).map_err(|e| damaged(&path, &e))?;
+        let config: LevelTwoConfig = side_network::read_description(&path)?;
         let of_first = crate::checkpoint::sha256(&folder.join(crate::checkpoint::WEIGHTS_FILE))?;
         if of_first != config.model_sha256 {
             return Err(PredictorError::File {
@@ -222,27 +221,5 @@ pub fn save(
     predictor: &Tensors,
     dtype: DType,
 ) -> Result<(), PredictorError> {
-    let description = folder.join(DESCRIPTION);
-    let text = serde_json::to_string_pretty(config).map_err(|e| damaged(&description, &e))?;
-    let stored = predictor.iter().map(|(name, tensor)| {
-        let tensor = tensor.to_dtype(dtype)?;
-        Ok((name.clone(), tensor))
-    });
-    let stored: HashMap<String, Tensor> = stored.collect::<candle_core::Result<_>>()?;
-    candle_core::safetensors::save(&stored, folder.join(WEIGHTS))?;
-    std::fs::write(&description, text + "\n").map_err(|e| io(&description, e))
-}
-
-fn io(path: &Path, source: std::io::Error) -> PredictorError {
-    PredictorError::Io {
-        path: path.to_path_buf(),
-        source,
-    }
-}
-
-fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorError {
-    PredictorError::File {
-        path: PathBuf::from(path),
-        what: what.to_string(),
-    }
+    side_network::save(folder, [DESCRIPTION, WEIGHTS], config, predictor, dtype)
 }

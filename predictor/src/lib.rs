@@ -42,6 +42,7 @@ pub mod policy;
 pub mod reference_encoder;
 pub mod rollout;
 pub mod rope;
+pub mod side_network;
 pub mod transform;
 pub mod vjepa21_encoder;
 mod world_model;

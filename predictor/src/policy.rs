@@ -5,23 +5,20 @@
 //! transformer as large as the predictor, the latents of the current frame and of the goal in, one
 //! action out.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Device, Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use candle_nn::{Linear, Module};
 use foresight_planner::{Action, Pose};
 use serde::{Deserialize, Serialize};
 
-use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::error::PredictorError;
-use crate::kernels::attention::Visibility;
-use crate::kernels::{block, elementwise, Parallelism, Saved, Workspace};
 use crate::layout::{self, Entry};
-use crate::parameters::{Parameters, Tensors};
+use crate::parameters::Tensors;
 use crate::rope::{Position, RopeTable};
+use crate::side_network::{self, LoadedLayers, NetworkLayers};
 use crate::world_model::Latent;
 
 /// Numbers of an action that the policy answers with: x, y, z, gripper.
@@ -67,26 +64,6 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
     entries
 }
 
-/// What a policy's network computes with: weights as they are when it acts, variables of a graph
-/// when it learns.
-pub trait PolicyLayers {
-    /// A parameter outside the blocks.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    fn parameter(&self, name: &str) -> CandleResult<Tensor>;
-    /// `x` `[…, D]` normalised over its last dimension, without weights, with [`NORM_EPS`].
-    ///
-    /// # Errors
-    /// When `x` is not an f32 tensor on the CPU.
-    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor>;
-    /// `x` `[B, N, D]` through all blocks; every token sees every other.
-    ///
-    /// # Errors
-    /// When the shapes don't agree.
-    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor>;
-}
-
 /// Answers `[B, 4·actions]` (translations in units of [`STEP_SCALE_M`]) to current and goal latents
 /// `[B, N, D]` and states `[B, 7]`.
 ///
@@ -94,7 +71,7 @@ pub trait PolicyLayers {
 /// When shapes don't agree.
 pub fn answers(
     config: &PolicyConfig,
-    layers: &impl PolicyLayers,
+    layers: &impl NetworkLayers,
     [now, goal]: [&Tensor; 2],
     states: &Tensor,
 ) -> CandleResult<Tensor> {
@@ -141,38 +118,7 @@ fn rope(network: &PredictorConfig) -> Arc<RopeTable> {
 #[derive(Debug)]
 pub struct Policy {
     config: PolicyConfig,
-    tensors: Tensors,
-    parameters: Parameters,
-}
-
-impl PolicyLayers for Policy {
-    fn parameter(&self, name: &str) -> CandleResult<Tensor> {
-        match self.tensors.get(name) {
-            Some(tensor) => Ok(tensor.clone()),
-            None => candle_core::bail!("the policy has no parameter {name}"),
-        }
-    }
-
-    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let width = x.dim(candle_core::D::Minus1)?;
-        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        elementwise::normalise_rows(&mut values, width, NORM_EPS as f32);
-        Tensor::from_vec(values, x.shape(), &Device::Cpu)
-    }
-
-    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor> {
-        let network = &self.config.network;
-        let shape = layout::predictor_block(network);
-        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        let (mut workspace, mut saved) = (Workspace::new(Parallelism::Rayon(0)), Saved::default());
-        for i in 0..network.depth {
-            let weights = self.parameters.block(&format!("blocks.{i}"));
-            let all = Visibility::All;
-            let ws = &mut workspace;
-            saved = block::forward_saved(shape, &weights, &mut values, rope, all, &[], saved, ws);
-        }
-        Tensor::from_vec(values, x.shape(), &Device::Cpu)
-    }
+    layers: LoadedLayers,
 }
 
 impl Policy {
@@ -181,25 +127,10 @@ impl Policy {
     /// # Errors
     /// When a file is missing, damaged, or doesn't fit its description.
     pub fn load(folder: &Path) -> Result<Self, PredictorError> {
-        let (description, weights) = (folder.join(DESCRIPTION), folder.join(WEIGHTS));
-        let text = std::fs::read_to_string(&description).map_err(|source| PredictorError::Io {
-            path: description.clone(),
-            source,
-        })?;
-        let config: PolicyConfig =
-            serde_json::from_str(&text).map_err(|e| damaged(&description, &e))?;
-        let tensors: HashMap<String, Tensor> =
-            candle_core::safetensors::load(&weights, &Device::Cpu)
-                .map_err(|e| damaged(&weights, &e))?;
-        let mut tensors: Tensors = tensors.into_iter().collect();
-        let parameters = Parameters::from_tensors(layout(&config), &tensors)
-            .map_err(|e| damaged(&weights, &e))?;
-        tensors.retain(|name, _| !name.starts_with("blocks."));
-        Ok(Policy {
-            config,
-            tensors,
-            parameters,
-        })
+        let config: PolicyConfig = side_network::read_description(&folder.join(DESCRIPTION))?;
+        let entries = layout(&config);
+        let layers = LoadedLayers::load(&folder.join(WEIGHTS), entries, &config.network)?;
+        Ok(Policy { config, layers })
     }
 
     /// The action towards `goal` from what is seen now.
@@ -236,7 +167,7 @@ impl Policy {
         let state = network.state_input(pose.to_array().map(|v| v as f32));
         let state = Tensor::from_slice(&state, (1, 7), &Device::Cpu)?;
         let latents = [&tensor(now)?, &tensor(goal)?];
-        let answer = answers(&self.config, self, latents, &state)?;
+        let answer = answers(&self.config, &self.layers, latents, &state)?;
         let answer: Vec<f32> = answer.flatten_all()?.to_vec1()?;
         let action = |told: &[f32]| {
             let mut action = Action::default();
@@ -255,25 +186,5 @@ impl Policy {
 /// # Errors
 /// When the disk refuses.
 pub fn save(folder: &Path, config: &PolicyConfig, policy: &Tensors) -> Result<(), PredictorError> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| PredictorError::Io { path, source }
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
-    let description = folder.join(DESCRIPTION);
-    let text = serde_json::to_string_pretty(config).map_err(|e| damaged(&description, &e))?;
-    std::fs::write(&description, text + "\n").map_err(io(&description))?;
-    let tensors: HashMap<String, Tensor> = policy
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.clone()))
-        .collect();
-    candle_core::safetensors::save(&tensors, folder.join(WEIGHTS))?;
-    Ok(())
-}
-
-fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorError {
-    PredictorError::File {
-        path: PathBuf::from(path),
-        what: what.to_string(),
-    }
+    side_network::save(folder, [DESCRIPTION, WEIGHTS], config, policy, DType::F32)
 }

@@ -7,23 +7,17 @@
 pub mod network;
 pub mod sentence;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use candle_core::{Device, Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresight_planner::{GripperRule, Pose};
 use serde::{Deserialize, Serialize};
 
-use crate::block::NORM_EPS;
 use crate::config::{EncoderConfig, PredictorConfig};
 use crate::error::PredictorError;
-use crate::kernels::attention::Visibility;
-use crate::kernels::{block, elementwise, Parallelism, Saved, Workspace};
-use crate::layout::{self, Entry};
-use crate::parameters::{Parameters, Tensors};
-use crate::policy::PolicyLayers;
-use crate::rope::RopeTable;
+use crate::layout::Entry;
+use crate::parameters::Tensors;
+use crate::side_network::{self, damaged, LoadedLayers};
 use crate::world_model::Latent;
 use network::{answers, Asked, PLACE_SCALE_M};
 
@@ -120,8 +114,7 @@ pub struct StageGoal {
 #[derive(Debug)]
 pub struct GoalHead {
     config: GoalHeadConfig,
-    tensors: Tensors,
-    parameters: Parameters,
+    layers: LoadedLayers,
 }
 
 impl GoalHeadConfig {
@@ -169,36 +162,6 @@ pub fn place_told(position_m: [f64; 3]) -> [f32; 3] {
     std::array::from_fn(|i| (position_m[i] as f32 - MIDDLE_M[i]) / PLACE_SCALE_M)
 }
 
-impl PolicyLayers for GoalHead {
-    fn parameter(&self, name: &str) -> CandleResult<Tensor> {
-        match self.tensors.get(name) {
-            Some(tensor) => Ok(tensor.clone()),
-            None => candle_core::bail!("the goal head has no parameter {name}"),
-        }
-    }
-
-    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let width = x.dim(candle_core::D::Minus1)?;
-        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        elementwise::normalise_rows(&mut values, width, NORM_EPS as f32);
-        Tensor::from_vec(values, x.shape(), &Device::Cpu)
-    }
-
-    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor> {
-        let network = &self.config.network;
-        let shape = layout::predictor_block(network);
-        let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        let (mut workspace, mut saved) = (Workspace::new(Parallelism::Rayon(0)), Saved::default());
-        for i in 0..network.depth {
-            let weights = self.parameters.block(&format!("blocks.{i}"));
-            let all = Visibility::All;
-            let ws = &mut workspace;
-            saved = block::forward_saved(shape, &weights, &mut values, rope, all, &[], saved, ws);
-        }
-        Tensor::from_vec(values, x.shape(), &Device::Cpu)
-    }
-}
-
 impl GoalHead {
     /// Whether a model folder has a goal head.
     pub fn is_in(folder: &Path) -> bool {
@@ -210,13 +173,8 @@ impl GoalHead {
     /// # Errors
     /// When a file is missing, damaged, or doesn't fit its description or the encoder.
     pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
-        let (description, weights) = (folder.join(DESCRIPTION), folder.join(WEIGHTS));
-        let text = std::fs::read_to_string(&description).map_err(|source| PredictorError::Io {
-            path: description.clone(),
-            source,
-        })?;
-        let config: GoalHeadConfig =
-            serde_json::from_str(&text).map_err(|e| damaged(&description, &e))?;
+        let description = folder.join(DESCRIPTION);
+        let config: GoalHeadConfig = side_network::read_description(&description)?;
         let network = &config.network;
         let size = [
             network.predictor_embed_dim,
@@ -228,18 +186,9 @@ impl GoalHead {
                         `foresight train-goals`";
             return Err(damaged(&description, &what));
         }
-        let tensors: HashMap<String, Tensor> =
-            candle_core::safetensors::load(&weights, &Device::Cpu)
-                .map_err(|e| damaged(&weights, &e))?;
-        let mut tensors: Tensors = tensors.into_iter().collect();
-        let parameters = Parameters::from_tensors(network::layout(&config), &tensors)
-            .map_err(|e| damaged(&weights, &e))?;
-        tensors.retain(|name, _| !name.starts_with("blocks."));
-        Ok(GoalHead {
-            config,
-            tensors,
-            parameters,
-        })
+        let entries = network::layout(&config);
+        let layers = LoadedLayers::load(&folder.join(WEIGHTS), entries, network)?;
+        Ok(GoalHead { config, layers })
     }
 
     /// Its description.
@@ -268,7 +217,7 @@ impl GoalHead {
             words: Tensor::from_slice(words, (1, words.len()), &Device::Cpu)?,
             stages: Tensor::from_slice(&[stage as u32], 1, &Device::Cpu)?,
         };
-        let answered = answers(&self.config, self, &asked)?;
+        let answered = answers(&self.config, &self.layers, &asked)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let (place, fit) = (flat(&answered.place)?, flat(&answered.fit)?);
         Ok(StageGoal {
@@ -287,24 +236,7 @@ impl GoalHead {
 /// # Errors
 /// When the disk refuses.
 pub fn save(folder: &Path, config: &GoalHeadConfig, head: &Tensors) -> Result<(), PredictorError> {
-    let description = folder.join(DESCRIPTION);
-    let text = serde_json::to_string_pretty(config).map_err(|e| damaged(&description, &e))?;
-    let tensors: HashMap<String, Tensor> = head
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.clone()))
-        .collect();
-    candle_core::safetensors::save(&tensors, folder.join(WEIGHTS))?;
-    std::fs::write(&description, text + "\n").map_err(|source| PredictorError::Io {
-        path: description.clone(),
-        source,
-    })
-}
-
-fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorError {
-    PredictorError::File {
-        path: PathBuf::from(path),
-        what: what.to_string(),
-    }
+    side_network::save(folder, [DESCRIPTION, WEIGHTS], config, head, DType::F32)
 }
 
 #[cfg(test)]
@@ -312,6 +244,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::init::{initialise, preset};
     use crate::checkpoint::Part;
+    use crate::parameters::Parameters;
 
     fn config() -> GoalHeadConfig {
         let encoder = preset("tiny").expect("a preset").encoder;

@@ -7,8 +7,8 @@ use candle_nn::{Linear, Module};
 
 use super::GoalHeadConfig;
 use crate::layout::{self, Entry};
-use crate::policy::PolicyLayers;
 use crate::rope::{Position, RopeTable};
+use crate::side_network::NetworkLayers;
 
 /// Places are told in units of this, m.
 pub const PLACE_SCALE_M: f32 = 0.1;
@@ -73,7 +73,7 @@ pub struct Answered {
 /// When shapes don't agree.
 pub fn answers(
     config: &GoalHeadConfig,
-    layers: &impl PolicyLayers,
+    layers: &impl NetworkLayers,
     asked: &Asked,
 ) -> Result<Answered> {
     let network = &config.network;

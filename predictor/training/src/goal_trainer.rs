@@ -1,23 +1,15 @@
 //! A goal head's losses and gradients.
 
-use std::sync::Arc;
-
 use candle_core::{Result, Tensor};
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
-use crate::layers::normalise;
 use crate::objectives::outside_blocks;
 use crate::train_state::TrainState;
-use crate::trunk::Trunk;
-use foresight_predictor::block::NORM_EPS;
+use crate::trained_layers::TrainedLayers;
 use foresight_predictor::goal_head::network::{answers, Answered, Asked, PLACE_SCALE_M};
 use foresight_predictor::goal_head::GoalHeadConfig;
-use foresight_predictor::kernels::attention::Visibility;
-use foresight_predictor::layout;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::policy::PolicyLayers;
-use foresight_predictor::rope::RopeTable;
 
 /// What the parts of the loss count.
 const PLACE_WEIGHT: f64 = 0.5;
@@ -100,7 +92,7 @@ impl GoalTrainer {
 
     fn answered(&self, asked: &Asked, heads: &HeadVariables) -> Result<Answered> {
         let layers = TrainedLayers {
-            config: &self.config,
+            network: &self.config.network,
             state: &self.state,
             heads,
         };
@@ -154,31 +146,4 @@ fn right(logits: &Tensor, told: &Tensor, known: &Tensor) -> Result<f64> {
     let judged: Vec<bool> = judged.map(|((l, t), _)| (*l > 0.0) == (*t > 0.5)).collect();
     let right = judged.iter().filter(|right| **right).count();
     Ok(right as f64 / judged.len().max(1) as f64)
-}
-
-/// The network on a step's graph.
-struct TrainedLayers<'a> {
-    config: &'a GoalHeadConfig,
-    state: &'a TrainState,
-    heads: &'a HeadVariables,
-}
-
-impl PolicyLayers for TrainedLayers<'_> {
-    fn parameter(&self, name: &str) -> Result<Tensor> {
-        self.heads.get(name).cloned()
-    }
-
-    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
-        normalise(x, NORM_EPS)
-    }
-
-    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
-        let network = &self.config.network;
-        let trunk = Trunk {
-            shape: layout::predictor_block(network),
-            depth: network.depth,
-            prefix: "blocks".into(),
-        };
-        trunk.forward(self.state.shared(), x, rope, Visibility::All)
-    }
 }

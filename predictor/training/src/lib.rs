@@ -83,6 +83,7 @@ pub mod state;
 mod surprise;
 mod tensorboard;
 mod train_state;
+mod trained_layers;
 mod training_device;
 pub mod trunk;
 pub mod workers;

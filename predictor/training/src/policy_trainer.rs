@@ -1,21 +1,14 @@
 //! Behaviour cloning: the action a demonstrator took, told from what was seen and what came later.
 
-use std::sync::Arc;
-
 use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
-use crate::layers::normalise;
 use crate::objectives::outside_blocks;
 use crate::train_state::TrainState;
-use crate::trunk::Trunk;
-use foresight_predictor::block::NORM_EPS;
-use foresight_predictor::kernels::attention::Visibility;
-use foresight_predictor::layout;
+use crate::trained_layers::TrainedLayers;
 use foresight_predictor::parameters::Parameters;
-use foresight_predictor::policy::{self, PolicyConfig, PolicyLayers, ANSWERS, STEP_SCALE_M};
-use foresight_predictor::rope::RopeTable;
+use foresight_predictor::policy::{self, PolicyConfig, ANSWERS, STEP_SCALE_M};
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
@@ -89,7 +82,7 @@ impl PolicyTrainer {
         let heads = self.state.heads(outside_blocks)?;
         let latents = [&batch.now, &batch.goal];
         let layers = TrainedLayers {
-            config: &self.config,
+            network: &self.config.network,
             state: &self.state,
             heads: &heads,
         };
@@ -112,31 +105,5 @@ impl PolicyTrainer {
             gripper: f64::from(gripper.to_scalar::<f32>()?),
         };
         Ok((loss, losses, heads))
-    }
-}
-
-/// The network on a step's graph.
-struct TrainedLayers<'a> {
-    config: &'a PolicyConfig,
-    state: &'a TrainState,
-    heads: &'a HeadVariables,
-}
-
-impl PolicyLayers for TrainedLayers<'_> {
-    fn parameter(&self, name: &str) -> Result<Tensor> {
-        self.heads.get(name).cloned()
-    }
-
-    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
-        normalise(x, NORM_EPS)
-    }
-
-    fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
-        let trunk = Trunk {
-            shape: layout::predictor_block(&self.config.network),
-            depth: self.config.network.depth,
-            prefix: "blocks".into(),
-        };
-        trunk.forward(self.state.shared(), x, rope, Visibility::All)
     }
 }
