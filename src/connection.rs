@@ -55,6 +55,7 @@ impl Connection {
         }
         if let Some(camera) = &self.camera {
             config.camera.clone_from(camera);
+            config.other_cameras.clear();
         }
         if let Some(folder) = &self.certificates {
             config.link.tls = Some(certificates::of_role(folder, &self.role));

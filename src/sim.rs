@@ -30,6 +30,10 @@ pub(crate) struct SimArgs {
     /// The camera's name in `franka/cam/<camera>/…`.
     #[arg(long, default_value = "front")]
     camera: String,
+    /// The scene's other cameras by name, in their order; without, one name shows all of them side by
+    /// side.
+    #[arg(long = "other-camera", value_name = "NAME")]
+    other_cameras: Vec<String>,
     /// Pictures a second.
     #[arg(long, value_name = "HZ", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     fps: u32,
@@ -61,6 +65,14 @@ pub(crate) fn run(args: SimArgs) -> Result<()> {
     config.listen = vec![args.listen];
     config.arm = args.arm;
     config.camera = args.camera;
+    let others = scene.other_cameras.len();
+    if !args.other_cameras.is_empty() && args.other_cameras.len() != others {
+        bail!(
+            "--other-camera names {} cameras beside the first; the scene has {others}",
+            args.other_cameras.len()
+        );
+    }
+    config.other_cameras = args.other_cameras;
     config.frames_per_second = args.fps;
     let role = if args.follow.is_some() {
         "camera"

@@ -52,6 +52,19 @@ pub enum TransformError {
         /// What there is.
         found: usize,
     },
+    /// Pictures side by side that aren't of one width.
+    #[error(
+        "a frame of {height}×{width} px isn't the pictures of {views} cameras side by side: this \
+         model sees {views} cameras; give a frame of them all, each as wide as the others"
+    )]
+    Views {
+        /// Rows, px.
+        height: usize,
+        /// Columns, px.
+        width: usize,
+        /// Pictures a frame should show.
+        views: usize,
+    },
     /// The tensor could not be made.
     #[error("the frames could not be put into a tensor: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -63,6 +76,7 @@ pub struct ImageTransform {
     size: [usize; 2],
     scale: [f64; 2],
     ratio: [f64; 2],
+    views: usize,
 }
 
 impl ImageTransform {
@@ -76,18 +90,31 @@ impl ImageTransform {
     /// The official `random_resize_scale` (share of the image's area) and
     /// `random_resize_aspect_ratio` (width over height), each `[least, most]`.
     pub fn with_crop(size: [usize; 2], scale: [f64; 2], ratio: [f64; 2]) -> Self {
-        ImageTransform { size, scale, ratio }
+        ImageTransform {
+            size,
+            scale,
+            ratio,
+            views: 1,
+        }
+    }
+
+    /// The same for frames in which the pictures of `views` cameras stand side by side, each as
+    /// wide as the others, to as many of this size side by side. Boxes are those of one picture.
+    pub fn side_by_side(mut self, views: usize) -> Self {
+        self.views = views.max(1);
+        self
     }
 
     /// Height and width of the result, px.
     pub fn size(&self) -> [usize; 2] {
-        self.size
+        [self.size[0], self.size[1] * self.views]
     }
 
     /// The box for inference: a pure function of the image's size. Where the official code
     /// would place a smaller box at random, this one is centred; where it always falls back to
     /// its central crop, as with every released configuration, the boxes are the same.
     pub fn crop_box(&self, height: usize, width: usize) -> CropBox {
+        let width = width / self.views;
         let area = self.scale[1] * (height * width) as f64;
         // The flattest box that is not too high: if that one is too wide, none fits.
         let flattest = area / ((height as f64 + 0.5) * (height as f64 + 0.5));
@@ -108,6 +135,7 @@ impl ImageTransform {
 
     /// A box drawn as the official training transform draws it.
     pub fn random_box(&self, height: usize, width: usize, rng: &mut impl Rng) -> CropBox {
+        let width = width / self.views;
         for _ in 0..ATTEMPTS {
             let area = uniform(self.scale, rng) * (height * width) as f64;
             let aspect = uniform([self.ratio[0].ln(), self.ratio[1].ln()], rng).exp();
@@ -163,7 +191,7 @@ impl ImageTransform {
     /// As [`ImageTransform::apply`], with a box of the caller's.
     ///
     /// # Errors
-    /// As [`ImageTransform::apply`]; a box outside the frame is cut to it.
+    /// As [`ImageTransform::apply`]; a box outside a picture is cut to it.
     pub fn apply_box(
         &self,
         rgb: &[u8],
@@ -183,16 +211,30 @@ impl ImageTransform {
                 found: rgb.len(),
             });
         }
+        let views = self.views;
+        let picture = width / views;
+        // A frame of one camera alone, taken for that of several, is narrower than it should be.
+        let narrow = picture * self.size[0] < height * self.size[1];
+        if views > 1 && (narrow || !width.is_multiple_of(views)) {
+            return Err(TransformError::Views {
+                height,
+                width,
+                views,
+            });
+        }
         let top = crop.top.min(height - 1);
-        let left = crop.left.min(width - 1);
+        let left = crop.left.min(picture - 1);
         let rows = taps(crop.height.clamp(1, height - top), self.size[0]);
-        let columns = taps(crop.width.clamp(1, width - left), self.size[1]);
-        let mut out = vec![0f32; 3 * self.size[0] * self.size[1]];
-        let plane = self.size[0] * self.size[1];
+        let columns = taps(crop.width.clamp(1, picture - left), self.size[1]);
+        let [out_height, out_width] = self.size();
+        let plane = out_height * out_width;
+        let mut out = vec![0f32; 3 * plane];
         for (y, row) in rows.iter().enumerate() {
             let above = &rgb[(top + row.first) * width * 3..][..width * 3];
             let below = &rgb[(top + row.second) * width * 3..][..width * 3];
-            for (x, column) in columns.iter().enumerate() {
+            let views = (0..self.views).map(|view| view * picture + left);
+            let columns = views.flat_map(|left| columns.iter().map(move |column| (left, column)));
+            for (x, (left, column)) in columns.enumerate() {
                 let (a, b) = ((left + column.first) * 3, (left + column.second) * 3);
                 for c in 0..3 {
                     let mix = |line: &[u8]| {
@@ -200,7 +242,7 @@ impl ImageTransform {
                             + f32::from(line[b + c]) * column.weight
                     };
                     let value = mix(above) * (1.0 - row.weight) + mix(below) * row.weight;
-                    out[c * plane + y * self.size[1] + x] =
+                    out[c * plane + y * out_width + x] =
                         (value - MEAN[c] * 255.0) / (STD[c] * 255.0);
                 }
             }
@@ -213,7 +255,7 @@ impl ImageTransform {
     /// # Errors
     /// When a frame is empty or the device can't hold the result.
     pub fn tensor(&self, frames: &[RgbImage], device: &Device) -> Result<Tensor, TransformError> {
-        let [h, w] = self.size;
+        let [h, w] = self.size();
         let mut values = Vec::with_capacity(frames.len() * 3 * h * w);
         for frame in frames {
             let (width, height) = frame.dimensions();

@@ -243,7 +243,8 @@ impl WorldModel {
     pub fn encode(&self, images: &[&RgbImage]) -> Result<Vec<Latent>, PredictorError> {
         let [height, width] = self.config.encoder.img_size;
         let mut pixels = Vec::with_capacity(images.len() * 3 * height * width);
-        let transform = ImageTransform::new([height, width]);
+        let encoder = &self.config.encoder;
+        let transform = ImageTransform::new(encoder.picture_size()).side_by_side(encoder.views());
         for image in images {
             let (width, height) = image.dimensions();
             let frame = transform.apply(image.as_raw(), height as usize, width as usize);

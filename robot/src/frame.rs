@@ -1,7 +1,7 @@
 //! Camera frames: RGB pixels with the time they were captured, decoded from franka-cam's wire.
 
 use franka_cam::{CameraMsg, Format};
-use image::{Rgb, RgbImage};
+use image::{imageops, Rgb, RgbImage};
 
 /// One camera frame, 8-bit RGB.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +64,34 @@ impl Frame {
             image,
             captured_ns: capture_ns(&header),
         })
+    }
+
+    /// Several cameras' pictures as one frame, from left to right, each brought to the first one's
+    /// size; captured when the first was.
+    pub(crate) fn side_by_side(mut pictures: Vec<Frame>) -> Frame {
+        if pictures.len() == 1 {
+            return pictures.remove(0);
+        }
+        let (width, height) = pictures.first().map_or((0, 0), |f| f.image.dimensions());
+        let mut image = RgbImage::new(width * pictures.len() as u32, height);
+        for (number, picture) in pictures.iter().enumerate() {
+            let left = number as i64 * i64::from(width);
+            if picture.image.dimensions() == (width, height) {
+                imageops::replace(&mut image, &picture.image, left, 0);
+            } else {
+                let fitted = imageops::resize(
+                    &picture.image,
+                    width,
+                    height,
+                    imageops::FilterType::Triangle,
+                );
+                imageops::replace(&mut image, &fitted, left, 0);
+            }
+        }
+        Frame {
+            image,
+            captured_ns: pictures.first().map_or(0, |f| f.captured_ns),
+        }
     }
 }
 

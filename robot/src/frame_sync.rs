@@ -21,6 +21,9 @@ const EXPOSURE_NS: u64 = 60_000_000;
 /// A frame that claims to be this much younger than the node's clock at its arrival is stamped
 /// by another clock, ns. Its stamp can't prove that it was taken after the arm settled.
 const FUTURE_NS: i64 = 50_000_000;
+/// A picture of another camera may be this much older than the first one's, ns. With cameras of
+/// 15 Hz and more there is always one.
+const APART_NS: u64 = 35_000_000;
 /// Frame and state clocks further apart than this are not the same clock, ns.
 const CLOCK_SKEW_NS: u64 = 5_000_000_000;
 
@@ -28,7 +31,8 @@ const CLOCK_SKEW_NS: u64 = 5_000_000_000;
 pub(crate) struct FrameStateSync {
     pub monitor: Arc<Monitor>,
     pub arm: String,
-    pub camera: String,
+    /// The cameras' names, in the order in which their pictures stand in a frame.
+    pub cameras: Vec<String>,
     /// How long to wait for a frame.
     pub frame_timeout: Duration,
 }
@@ -74,7 +78,7 @@ impl FrameStateSync {
         state: &TimedState,
         after_ns: u64,
     ) -> Result<Observation, ArmError> {
-        let newest = self.monitor.frame().map_or(0, |f| f.captured_ns);
+        let newest = self.monitor.frame(0).map_or(0, |f| f.captured_ns);
         let not_before = newest.saturating_sub(1).min(state.node_ns()).max(after_ns);
         self.paired(self.frame_after(state, not_before, 0)?, false)
     }
@@ -102,18 +106,40 @@ impl FrameStateSync {
         exposure: u64,
     ) -> Result<Frame, ArmError> {
         let deadline = Instant::now() + self.frame_timeout;
+        let first = self.picture_after(0, state, [after, exposure], deadline, |_| true)?;
+        let captured_ns = first.captured_ns;
+        let mut pictures = vec![first];
+        for camera in 1..self.cameras.len() {
+            // Of the same moment, or of the next picture's: cameras needn't run in step.
+            let beside = |frame: &RawFrame| frame.captured_ns + APART_NS > captured_ns;
+            let limits = [after, exposure];
+            pictures.push(self.picture_after(camera, state, limits, deadline, beside)?);
+        }
+        Ok(Frame::side_by_side(pictures))
+    }
+
+    /// One camera's picture, decoded, that was captured late enough and that `wanted` accepts.
+    fn picture_after(
+        &self,
+        camera: usize,
+        state: &TimedState,
+        [after, exposure]: [u64; 2],
+        deadline: Instant,
+        wanted: impl Fn(&RawFrame) -> bool,
+    ) -> Result<Frame, ArmError> {
         let mut broken = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let newest = broken.unwrap_or(0);
-            let raw = self.monitor.next_frame(left, |frame| {
+            let raw = self.monitor.next_frame(camera, left, |frame| {
                 let exposure = if frame.start_of_exposure { 0 } else { exposure };
                 !from_the_future(frame)
                     && frame.captured_ns > after + exposure
                     && frame.captured_ns > newest
+                    && wanted(frame)
             });
             let Some(raw) = raw else {
-                return Err(self.no_frame(state));
+                return Err(self.no_frame(camera, state));
             };
             match Frame::decode(&raw.bytes) {
                 Ok(frame) => return Ok(frame),
@@ -127,9 +153,9 @@ impl FrameStateSync {
     }
 
     /// Why no frame would do.
-    fn no_frame(&self, settled: &TimedState) -> ArmError {
-        let camera = self.camera.clone();
-        let newest = self.monitor.frame();
+    fn no_frame(&self, camera: usize, settled: &TimedState) -> ArmError {
+        let newest = self.monitor.frame(camera);
+        let camera = self.cameras.get(camera).cloned().unwrap_or_default();
         let skew_ns = newest.as_ref().and_then(|frame| match frame.age_ns {
             Some(age_ns) if age_ns < -FUTURE_NS => Some(age_ns.unsigned_abs()),
             _ => {

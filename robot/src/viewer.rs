@@ -43,12 +43,12 @@ impl Viewer {
     /// [`ArmError::Link`] when the link can't be opened.
     pub fn open(config: &ZenohArmConfig) -> Result<Self, ArmError> {
         let session = link::open(&config.link)?;
-        let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
+        let monitor = Monitor::subscribe(&session, &config.arm, &config.cameras())?;
         Ok(Viewer {
             sync: FrameStateSync {
                 monitor: Arc::new(monitor),
                 arm: config.arm.clone(),
-                camera: config.camera.clone(),
+                cameras: config.cameras().into_iter().map(Into::into).collect(),
                 frame_timeout: config.frame_timeout(),
             },
             client_id: config.client_id(),

@@ -90,7 +90,7 @@ impl Bench {
     fn new() -> Bench {
         let server = SimServer::start(&scene(1), &SimServerConfig::default()).expect("served");
         let session = link::open(&server.link()).expect("a session");
-        let monitor = Monitor::subscribe(&session, "fr3", None).expect("subscribed");
+        let monitor = Monitor::subscribe(&session, "fr3", &[]).expect("subscribed");
         monitor
             .next_state(0, Duration::from_secs(5))
             .expect("states");

@@ -206,6 +206,7 @@ fn infer(
             Box::new(Mpc::new(Oracle::new(vec![goal]), method, spec.seed))
         }
         ModelSource::Latent(loaded) => {
+            spec.check_cameras(&loaded.model)?;
             let goals = loaded.encode(std::slice::from_ref(&after.frame.image))?;
             let extrinsics = spec.extrinsics_for(&loaded.model)?;
             let uniform = GoalWeighting::UNIFORM;

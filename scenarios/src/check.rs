@@ -12,6 +12,8 @@ use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, SubGoalSpe
 
 /// Most steps one sub-goal may have.
 const MOST_STEPS: u32 = 10_000;
+/// Most cameras whose pictures make a frame.
+const MOST_CAMERAS: u32 = 4;
 
 /// Everything wrong with a scenario of `file`.
 pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
@@ -127,6 +129,20 @@ fn camera(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
                 "give a number of pixels in 16..=2048",
             ));
         }
+    }
+    let cameras = 1 + scenario.scene.other_cameras.len() as u32;
+    if cameras > MOST_CAMERAS {
+        faults.push(Diagnostic::new(
+            "scene.other_cameras",
+            format!("{cameras} cameras film the scene"),
+            format!("a frame holds the pictures of up to {MOST_CAMERAS}, side by side"),
+        ));
+    } else if !camera.width_px.is_multiple_of(cameras) {
+        faults.push(Diagnostic::new(
+            "camera.width_px",
+            format!("{} px are not room for {cameras} pictures", camera.width_px),
+            format!("the cameras' pictures stand side by side: give a multiple of {cameras}"),
+        ));
     }
     // Written so that NaN is at fault. A calibration in millimetres or degrees is, too.
     let sane = |at: [f64; 6]| at.iter().all(|v| v.abs() <= 10.0);

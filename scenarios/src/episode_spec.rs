@@ -169,6 +169,36 @@ impl EpisodeSpec {
             .collect()
     }
 
+    /// Checks that frames show as many cameras as the model sees.
+    ///
+    /// # Errors
+    /// [`RunError::Input`] says how many each has, and what to change.
+    pub fn check_cameras(&self, model: &WorldModel) -> Result<(), RunError> {
+        let scenario = &self.loaded.scenario;
+        let (filming, key) = match scenario.robot.kind {
+            RobotKind::Sim => (
+                1 + scenario.scene.other_cameras.len(),
+                "[[scene.other_cameras]]",
+            ),
+            RobotKind::Franka => {
+                let others = scenario.robot.franka.iter();
+                let others = others.map(|franka| franka.other_cameras.len());
+                (1 + others.sum::<usize>(), "robot.franka.other_cameras")
+            }
+        };
+        let seen = model.config().encoder.views();
+        if filming == seen {
+            return Ok(());
+        }
+        Err(RunError::Input(format!(
+            "the model {} sees {seen} camera{} and the scenario has {filming}; {} {key}, or use \
+             another model",
+            model.config().name,
+            if seen == 1 { "" } else { "s, side by side," },
+            if filming > seen { "remove" } else { "add" },
+        )))
+    }
+
     /// Where the camera stands, for a model that takes its pose: as the scenario says, or where the
     /// scene has it. `None` for a model that takes none.
     ///

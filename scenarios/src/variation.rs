@@ -130,11 +130,16 @@ impl Variation {
     }
 }
 
-/// Turns the camera about the vertical through the point it looks at.
+/// Turns every camera about the vertical through the point it looks at.
 fn turn_camera(scene: &mut SceneDistribution, degrees: f64) {
     let (sin, cos) = degrees.to_radians().sin_cos();
-    let [cx, cy, _] = scene.camera_look_at_m;
-    let [x, y, z] = scene.camera_eye_m;
-    let (dx, dy) = (x - cx, y - cy);
-    scene.camera_eye_m = [cx + cos * dx - sin * dy, cy + sin * dx + cos * dy, z];
+    let turn = |eye_m: &mut [f64; 3], [cx, cy, _]: [f64; 3]| {
+        let (dx, dy) = (eye_m[0] - cx, eye_m[1] - cy);
+        eye_m[0] = cx + cos * dx - sin * dy;
+        eye_m[1] = cy + sin * dx + cos * dy;
+    };
+    turn(&mut scene.camera_eye_m, scene.camera_look_at_m);
+    for camera in &mut scene.other_cameras {
+        turn(&mut camera.eye_m, camera.look_at_m);
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::video::{self, VideoCodec};
-use foresight_datasets::{EpisodeStore, Joined, OnBadEpisode, View};
+use foresight_datasets::{EpisodeStore, Joined, OnBadEpisode, SideBySide, View};
 use foresight_runs::episodes::{of_runs, run_folders};
 
 /// Arguments of `foresight dataset convert`.
@@ -46,6 +46,10 @@ struct ConversionArgs {
     /// of a stereo video. May be given several times; all the first episode has when absent.
     #[arg(long = "view", value_name = "VIEW")]
     views: Vec<View>,
+    /// One camera of several: their pictures side by side in every frame, the first leftmost, for
+    /// models that see several cameras (`encoder.views`); e.g. left,right.
+    #[arg(long, value_name = "VIEW", value_delimiter = ',', num_args = 2.., conflicts_with = "views")]
+    side_by_side: Vec<View>,
     /// Frames a second of a LeRobot dataset; the first episode's rate when absent.
     #[arg(long, value_name = "HZ")]
     fps: Option<u32>,
@@ -105,7 +109,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         1 => stores.remove(0),
         _ => Box::new(Joined::new(stores)),
     };
-    convert(store.as_ref(), &names.join(", "), &args.out, &args.how)
+    convert(store, &names.join(", "), &args.out, &args.how)
 }
 
 /// Runs `foresight dataset merge`.
@@ -115,8 +119,8 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
 pub(super) fn merge(args: &MergeArgs) -> Result<()> {
     let stores: Vec<_> = args.from.iter().map(|p| open(p)).collect::<Result<_>>()?;
     let names: Vec<String> = args.from.iter().map(|p| p.display().to_string()).collect();
-    let joined = Joined::new(stores);
-    convert(&joined, &names.join(", "), &args.out, &args.how)
+    let joined = Box::new(Joined::new(stores));
+    convert(joined, &names.join(", "), &args.out, &args.how)
 }
 
 /// A dataset, or the runs below a folder.
@@ -128,7 +132,16 @@ fn open(path: &Path) -> Result<Box<dyn EpisodeStore>> {
     foresight_datasets::open(path).with_context(|| format!("opening {}", path.display()))
 }
 
-fn convert(store: &dyn EpisodeStore, from: &str, out: &Path, args: &ConversionArgs) -> Result<()> {
+fn convert(
+    mut store: Box<dyn EpisodeStore>,
+    from: &str,
+    out: &Path,
+    args: &ConversionArgs,
+) -> Result<()> {
+    if !args.side_by_side.is_empty() {
+        store = Box::new(SideBySide::new(store, args.side_by_side.clone())?);
+    }
+    let store = store.as_ref();
     if args.fps == Some(0) {
         bail!("--fps must be at least 1");
     }

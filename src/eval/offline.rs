@@ -136,7 +136,7 @@ pub(super) fn run(
         );
     }
     let episodes = source.episodes();
-    let transform = settings.transform(model.config().encoder.img_size)?;
+    let transform = settings.transform(&model.config().encoder)?;
     let encoder = Arc::new(FrozenEncoder::Of(Arc::clone(&model)));
     let clips = LatentClips::new(source, "", encoder, transform, predictor, None);
     episodes::name_left_out(clips.source());

@@ -76,6 +76,7 @@ pub(super) fn run(args: &GoalArgs) -> Result<()> {
         "grasped": seen.grasped,
         "arm": config.arm,
         "camera": config.camera,
+        "other_cameras": config.other_cameras,
         "frame_px": [image.width(), image.height()],
         "frame_captured_ns": seen.frame.captured_ns,
         "pose_age_ms": seen.pose_age_ms,

@@ -13,5 +13,6 @@ mod parity_droid;
 #[path = "../../../tests/support/require.rs"]
 mod require;
 mod sampler;
+mod side_by_side;
 mod support;
 mod videos;

@@ -107,6 +107,7 @@ pub(super) fn encoder(tensors: &Tensors) -> Result<Inferred<EncoderConfig>, Stri
             stem,
             vjepa2_1,
             level: EncoderLevel::Last,
+            views: None,
         },
         heads_known: released.is_some(),
         known_as: released.map(|r| r.1),

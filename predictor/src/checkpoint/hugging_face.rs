@@ -70,6 +70,7 @@ impl Config {
             stem: Stem::Conv3d,
             vjepa2_1: None,
             level: EncoderLevel::Last,
+            views: None,
         }
     }
 

@@ -59,6 +59,7 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         stem: Stem::Conv3d,
         vjepa2_1: None,
         level: EncoderLevel::Last,
+        views: None,
     };
     let vjepa21 = |embed_dim, depth, num_heads, mlp_ratio| EncoderConfig {
         rope: RopeVariant::Interleaved,

@@ -1,5 +1,6 @@
 //! Architecture of the encoder.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,10 @@ pub struct EncoderConfig {
     /// Which of V-JEPA 2.1's levels a model's latents are.
     #[serde(default, skip_serializing_if = "EncoderLevel::is_last")]
     pub level: EncoderLevel,
+    /// Cameras whose pictures stand side by side in every frame, each as wide as the others:
+    /// `img_size` is that of them all, and each is cropped by itself. One when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<NonZeroUsize>,
 }
 
 /// What V-JEPA 2.1's encoder has beside V-JEPA 2's; field names are the official ones.
@@ -115,6 +120,16 @@ impl EncoderLevel {
 pub const LEVELS: usize = 4;
 
 impl EncoderConfig {
+    /// Cameras whose pictures a frame shows side by side.
+    pub fn views(&self) -> usize {
+        self.views.map_or(1, NonZeroUsize::get)
+    }
+
+    /// Height and width of one camera's picture, px.
+    pub fn picture_size(&self) -> [usize; 2] {
+        [self.img_size[0], self.img_size[1] / self.views()]
+    }
+
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.embed_dim / self.num_heads

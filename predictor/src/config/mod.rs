@@ -201,6 +201,12 @@ impl ModelConfig {
                     .into(),
             );
         }
+        if !(e.img_size[1] / e.patch_size).is_multiple_of(e.views()) {
+            return Err(format!(
+                "encoder.views = {}: {} px don't divide into that many pictures of whole patches of {} px",
+                e.views(), e.img_size[1], e.patch_size
+            ));
+        }
         encoder::vjepa2_1(e)?;
         if let Some(m) = &self.mask_predictor {
             m.validate()?;

@@ -129,6 +129,7 @@ fn encoders_agree_with_the_reference() {
             stem,
             vjepa2_1: None,
             level: Default::default(),
+            views: None,
         };
         let weights = drawn(layout::encoder(&config), Part::Encoder, case as u64);
         let reference = Encoder::new(&config, builder(&weights)).unwrap();

@@ -42,3 +42,33 @@ fn a_flat_picture_stays_flat_and_bad_buffers_are_refused() {
     assert!(transform.apply(&[0; 10], 2, 2).is_err());
     assert!(transform.apply(&[], 0, 2).is_err());
 }
+
+#[test]
+fn pictures_side_by_side_are_cropped_one_by_one() {
+    // Two pictures of 4 × 6 px, each with a border of its own grey outside the central square.
+    let (height, width) = (4, 12);
+    let mut rgb = vec![0; height * width * 3];
+    for (i, pixel) in rgb.chunks_exact_mut(3).enumerate() {
+        let (column, right) = (i % width % 6, i % width >= 6);
+        let central = (1..5).contains(&column);
+        pixel.fill(match (central, right) {
+            (false, _) => 255,
+            (true, false) => 40,
+            (true, true) => 200,
+        });
+    }
+    let transform = ImageTransform::new([2, 2]).side_by_side(2);
+    assert_eq!(transform.size(), [2, 4]);
+    let out = transform.apply(&rgb, height, width).unwrap();
+    let grey = |v: f32| (v - 0.485 * 255.0) / (0.229 * 255.0);
+    for (i, value) in out[..8].iter().enumerate() {
+        let expected = grey(if i % 4 < 2 { 40.0 } else { 200.0 });
+        assert!((value - expected).abs() < 1e-5, "{i}: {value}");
+    }
+    // One camera's picture alone, and one that doesn't divide.
+    for (height, width) in [(4, 4), (4, 6), (4, 13)] {
+        let error = transform.apply(&vec![0; height * width * 3], height, width);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("2 cameras side by side"), "{error}");
+    }
+}

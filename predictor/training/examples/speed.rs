@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stem: Stem::TwoLevel,
         vjepa2_1: None,
         level: Default::default(),
+        views: None,
     };
     let predictor = PredictorConfig {
         img_size: encoder.img_size,

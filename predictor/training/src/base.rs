@@ -194,7 +194,7 @@ impl Base {
         let source = LatentSource::new(
             &self.checkpoint,
             &self.config,
-            settings.transform(self.config.encoder.img_size)?,
+            settings.transform(&self.config.encoder)?,
             settings.compute.device,
             settings
                 .cache

@@ -38,7 +38,8 @@ impl ClipFeatures {
         sampling.check()?;
         Ok(ClipFeatures {
             grid: encoder.grid(sampling.frames)?,
-            transform: ImageTransform::new(encoder.config().img_size),
+            transform: ImageTransform::new(encoder.config().picture_size())
+                .side_by_side(encoder.config().views()),
             encoder,
             sampling,
         })

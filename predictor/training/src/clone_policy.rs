@@ -77,7 +77,7 @@ impl PolicyTask {
                 );
             }
         }
-        let transform = Crop::transform(recipe.crop.as_ref(), model.encoder.img_size)?;
+        let transform = Crop::transform(recipe.crop.as_ref(), &model.encoder)?;
         let cache = Some((cache, LatentStorage::F32));
         let source = LatentSource::new(&checkpoint, &model, transform, ComputeDevice::Cpu, cache)?;
         let optimisation = &recipe.optimisation;

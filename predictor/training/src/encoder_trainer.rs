@@ -146,9 +146,9 @@ impl EncoderTrainer {
             losses.pose_decoder = total.add(&pose_only, 1.0)?;
             losses.residual_decoder = total.add(&loss, objectives.residual_decoder)?;
         }
-        let camera = objectives.hand_camera.as_ref();
+        let cameras = objectives.hand_cameras();
         let hand = |latents: &Tensor, states: &[[f32; 7]], learns| {
-            hand::loss(config, camera, &heads, latents, states, learns)
+            hand::loss(config, &cameras, &heads, latents, states, learns)
         };
         if objectives.hand > 0.0 {
             let loss = hand(&latents, &batch.states, Learns::Both)?;

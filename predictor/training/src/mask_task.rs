@@ -99,7 +99,7 @@ impl MaskTask {
             };
             Ok(Clips {
                 sampler,
-                transform: Crop::transform(recipe.crop.as_ref(), encoder.img_size)?,
+                transform: Crop::transform(recipe.crop.as_ref(), &encoder)?,
                 video: generators(&size.masks, size.clip_frames)?,
                 image: generators(&size.image_masks, 1)?,
             })

@@ -60,7 +60,7 @@ impl EncoderTask {
             let (size, seed) = ([frames, clips], optimisation.seed);
             Ok(Frames {
                 sampler: episodes::sampler(subset, path, &recipe.data, size, seed)?,
-                transform: Crop::transform(recipe.crop.as_ref(), recipe.encoder.img_size)?,
+                transform: Crop::transform(recipe.crop.as_ref(), &recipe.encoder)?,
                 labels: (recipe.objectives.object > 0.0).then(Mutex::default),
             })
         };
@@ -71,7 +71,11 @@ impl EncoderTask {
         initialise(&mut parameters, Part::Encoder, optimisation.seed);
         let readers = readers(recipe.data.workers)?;
         Ok(EncoderTask {
-            trainer: EncoderTrainer::new(recipe.encoder.clone(), parameters, recipe.objectives)?,
+            trainer: EncoderTrainer::new(
+                recipe.encoder.clone(),
+                parameters,
+                recipe.objectives.clone(),
+            )?,
             config,
             held_out,
             feed: Feed::new(&readers, move |step| training.step(step, clips)),

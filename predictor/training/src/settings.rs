@@ -166,18 +166,17 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// How frames become input of an encoder that takes `size` `[H, W]` px; as they are without a
-    /// crop.
+    /// How frames become the input of an encoder; as they are without a crop.
     ///
     /// # Errors
     /// As [`Crop::check`].
-    pub fn transform(crop: Option<&Crop>, size: [usize; 2]) -> Result<FrameTransform> {
+    pub fn transform(crop: Option<&Crop>, encoder: &EncoderConfig) -> Result<FrameTransform> {
         let Some(crop) = crop else {
-            return Ok(FrameTransform::AsRecorded(size));
+            return Ok(FrameTransform::AsRecorded(encoder.img_size));
         };
         crop.check()?;
-        let transform = ImageTransform::with_crop(size, crop.scale, crop.ratio);
-        Ok(FrameTransform::Crop(transform))
+        let picture = ImageTransform::with_crop(encoder.picture_size(), crop.scale, crop.ratio);
+        Ok(FrameTransform::Crop(picture.side_by_side(encoder.views())))
     }
 
     /// Checks the numbers.
@@ -465,12 +464,12 @@ impl Settings {
         self.data.clip_options(draws, self.optimisation.seed)
     }
 
-    /// How frames become input of an encoder that takes `size` `[H, W]` px.
+    /// How frames become the input of an encoder.
     ///
     /// # Errors
     /// As [`Crop::check`].
-    pub fn transform(&self, size: [usize; 2]) -> Result<FrameTransform> {
-        Crop::transform(self.crop.as_ref(), size)
+    pub fn transform(&self, encoder: &EncoderConfig) -> Result<FrameTransform> {
+        Crop::transform(self.crop.as_ref(), encoder)
     }
 }
 
@@ -516,6 +515,14 @@ mod tests {
     use super::*;
     use crate::WsdSchedule;
 
+    fn tiny() -> EncoderConfig {
+        serde_json::from_value(serde_json::json!({
+            "img_size": [64, 64], "patch_size": 16, "num_frames": 2, "tubelet_size": 2,
+            "embed_dim": 8, "depth": 1, "num_heads": 1, "mlp_ratio": 4.0,
+        }))
+        .unwrap()
+    }
+
     fn set(changes: &[&str]) -> Result<Settings> {
         let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
         Settings::resolve(None, &changes)
@@ -530,7 +537,7 @@ mod tests {
         assert_eq!(settings.trainable, FreezeConfig::default());
         let clips = ClipOptions::default();
         assert_eq!(settings.clip_options(), clips);
-        assert!(settings.transform([256, 256]).unwrap().is_fixed());
+        assert!(settings.transform(&tiny()).unwrap().is_fixed());
         assert_eq!(settings.optimisation.batch_size, 256);
     }
 
@@ -580,7 +587,7 @@ mod tests {
             scale: [0.5, 1.0],
             ratio: [2.0, 1.0],
         };
-        let error = Crop::transform(Some(&crop), [64, 64]).unwrap_err();
+        let error = Crop::transform(Some(&crop), &tiny()).unwrap_err();
         assert!(error.to_string().contains("crop.ratio"), "{error}");
     }
 

@@ -9,6 +9,9 @@ use crate::colour::hsv_to_rgb;
 use crate::crowd::{self, SeveralObjects, SeveralTargets};
 use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop, TargetDisc};
 
+/// The stream of a seed's random numbers that draws the jitter of all cameras but the first.
+const OTHER_CAMERAS_STREAM: u64 = 7;
+
 /// `[low, high]`; a value is drawn evenly from between them.
 pub type Range = [f64; 2];
 
@@ -86,6 +89,10 @@ pub struct SceneDistribution {
     pub camera_eye_jitter_m: f64,
     /// Each coordinate of the point looked at moves by up to this, m.
     pub camera_look_at_jitter_m: f64,
+    /// More cameras, before the same jitter as the first one's: their pictures stand to the right
+    /// of its picture, each as wide, in every frame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_cameras: Vec<Camera>,
     /// Several objects, of which no two have both colour and kind in common; one when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<SeveralObjects>,
@@ -133,6 +140,7 @@ impl Default for SceneDistribution {
             camera_fov_rad: 0.48,
             camera_eye_jitter_m: 0.04,
             camera_look_at_jitter_m: 0.01,
+            other_cameras: Vec::new(),
             objects: None,
             targets: None,
         }
@@ -264,6 +272,7 @@ impl SceneDistribution {
             },
             light: self.light(&mut draw),
             camera: self.camera(&mut draw),
+            other_cameras: self.other_cameras(seed),
             start,
             others: Vec::new(),
             other_targets: Vec::new(),
@@ -360,11 +369,29 @@ impl SceneDistribution {
     }
 
     fn camera(&self, draw: &mut Draw) -> Camera {
+        let camera = Camera {
+            eye_m: self.camera_eye_m,
+            look_at_m: self.camera_look_at_m,
+            fov_rad: self.camera_fov_rad,
+        };
+        self.jittered(&camera, draw)
+    }
+
+    /// The others draw from a stream of their own: the rest of a seed's scene is the same without them.
+    fn other_cameras(&self, seed: u64) -> Vec<Camera> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(OTHER_CAMERAS_STREAM);
+        let mut draw = Draw(rng);
+        let cameras = self.other_cameras.iter();
+        cameras.map(|c| self.jittered(c, &mut draw)).collect()
+    }
+
+    fn jittered(&self, camera: &Camera, draw: &mut Draw) -> Camera {
         let (e, l) = (self.camera_eye_jitter_m, self.camera_look_at_jitter_m);
         Camera {
-            eye_m: self.camera_eye_m.map(|x| x + draw.from([-e, e])),
-            look_at_m: self.camera_look_at_m.map(|x| x + draw.from([-l, l])),
-            fov_rad: self.camera_fov_rad,
+            eye_m: camera.eye_m.map(|x| x + draw.from([-e, e])),
+            look_at_m: camera.look_at_m.map(|x| x + draw.from([-l, l])),
+            fov_rad: camera.fov_rad,
         }
     }
 }
@@ -379,6 +406,7 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
         table,
         light,
         camera,
+        other_cameras,
         start,
         others,
         other_targets,
@@ -387,11 +415,14 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
         &mut table.colour,
         &mut table.background,
         &mut light.towards,
-        &mut camera.eye_m,
-        &mut camera.look_at_m,
         &mut start.position_m,
     ];
     triples.into_iter().flatten().for_each(&mut visit);
+    for camera in std::iter::once(camera).chain(other_cameras) {
+        let triples = [&mut camera.eye_m, &mut camera.look_at_m];
+        triples.into_iter().flatten().for_each(&mut visit);
+        visit(&mut camera.fov_rad);
+    }
     for object in std::iter::once(object).chain(others) {
         let triples = [&mut object.size_m, &mut object.colour];
         triples.into_iter().flatten().for_each(&mut visit);
@@ -407,7 +438,6 @@ fn for_each_number(scene: &mut Scene, mut visit: impl FnMut(&mut f64)) {
     for single in [
         &mut light.intensity,
         &mut light.ambient,
-        &mut camera.fov_rad,
         &mut start.yaw_rad,
         &mut start.gripper,
     ] {

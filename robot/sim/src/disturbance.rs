@@ -25,7 +25,7 @@ pub enum Disturbance {
     SwapObject(Object),
     /// Another object stands on the table too, at its own place.
     AddObject(Object),
-    /// The camera is turned where it stands.
+    /// The (first) camera is turned where it stands.
     TurnCamera {
         /// By how much, rad.
         angle_rad: f64,

@@ -2,6 +2,7 @@
 
 use foresight_planner::Pose;
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::colour::ColourName;
@@ -20,6 +21,9 @@ pub struct Scene {
     pub light: Light,
     /// The camera, any jitter already applied.
     pub camera: Camera,
+    /// More cameras, whose pictures stand to the right of the first one's in every frame.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_cameras: Vec<Camera>,
     /// Where the hand starts.
     pub start: StartPose,
     /// Other objects on the table, which the task leaves where they are.
@@ -31,6 +35,11 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// All cameras, in the order in which their pictures stand in a frame.
+    pub fn cameras(&self) -> impl Iterator<Item = &Camera> {
+        std::iter::once(&self.camera).chain(&self.other_cameras)
+    }
+
     /// All objects, the one to move first.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         std::iter::once(&self.object).chain(&self.others)
@@ -193,7 +202,7 @@ pub struct Light {
 }
 
 /// A pinhole camera; z is up in the picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     /// Where it is, m.

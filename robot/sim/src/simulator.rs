@@ -396,18 +396,18 @@ fn check(scene: &Scene) -> Result<(), SimError> {
     let targets = scene
         .targets()
         .map(|t| ("the target's radius, m,", t.radius_m));
-    let positive = [
-        ("the camera's field of view, rad,", scene.camera.fov_rad),
-        (
-            "the length of the light's direction",
-            Vector3::from(scene.light.towards).norm(),
-        ),
-        (
-            "the camera's distance from what it looks at, m,",
-            (Vector3::from(scene.camera.eye_m) - Vector3::from(scene.camera.look_at_m)).norm(),
-        ),
-    ];
-    for (what, value) in objects.chain(targets).chain(positive) {
+    let positive = [(
+        "the length of the light's direction",
+        Vector3::from(scene.light.towards).norm(),
+    )];
+    let cameras = scene.cameras().flat_map(|camera| {
+        let away = Vector3::from(camera.eye_m) - Vector3::from(camera.look_at_m);
+        [
+            ("a camera's field of view, rad,", camera.fov_rad),
+            ("a camera's distance from what it looks at, m,", away.norm()),
+        ]
+    });
+    for (what, value) in objects.chain(targets).chain(positive).chain(cameras) {
         if !(value > 1e-6 && value < 1e6) {
             return Err(SimError::Invalid {
                 what,

@@ -31,6 +31,17 @@ impl Snapshot {
         self.draw(width, height, 1)
     }
 
+    /// Draws what one camera of the scene sees, by its place among [`Scene::cameras`]; the first for
+    /// one there isn't.
+    pub fn render_view(&self, camera: usize, width: u32, height: u32) -> RgbImage {
+        if self.lens_covered {
+            return RgbImage::from_pixel(width, height, COVERED);
+        }
+        let camera = self.scene.cameras().nth(camera);
+        let camera = camera.unwrap_or(&self.scene.camera);
+        render::view(&self.picture(), camera, width, height, 1)
+    }
+
     /// Like [`Snapshot::render`] from `factor`² samples a pixel: smooth edges for people.
     pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
         self.draw(width, height, factor.clamp(1, 8))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Check;
 use crate::frame::Frame;
-use crate::link::TimedState;
+use crate::link::{RawFrame, TimedState};
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
 
@@ -21,16 +21,32 @@ pub(super) fn checks(
     config: &ZenohArmConfig,
     watched: Duration,
 ) -> Vec<Check> {
-    let before = viewer.monitor().counts().1;
+    let before = viewer.monitor().frame_counts();
     let started = Instant::now();
     std::thread::sleep(watched);
-    let frames = viewer.monitor().counts().1 - before;
-    let rate_hz = frames as f64 / started.elapsed().as_secs_f64();
-    let newest = viewer.monitor().frame();
-    let (Some(frame), true) = (newest, frames > 0) else {
+    let seconds = started.elapsed().as_secs_f64();
+    let counts = viewer.monitor().frame_counts();
+    let cameras = config.cameras();
+    let seen = cameras.iter().zip(counts.iter().zip(&before));
+    seen.enumerate()
+        .flat_map(|(number, (name, (now, before)))| {
+            // One camera needs no name.
+            let name = if cameras.len() > 1 { name } else { "" };
+            let newest = viewer.monitor().frame(number).filter(|_| now > before);
+            let rate_hz = (now - before) as f64 / seconds;
+            of_one(newest, rate_hz, state, cameras[number])
+                .into_iter()
+                .map(move |check| check.about(name))
+        })
+        .collect()
+}
+
+/// The checks of one camera.
+fn of_one(newest: Option<RawFrame>, rate_hz: f64, state: &TimedState, camera: &str) -> Vec<Check> {
+    let Some(frame) = newest else {
         return vec![Check::fail(
             "camera",
-            format!("no frames on franka/cam/{}/frame", config.camera),
+            format!("no frames on franka/cam/{camera}/frame"),
             "start franka-cam; compare its [[camera]] name with robot.franka.camera, and name its endpoint in robot.franka.link.connect too",
         )];
     };

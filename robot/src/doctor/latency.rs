@@ -32,7 +32,7 @@ pub(super) fn camera(viewer: &Viewer, state: &TimedState) -> Option<CameraLatenc
         let newest = stamps.last().copied().unwrap_or(0);
         let left = deadline.saturating_duration_since(Instant::now());
         let next = |frame: &crate::link::RawFrame| frame.captured_ns > newest;
-        let Some(frame) = viewer.monitor().next_frame(left, next) else {
+        let Some(frame) = viewer.monitor().next_frame(0, left, next) else {
             break;
         };
         stamps.push(frame.captured_ns);

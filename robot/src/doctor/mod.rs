@@ -58,6 +58,14 @@ pub struct Check {
 }
 
 impl Check {
+    /// The same check, told to be about this camera; unchanged without a name.
+    fn about(mut self, camera: &str) -> Self {
+        if !camera.is_empty() {
+            self.found = format!("{camera}: {}", self.found);
+        }
+        self
+    }
+
     /// All is well.
     pub fn pass(name: &'static str, found: impl Into<String>) -> Self {
         Check {

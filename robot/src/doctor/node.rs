@@ -40,11 +40,11 @@ pub(super) fn watch_status(viewer: &Viewer, how_long: Duration) -> Heard {
         })
         .wait();
     viewer.monitor().next_state(0, how_long);
-    let before = viewer.monitor().counts().0;
+    let before = viewer.monitor().state_count();
     let started = Instant::now();
     std::thread::sleep(how_long);
     let seconds = started.elapsed().as_secs_f64();
-    let states = viewer.monitor().counts().0 - before;
+    let states = viewer.monitor().state_count() - before;
     drop(subscriber);
     let mut nodes: Vec<Value> = Vec::new();
     for status in receive.try_iter() {

@@ -94,33 +94,43 @@ pub struct RawFrame {
     pub age_ns: Option<i64>,
 }
 
+/// Takes a sample's bytes; says whether they were a usable message.
+type Take = Box<dyn Fn(&mut Received, &[u8]) -> bool + Send + Sync>;
+
 #[derive(Default)]
 struct Received {
     states: VecDeque<TimedState>,
     gripper: Option<(GripperStateMsg, Instant)>,
-    frames: VecDeque<RawFrame>,
-    frame_count: u64,
+    /// Of each camera.
+    frames: Vec<VecDeque<RawFrame>>,
+    /// Of each camera.
+    frame_counts: Vec<u64>,
     state_count: u64,
     malformed: u64,
     /// The robot's clock, ms, and since when it has shown that while the arm was active.
     robot_clock: Option<(u64, Instant)>,
 }
 
-/// Subscribes to an arm's states, its gripper's and a camera's frames.
+/// Subscribes to an arm's states, its gripper's and cameras' frames.
 pub struct Monitor {
     shared: Arc<(Mutex<Received>, Condvar)>,
     _subscribers: Vec<Subscriber<()>>,
 }
 
 impl Monitor {
-    /// Starts watching `franka/<arm>/{state,gripper/state}` and, with a camera,
-    /// `franka/cam/<camera>/frame`.
+    /// Starts watching `franka/<arm>/{state,gripper/state}` and `franka/cam/<camera>/frame` of every
+    /// camera.
     ///
     /// # Errors
     /// [`ArmError::Link`] when a subscription is refused.
-    pub fn subscribe(session: &Session, arm: &str, camera: Option<&str>) -> Result<Self, ArmError> {
-        let shared = Arc::new((Mutex::new(Received::default()), Condvar::new()));
-        let declare = |key: String, take: fn(&mut Received, &[u8]) -> bool| {
+    pub fn subscribe(session: &Session, arm: &str, cameras: &[&str]) -> Result<Self, ArmError> {
+        let received = Received {
+            frames: vec![VecDeque::new(); cameras.len()],
+            frame_counts: vec![0; cameras.len()],
+            ..Received::default()
+        };
+        let shared = Arc::new((Mutex::new(received), Condvar::new()));
+        let declare = |key: String, take: Take| {
             let shared = Arc::clone(&shared);
             session
                 .declare_subscriber(key.clone())
@@ -137,11 +147,16 @@ impl Monitor {
                 .map_err(|e| link_error(format!("subscribing to {key}"), e))
         };
         let mut subscribers = vec![
-            declare(format!("franka/{arm}/state"), take_state)?,
-            declare(format!("franka/{arm}/gripper/state"), take_gripper)?,
+            declare(format!("franka/{arm}/state"), Box::new(take_state))?,
+            declare(
+                format!("franka/{arm}/gripper/state"),
+                Box::new(take_gripper),
+            )?,
         ];
-        if let Some(camera) = camera {
-            subscribers.push(declare(format!("franka/cam/{camera}/frame"), take_frame)?);
+        for (number, camera) in cameras.iter().enumerate() {
+            let take = move |seen: &mut Received, bytes: &[u8]| take_frame(seen, number, bytes);
+            let key = format!("franka/cam/{camera}/frame");
+            subscribers.push(declare(key, Box::new(take))?);
         }
         Ok(Monitor {
             shared,
@@ -166,15 +181,19 @@ impl Monitor {
             .map_or((STROKE_M, false), |(g, _)| (g.width.get(), grasped(&g)))
     }
 
-    /// States and frames seen since subscribing.
-    pub fn counts(&self) -> (u64, u64) {
-        let seen = lock(&self.shared.0);
-        (seen.state_count, seen.frame_count)
+    /// States seen since subscribing.
+    pub fn state_count(&self) -> u64 {
+        lock(&self.shared.0).state_count
     }
 
-    /// The newest frame, undecoded.
-    pub fn frame(&self) -> Option<RawFrame> {
-        lock(&self.shared.0).frames.back().cloned()
+    /// Frames of each camera seen since subscribing.
+    pub fn frame_counts(&self) -> Vec<u64> {
+        lock(&self.shared.0).frame_counts.clone()
+    }
+
+    /// The newest frame of a camera, by its place in the order they were asked for; undecoded.
+    pub fn frame(&self, camera: usize) -> Option<RawFrame> {
+        lock(&self.shared.0).frames.get(camera)?.back().cloned()
     }
 
     /// Samples on the watched keys that were not usable messages: wrong length, version or
@@ -201,14 +220,16 @@ impl Monitor {
         })
     }
 
-    /// Waits for a frame that `wanted` accepts, oldest first.
+    /// Waits for a camera's frame that `wanted` accepts, oldest first.
     pub fn next_frame(
         &self,
+        camera: usize,
         timeout: Duration,
         wanted: impl Fn(&RawFrame) -> bool,
     ) -> Option<RawFrame> {
         self.wait(timeout, |seen| {
-            seen.frames.iter().find(|f| wanted(f)).cloned()
+            let frames = seen.frames.get(camera)?;
+            frames.iter().find(|f| wanted(f)).cloned()
         })
     }
 
@@ -288,7 +309,7 @@ fn take_gripper(seen: &mut Received, bytes: &[u8]) -> bool {
     }
 }
 
-fn take_frame(seen: &mut Received, bytes: &[u8]) -> bool {
+fn take_frame(seen: &mut Received, camera: usize, bytes: &[u8]) -> bool {
     let Ok((header, _)) = franka_cam::decode(bytes) else {
         return false;
     };
@@ -303,8 +324,10 @@ fn take_frame(seen: &mut Received, bytes: &[u8]) -> bool {
         age_ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     });
     let flags = header.flags.get();
-    seen.frame_count += 1;
-    seen.frames.push_back(RawFrame {
+    let Some(frames) = seen.frames.get_mut(camera) else {
+        return false;
+    };
+    frames.push_back(RawFrame {
         bytes: bytes.to_vec(),
         captured_ns,
         start_of_exposure: flags & franka_cam::TIMESTAMP_SOE != 0,
@@ -312,8 +335,11 @@ fn take_frame(seen: &mut Received, bytes: &[u8]) -> bool {
         received,
         age_ns,
     });
-    if seen.frames.len() > FRAMES {
-        seen.frames.pop_front();
+    if frames.len() > FRAMES {
+        frames.pop_front();
+    }
+    if let Some(count) = seen.frame_counts.get_mut(camera) {
+        *count += 1;
     }
     true
 }

@@ -18,6 +18,8 @@ use crate::arm::ArmError;
 pub(super) struct SimCamera {
     world: Arc<SharedSimulator>,
     info: SourceInfo,
+    /// The one camera of the scene whose picture it is; of all, side by side, when `None`.
+    view: Option<usize>,
     quality: u8,
     jpeg: Vec<u8>,
     seq: u32,
@@ -26,11 +28,15 @@ pub(super) struct SimCamera {
 
 impl SimCamera {
     /// What franka-cam opens the camera with.
-    pub(super) fn factory(world: Arc<SharedSimulator>, config: &SimServerConfig) -> SourceFactory {
+    pub(super) fn factory(
+        world: Arc<SharedSimulator>,
+        config: &SimServerConfig,
+        view: Option<usize>,
+    ) -> SourceFactory {
         let info = SourceInfo {
             device: "simulator".into(),
             format: Format::Mjpeg,
-            width: config.frame_width,
+            width: config.picture_width(),
             height: config.frame_height,
             fps: config.frames_per_second,
             ts_monotonic: true,
@@ -41,6 +47,7 @@ impl SimCamera {
             Ok(Box::new(SimCamera {
                 world: Arc::clone(&world),
                 info: info.clone(),
+                view,
                 quality,
                 jpeg: Vec::new(),
                 seq: 0,
@@ -70,7 +77,10 @@ impl FrameSource for SimCamera {
             let skewed_ns = captured_ns.saturating_add_signed(inner.camera_skew_ns);
             (skewed_ns, inner.simulator.snapshot())
         };
-        let picture = moment.render(width.into(), height.into());
+        let picture = match self.view {
+            Some(view) => moment.render_view(view, width.into(), height.into()),
+            None => moment.render(width.into(), height.into()),
+        };
         self.jpeg.clear();
         JpegEncoder::new_with_quality(&mut self.jpeg, self.quality)
             .encode_image(&picture)
@@ -85,19 +95,18 @@ impl FrameSource for SimCamera {
     }
 }
 
-/// franka-cam's own configuration of one camera.
-pub(super) fn config(config: &SimServerConfig) -> Result<CameraConfig, ArmError> {
-    let text = format!(
-        "[[camera]]\nname = {:?}\ndevice = \"simulator\"\nwidth = {}\nheight = {}\nfps = {}\n",
-        config.camera, config.frame_width, config.frame_height, config.frames_per_second
-    );
-    let invalid = |e: String| ArmError::Simulator(format!("camera '{}': {e}", config.camera));
-    let parsed: CamConfig = text
-        .parse()
-        .map_err(|e: franka_cam::ConfigError| invalid(e.to_string()))?;
-    parsed
-        .cameras
-        .into_iter()
-        .next()
-        .ok_or_else(|| invalid("no camera".into()))
+/// franka-cam's own configuration of the cameras.
+pub(super) fn configs(config: &SimServerConfig) -> Result<Vec<CameraConfig>, ArmError> {
+    let names = std::iter::once(&config.camera).chain(&config.other_cameras);
+    let one = |(number, name): (usize, &String)| {
+        format!(
+            "[[camera]]\nname = {name:?}\ndevice = \"simulator-{number}\"\nwidth = {}\nheight = {}\nfps = {}\n",
+            config.picture_width(), config.frame_height, config.frames_per_second
+        )
+    };
+    let text: String = names.enumerate().map(one).collect();
+    let parsed: CamConfig = text.parse().map_err(|e: franka_cam::ConfigError| {
+        ArmError::Simulator(format!("camera '{}': {e}", config.camera))
+    })?;
+    Ok(parsed.cameras)
 }

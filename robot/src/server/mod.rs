@@ -46,9 +46,12 @@ pub struct SimServerConfig {
     pub zenoh_config: Option<PathBuf>,
     /// The arm's name in `franka/<arm>/…`.
     pub arm: String,
-    /// The camera's name in `franka/cam/<camera>/…`.
+    /// The camera's name in `franka/cam/<camera>/…`. Of a scene with several cameras it shows all of
+    /// them, side by side, unless the others are named.
     pub camera: String,
-    /// Width of the frames, pixels.
+    /// The scene's other cameras, each under its name.
+    pub other_cameras: Vec<String>,
+    /// Width of the frames, of all cameras together, pixels.
     pub frame_width: u16,
     /// Height of the frames, pixels.
     pub frame_height: u16,
@@ -71,6 +74,7 @@ impl Default for SimServerConfig {
             zenoh_config: None,
             arm: "fr3".into(),
             camera: "front".into(),
+            other_cameras: Vec::new(),
             frame_width: 128,
             frame_height: 128,
             frames_per_second: 20,
@@ -78,6 +82,14 @@ impl Default for SimServerConfig {
             hold_after_ms: 200,
             stop_after_ms: 2000,
         }
+    }
+}
+
+impl SimServerConfig {
+    /// Width of the pictures published under one camera's name, pixels.
+    pub(crate) fn picture_width(&self) -> u16 {
+        let cameras = 1 + self.other_cameras.len();
+        self.frame_width / u16::try_from(cameras).unwrap_or(u16::MAX)
     }
 }
 
@@ -103,7 +115,7 @@ pub enum InjectedFault {
 pub struct SimServer {
     // Order matters: what uses the session goes first, the clock last.
     _status: (StatusPublisher, franka_cam::StatusPublisher),
-    camera: Option<franka_cam::Camera>,
+    cameras: Vec<franka_cam::Camera>,
     arm: Mutex<Option<franka_node::Attached>>,
     arm_config: ArmConfig,
     session: Session,
@@ -121,7 +133,7 @@ impl SimServer {
     pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self, ArmError> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         let node = node_config(config)?;
-        let camera_config = camera::config(config)?;
+        let camera_configs = camera::configs(config)?;
         let (session, endpoints) = listen(config)?;
         let world = Arc::new(SharedSimulator::new(simulator));
         let clock = clock::start(Arc::clone(&world))?;
@@ -133,10 +145,10 @@ impl SimServer {
         let arm_status = franka_node::transport::status_publisher(&session, &node.name, arm_stats)
             .map_err(serving)?;
 
-        let (camera, cam_status) = serve_camera(&session, &world, config, camera_config)?;
+        let (cameras, cam_status) = serve_cameras(&session, &world, config, camera_configs)?;
         Ok(SimServer {
             _status: (arm_status, cam_status),
-            camera: Some(camera),
+            cameras,
             arm: Mutex::new(Some(arm)),
             arm_config,
             session,
@@ -246,7 +258,7 @@ impl SimServer {
 
 impl Drop for SimServer {
     fn drop(&mut self) {
-        drop(self.camera.take());
+        self.cameras.clear();
         if let Some(arm) = self.arm().take() {
             arm.shutdown();
         }
@@ -270,22 +282,29 @@ fn attach(
         .map_err(|e| link_error("serving the simulator", e))
 }
 
-/// Serves the simulated camera as franka-cam does.
-fn serve_camera(
+/// Serves the simulated cameras as franka-cam does.
+fn serve_cameras(
     session: &Session,
     world: &Arc<SharedSimulator>,
     config: &SimServerConfig,
-    camera: franka_cam::CameraConfig,
-) -> Result<(franka_cam::Camera, franka_cam::StatusPublisher), ArmError> {
+    cameras: Vec<franka_cam::CameraConfig>,
+) -> Result<(Vec<franka_cam::Camera>, franka_cam::StatusPublisher), ArmError> {
     let serving = |e: zenoh::Error| link_error("serving the camera", e);
-    let stats = Arc::new(franka_cam::CamStats::new(&camera));
-    let factory = SimCamera::factory(Arc::clone(world), config);
-    let attached =
-        franka_cam::transport::attach(session, camera, factory, Arc::clone(&stats), None)
-            .map_err(serving)?;
-    let cameras =
-        franka_cam::Cameras::new(vec![(config.camera.clone(), "simulator".into(), stats)]);
-    let status = franka_cam::transport::status_publisher(session, "foresight-sim-cam", cameras)
+    let mut attached = Vec::new();
+    let mut known = Vec::new();
+    let apart = cameras.len() > 1;
+    for (number, camera) in cameras.into_iter().enumerate() {
+        let name = camera.name.clone();
+        let stats = Arc::new(franka_cam::CamStats::new(&camera));
+        let factory = SimCamera::factory(Arc::clone(world), config, apart.then_some(number));
+        let camera =
+            franka_cam::transport::attach(session, camera, factory, Arc::clone(&stats), None)
+                .map_err(serving)?;
+        attached.push(camera);
+        known.push((name, "simulator".into(), stats));
+    }
+    let known = franka_cam::Cameras::new(known);
+    let status = franka_cam::transport::status_publisher(session, "foresight-sim-cam", known)
         .map_err(serving)?;
     Ok((attached, status))
 }

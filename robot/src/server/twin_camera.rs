@@ -14,7 +14,7 @@ use nalgebra::Isometry3;
 use zenoh::{Session, Wait};
 
 use super::clock::SharedSimulator;
-use super::{camera, listen, serve_camera, SimServerConfig};
+use super::{camera, listen, serve_cameras, SimServerConfig};
 use crate::arm::ArmError;
 use crate::link::Monitor;
 use crate::worker::Worker;
@@ -24,10 +24,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// An object this near the TCP is what the fingers hold, m.
 const IN_HAND_M: f64 = 0.04;
 
-/// A served camera; dropping it stops it.
+/// Served cameras; dropping this stops them.
 pub struct TwinCamera {
     _status: franka_cam::StatusPublisher,
-    camera: Option<franka_cam::Camera>,
+    cameras: Vec<franka_cam::Camera>,
     session: Session,
     worker: Option<Worker>,
     endpoints: Vec<String>,
@@ -42,18 +42,18 @@ impl TwinCamera {
     pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self, ArmError> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         let kinematics = Fr3::new().map_err(|e| ArmError::Simulator(e.to_string()))?;
-        let camera_config = camera::config(config)?;
+        let camera_configs = camera::configs(config)?;
         let (session, endpoints) = listen(config)?;
-        let monitor = Monitor::subscribe(&session, &config.arm, None)?;
+        let monitor = Monitor::subscribe(&session, &config.arm, &[])?;
         let world = Arc::new(SharedSimulator::new(simulator));
         let followed = Arc::clone(&world);
         let worker = Worker::start("foresight-twin".into(), "following the arm", move |stop| {
             follow(&followed, stop, &monitor, &kinematics);
         })?;
-        let (camera, status) = serve_camera(&session, &world, config, camera_config)?;
+        let (cameras, status) = serve_cameras(&session, &world, config, camera_configs)?;
         Ok(TwinCamera {
             _status: status,
-            camera: Some(camera),
+            cameras,
             session,
             worker: Some(worker),
             endpoints,
@@ -68,7 +68,7 @@ impl TwinCamera {
 
 impl Drop for TwinCamera {
     fn drop(&mut self) {
-        drop(self.camera.take());
+        self.cameras.clear();
         drop(self.worker.take());
         if let Err(e) = self.session.close().wait() {
             tracing::debug!("closing the camera's session: {e}");

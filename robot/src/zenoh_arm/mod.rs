@@ -46,6 +46,9 @@ pub struct ZenohArmConfig {
     pub arm: String,
     /// The camera's name in `franka/cam/<camera>/…`.
     pub camera: String,
+    /// More cameras, whose pictures stand to the right of the first one's in every frame: for a
+    /// model that sees several.
+    pub other_cameras: Vec<String>,
     /// Endpoints and certificates.
     pub link: LinkConfig,
     /// The gripper.
@@ -69,6 +72,7 @@ impl Default for ZenohArmConfig {
         ZenohArmConfig {
             arm: "fr3".into(),
             camera: "front".into(),
+            other_cameras: Vec::new(),
             link: LinkConfig::default(),
             gripper: GripperConfig::default(),
             // An arm under impedance control creeps the last millimetres.
@@ -85,6 +89,15 @@ impl Default for ZenohArmConfig {
 }
 
 impl ZenohArmConfig {
+    /// The names of all cameras, in the order in which their pictures stand in a frame.
+    pub fn cameras(&self) -> Vec<&str> {
+        let others = self.other_cameras.iter();
+        std::iter::once(&self.camera)
+            .chain(others)
+            .map(String::as_str)
+            .collect()
+    }
+
     /// How long to wait for a frame.
     pub(crate) fn frame_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.frame_timeout_s.clamp(0.05, 60.0))
@@ -137,11 +150,11 @@ impl ZenohArm {
         let budget = Budget::from(&envelope);
         envelope.validate()?;
         let session = link::open(&config.link)?;
-        let monitor = Monitor::subscribe(&session, &config.arm, Some(&config.camera))?;
+        let monitor = Monitor::subscribe(&session, &config.arm, &config.cameras())?;
         let sync = FrameStateSync {
             monitor: Arc::new(monitor),
             arm: config.arm.clone(),
-            camera: config.camera.clone(),
+            cameras: config.cameras().into_iter().map(Into::into).collect(),
             frame_timeout: config.frame_timeout(),
         };
         let client_id = config.client_id();

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::{action, envelope, grasp_and_lift, scene, wait_until, workspace};
 use foresight_planner::control_loop::Until;
-use foresight_robot::{Arm, SimServer, SimServerConfig, ZenohArm, ZenohArmConfig};
+use foresight_robot::{Arm, SimServer, SimServerConfig, Viewer, ZenohArm, ZenohArmConfig};
+use foresight_sim::SceneDistribution;
 use franka_node::Phase;
 
 fn serve(seed: u64) -> SimServer {
@@ -175,4 +176,46 @@ fn actions_follow_on_without_a_stop() {
         rest.settled && rest.pose.distance_m(&wanted) < 0.002,
         "{rest:?}"
     );
+}
+
+#[test]
+fn frames_of_two_cameras_stand_side_by_side() {
+    let scene = SceneDistribution {
+        other_cameras: vec![foresight_sim::Camera {
+            eye_m: [0.68, -0.67, 0.50],
+            look_at_m: [0.5, 0.015, 0.10],
+            fov_rad: 0.48,
+        }],
+        ..SceneDistribution::default()
+    }
+    .sample(2);
+    let config = SimServerConfig {
+        other_cameras: vec!["side".into()],
+        frame_width: 128,
+        frame_height: 64,
+        ..SimServerConfig::default()
+    };
+    let server = SimServer::start(&scene, &config).expect("a served simulator");
+    let both = ZenohArmConfig {
+        link: server.link(),
+        other_cameras: vec!["side".into()],
+        ..ZenohArmConfig::default()
+    };
+    let viewer = Viewer::connect(&both).expect("connected");
+    let seen = viewer.look().expect("a look").frame.image;
+    let drawn = server.with_simulator(|simulator| simulator.render(128, 64));
+    assert_eq!(seen.dimensions(), drawn.dimensions());
+    // But for what JPEG costs.
+    let off = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
+    let error: f64 = seen.iter().zip(drawn.iter()).map(off).sum();
+    assert!(error / (seen.len() as f64) < 4.0, "{error}");
+    // A camera that isn't there is named.
+    let missing = ZenohArmConfig {
+        other_cameras: vec!["top".into()],
+        frame_timeout_s: 0.5,
+        ..both
+    };
+    let viewer = Viewer::connect(&missing).expect("connected");
+    let error = viewer.look().err().expect("no frame").to_string();
+    assert!(error.contains("top"), "{error}");
 }

@@ -62,7 +62,7 @@ fn a_killed_planner_stops_the_arm() {
         .spawn()
         .expect("a planner process");
     let viewer = link::open(&server.link()).expect("a session");
-    let monitor = Monitor::subscribe(&viewer, "fr3", None).expect("subscribed");
+    let monitor = Monitor::subscribe(&viewer, "fr3", &[]).expect("subscribed");
     wait_until("motion", Duration::from_secs(10), || {
         distance(position(&server), start) > 0.03
     });
@@ -99,7 +99,7 @@ fn a_second_client_is_refused_but_its_stop_works() {
     assert!(refusal.to_string().contains("held by"), "{refusal}");
 
     let other = link::open(&server.link()).expect("a session");
-    let monitor = Monitor::subscribe(&other, "fr3", None).expect("subscribed");
+    let monitor = Monitor::subscribe(&other, "fr3", &[]).expect("subscribed");
     monitor
         .next_state(0, Duration::from_secs(3))
         .expect("states");

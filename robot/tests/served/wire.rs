@@ -334,7 +334,7 @@ fn states_from_the_past_are_not_believed() {
     let (other, link) = hub(&server);
     let (states, subscriber) = listen(&other, "franka/fr3/state");
     let session = link::open(&link).expect("a session");
-    let monitor = Monitor::subscribe(&session, "fr3", None).expect("subscribed");
+    let monitor = Monitor::subscribe(&session, "fr3", &[]).expect("subscribed");
     wait_until("states", Duration::from_secs(3), || {
         states.lock().expect("a lock").len() > 20
     });

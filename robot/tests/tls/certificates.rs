@@ -35,7 +35,7 @@ fn sees(link: &LinkConfig) -> bool {
     let Ok(session) = link::open(link) else {
         return false;
     };
-    let Ok(monitor) = Monitor::subscribe(&session, "fr3", Some("front")) else {
+    let Ok(monitor) = Monitor::subscribe(&session, "fr3", &["front"]) else {
         return false;
     };
     monitor.next_state(0, Duration::from_secs(3)).is_some()
@@ -81,7 +81,7 @@ fn a_viewer_watches_and_stops_and_drives_nothing_and_strangers_see_nothing() {
     };
     let viewer = Viewer::connect(&viewing).expect("the viewer sees states");
     wait_until("frames", Duration::from_secs(5), || {
-        viewer.monitor().frame().is_some()
+        viewer.monitor().frame(0).is_some()
     });
 
     // It does not drive: neither by the holder's own id, nor by commands, nor by a lease.

@@ -43,7 +43,7 @@ pub struct RecordingPlan {
     pub mix: DemonstrationConfig,
     /// What the episodes are for.
     pub split: Split,
-    /// Width and height of the frames, px.
+    /// Width and height of a camera's picture, px; a frame shows those of all cameras side by side.
     pub image_px: u32,
     /// Actions an episode.
     pub steps: usize,
@@ -180,8 +180,9 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
         scene_setup::place(&mut simulator, &scene, &site, style.start, &mut rng)?;
     initial_state.envelope = serde_json::to_string(&plan.envelope)
         .map_err(|e| RecordError::Plan(format!("the limits cannot be written: {e}")))?;
+    let frame_width = plan.image_px * scene.cameras().count() as u32;
     let config = VirtualArmConfig {
-        frame_width: plan.image_px,
+        frame_width,
         frame_height: plan.image_px,
         ..VirtualArmConfig::default()
     };
@@ -189,7 +190,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
     let building_seconds = building.elapsed().as_secs_f64();
 
     let mut demonstrator = Demonstrator::new(&plan.mix, style.clone(), site, rng);
-    let mut track = EpisodeTrack::new(plan.image_px, &scene, seed)?;
+    let mut track = EpisodeTrack::new([frame_width, plan.image_px], &scene, seed)?;
     track.simulator.initial_state = Some(initial_state);
     let mut points = BranchPoints::new(&plan.mix.branches, seed);
     let mut effort = Effort::default();
@@ -217,7 +218,7 @@ pub fn record_episode(plan: &RecordingPlan, seed: u64) -> Result<RecordedEpisode
             let actions = branch::actions(&plan.mix, &site, &point, seed, index);
             let mut arm = point.arm.clone();
             let refused = arm.refused_targets();
-            let mut track = EpisodeTrack::new(plan.image_px, &scene, seed)?;
+            let mut track = EpisodeTrack::new([frame_width, plan.image_px], &scene, seed)?;
             effort.play(&mut arm, &mut track, actions.len(), |step, _, _| {
                 actions[step]
             })?;

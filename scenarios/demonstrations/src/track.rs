@@ -89,11 +89,15 @@ pub(crate) struct EpisodeTrack {
 }
 
 impl EpisodeTrack {
-    pub(crate) fn new(image_px: u32, scene: &Scene, seed: u64) -> Result<Self, RecordError> {
+    pub(crate) fn new(
+        [width, height]: [u32; 2],
+        scene: &Scene,
+        seed: u64,
+    ) -> Result<Self, RecordError> {
         let text = serde_json::to_string(scene)
             .map_err(|e| RecordError::Plan(format!("the scene cannot be written: {e}")))?;
         Ok(EpisodeTrack {
-            frames: FrameStack::new(image_px, image_px),
+            frames: FrameStack::new(width, height),
             trajectory: Trajectory {
                 states: Vec::new(),
                 time_s: Vec::new(),

@@ -236,6 +236,7 @@ impl ModelSource {
         }
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
+                spec.check_cameras(&loaded.model)?;
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
@@ -254,11 +255,13 @@ impl ModelSource {
                 }
             }
             ModelSource::TrueDynamics(loaded) => {
+                spec.check_cameras(&loaded.model)?;
                 let cost = TrueDynamics::new(&loaded.model, loaded.encode(goals)?, spec);
                 observed = Some(cost.observed());
                 Box::new(Mpc::new(cost, method, seed))
             }
             ModelSource::Policy { eyes, policy } => {
+                spec.check_cameras(&eyes.model)?;
                 let goals = eyes.encode(goals)?;
                 let extrinsics = spec.extrinsics_for(&eyes.model)?;
                 Box::new(PolicyController::new(

@@ -14,6 +14,7 @@ use foresight_scenarios::dry_run::dry_run;
 use foresight_scenarios::env::{Env, EnvPlant};
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::{EpisodeSpec, LoadedScenario, ModelSource, RunError};
+use foresight_sim::Camera;
 
 /// Turns planned translations by a quarter and makes them shorter.
 const MAP: [[f64; 2]; 2] = [[0.0, -0.8], [0.8, 0.0]];
@@ -142,6 +143,24 @@ fn true_dynamics_are_refused_where_nothing_can_be_copied() {
         .err()
         .expect("refused");
     assert!(error.to_string().contains("--virtual-time"), "{error}");
+}
+
+#[test]
+fn a_model_sees_as_many_cameras_as_film_the_scene() {
+    let mut loaded = reach();
+    let camera = Camera {
+        eye_m: [0.68, -0.67, 0.50],
+        look_at_m: [0.5, 0.015, 0.10],
+        fov_rad: 0.48,
+    };
+    loaded.scenario.scene.other_cameras = vec![camera];
+    let source = ModelSource::model(&model_dir()).expect("a model");
+    let error = first_plan(&loaded, &source).err().expect("refused");
+    let text = error.to_string();
+    assert!(
+        error.is_input() && text.contains("sees 1 camera and the scenario has 2; remove"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -91,12 +91,13 @@ impl HandCamera {
 }
 
 /// Parameters of the head; of the learned place too where no camera tells it.
-pub fn layout(config: &EncoderConfig, camera: Option<&HandCamera>) -> Vec<Entry> {
+pub fn layout(config: &EncoderConfig, cameras: &[HandCamera]) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let inputs = PLACES * config.embed_dim + place_inputs(camera);
+    let views = cameras.len().max(1);
+    let inputs = views * PLACES * config.embed_dim + place_inputs(cameras);
     linear(&mut entries, "head.hand.fc1", inputs, HIDDEN);
     linear(&mut entries, "head.hand.fc2", HIDDEN, 1);
-    if camera.is_none() {
+    if cameras.is_empty() {
         let places = PLACES * config.tokens_per_frame();
         linear(&mut entries, "head.hand.place1", 3, PLACE_HIDDEN);
         linear(&mut entries, "head.hand.place2", PLACE_HIDDEN, places);
@@ -105,11 +106,11 @@ pub fn layout(config: &EncoderConfig, camera: Option<&HandCamera>) -> Vec<Entry>
 }
 
 /// What the head knows of the place beside the latents there.
-fn place_inputs(camera: Option<&HandCamera>) -> usize {
-    if camera.is_some() {
-        2
-    } else {
+fn place_inputs(cameras: &[HandCamera]) -> usize {
+    if cameras.is_empty() {
         3
+    } else {
+        2 * cameras.len()
     }
 }
 
@@ -130,18 +131,20 @@ pub enum Learns {
 /// When shapes don't agree.
 pub fn loss(
     config: &EncoderConfig,
-    camera: Option<&HandCamera>,
+    cameras: &[HandCamera],
     heads: &HeadVariables,
     latents: &Tensor,
     states: &[[f32; 7]],
     learns: Learns,
 ) -> Result<Tensor> {
     let (b, _, d) = latents.dims3()?;
-    let (shares, place) = match camera {
-        Some(camera) => shown(config, camera, states)?,
-        None => learned(config, heads, states)?,
+    let (shares, place) = if cameras.is_empty() {
+        learned(config, heads, states)?
+    } else {
+        shown(config, cameras, states)?
     };
-    let seen = shares.matmul(latents)?.reshape((b, PLACES * d))?;
+    let places = shares.dim(1)?;
+    let seen = shares.matmul(latents)?.reshape((b, places * d))?;
     let seen = Tensor::cat(&[&seen, &place], 1)?;
     let linear = |name, x: &Tensor| match learns {
         Learns::Both => heads.linear(name, x),
@@ -154,37 +157,46 @@ pub fn loss(
     ((error.sqr()? + HUBER * HUBER)?.sqrt()? - HUBER)?.mean_all()
 }
 
-/// Shares of the tokens `[B, 9, N]` at places around the hand by bilinear sampling, and where it is
-/// in its patch `[B, 2]`.
+/// Shares of the tokens `[B, V·9, N]` at places around the hand in each of V cameras' pictures by
+/// bilinear sampling, and where it is in its patch `[B, V·2]`. The pictures stand side by side.
 fn shown(
     config: &EncoderConfig,
-    camera: &HandCamera,
+    cameras: &[HandCamera],
     states: &[[f32; 7]],
 ) -> Result<(Tensor, Tensor)> {
     let patch = config.patch_size as f64;
-    let [rows, columns] = config.img_size.map(|side| side / config.patch_size);
-    let n = rows * columns;
-    let mut shares = vec![0f32; states.len() * PLACES * n];
-    let mut inside = Vec::with_capacity(states.len() * 2);
-    for (state, shares) in states.iter().zip(shares.chunks_exact_mut(PLACES * n)) {
+    let [rows, all_columns] = config.img_size.map(|side| side / config.patch_size);
+    let columns = (all_columns / cameras.len()).max(1);
+    let n = rows * all_columns;
+    let places = cameras.len() * PLACES;
+    let mut shares = vec![0f32; states.len() * places * n];
+    let mut inside = Vec::with_capacity(states.len() * 2 * cameras.len());
+    for (state, shares) in states.iter().zip(shares.chunks_exact_mut(places * n)) {
         let hand_m = [state[0], state[1], state[2]].map(f64::from);
-        let at = camera.project(hand_m, config.img_size).map(|v| v / patch);
-        inside.extend(at.map(|v| v.rem_euclid(1.0) as f32));
-        for (place, shares) in shares.chunks_exact_mut(n).enumerate() {
-            let step = |i: usize| (i as f64 - (SIDE / 2) as f64) * STEP_PATCHES;
-            let [left, from_x] = between(at[0] + step(place % SIDE), columns);
-            let [top, from_y] = between(at[1] + step(place / SIDE), rows);
-            let last = |i: f64, count: usize| (i as usize + 1).min(count - 1);
-            for (row, y) in [(top as usize, 1.0 - from_y), (last(top, rows), from_y)] {
-                for (column, x) in [(left as usize, 1.0 - from_x), (last(left, columns), from_x)] {
-                    shares[row * columns + column] += (x * y) as f32;
+        let seen = cameras.iter().enumerate();
+        for ((view, camera), shares) in seen.zip(shares.chunks_exact_mut(PLACES * n)) {
+            let first = (view * columns).min(all_columns - columns);
+            let picture_px = [config.img_size[0], config.img_size[1] / cameras.len()];
+            let at = camera.project(hand_m, picture_px).map(|v| v / patch);
+            inside.extend(at.map(|v| v.rem_euclid(1.0) as f32));
+            for (place, shares) in shares.chunks_exact_mut(n).enumerate() {
+                let step = |i: usize| (i as f64 - (SIDE / 2) as f64) * STEP_PATCHES;
+                let [left, from_x] = between(at[0] + step(place % SIDE), columns);
+                let [top, from_y] = between(at[1] + step(place / SIDE), rows);
+                let last = |i: f64, count: usize| (i as usize + 1).min(count - 1);
+                for (row, y) in [(top as usize, 1.0 - from_y), (last(top, rows), from_y)] {
+                    let tokens = [(left as usize, 1.0 - from_x), (last(left, columns), from_x)];
+                    for (column, x) in tokens {
+                        shares[row * all_columns + first + column] += (x * y) as f32;
+                    }
                 }
             }
         }
     }
+    let inside_len = 2 * cameras.len();
     Ok((
-        Tensor::from_vec(shares, (states.len(), PLACES, n), &Device::Cpu)?,
-        Tensor::from_vec(inside, (states.len(), 2), &Device::Cpu)?,
+        Tensor::from_vec(shares, (states.len(), places, n), &Device::Cpu)?,
+        Tensor::from_vec(inside, (states.len(), inside_len), &Device::Cpu)?,
     ))
 }
 
@@ -247,7 +259,7 @@ mod tests {
     fn the_middle_place_samples_between_the_tokens() {
         // The middle of the picture is the corner that four patches share.
         let state = [0.5, 0.015, 0.1, 0.0, 0.0, 0.0, 0.4];
-        let (shares, inside) = shown(&config(), &camera(), &[state]).unwrap();
+        let (shares, inside) = shown(&config(), &[camera()], &[state]).unwrap();
         let shares: Vec<Vec<f32>> = shares.get(0).unwrap().to_vec2().unwrap();
         for (token, share) in shares[PLACES / 2].iter().enumerate() {
             let near = [5, 6, 9, 10].contains(&token);
@@ -262,6 +274,40 @@ mod tests {
             inside.iter().all(|v| *v < 1e-4 || *v > 1.0 - 1e-4),
             "{inside:?}"
         );
+    }
+
+    #[test]
+    fn every_camera_s_places_are_in_its_own_picture() {
+        let config = EncoderConfig {
+            img_size: [64, 128],
+            ..config()
+        };
+        let side = HandCamera {
+            eye_m: [0.68, -0.67, 0.5],
+            ..camera()
+        };
+        let state = [0.5, 0.015, 0.1, 0.0, 0.0, 0.0, 0.4];
+        let (shares, inside) = shown(&config, &[camera(), side], &[state]).unwrap();
+        assert_eq!(shares.dims(), [1, 2 * PLACES, 32]);
+        assert_eq!(inside.dims(), [1, 4]);
+        let shares: Vec<Vec<f32>> = shares.get(0).unwrap().to_vec2().unwrap();
+        for (place, shares) in shares.iter().enumerate() {
+            let right = place >= PLACES;
+            for (token, share) in shares.iter().enumerate() {
+                assert!(
+                    *share == 0.0 || (token % 8 >= 4) == right,
+                    "{place} {token}"
+                );
+            }
+            assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        // Both look at the hand: it is in the middle of both pictures.
+        for (first, middle) in [(PLACES / 2, 1), (PLACES + PLACES / 2, 5)] {
+            for row in 1..=2 {
+                let near = &shares[first][row * 8 + middle..][..2];
+                assert!(near.iter().all(|s| (s - 0.25).abs() < 1e-5), "{near:?}");
+            }
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use foresight_predictor::layout::Entry;
 pub(super) const POSITION_SCALE_M: f32 = 0.1;
 
 /// Weights of the training signals; 0 switches one off.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Objectives {
     /// End-effector position and closedness from the mean token. Every robot knows these.
@@ -51,6 +51,9 @@ pub struct Objectives {
     /// absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hand_camera: Option<HandCamera>,
+    /// The other cameras whose pictures stand to its right in every frame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_hand_cameras: Vec<HandCamera>,
     /// Object and target from the mean token: simulator labels.
     pub object: f64,
 }
@@ -67,6 +70,7 @@ impl Default for Objectives {
             ema_momentum: 0.996,
             hand: 0.0,
             hand_camera: None,
+            other_hand_cameras: Vec::new(),
             object: 0.0,
         }
     }
@@ -106,7 +110,16 @@ impl Objectives {
                 self.ema_momentum
             ));
         }
-        self.hand_camera.as_ref().map_or(Ok(()), HandCamera::check)
+        if self.hand_camera.is_none() && !self.other_hand_cameras.is_empty() {
+            return Err("objectives.other_hand_cameras needs objectives.hand_camera too".into());
+        }
+        self.hand_cameras().iter().try_for_each(HandCamera::check)
+    }
+
+    /// The cameras side by side in a frame that tell where the hand is; none where that is learned.
+    pub(crate) fn hand_cameras(&self) -> Vec<HandCamera> {
+        let others = self.other_hand_cameras.iter();
+        self.hand_camera.iter().chain(others).copied().collect()
     }
 }
 
@@ -162,7 +175,7 @@ pub fn heads(config: &EncoderConfig, objectives: &Objectives) -> Vec<Entry> {
         entries.extend(masked::layout(config));
     }
     if objectives.hand > 0.0 {
-        entries.extend(hand::layout(config, objectives.hand_camera.as_ref()));
+        entries.extend(hand::layout(config, &objectives.hand_cameras()));
     }
     entries
 }

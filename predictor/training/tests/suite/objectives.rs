@@ -28,6 +28,7 @@ fn config() -> EncoderConfig {
         stem: Stem::TwoLevel,
         vjepa2_1: None,
         level: Default::default(),
+        views: None,
     }
 }
 

@@ -17,7 +17,7 @@ use foresight_kinematics::LinkPoses;
 use image::{Rgb, RgbImage};
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 
-use crate::scene::{Object, Scene};
+use crate::scene::{Camera, Object, Scene};
 use background::LightSource;
 use camera::{PinholeCamera, NEAR_M};
 pub(crate) use mesh::Mesh;
@@ -80,11 +80,34 @@ pub(crate) struct Picture<'a> {
 /// Pictures up to this many rows show the coarse meshes.
 const COARSE_ROWS: usize = 200;
 
-/// Draws a picture from `factor`² samples a pixel.
+/// Draws a frame from `factor`² samples a pixel: what every camera sees, side by side, each as wide
+/// as the frame has room for.
 pub(crate) fn render(picture: &Picture<'_>, width: u32, height: u32, factor: u32) -> RgbImage {
+    let scene = picture.scene;
+    if scene.other_cameras.is_empty() {
+        return view(picture, &scene.camera, width, height, factor);
+    }
+    let part = (width / (1 + scene.other_cameras.len() as u32)).max(1);
+    let mut frame = RgbImage::new(width, height);
+    for (number, camera) in scene.cameras().enumerate() {
+        let seen = view(picture, camera, part, height, factor);
+        let left = number as i64 * i64::from(part);
+        image::imageops::replace(&mut frame, &seen, left, 0);
+    }
+    frame
+}
+
+/// Draws what one camera sees.
+pub(crate) fn view(
+    picture: &Picture<'_>,
+    camera: &Camera,
+    width: u32,
+    height: u32,
+    factor: u32,
+) -> RgbImage {
     let samples = [width, height].map(|n| (n * factor) as usize);
     let mut canvas = Canvas::new(samples[0], samples[1]);
-    let camera = PinholeCamera::new(&picture.scene.camera, samples[0], samples[1]);
+    let camera = PinholeCamera::new(camera, samples[0], samples[1]);
     let light = LightSource::of(picture.scene);
     background::paint(&mut canvas, &camera, picture.scene, &light);
 

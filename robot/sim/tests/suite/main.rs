@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
 
+mod cameras;
 mod demo;
 mod disturbances;
 mod grasping;
