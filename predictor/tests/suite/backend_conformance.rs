@@ -158,6 +158,7 @@ fn vjepa21_encoders_agree_with_the_reference() {
         for interpolate_rope in [true, false] {
             let side = [48, 64];
             let config = EncoderConfig {
+                views: None,
                 img_size: side,
                 patch_size: 16,
                 num_frames: 2,
@@ -277,6 +278,7 @@ fn clips_and_images_agree_with_the_reference() {
     {
         let modern = vjepa2_1.is_some();
         let config = EncoderConfig {
+            views: None,
             img_size: side,
             patch_size: 16,
             num_frames: 2,

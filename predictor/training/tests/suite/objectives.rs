@@ -64,27 +64,45 @@ fn all() -> Vec<(&'static str, Objectives)> {
     let off = Objectives::default();
     let next_latent = Objectives {
         next_latent: 1.0,
-        ..off
+        ..off.clone()
     };
     vec![
         (
             "proprioception",
             Objectives {
                 proprioception: 1.0,
-                ..off
+                ..off.clone()
             },
         ),
-        ("next_latent", next_latent),
-        ("sigreg", Objectives { sigreg: 1.0, ..off }),
+        ("next_latent", next_latent.clone()),
+        (
+            "sigreg",
+            Objectives {
+                sigreg: 1.0,
+                ..off.clone()
+            },
+        ),
         (
             "inverse_dynamics",
             Objectives {
                 inverse_dynamics: 1.0,
-                ..off
+                ..off.clone()
             },
         ),
-        ("masked", Objectives { masked: 1.0, ..off }),
-        ("object", Objectives { object: 1.0, ..off }),
+        (
+            "masked",
+            Objectives {
+                masked: 1.0,
+                ..off.clone()
+            },
+        ),
+        (
+            "object",
+            Objectives {
+                object: 1.0,
+                ..off.clone()
+            },
+        ),
         (
             "hand",
             Objectives {
@@ -94,10 +112,16 @@ fn all() -> Vec<(&'static str, Objectives)> {
                     look_at_m: [0.0, 0.0, 0.0],
                     fov_rad: 0.8,
                 }),
-                ..off
+                ..off.clone()
             },
         ),
-        ("hand without a camera", Objectives { hand: 1.0, ..off }),
+        (
+            "hand without a camera",
+            Objectives {
+                hand: 1.0,
+                ..off.clone()
+            },
+        ),
         (
             "several",
             Objectives {
@@ -166,10 +190,10 @@ fn the_hand_is_read_out_of_predicted_latents_by_a_head_that_stays() {
     };
     let with = Objectives {
         next_latent: 1e-6,
-        ..objectives
+        ..objectives.clone()
     };
     let of_head = |objectives: Objectives| -> Vec<f32> {
-        let mut trainer = trainer(objectives);
+        let mut trainer = trainer(objectives.clone());
         let losses = trainer.compute_gradients(&batch(1)).unwrap();
         assert_eq!(losses.hand_predicted > 0.0, objectives.next_latent > 0.0);
         let state = trainer.state();
@@ -209,7 +233,7 @@ fn the_moving_average_follows_slowly_and_survives_a_restart() {
         ema_momentum: 0.9,
         ..Objectives::default()
     };
-    let mut trained = trainer(objectives);
+    let mut trained = trainer(objectives.clone());
     let start = trained.state().parameters().unwrap().values().to_vec();
     let step = |trainer: &mut EncoderTrainer, seed: u64| {
         trainer.compute_gradients(&batch(seed)).unwrap();
