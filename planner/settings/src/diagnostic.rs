@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use strsim::levenshtein;
 use toml::de::{DeTable, DeValue};
 
 /// A fault, or a hint, at a place given by keys.
@@ -262,25 +263,9 @@ fn known_key(wrong: &str, known: &[&str]) -> String {
 
 /// The known name that was probably meant.
 pub(crate) fn nearest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
-    let name = known.iter().min_by_key(|name| distance(wrong, name));
-    let near = |name: &&&str| distance(wrong, name) <= wrong.len().max(4) / 2;
+    let name = known.iter().min_by_key(|name| levenshtein(wrong, name));
+    let near = |name: &&&str| levenshtein(wrong, name) <= wrong.len().max(4) / 2;
     name.filter(near).copied()
-}
-
-/// Edits that turn one word into another (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Byte offset of the value at a path; of the deepest existing table on the way otherwise.

@@ -1,6 +1,7 @@
 //! What a sentence names: an object and a disc, by colour and kind; and what is wrong with it.
 
 use serde::{Deserialize, Serialize};
+use strsim::levenshtein;
 
 use super::words;
 
@@ -198,26 +199,10 @@ fn named(words: &[String]) -> Result<(Vec<Part>, Vec<Part>), Misunderstood> {
 
 /// A known word that is spelled nearly like another.
 fn nearest(word: &str, vocabulary: &[String]) -> Option<String> {
-    let apart = vocabulary.iter().map(|known| (edits(word, known), known));
+    let apart = vocabulary.iter().map(|known| (levenshtein(word, known), known));
     let (apart, known) = apart.min()?;
     let most = if word.chars().count() > 3 { 2 } else { 1 };
     (apart <= most).then(|| known.clone())
-}
-
-/// Letters to change, insert or leave out (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let same = before + usize::from(from != *to);
-            before = row[j + 1];
-            row[j + 1] = same.min(row[j] + 1).min(before + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
