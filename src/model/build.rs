@@ -148,17 +148,24 @@ mod tests {
     use foresight_training::settings::{read_recipe, Settings};
 
     #[test]
-    fn the_bundled_recipe_is_whole() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop/build.toml");
-        let recipe = super::read(&file).unwrap();
-        let beside = file.parent().unwrap();
-        let scenario = crate::overrides::read(&beside.join(&recipe.recordings));
-        assert!(scenario.unwrap().scenario.demonstrations.push > 0.0);
-        let encoder: PretrainRecipe = read_recipe(&beside.join(&recipe.encoder), &[]).unwrap();
-        encoder.objectives.check().unwrap();
-        assert_eq!(encoder.encoder.img_size, [recipe.image_px as usize; 2]);
-        let predictor = Settings::recipe(&beside.join(&recipe.predictor), &[]).unwrap();
-        predictor.check(1).unwrap();
+    fn the_recipes_here_are_whole() {
+        for model in ["tabletop", "two_views"] {
+            let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+            let file = models.join(model).join("build.toml");
+            let recipe = super::read(&file).unwrap();
+            let beside = file.parent().unwrap();
+            let scenario = crate::overrides::read(&beside.join(&recipe.recordings));
+            let scenario = scenario.unwrap().scenario;
+            assert!(scenario.demonstrations.push > 0.0);
+            let encoder: PretrainRecipe = read_recipe(&beside.join(&recipe.encoder), &[]).unwrap();
+            encoder.objectives.check().unwrap();
+            // As many cameras are recorded as the encoder takes, and their pictures at its size.
+            let encoder = encoder.encoder;
+            assert_eq!(encoder.views(), 1 + scenario.scene.other_cameras.len());
+            assert_eq!(encoder.picture_size(), [recipe.image_px as usize; 2]);
+            let predictor = Settings::recipe(&beside.join(&recipe.predictor), &[]).unwrap();
+            predictor.check(1).unwrap();
+        }
     }
 
     #[test]

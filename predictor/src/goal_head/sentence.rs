@@ -199,7 +199,9 @@ fn named(words: &[String]) -> Result<(Vec<Part>, Vec<Part>), Misunderstood> {
 
 /// A known word that is spelled nearly like another.
 fn nearest(word: &str, vocabulary: &[String]) -> Option<String> {
-    let apart = vocabulary.iter().map(|known| (levenshtein(word, known), known));
+    let apart = vocabulary
+        .iter()
+        .map(|known| (levenshtein(word, known), known));
     let (apart, known) = apart.min()?;
     let most = if word.chars().count() > 3 { 2 } else { 1 };
     (apart <= most).then(|| known.clone())
