@@ -38,7 +38,9 @@ fn clone(folder: &Path) {
             std::fs::copy(&path, folder.join("scenarios").join(name)).expect("copied");
         }
     }
-    symlink(root.join("models/tabletop"), folder.join("models/tabletop")).expect("a link");
+    for model in ["models/tabletop", "models/two_views"] {
+        symlink(root.join(model), folder.join(model)).expect("a link");
+    }
     symlink(root.join("fixtures"), folder.join("fixtures")).expect("a link");
     program(&folder.join("bin/foresight"), FORESIGHT);
     program(&folder.join("bin/cargo"), CARGO);

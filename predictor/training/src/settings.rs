@@ -19,8 +19,9 @@ use crate::adapters::AdapterConfig;
 use crate::frame_transform::FrameTransform;
 use crate::freeze::FreezeConfig;
 use crate::optimisation::Optimisation;
-use crate::{LatentMetric, PredictorLossOptions};
+use crate::{LatentMetric, PredictorLossOptions, TrainingDevice};
 
+use tables::next_step;
 pub use tables::{Cache, Compute, Crop, Data, DrawBy, Memory, NewPredictor, Output, Run};
 
 /// The default settings with every field's meaning, as `finetune --print-config` shows them.

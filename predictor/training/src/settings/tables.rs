@@ -44,7 +44,7 @@ fn one() -> f32 {
     1.0
 }
 
-fn next_step() -> [usize; 2] {
+pub(super) fn next_step() -> [usize; 2] {
     [1, 1]
 }
 
