@@ -128,7 +128,7 @@ impl Env {
 
     /// A picture for people, smooth and larger than the camera's.
     pub fn view(&self, side_px: u32) -> Option<RgbImage> {
-        self.look(|simulator| simulator.render_smooth(side_px, side_px, 2))
+        self.look(|simulator| simulator.render_view(side_px))
     }
 
     /// Lets a fault happen before an action when its time has come; a real arm has its own.

@@ -334,7 +334,7 @@ impl EpisodeSpec {
         let view = |state: &Option<GoalState>| {
             let mut simulator = Simulator::new(self.goal_scene.as_ref()?).ok()?;
             simulator.set_goal_state(state.as_ref()?).ok()?;
-            Some(simulator.render_smooth(side_px, side_px, 2))
+            Some(simulator.render_view(side_px))
         };
         self.goal_states.iter().map(view).collect()
     }

@@ -274,6 +274,13 @@ impl Simulator {
         self.snapshot().render(width, height)
     }
 
+    /// Like [`Simulator::render_smooth`] for people: every camera's picture `side_px` wide and high, from
+    /// 4 samples a pixel.
+    pub fn render_view(&self, side_px: u32) -> RgbImage {
+        let cameras = self.scene.cameras().count() as u32;
+        self.render_smooth(side_px * cameras, side_px, 2)
+    }
+
     /// Like [`Simulator::render`] from `factor`² samples a pixel: smooth edges for people.
     pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
         self.snapshot().render_smooth(width, height, factor)

@@ -68,11 +68,14 @@ impl Animation {
 
 /// Camera and goal side by side.
 fn panel(camera: &RgbImage, goal: &RgbImage) -> RgbImage {
-    let width = 2 * PANEL_PX + 3 * MARGIN_PX;
+    // Pictures of several cameras side by side keep their shape.
+    let (width, height) = camera.dimensions();
+    let panel_px = PANEL_PX * (width / height.max(1)).max(1);
+    let width = 2 * panel_px + 3 * MARGIN_PX;
     let mut canvas = RgbImage::from_pixel(width, PANEL_PX + 2 * MARGIN_PX, Rgb([24, 24, 26]));
     for (i, image) in [camera, goal].into_iter().enumerate() {
-        let side = resize(image, PANEL_PX, PANEL_PX, FilterType::CatmullRom);
-        let x = MARGIN_PX + i as u32 * (PANEL_PX + MARGIN_PX);
+        let side = resize(image, panel_px, PANEL_PX, FilterType::CatmullRom);
+        let x = MARGIN_PX + i as u32 * (panel_px + MARGIN_PX);
         overlay(&mut canvas, &side, i64::from(x), i64::from(MARGIN_PX));
     }
     canvas

@@ -1,6 +1,6 @@
 //! The page over all episodes of an evaluation, with links to each one's report.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use foresight_runs::analysis::AnalysisDepth;
 use foresight_scenarios::episode::Unwatched;
@@ -47,6 +47,13 @@ fn episode_folder(seed: u64) -> String {
     format!("seed-{seed:06}")
 }
 
+/// What was seen before an episode's step, as a file.
+fn view(folder: &Path, seed: u64, step: usize) -> PathBuf {
+    folder
+        .join(episode_folder(seed))
+        .join(format!("views/{step:04}.jpg"))
+}
+
 /// Writes `evaluation.json` and `index.html` beside the episodes' folders.
 ///
 /// # Errors
@@ -64,6 +71,10 @@ fn write(folder: &Path, evaluation: &Evaluation) -> Result<(), RunError> {
 fn html(folder: &Path, evaluation: &Evaluation) -> String {
     let e = evaluation;
     let mut page = Page::new(&format!("{}: {} episodes", e.scenario, e.episodes));
+    let first = e.runs.iter().map(|run| view(folder, run.seed, 0));
+    if let Some(size) = first.flat_map(image::image_dimensions).next() {
+        page.pictures_of(size);
+    }
     page.push(&header(e));
     page.section(
         "rate",
@@ -185,7 +196,6 @@ fn strips<'a>(folder: &Path, runs: impl Iterator<Item = &'a EvaluatedEpisode>) -
     let mut html = String::new();
     for run in runs {
         let name = episode_folder(run.seed);
-        let views = folder.join(&name).join("views");
         let count = run.steps as usize + 1;
         let shown = STRIP.min(count);
         let mut pictures = String::new();
@@ -195,7 +205,7 @@ fn strips<'a>(folder: &Path, runs: impl Iterator<Item = &'a EvaluatedEpisode>) -
             } else {
                 k * (count - 1) / (shown - 1)
             };
-            if let Ok(bytes) = std::fs::read(views.join(format!("{at:04}.jpg"))) {
+            if let Ok(bytes) = std::fs::read(view(folder, run.seed, at)) {
                 pictures += &format!(
                     "<img src=\"{}\" alt=\"seed {} before step {}\">",
                     jpeg_url(&bytes),

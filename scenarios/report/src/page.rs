@@ -14,6 +14,8 @@ const MOST_PX: u32 = 256;
 /// Pictures up to this wide stay lossless, px.
 const LOSSLESS_PX: u32 = 96;
 const QUALITY: u8 = 85;
+/// Pictures this much wider than high are of several cameras: those of one are 16:9 at the most.
+const SIDE_BY_SIDE: f64 = 1.9;
 
 /// A page.
 pub(crate) struct Page {
@@ -41,6 +43,17 @@ impl Page {
     /// A picture used many times: it is written once, as the background of elements of `class`.
     pub(crate) fn shared_picture(&mut self, class: &str, image: &RgbImage) {
         self.style += &format!(".{class}{{background-image:url({})}}\n", data_url(image));
+    }
+
+    /// Pictures of this size, px, are shown whole where they are of several cameras side by side; others
+    /// are cut square, as a model sees them.
+    pub(crate) fn pictures_of(&mut self, (width, height): (u32, u32)) {
+        if f64::from(width) >= SIDE_BY_SIDE * f64::from(height) {
+            self.style += &format!(
+                ".pair > *, .four > * > img, .four > * > .pic, .strip img \
+                 {{ aspect-ratio: {width} / {height}; }}\n"
+            );
+        }
     }
 
     /// A section with a heading and a line of explanation.

@@ -151,10 +151,15 @@ fn words(step: usize, time_s: Option<f64>, error_mm: f64) -> String {
     format!("{when}  off {error_mm:.1} mm")
 }
 
-/// The middle square of a picture at the strip's size.
+/// The middle square of a picture at the strip's size; of several cameras' side by side the first one's.
 fn square(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let side = width.min(height).max(1);
-    let cut = image::imageops::crop_imm(image, (width - side) / 2, (height - side) / 2, side, side);
+    let left = if width < 2 * side {
+        (width - side) / 2
+    } else {
+        0
+    };
+    let cut = image::imageops::crop_imm(image, left, (height - side) / 2, side, side);
     resize(&cut.to_image(), SIDE, SIDE, FilterType::CatmullRom)
 }

@@ -32,6 +32,9 @@ pub fn html(data: &RunData, run: &Path) -> String {
     for (i, goal) in data.goals.iter().enumerate() {
         page.shared_picture(&format!("goal{i}"), goal);
     }
+    if let Some(frame) = data.frames.iter().flatten().next() {
+        page.pictures_of(frame.dimensions());
+    }
     page.push(&summary::header(data));
     page.section("warnings", "Warnings", "", &summary::warnings(data));
     page.section(
