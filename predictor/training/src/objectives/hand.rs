@@ -313,36 +313,15 @@ mod tests {
     #[test]
     fn impossible_cameras_are_refused_by_name() {
         camera().check().unwrap();
-        for (wrong, name) in [
-            (
-                HandCamera {
-                    fov_rad: 0.0,
-                    ..camera()
-                },
-                "fov_rad",
-            ),
-            (
-                HandCamera {
-                    eye_m: [0.5, 0.015, 1.0],
-                    ..camera()
-                },
-                "straight",
-            ),
-            (
-                HandCamera {
-                    eye_m: camera().look_at_m,
-                    ..camera()
-                },
-                "straight",
-            ),
-            (
-                HandCamera {
-                    eye_m: [f64::NAN; 3],
-                    ..camera()
-                },
-                "numbers",
-            ),
-        ] {
+        let spoilt: [(fn(&mut HandCamera), &str); 4] = [
+            (|c| c.fov_rad = 0.0, "fov_rad"),
+            (|c| c.eye_m = [0.5, 0.015, 1.0], "straight"),
+            (|c| c.eye_m = c.look_at_m, "straight"),
+            (|c| c.eye_m = [f64::NAN; 3], "numbers"),
+        ];
+        for (spoil, name) in spoilt {
+            let mut wrong = camera();
+            spoil(&mut wrong);
             let error = wrong.check().unwrap_err();
             assert!(error.contains(name), "{error}");
         }
