@@ -216,6 +216,6 @@ fn frames_of_two_cameras_stand_side_by_side() {
         ..both
     };
     let viewer = Viewer::connect(&missing).expect("connected");
-    let error = viewer.look().err().expect("no frame").to_string();
+    let error = viewer.look().expect_err("no frame").to_string();
     assert!(error.contains("top"), "{error}");
 }

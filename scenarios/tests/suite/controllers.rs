@@ -155,7 +155,7 @@ fn a_model_sees_as_many_cameras_as_film_the_scene() {
     };
     loaded.scenario.scene.other_cameras = vec![camera];
     let source = ModelSource::model(&model_dir()).expect("a model");
-    let error = first_plan(&loaded, &source).err().expect("refused");
+    let error = first_plan(&loaded, &source).expect_err("refused");
     let text = error.to_string();
     assert!(
         error.is_input() && text.contains("sees 1 camera and the scenario has 2; remove"),
