@@ -193,10 +193,9 @@ fn shown(
             }
         }
     }
-    let inside_len = 2 * cameras.len();
     Ok((
         Tensor::from_vec(shares, (states.len(), places, n), &Device::Cpu)?,
-        Tensor::from_vec(inside, (states.len(), inside_len), &Device::Cpu)?,
+        Tensor::from_vec(inside, (states.len(), 2 * cameras.len()), &Device::Cpu)?,
     ))
 }
 
@@ -313,7 +312,8 @@ mod tests {
     #[test]
     fn impossible_cameras_are_refused_by_name() {
         camera().check().unwrap();
-        let spoilt: [(fn(&mut HandCamera), &str); 4] = [
+        type Spoil = fn(&mut HandCamera);
+        let spoilt: [(Spoil, &str); 4] = [
             (|c| c.fov_rad = 0.0, "fov_rad"),
             (|c| c.eye_m = [0.5, 0.015, 1.0], "straight"),
             (|c| c.eye_m = c.look_at_m, "straight"),
