@@ -9,7 +9,7 @@ use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::error::DatasetError;
 use crate::frames::FrameStack;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
-use crate::view::{Role, View};
+use crate::view::View;
 
 /// A dataset's episodes with one camera, `left`, whose frames are the pictures of several: what a
 /// model with `encoder.views` above 1 learns from. Frame `i` is made of every camera's frame `i`, as
@@ -82,10 +82,9 @@ fn beside(entry: &IndexEntry, views: &[View]) -> Result<IndexEntry, String> {
         plain: true,
         stereo: false,
     };
-    let role = Role::Left.key().unwrap_or_default().to_owned();
     Ok(IndexEntry {
         cameras: vec![camera],
-        roles: BTreeMap::from([(role, name)]),
+        roles: BTreeMap::from([("left".to_owned(), name)]),
         ..entry.clone()
     })
 }

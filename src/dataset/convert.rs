@@ -48,12 +48,8 @@ struct ConversionArgs {
     views: Vec<View>,
     /// One camera of several: their pictures side by side in every frame, the first leftmost, for
     /// models that see several cameras (`encoder.views`); e.g. left,right.
-    #[arg(
-        long,
-        value_name = "VIEW",
-        value_delimiter = ',',
-        conflicts_with = "views"
-    )]
+    #[arg(long, value_name = "VIEW", value_delimiter = ',')]
+    #[arg(conflicts_with = "views")]
     side_by_side: Vec<View>,
     /// Frames a second of a LeRobot dataset; the first episode's rate when absent.
     #[arg(long, value_name = "HZ")]
