@@ -180,11 +180,10 @@ impl EpisodeSpec {
                 1 + scenario.scene.other_cameras.len(),
                 "[[scene.other_cameras]]",
             ),
-            RobotKind::Franka => {
-                let others = scenario.robot.franka.iter();
-                let others = others.map(|franka| franka.other_cameras.len());
-                (1 + others.sum::<usize>(), "robot.franka.other_cameras")
-            }
+            RobotKind::Franka => (
+                self.loaded.franka().cameras().len(),
+                "robot.franka.other_cameras",
+            ),
         };
         let seen = model.config().encoder.views();
         if filming == seen {

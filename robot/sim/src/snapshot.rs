@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 use nalgebra::Isometry3;
 
 use crate::render;
-use crate::scene::Scene;
+use crate::scene::{Camera, Scene};
 
 /// What a covered lens sees.
 const COVERED: Rgb<u8> = Rgb([9, 8, 8]);
@@ -28,30 +28,31 @@ pub struct Snapshot {
 impl Snapshot {
     /// Draws what the camera sees, sRGB, `width` × `height` pixels.
     pub fn render(&self, width: u32, height: u32) -> RgbImage {
-        self.draw(width, height, 1)
+        self.draw(None, width, height, 1)
     }
 
     /// Draws what one camera of the scene sees, by its place among [`Scene::cameras`]; the first for
     /// one there isn't.
-    pub fn render_view(&self, camera: usize, width: u32, height: u32) -> RgbImage {
-        if self.lens_covered {
-            return RgbImage::from_pixel(width, height, COVERED);
-        }
+    pub fn render_camera(&self, camera: usize, width: u32, height: u32) -> RgbImage {
         let camera = self.scene.cameras().nth(camera);
         let camera = camera.unwrap_or(&self.scene.camera);
-        render::view(&self.picture(), camera, width, height, 1)
+        self.draw(Some(camera), width, height, 1)
     }
 
     /// Like [`Snapshot::render`] from `factor`² samples a pixel: smooth edges for people.
     pub fn render_smooth(&self, width: u32, height: u32, factor: u32) -> RgbImage {
-        self.draw(width, height, factor.clamp(1, 8))
+        self.draw(None, width, height, factor.clamp(1, 8))
     }
 
-    fn draw(&self, width: u32, height: u32, factor: u32) -> RgbImage {
+    /// What this camera sees, or all of them side by side.
+    fn draw(&self, camera: Option<&Camera>, width: u32, height: u32, factor: u32) -> RgbImage {
         if self.lens_covered {
             return RgbImage::from_pixel(width, height, COVERED);
         }
-        render::render(&self.picture(), width, height, factor)
+        match camera {
+            Some(camera) => render::view(&self.picture(), camera, width, height, factor),
+            None => render::render(&self.picture(), width, height, factor),
+        }
     }
 
     fn picture(&self) -> render::Picture<'_> {

@@ -27,18 +27,19 @@ pub(super) fn checks(
     let seconds = started.elapsed().as_secs_f64();
     let counts = viewer.monitor().frame_counts();
     let cameras = config.cameras();
+    let mut checks = Vec::new();
     let seen = cameras.iter().zip(counts.iter().zip(&before));
-    seen.enumerate()
-        .flat_map(|(number, (name, (now, before)))| {
-            // One camera needs no name.
-            let name = if cameras.len() > 1 { name } else { "" };
-            let newest = viewer.monitor().frame(number).filter(|_| now > before);
-            let rate_hz = (now - before) as f64 / seconds;
-            of_one(newest, rate_hz, state, cameras[number])
-                .into_iter()
-                .map(move |check| check.about(name))
-        })
-        .collect()
+    for (number, (camera, (now, before))) in seen.enumerate() {
+        let newest = viewer.monitor().frame(number).filter(|_| now > before);
+        let rate_hz = (now - before) as f64 / seconds;
+        let of_this = of_one(newest, rate_hz, state, camera);
+        if cameras.len() == 1 {
+            checks.extend(of_this);
+        } else {
+            checks.extend(of_this.into_iter().map(|check| check.about(camera)));
+        }
+    }
+    checks
 }
 
 /// The checks of one camera.

@@ -58,11 +58,9 @@ pub struct Check {
 }
 
 impl Check {
-    /// The same check, told to be about this camera; unchanged without a name.
+    /// The same check, told to be about this camera.
     fn about(mut self, camera: &str) -> Self {
-        if !camera.is_empty() {
-            self.found = format!("{camera}: {}", self.found);
-        }
+        self.found = format!("{camera}: {}", self.found);
         self
     }
 

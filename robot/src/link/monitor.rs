@@ -94,6 +94,15 @@ pub struct RawFrame {
     pub age_ns: Option<i64>,
 }
 
+/// What a camera has sent.
+#[derive(Default)]
+struct CameraFrames {
+    /// The last few, oldest first.
+    newest: VecDeque<RawFrame>,
+    /// Frames seen since subscribing.
+    count: u64,
+}
+
 /// Takes a sample's bytes; says whether they were a usable message.
 type Take = Box<dyn Fn(&mut Received, &[u8]) -> bool + Send + Sync>;
 
@@ -101,10 +110,7 @@ type Take = Box<dyn Fn(&mut Received, &[u8]) -> bool + Send + Sync>;
 struct Received {
     states: VecDeque<TimedState>,
     gripper: Option<(GripperStateMsg, Instant)>,
-    /// Of each camera.
-    frames: Vec<VecDeque<RawFrame>>,
-    /// Of each camera.
-    frame_counts: Vec<u64>,
+    cameras: Vec<CameraFrames>,
     state_count: u64,
     malformed: u64,
     /// The robot's clock, ms, and since when it has shown that while the arm was active.
@@ -125,8 +131,7 @@ impl Monitor {
     /// [`ArmError::Link`] when a subscription is refused.
     pub fn subscribe(session: &Session, arm: &str, cameras: &[&str]) -> Result<Self, ArmError> {
         let received = Received {
-            frames: vec![VecDeque::new(); cameras.len()],
-            frame_counts: vec![0; cameras.len()],
+            cameras: cameras.iter().map(|_| CameraFrames::default()).collect(),
             ..Received::default()
         };
         let shared = Arc::new((Mutex::new(received), Condvar::new()));
@@ -188,12 +193,14 @@ impl Monitor {
 
     /// Frames of each camera seen since subscribing.
     pub fn frame_counts(&self) -> Vec<u64> {
-        lock(&self.shared.0).frame_counts.clone()
+        let seen = lock(&self.shared.0);
+        seen.cameras.iter().map(|camera| camera.count).collect()
     }
 
     /// The newest frame of a camera, by its place in the order they were asked for; undecoded.
     pub fn frame(&self, camera: usize) -> Option<RawFrame> {
-        lock(&self.shared.0).frames.get(camera)?.back().cloned()
+        let seen = lock(&self.shared.0);
+        seen.cameras.get(camera)?.newest.back().cloned()
     }
 
     /// Samples on the watched keys that were not usable messages: wrong length, version or
@@ -228,7 +235,7 @@ impl Monitor {
         wanted: impl Fn(&RawFrame) -> bool,
     ) -> Option<RawFrame> {
         self.wait(timeout, |seen| {
-            let frames = seen.frames.get(camera)?;
+            let frames = &seen.cameras.get(camera)?.newest;
             frames.iter().find(|f| wanted(f)).cloned()
         })
     }
@@ -324,10 +331,11 @@ fn take_frame(seen: &mut Received, camera: usize, bytes: &[u8]) -> bool {
         age_ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     });
     let flags = header.flags.get();
-    let Some(frames) = seen.frames.get_mut(camera) else {
+    let Some(camera) = seen.cameras.get_mut(camera) else {
         return false;
     };
-    frames.push_back(RawFrame {
+    camera.count += 1;
+    camera.newest.push_back(RawFrame {
         bytes: bytes.to_vec(),
         captured_ns,
         start_of_exposure: flags & franka_cam::TIMESTAMP_SOE != 0,
@@ -335,11 +343,8 @@ fn take_frame(seen: &mut Received, camera: usize, bytes: &[u8]) -> bool {
         received,
         age_ns,
     });
-    if frames.len() > FRAMES {
-        frames.pop_front();
-    }
-    if let Some(count) = seen.frame_counts.get_mut(camera) {
-        *count += 1;
+    if camera.newest.len() > FRAMES {
+        camera.newest.pop_front();
     }
     true
 }

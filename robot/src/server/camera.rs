@@ -78,7 +78,7 @@ impl FrameSource for SimCamera {
             (skewed_ns, inner.simulator.snapshot())
         };
         let picture = match self.view {
-            Some(view) => moment.render_view(view, width.into(), height.into()),
+            Some(view) => moment.render_camera(view, width.into(), height.into()),
             None => moment.render(width.into(), height.into()),
         };
         self.jpeg.clear();

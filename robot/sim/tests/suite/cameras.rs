@@ -48,7 +48,7 @@ fn a_frame_shows_every_camera_s_picture_side_by_side() {
         let part = crop_imm(&frame, number as u32 * 64, 0, 64, 64).to_image();
         assert!(part == simulator.render(64, 64), "camera {number}");
         let both = Simulator::new(&scene).unwrap().snapshot();
-        assert!(both.render_view(number, 64, 64) == part);
+        assert!(both.render_camera(number, 64, 64) == part);
     }
 }
 
