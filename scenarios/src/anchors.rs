@@ -7,6 +7,8 @@
 //! ([`foresight_predictor::goal_distance`]), which count what the arm's own motion would not set
 //! right.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -35,6 +37,9 @@ const UNLIKE: f64 = 0.1;
 /// Steps of a macro-action at most: recorded waypoints cost nothing, and the way there was clear.
 const JUMP_STEPS: usize = 2;
 
+/// Frames whose latents are compared between two looks at whether the others can be any nearer.
+const LOOKED_AT: usize = 256;
+
 /// A dataset's frames at the model's rate, as latents.
 #[derive(Debug, Clone)]
 pub struct Anchors {
@@ -44,6 +49,14 @@ pub struct Anchors {
     latents: Vec<Latent>,
     /// Each episode's frames.
     episodes: Vec<Range<usize>>,
+}
+
+/// How far every recorded frame is from a goal: measured once while it is pursued.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoalIndex {
+    /// For a segment that begins at each frame: the frame most like the goal that it may end at, and
+    /// how unlike the goal that is.
+    ends: Vec<(usize, f32)>,
 }
 
 /// A piece of a recorded episode, one frame or more, by numbers of frames in the index.
@@ -57,8 +70,16 @@ pub struct Segment {
     pub distance: f32,
 }
 
+impl Segment {
+    fn order(&self, other: &Segment) -> Ordering {
+        let nearer = self.distance.total_cmp(&other.distance);
+        nearer.then(self.from.cmp(&other.from))
+    }
+}
+
 impl Anchors {
-    /// Indexes the left camera's frames of a dataset at the rate that `model` was trained at.
+    /// Indexes the left camera's frames of a dataset at the rate that `model` was trained at. What is
+    /// known to have failed is nothing to aim at and left out.
     ///
     /// # Errors
     /// [`RunError::Input`] naming what can't be read, or when there is no frame.
@@ -69,6 +90,9 @@ impl Anchors {
         let mut chosen = Vec::new();
         let mut frames = 0;
         for (episode, entry) in store.episodes().iter().enumerate() {
+            if entry.success == Some(false) {
+                continue;
+            }
             let stride = (entry.rate_hz / fps).round().max(1.0) as usize;
             let numbers: Vec<usize> = (0..entry.length).step_by(stride).collect();
             frames += numbers.len();
@@ -95,50 +119,81 @@ impl Anchors {
         }
         if anchors.poses.is_empty() {
             return Err(RunError::Input(format!(
-                "{} has no episode with frames to aim at; record some with `foresight record`",
+                "{} has no episode to aim at that has frames and isn't marked as failed; record some \
+                 with `foresight record`",
                 dataset.display()
             )));
         }
         Ok(anchors)
     }
 
+    /// How far the recorded frames are from `goal`.
+    pub fn towards(&self, goal: &Latent, weights: &GoalWeights) -> GoalIndex {
+        let to_goal = GoalDistance::weighed(&goal.values, weights);
+        let away: Vec<f32> = self
+            .latents
+            .par_iter()
+            .map(|latent| to_goal.of(&latent.values))
+            .collect();
+        let end = |episode: &Range<usize>, from: usize| {
+            let last = episode.end.min(from + LONGEST_STEPS + 1);
+            let nearest = (from..last).min_by(|a, b| away[*a].total_cmp(&away[*b]));
+            let to = nearest.unwrap_or(from);
+            (to, away[to])
+        };
+        let episodes = self.episodes.iter();
+        let ends = episodes.flat_map(|episode| episode.clone().map(move |from| end(episode, from)));
+        GoalIndex {
+            ends: ends.collect(),
+        }
+    }
+
     /// The `count` episodes' segments whose first frame is most like what is seen with the hand at
-    /// `pose`, and whose last is most like `goal`, best first; one a episode.
+    /// `pose`, and whose last is most like the goal that `goal` was measured towards, best first; one
+    /// an episode.
     pub fn segments(
         &self,
         seen: &Latent,
         pose: &Pose,
-        goal: &Latent,
+        goal: &GoalIndex,
         weights: &GoalWeights,
         count: usize,
     ) -> Vec<Segment> {
         let to_here = GoalDistance::weighed(&seen.values, weights);
-        let to_goal = GoalDistance::weighed(&goal.values, weights);
-        let best = |episode: &Range<usize>| -> Option<Segment> {
-            let frames = || episode.clone();
-            let here = |at: usize| {
-                let away_m = self.poses[at].distance_m(pose);
-                let gripper = (self.poses[at].gripper - pose.gripper).abs();
-                to_here.of(&self.latents[at].values) + (PER_METRE * away_m + gripper) as f32
-            };
-            let heres: Vec<f32> = frames().map(here).collect();
-            let goals: Vec<f32> = frames()
-                .map(|at| to_goal.of(&self.latents[at].values))
-                .collect();
-            let pairs = (0..heres.len()).flat_map(|from| {
-                let last = heres.len().min(from + LONGEST_STEPS + 1);
-                (from..last).map(move |to| (from, to))
-            });
-            let pair = pairs
-                .min_by(|a, b| (heres[a.0] + goals[a.1]).total_cmp(&(heres[b.0] + goals[b.1])))?;
-            Some(Segment {
-                from: episode.start + pair.0,
-                to: episode.start + pair.1,
-                distance: heres[pair.0] + goals[pair.1],
-            })
+        // What is known without looking at latents bounds what looking can give: most frames are too
+        // far away already by where the hand is.
+        let least = |(at, (_, away)): (usize, &(usize, f32))| {
+            let away_m = self.poses[at].distance_m(pose);
+            let gripper = (self.poses[at].gripper - pose.gripper).abs();
+            (at, away + (PER_METRE * away_m + gripper) as f32)
         };
-        let mut segments: Vec<Segment> = self.episodes.par_iter().filter_map(best).collect();
-        segments.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.from.cmp(&b.from)));
+        let mut frames: Vec<(usize, f32)> = goal.ends.iter().enumerate().map(least).collect();
+        frames.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let mut best: BTreeMap<usize, Segment> = BTreeMap::new();
+        let mut farthest = f32::INFINITY;
+        for some in frames.chunks(LOOKED_AT) {
+            if some[0].1 > farthest {
+                break;
+            }
+            let segment = |(from, least): &(usize, f32)| Segment {
+                from: *from,
+                to: goal.ends[*from].0,
+                distance: least + to_here.of(&self.latents[*from].values),
+            };
+            let segments: Vec<Segment> = some.par_iter().map(segment).collect();
+            for segment in segments {
+                let episode = self.episodes.partition_point(|e| e.end <= segment.from);
+                let known = best.entry(episode).or_insert(segment);
+                if segment.order(known).is_lt() {
+                    *known = segment;
+                }
+            }
+            let mut nearest: Vec<f32> = best.values().map(|s| s.distance).collect();
+            nearest.sort_by(f32::total_cmp);
+            farthest = nearest.get(count.max(1) - 1).copied().unwrap_or(farthest);
+        }
+        let mut segments: Vec<Segment> = best.into_values().collect();
+        segments.sort_by(Segment::order);
         segments.truncate(count);
         segments
     }
@@ -233,4 +288,83 @@ fn frames_of(
     let images: Vec<&RgbImage> = images.iter().collect();
     let poses = numbers.iter().map(|n| measured.states[*n]).collect();
     Ok((poses, model.encode(&images)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latent(values: &[f32]) -> Latent {
+        Latent {
+            values: values.to_vec(),
+            tokens: 1,
+        }
+    }
+
+    /// 40 episodes of 10 frames; hands and latents wander.
+    fn recordings() -> Anchors {
+        let (mut poses, mut latents) = (Vec::new(), Vec::new());
+        for frame in 0..400u32 {
+            let wander = |k: u32| f64::from((frame * k) % 97) / 97.0;
+            poses.push(Pose::from_array([
+                0.4 + 0.2 * wander(31),
+                0.3 * wander(17) - 0.15,
+                0.1 + 0.1 * wander(53),
+                0.0,
+                0.0,
+                0.0,
+                (wander(7) > 0.7).into(),
+            ]));
+            latents.push(latent(&[11, 29, 43, 61].map(|k| wander(k) as f32)));
+        }
+        Anchors {
+            origin: String::new(),
+            poses,
+            latents,
+            episodes: (0..40).map(|e| 10 * e..10 * (e + 1)).collect(),
+        }
+    }
+
+    #[test]
+    fn looking_at_the_nearest_hands_first_finds_what_looking_at_every_pair_does() {
+        let anchors = recordings();
+        let weights = GoalWeights::uniform();
+        for query in 0..12u32 {
+            let at = (query * 37 % 400) as usize;
+            let pose = Pose {
+                gripper: 0.1,
+                ..anchors.poses[at]
+            };
+            let seen = latent(&[0.3, 0.1 * query as f32 % 1.0, 0.5, 0.8]);
+            let goal = latent(&[0.9, 0.2, 0.07 * query as f32 % 1.0, 0.1]);
+            let to_goal = anchors.towards(&goal, &weights);
+            for count in [1, 5, 40] {
+                let found = anchors.segments(&seen, &pose, &to_goal, &weights, count);
+                let mut all: Vec<f32> = anchors
+                    .episodes
+                    .iter()
+                    .map(|episode| {
+                        let pairs = episode
+                            .clone()
+                            .flat_map(|from| (from..episode.end).map(move |to| (from, to)));
+                        let unlike = |(from, to): (usize, usize)| {
+                            let hand = PER_METRE * anchors.poses[from].distance_m(&pose)
+                                + (anchors.poses[from].gripper - pose.gripper).abs();
+                            anchors.latents[from].distance(&seen)
+                                + hand as f32
+                                + anchors.latents[to].distance(&goal)
+                        };
+                        pairs.map(unlike).fold(f32::INFINITY, f32::min)
+                    })
+                    .collect();
+                all.sort_by(f32::total_cmp);
+                assert_eq!(found.len(), count);
+                for (segment, wanted) in found.iter().zip(&all) {
+                    assert!((segment.distance - wanted).abs() < 1e-5);
+                    let episode = anchors.episodes.iter().find(|e| e.contains(&segment.from));
+                    assert!(episode.unwrap().contains(&segment.to) && segment.to >= segment.from);
+                }
+            }
+        }
+    }
 }

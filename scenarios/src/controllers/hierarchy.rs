@@ -18,7 +18,7 @@ use foresight_robot::Observation;
 
 use super::encode::EncodedObservation;
 use super::latent::LatentModel;
-use crate::anchors::{Anchors, Segment};
+use crate::anchors::{Anchors, GoalIndex};
 use crate::error::RunError;
 
 /// Keeps the second level's noise apart from the first's.
@@ -65,6 +65,8 @@ impl Waypoint {
 struct GoalPursuit {
     /// What differences to the goal count at the second level.
     weights: GoalWeights,
+    /// How far recorded frames are from the goal; `None` without any.
+    recorded: Option<GoalIndex>,
     waypoint: Option<Waypoint>,
 }
 
@@ -135,13 +137,13 @@ impl<'a> Hierarchy<'a> {
                 // What a sentence doesn't tell is refused here.
                 let bounds = constraints.bounds.as_ref();
                 self.first.begin_goal(self.pursuit.goal, seen, bounds)?;
+                let goal = self.first.goal(self.pursuit.goal, seen);
+                let weighting = self.weighting();
+                let weights = self.first.weights_towards(seen, goal, weighting, bounds)?;
+                let anchors = self.second.anchors;
                 GoalPursuit {
-                    weights: self.first.weights_towards(
-                        seen,
-                        self.first.goal(self.pursuit.goal, seen),
-                        self.weighting(),
-                        constraints.bounds.as_ref(),
-                    )?,
+                    recorded: anchors.map(|anchors| anchors.towards(goal, &weights)),
+                    weights,
                     waypoint: None,
                 }
             }
@@ -194,13 +196,10 @@ impl<'a> Hierarchy<'a> {
     ) -> Result<(Waypoint, Option<Plan>), RunError> {
         let weights = &goal.weights;
         let bounds = constraints.bounds.as_ref();
-        match (
-            self.search.waypoints,
-            self.second.model,
-            self.second.anchors,
-        ) {
-            (WaypointSource::Foreseen, Some(second), anchors) => {
-                let mut proposals = self.proposals(second, anchors, seen, weights)?;
+        let recorded = self.second.anchors.zip(goal.recorded.as_ref());
+        match (self.search.waypoints, self.second.model, recorded) {
+            (WaypointSource::Foreseen, Some(second), recorded) => {
+                let mut proposals = self.proposals(second, recorded, seen, weights)?;
                 proposals.extend(goal.waypoint.as_ref().map(|w| w.rest(&seen.pose)));
                 let plan =
                     self.plan_macro_actions(second, &proposals, seen, weights, constraints, step)?;
@@ -208,8 +207,10 @@ impl<'a> Hierarchy<'a> {
                 let waypoint = self.waypoint(seen, latent, plan.actions.clone(), bounds)?;
                 Ok((waypoint, Some(plan)))
             }
-            (WaypointSource::Recorded, _, Some(anchors)) => {
-                let nearest = self.nearest(anchors, self.search.anchors.max(1), seen, weights);
+            (WaypointSource::Recorded, _, Some((anchors, to_goal))) => {
+                let count = self.search.anchors.max(1);
+                let (latent, pose) = (&seen.latent, &seen.pose);
+                let nearest = anchors.segments(latent, pose, to_goal, weights, count);
                 let (latent, way) = anchors.waypoint(&nearest, &seen.pose).ok_or_else(|| {
                     RunError::Input("no recorded episode is longer than one frame".into())
                 })?;
@@ -225,34 +226,23 @@ impl<'a> Hierarchy<'a> {
         }
     }
 
-    fn nearest(
-        &self,
-        anchors: &Anchors,
-        count: usize,
-        seen: &EncodedObservation,
-        weights: &GoalWeights,
-    ) -> Vec<Segment> {
-        let goal = self.first.goal(self.pursuit.goal, seen);
-        anchors.segments(&seen.latent, &seen.pose, goal, weights, count)
-    }
-
     /// Where the search begins: what demonstrators would do, and what was recorded in such places.
     fn proposals(
         &self,
         second: &LevelTwo,
-        anchors: Option<&Anchors>,
+        recorded: Option<(&Anchors, &GoalIndex)>,
         seen: &EncodedObservation,
         weights: &GoalWeights,
     ) -> Result<Vec<Vec<Action>>, RunError> {
         let goal = self.first.goal(self.pursuit.goal, seen);
+        let (latent, pose) = (&seen.latent, &seen.pose);
         let mut proposals = Vec::new();
         if self.search.proposals {
             let (extrinsics, horizon) = (self.first.extrinsics(), self.search.horizon);
-            let (latent, pose) = (&seen.latent, &seen.pose);
             proposals.extend(second.proposal(latent, pose, extrinsics, goal, horizon)?);
         }
-        if let (Some(anchors), 1..) = (anchors, self.search.anchors) {
-            let segments = self.nearest(anchors, self.search.anchors, seen, weights);
+        if let (Some((anchors, to_goal)), count @ 1..) = (recorded, self.search.anchors) {
+            let segments = anchors.segments(latent, pose, to_goal, weights, count);
             proposals.extend(segments.iter().map(|s| anchors.way(s, &seen.pose)));
         }
         Ok(proposals)
