@@ -19,7 +19,7 @@ const FIRST_EPISODE: u64 = 700_000;
 /// weights.
 const PERSISTENCE_SHARE: f64 = 0.65;
 /// The same of the model of two views.
-const TWO_VIEWS_SHARE: f64 = 0.75;
+const TWO_VIEWS_SHARE: f64 = 0.70;
 /// Least rank correlation of energies with true distances: of hands, and of objects alone, for
 /// which a model blind to them is at 0.
 const RANK: f64 = 0.75;
