@@ -140,7 +140,9 @@ impl<'a> Hierarchy<'a> {
                 let goal = self.first.goal(self.pursuit.goal, seen);
                 let weighting = self.weighting();
                 let weights = self.first.weights_towards(seen, goal, weighting, bounds)?;
-                let anchors = self.second.anchors;
+                let asked =
+                    self.search.anchors > 0 || self.search.waypoints == WaypointSource::Recorded;
+                let anchors = self.second.anchors.filter(|_| asked);
                 GoalPursuit {
                     recorded: anchors.map(|anchors| anchors.towards(goal, &weights)),
                     weights,
