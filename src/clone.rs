@@ -16,7 +16,7 @@ use crate::training::{train, TrainingArgs};
 pub(crate) struct CloneArgs {
     #[command(flatten)]
     training: TrainingArgs,
-    /// Model folder with the frozen encoder (from `foresight pretrain`, or a whole model).
+    /// Model folder whose pictures it sees: their size, crop and cameras.
     #[arg(long)]
     encoder: PathBuf,
     /// Makes it what proposes macro-actions for the second level of the model folder given by
@@ -40,9 +40,8 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         true => level_two::proposals_folder(&encoder)?,
         false => training.out.join("model"),
     };
-    let cache = training.out.join("latents");
     let validation = training.validation.as_deref();
-    let mut task = PolicyTask::new(&recipe, &encoder, &training.data, validation, &cache)
+    let mut task = PolicyTask::new(&recipe, &encoder, &training.data, validation)
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &training.options())?;
     task.save(&folder)?;

@@ -12,6 +12,7 @@ use foresight_planner::{
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::npz::Trajectory;
 use foresight_predictor::{Budget, ComputeDevice, Latent, LevelTwo, Precision, WorldModel};
+use foresight_scenarios::controllers::hierarchy::Look;
 use foresight_scenarios::controllers::{EncodedObservation, Hierarchy, LatentModel, SecondLevel};
 use foresight_settings::Change;
 use image::RgbImage;
@@ -165,7 +166,14 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
             latent: context.clone(),
             pose: task.pose,
         };
-        at_two_levels(&args, &settings, &model, seen, goal.clone(), extrinsics)?
+        at_two_levels(
+            &args,
+            &settings,
+            &model,
+            (seen, &task),
+            goal.clone(),
+            extrinsics,
+        )?
     };
     energy.bar.finish_and_clear();
     let seconds = Seconds {
@@ -187,7 +195,7 @@ fn at_two_levels(
     args: &PlanArgs,
     settings: &PlannerConfig,
     model: &WorldModel,
-    seen: EncodedObservation,
+    (seen, task): (EncodedObservation, &Task),
     goal: Latent,
     extrinsics: Option<[f32; 6]>,
 ) -> Result<Plan> {
@@ -202,8 +210,13 @@ fn at_two_levels(
         model: Some(&second),
         anchors: None,
     };
-    let mut hierarchy = Hierarchy::new(first, second, settings, args.seed);
-    Ok(hierarchy.plan(&seen, &Constraints::default(), 0)?)
+    let look = Look {
+        pixels: model.pixels(&task.context)?,
+        pose: task.pose,
+    };
+    let hierarchy = Hierarchy::new(first, second, settings, args.seed);
+    let mut hierarchy = hierarchy.with_pictures(vec![model.pixels(&task.goal)?]);
+    Ok(hierarchy.plan(&seen, &look, &Constraints::default(), 0)?)
 }
 
 fn task(args: &PlanArgs) -> Result<Task> {

@@ -65,10 +65,71 @@ pub fn way(states: &[Pose], from: usize, goal: usize, most: usize) -> Vec<usize>
     frames
 }
 
+/// Where the gripper takes or lets go of something, as keyframes are called in the literature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keyframe {
+    /// The state from which the gripper moves.
+    pub begins: usize,
+    /// The state at which it has moved.
+    pub ends: usize,
+    /// Whether it closes.
+    pub closes: bool,
+}
+
+/// A closing that ends beyond this closedness has nothing between the fingers.
+const EMPTY: f64 = 0.9;
+
+/// The keyframes of `states` that end after `from` and begin before `goal`. A closing on nothing is
+/// none, nor is an opening that lets nothing go: they say where the object isn't.
+pub(crate) fn keyframes(states: &[Pose], from: usize, goal: usize) -> Vec<Keyframe> {
+    let mut found = Vec::new();
+    let mut begins = 0;
+    while begins < goal.min(states.len()) {
+        if !gripper_moves(states, begins) {
+            begins += 1;
+            continue;
+        }
+        let closes = states[begins + 1].gripper > states[begins].gripper;
+        let moves_on = |state: &usize| {
+            gripper_moves(states, *state)
+                && (states[state + 1].gripper > states[*state].gripper) == closes
+        };
+        let ends = (begins + 1..states.len()).find(|state| !moves_on(state));
+        let ends = ends.unwrap_or(states.len() - 1);
+        let closest = states[if closes { ends } else { begins }].gripper;
+        if ends > from && closest < EMPTY {
+            found.push(Keyframe {
+                begins,
+                ends,
+                closes,
+            });
+        }
+        begins = ends;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sampling::Sampling;
+
+    #[test]
+    fn keyframes_are_where_something_is_taken_or_let_go() {
+        let states = gripping(&[0.0, 0.0, 0.5, 1.0, 1.0, 0.0, 0.0, 0.4, 0.6, 0.6, 0.0, 0.0]);
+        let at = |begins, ends, closes| Keyframe {
+            begins,
+            ends,
+            closes,
+        };
+        // The closing on nothing and the opening after it are none.
+        let (taken, let_go) = (at(6, 8, true), at(9, 10, false));
+        assert_eq!(keyframes(&states, 0, 11), [taken, let_go]);
+        assert_eq!(keyframes(&states, 0, 9), [taken]);
+        assert_eq!(keyframes(&states, 7, 11), [taken, let_go]);
+        assert_eq!(keyframes(&states, 8, 11), [let_go]);
+        assert_eq!(keyframes(&states, 10, 11), []);
+    }
 
     fn gripping(closedness: &[f64]) -> Vec<Pose> {
         let pose = |(i, gripper): (usize, &f64)| Pose {

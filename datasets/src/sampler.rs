@@ -443,17 +443,25 @@ impl ClipSampler {
                 let (episode, now) = (start.episode as usize, start.frame as usize);
                 let measured = self.proprioception(episode, view)?;
                 let mut window = self.cut(episode, view, &measured, now, draw)?;
-                window.frame_numbers = vec![now, now + steps];
+                let goal = now + steps;
+                window.frame_numbers = vec![now, goal];
                 let states = self.poses_at(episode, view, &measured, &window.frame_numbers)?;
-                if self.options.shape.jumps() {
-                    let most = self.options.shape.jump_steps[1];
-                    let mut way = vec![now];
-                    way.extend(jumps::way(&measured.states, now, now + steps, most));
-                    let waypoints = self.poses_at(episode, view, &measured, &way)?;
-                    window.actions = actions_between(&waypoints);
-                } else {
-                    window.actions.truncate(1);
+                let most = self.options.shape.jump_steps[1];
+                let landings = jumps::way(&measured.states, now, goal, most);
+                let mut way = vec![now];
+                way.extend(landings.first());
+                let next = self.poses_at(episode, view, &measured, &way)?;
+                window.actions = actions_between(&next);
+                let keyframes = jumps::keyframes(&measured.states, now, goal);
+                let mut way = vec![now];
+                way.extend(keyframes.iter().map(|k| k.begins.max(now)));
+                way.extend([goal]);
+                let waypoints = self.poses_at(episode, view, &measured, &way)?;
+                let mut to_keyframes = actions_between(&waypoints);
+                for (action, to) in to_keyframes.iter_mut().zip(&keyframes) {
+                    action[6] = if to.closes { 1.0 } else { -1.0 };
                 }
+                window.actions.extend(to_keyframes);
                 window.states = states.iter().map(Pose::to_array).collect();
                 window.extrinsics = None;
                 return Ok(window);

@@ -67,7 +67,7 @@ pub use energy::{ActionSequences, Energy, EnergyError, Gradients};
 pub use gaussian::{Momentum, WarmStart};
 pub use halving::SuccessiveHalving;
 pub use landscape::{grid_point, plane_through, Landscape};
-pub use macro_search::{LevelTwoSearch, MacroRange, MacroSearch, WaypointSource};
+pub use macro_search::{FirstLevel, LevelTwoSearch, MacroRange, MacroSearch, WaypointSource};
 pub use mpc::{CostModel, Mpc};
 pub use mppi::MppiConfig;
 pub use noise::{Noise, SeededNoise};

@@ -55,13 +55,27 @@ pub struct LevelTwoSearch {
     /// What the spread is multiplied by from one iteration to the next.
     pub narrowing: f64,
     /// What a candidate's mean squared distance from its proposal costs, in spreads, as a share of the
-    /// first proposal's energy.
+    /// first proposal's energy; a changed mind about the gripper is far.
     pub prior_weight: f64,
     /// Steps of the first level towards a waypoint before the second level plans anew; as many as the
     /// way takes when that is fewer.
     pub replan_after: u32,
     /// As `residual_power`, of the second level's energy.
     pub residual_power: f64,
+    /// Whether the first level searches for the way to the latent of a foreseen waypoint, or goes straight to
+    /// where its macro-action ends. Recorded frames are always searched for.
+    pub first_level: FirstLevel,
+}
+
+/// What the first level makes of a waypoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FirstLevel {
+    /// The goal latent of a search.
+    Searches,
+    /// A pose, to which it goes in steps of `box_m` at most.
+    Follows,
 }
 
 /// What waypoints are.
@@ -78,18 +92,19 @@ pub enum WaypointSource {
 impl Default for LevelTwoSearch {
     fn default() -> Self {
         LevelTwoSearch {
-            samples: 64,
-            iterations: 2,
+            samples: 16,
+            iterations: 1,
             topk: 8,
             horizon: 6,
             waypoints: WaypointSource::Foreseen,
             proposals: true,
             anchors: 8,
-            spread: 0.12,
+            spread: 0.05,
             narrowing: 0.5,
-            prior_weight: 0.02,
-            replan_after: 2,
+            prior_weight: 1.0,
+            replan_after: 1,
             residual_power: 1.0,
+            first_level: FirstLevel::Follows,
         }
     }
 }
@@ -234,7 +249,8 @@ impl MacroSearch {
         (self.config.spread * self.config.narrowing.powi(self.done as i32)) as f32
     }
 
-    /// Mean squared distance of a candidate from its start, in first spreads.
+    /// Mean squared distance of a candidate from its start, in first spreads; of the gripper's changes in
+    /// those of a closing.
     fn strayed(&self, actions: &ActionArrays, start: usize) -> f32 {
         let from = &self.starts[start];
         let mut sum = 0.0;
@@ -244,8 +260,10 @@ impl MacroSearch {
                 let spread = (self.config.spread as f32 * half).max(1e-6);
                 sum += ((action[i] - from[i]) / spread).powi(2);
             }
+            let gripper = Component::Gripper.index();
+            sum += ((action[gripper] - from[gripper]) / GRIPPER_STD).powi(2);
         }
-        sum / (3 * actions.len().max(1)) as f32
+        sum / (4 * actions.len().max(1)) as f32
     }
 }
 
@@ -380,6 +398,10 @@ mod tests {
     #[test]
     fn it_keeps_valleys_apart_and_ends_in_the_deeper_one() {
         let config = LevelTwoSearch {
+            samples: 64,
+            iterations: 2,
+            spread: 0.12,
+            prior_weight: 0.02,
             horizon: 2,
             ..LevelTwoSearch::default()
         };
@@ -410,6 +432,23 @@ mod tests {
             (outside[0].translation_m[0] - 0.2).abs() < 1e-6,
             "{outside:?}"
         );
+    }
+
+    #[test]
+    fn a_flipped_gripper_needs_a_reason_and_a_nudge_hardly_any() {
+        let config = LevelTwoSearch {
+            horizon: 2,
+            ..LevelTwoSearch::default()
+        };
+        let search = MacroSearch::new(config, RANGE, &Constraints::default(), &[going(0.1, 1.0)]);
+        let strayed = |x: f64, gripper: f64| {
+            let actions = going(x, gripper).into_iter();
+            let actions = actions.map(|a| a.to_array().map(|v| v as f32)).collect();
+            search.strayed(&actions, 0)
+        };
+        assert_eq!(strayed(0.1, 1.0), 0.0);
+        assert!(strayed(0.11, 1.0) < 0.3, "{}", strayed(0.11, 1.0));
+        assert!(strayed(0.1, 0.0) > 10.0, "{}", strayed(0.1, 0.0));
     }
 
     #[test]

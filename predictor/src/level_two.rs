@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use foresight_planner::{Action, ActionSequences, Pose};
 use serde::{Deserialize, Serialize};
 
 use crate::backend;
@@ -23,7 +22,7 @@ use crate::layout;
 use crate::parameters::{self, Tensors};
 use crate::policy::Policy;
 use crate::side_network::{self, damaged};
-use crate::world_model::{Latent, WorldModel};
+use crate::world_model::WorldModel;
 
 /// What the weights belong to.
 pub const DESCRIPTION: &str = "level-2.json";
@@ -31,11 +30,6 @@ pub const DESCRIPTION: &str = "level-2.json";
 pub const WEIGHTS: &str = "level-2.safetensors";
 /// The folder of what proposes macro-actions.
 pub const PROPOSALS: &str = "level-2-proposals";
-
-/// A proposed change of closedness below this is none.
-const LEAST_GRIPPER_CHANGE: f64 = 0.15;
-/// A proposed translation below this that leaves the gripper alone is none, m.
-const LEAST_TRANSLATION_M: f64 = 0.008;
 
 /// What a second level is, and which macro-actions it knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,7 +138,7 @@ impl LevelTwo {
         let model = first.with_predictor(&config.network, &tensors, backend.as_ref())?;
         let proposals = folder.join(PROPOSALS);
         let proposals = match proposals.is_dir() {
-            true => Some(Arc::new(Policy::load(&proposals)?)),
+            true => Some(Arc::new(Policy::load(&proposals, &first.config().encoder)?)),
             false => None,
         };
         Ok(LevelTwo {
@@ -154,60 +148,10 @@ impl LevelTwo {
         })
     }
 
-    /// The macro-actions that what it learned from would take from what is seen now to `goal`, at
-    /// most `horizon`: what a demonstrator would do first, then what one would do where that is
-    /// foreseen to end, and so on until one would stay. `None` where nothing proposes any.
-    ///
-    /// # Errors
-    /// When the latents have another shape than the proposals', or the model fails.
-    pub fn proposal(
-        &self,
-        now: &Latent,
-        pose: &Pose,
-        extrinsics: Option<[f32; 6]>,
-        goal: &Latent,
-        horizon: usize,
-    ) -> Result<Option<Vec<Action>>, PredictorError> {
-        let Some(policy) = &self.proposals else {
-            return Ok(None);
-        };
-        let mut way: Vec<Action> = Vec::new();
-        let (mut latent, mut hand) = (now.clone(), *pose);
-        while way.len() < horizon {
-            let Some(action) = policy.way(&latent, &hand, goal)?.into_iter().next() else {
-                break;
-            };
-            let action = without_trembling(action);
-            if action == Action::default() {
-                break;
-            }
-            way.push(action);
-            if way.len() == horizon {
-                break;
-            }
-            hand = hand.apply(&action);
-            // All from the start on, so that a step sees what training showed it.
-            let mut sequences = ActionSequences::zeros(1, way.len());
-            for (step, action) in way.iter().enumerate() {
-                let components = action.to_array().map(|v| v as f32);
-                sequences.action_mut(0, step).copy_from_slice(&components);
-            }
-            let mut rollout = self.model.rollout(now, pose, extrinsics, &sequences, 0)?;
-            latent.values = rollout.latents.pop().unwrap_or_default();
-        }
-        Ok(Some(way))
+    /// What proposes macro-actions, where the folder has it.
+    pub fn proposals(&self) -> Option<&Policy> {
+        self.proposals.as_deref()
     }
-}
-
-/// A proposed macro-action without the little a regression leaves where there is nothing to do.
-fn without_trembling(mut action: Action) -> Action {
-    if action.gripper.abs() < LEAST_GRIPPER_CHANGE {
-        action.gripper = 0.0;
-    }
-    if action.gripper == 0.0 && action.length_m() < LEAST_TRANSLATION_M {
-        return Action::default();
-    }
-    action
 }
 
 /// Writes a second level into the folder of the model whose latents it knows; `dtype` is f32, f16 or

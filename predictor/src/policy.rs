@@ -1,71 +1,131 @@
-//! A goal-conditioned policy cloned from demonstrations: the baseline a planner is held against.
+//! A goal-conditioned policy cloned from demonstrations: the baseline a planner is held against, and
+//! what proposes macro-actions to a second level.
 //!
 //! The V-JEPA 2 paper compares its planner with Octo, a policy cloned from the same kind of data.
-//! This is that comparison at the size of the bundled model: the same frozen encoder, a
-//! transformer as large as the predictor, the latents of the current frame and of the goal in, one
-//! action out.
+//! This is that comparison at the size of the bundled model: the picture of now and that of the goal
+//! in, the next action out, and where the hand will next take and let go of something
+//! (*keyframes*: James and Davison, "Q-attention", 2022), which the demonstration tells in hindsight and
+//! without labels.
+//!
+//! It looks with eyes of its own, a few convolutions that learn with it: what a frozen encoder's latents
+//! tell of an object's place, 2 to 3 cm with the bundled one, doesn't do for a grasp.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use candle_nn::{Linear, Module};
 use foresight_planner::{Action, Pose};
 use serde::{Deserialize, Serialize};
 
-use crate::config::PredictorConfig;
+use crate::config::EncoderConfig;
 use crate::error::PredictorError;
-use crate::layout::{self, Entry};
+use crate::layout::Entry;
 use crate::parameters::Tensors;
-use crate::rope::{Position, RopeTable};
-use crate::side_network::{self, LoadedLayers, NetworkLayers};
-use crate::world_model::Latent;
+use crate::side_network::{self, damaged, LoadedLayers, NetworkLayers};
 
-/// Numbers of an action that the policy answers with: x, y, z, gripper.
+/// Numbers of an answer: x, y, z, gripper.
 pub const ANSWERS: usize = 4;
 /// Translations are told in units of this, m: the bound of a step.
 pub const STEP_SCALE_M: f32 = 0.075;
+/// Side of what a layer of the eyes sees at a time.
+const KERNEL: usize = 4;
 /// The weights.
 const WEIGHTS: &str = "policy.safetensors";
 /// What the weights belong to.
 const DESCRIPTION: &str = "policy.json";
+/// A told movement of the gripper beyond this is one.
+const GRIPPER_MOVES: f32 = 0.5;
+/// A told translation below this is none, m.
+const LEAST_TRANSLATION_M: f64 = 0.008;
 
-/// Architecture of a policy: a predictor's sizes.
+/// Architecture of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// Grid, widths, depth and heads.
-    pub network: PredictorConfig,
-    /// Actions it answers with, one after the other: 1 for a policy that acts by itself, more for one
-    /// that proposes the way to the goal in macro-actions.
-    #[serde(default = "one")]
-    pub actions: usize,
+    /// Height and width of the pictures it sees, px: a multiple of four, and twice that for every layer
+    /// of its eyes beyond the first.
+    pub img_size: [usize; 2],
+    /// Channels of the eyes' layers: the first sees patches of 4×4 px, each that follows halves the grid.
+    pub channels: Vec<usize>,
+    /// Width of the two layers that decide.
+    pub hidden: usize,
+    /// Keyframes that it tells beside the next action.
+    pub keyframes: usize,
+    /// Where Euler angles are unrolled around, as for a predictor, rad.
+    #[serde(default)]
+    pub euler_around_rad: Option<[f64; 3]>,
 }
 
-fn one() -> usize {
-    1
+impl PolicyConfig {
+    /// Answers to a question: the next action, then the way to every keyframe from the one before.
+    pub fn answers(&self) -> usize {
+        1 + self.keyframes
+    }
+
+    /// Everything that can't be, in a sentence.
+    ///
+    /// # Errors
+    /// That sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let halvings = self.channels.len() as u32 + 1;
+        let fine = |side: usize| {
+            halvings < usize::BITS && side >= 1 << halvings && side.is_multiple_of(1 << halvings)
+        };
+        let sizes = self.channels.iter().chain([&self.hidden]);
+        if self.channels.is_empty() || sizes.into_iter().any(|size| *size == 0) {
+            return Err("a policy needs at least one layer of eyes, and no width of 0".into());
+        }
+        match self.img_size.iter().all(|side| fine(*side)) {
+            true => Ok(()),
+            false => Err(format!(
+                "pictures of {}×{} px can't be halved {halvings} times: give another number of \
+                 channels",
+                self.img_size[0], self.img_size[1]
+            )),
+        }
+    }
+
+    /// Numbers that the eyes make of a picture.
+    fn features(&self) -> usize {
+        let grid = self.img_size.map(|side| side >> (self.channels.len() + 1));
+        grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3)
+    }
 }
 
 /// Names and shapes of a policy's parameters.
 pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
-    let (outer, d) = (config.network.embed_dim, config.network.predictor_embed_dim);
     let mut entries = Vec::new();
     let mut linear = |name: &str, inputs: usize, outputs: usize| {
         entries.push((format!("{name}.weight"), vec![outputs, inputs]));
         entries.push((format!("{name}.bias"), vec![outputs]));
     };
-    linear("embed", outer, d);
-    linear("state_encoder", 7, d);
-    linear("head", d, ANSWERS * config.actions);
-    entries.push(("query".into(), vec![d]));
-    entries.push(("norm.weight".into(), vec![d]));
-    entries.push(("norm.bias".into(), vec![d]));
-    let shape = layout::predictor_block(&config.network);
-    entries.extend(layout::blocks("blocks", config.network.depth, shape));
+    let mut channels = 3;
+    for (layer, out) in config.channels.iter().enumerate() {
+        linear(&format!("eyes.{layer}"), KERNEL * KERNEL * channels, *out);
+        channels = *out;
+    }
+    linear("look", config.features(), config.hidden);
+    linear("aim", config.features(), config.hidden);
+    linear("state", 7, config.hidden);
+    linear("middle", config.hidden, config.hidden);
+    linear("head", config.hidden, ANSWERS * config.answers());
     entries
 }
 
-/// Answers `[B, 4·actions]` (translations in units of [`STEP_SCALE_M`]) to current and goal latents
-/// `[B, N, D]` and states `[B, 7]`.
+/// Standard deviation at which a layer's weights are drawn, so that no layer drowns what it is told.
+pub fn initial_std(name: &str, inputs: usize) -> f32 {
+    let gain = match name.split('.').next() {
+        Some("eyes") => 2.0f32.sqrt(),
+        Some("state") => 2.0,
+        Some("head") => 0.1,
+        _ => 1.0,
+    };
+    gain / (inputs as f32).sqrt()
+}
+
+/// Answers `[B, 4·(1 + keyframes)]` (translations in units of [`STEP_SCALE_M`]; the gripper's movement,
+/// 1 where it closes, −1 where it opens) to pictures of now and of the goal `[B, 3, H, W]` and states
+/// `[B, 7]`.
 ///
 /// # Errors
 /// When shapes don't agree.
@@ -75,43 +135,41 @@ pub fn answers(
     [now, goal]: [&Tensor; 2],
     states: &Tensor,
 ) -> CandleResult<Tensor> {
-    let network = &config.network;
-    let (b, d) = (now.dim(0)?, network.predictor_embed_dim);
-    let parameter = |name: &str| layers.parameter(name);
     let linear = |name: &str, x: &Tensor| {
-        let bias = parameter(&format!("{name}.bias"))?;
-        Linear::new(parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
+        let bias = layers.parameter(&format!("{name}.bias"))?;
+        Linear::new(layers.parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
     };
-    let query = parameter("query")?.reshape((1, 1, d))?;
-    let x = Tensor::cat(
-        &[
-            &query.broadcast_as((b, 1, d))?.contiguous()?,
-            &linear("state_encoder", states)?.unsqueeze(1)?,
-            &linear("embed", &now.contiguous()?)?,
-            &linear("embed", &goal.contiguous()?)?,
-        ],
-        1,
-    )?;
-    let x = layers.blocks(&x, &rope(network))?;
-    let first = x.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
-    let normed = layers
-        .normalise(&first)?
-        .broadcast_mul(&parameter("norm.weight")?)?
-        .broadcast_add(&parameter("norm.bias")?)?;
-    linear("head", &normed)
-}
-
-/// Query and state are nowhere; the goal's patches follow the current ones in time.
-fn rope(network: &PredictorConfig) -> Arc<RopeTable> {
-    let [rows, columns] = network.grid();
-    let nowhere = Position {
-        depth: 0.0,
-        place: None,
+    let seen = |pictures: &Tensor| {
+        // `[B, h, w, C]` in blocks of `side`², `[B, h/side, w/side, side²·C]`.
+        let blocks = |x: &Tensor, side: usize| {
+            let (b, h, w, c) = x.dims4()?;
+            let (h, w) = (h / side, w / side);
+            let x = x.reshape((b, h, side, w, side, c))?;
+            let x = x.permute((0, 1, 3, 2, 4, 5))?;
+            x.reshape((b, h, w, side * side * c))
+        };
+        let mut x = blocks(&pictures.permute((0, 2, 3, 1))?.contiguous()?, KERNEL)?;
+        for (layer, channels) in config.channels.iter().enumerate() {
+            if layer > 0 {
+                // Two apart: a block of 2×2, the one above, the one on the left, and the one between.
+                let block = blocks(&x, 2)?;
+                let (_, h, w, _) = block.dims4()?;
+                let above = |x: &Tensor| x.pad_with_zeros(1, 1, 0)?.narrow(1, 0, h);
+                let left = |x: &Tensor| x.pad_with_zeros(2, 1, 0)?.narrow(2, 0, w);
+                let (up, aside) = (above(&block)?, left(&block)?);
+                x = Tensor::cat(&[&block, &up, &aside, &left(&up)?], 3)?;
+            }
+            let (b, h, w, c) = x.dims4()?;
+            x = linear(&format!("eyes.{layer}"), &x.reshape((b * h * w, c))?)?.relu()?;
+            x = x.reshape((b, h, w, *channels))?;
+        }
+        x.flatten_from(1)
     };
-    let mut positions = vec![nowhere; 2];
-    positions.extend(RopeTable::grid(2, rows, columns));
-    let head_dim = network.predictor_embed_dim / network.num_heads;
-    Arc::new(RopeTable::new(&positions, head_dim, network.rope))
+    let told = (linear("look", &seen(now)?)? + linear("aim", &seen(goal)?)?)?;
+    let told = (told + linear("state", states)?)?;
+    let x = layers.normalise(&told)?.relu()?;
+    let x = (&x + layers.normalise(&linear("middle", &x)?)?.relu()?)?;
+    linear("head", &x)
 }
 
 /// A policy ready to act.
@@ -122,69 +180,212 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Loads the policy of a folder that `foresight clone` wrote.
+    /// Loads the policy of a folder that `foresight clone` wrote, to look at what `encoder` sees.
     ///
     /// # Errors
-    /// When a file is missing, damaged, or doesn't fit its description.
-    pub fn load(folder: &Path) -> Result<Self, PredictorError> {
-        let config: PolicyConfig = side_network::read_description(&folder.join(DESCRIPTION))?;
-        let entries = layout(&config);
-        let layers = LoadedLayers::load(&folder.join(WEIGHTS), entries, &config.network)?;
+    /// When a file is missing, damaged, doesn't fit its description, or pictures have another size.
+    pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
+        let description = folder.join(DESCRIPTION);
+        let config = side_network::read_description(&description);
+        let config: PolicyConfig = config.map_err(|error| match error {
+            PredictorError::File { path, what } => PredictorError::File {
+                what: format!("{what}; a policy of an older build has to be cloned anew"),
+                path,
+            },
+            other => other,
+        })?;
+        config.check().map_err(|e| damaged(&description, &e))?;
+        if config.img_size != encoder.img_size {
+            let of = |[h, w]: [usize; 2]| format!("{w}×{h} px");
+            let what = format!(
+                "it looks at pictures of {}, this model at {}: clone one for it with `foresight clone`",
+                of(config.img_size),
+                of(encoder.img_size)
+            );
+            return Err(PredictorError::File {
+                path: description,
+                what,
+            });
+        }
+        let layers = LoadedLayers::load(&folder.join(WEIGHTS), layout(&config), None)?;
         Ok(Policy { config, layers })
     }
 
-    /// The action towards `goal` from what is seen now.
+    /// The action towards `goal`, as [`Policy::way`] begins.
     ///
     /// # Errors
-    /// When the latents have another shape than the policy's.
-    pub fn act(&self, now: &Latent, pose: &Pose, goal: &Latent) -> Result<Action, PredictorError> {
+    /// When the pictures have another size.
+    pub fn act(
+        &self,
+        now: &[f32],
+        pose: &Pose,
+        goal: &[f32],
+        committed: Option<&Action>,
+    ) -> Result<Action, PredictorError> {
         let bound = f64::from(STEP_SCALE_M);
-        let mut action = self.way(now, pose, goal)?.into_iter().next();
+        let mut action = self.way(now, pose, goal, committed)?.into_iter().next();
         if let Some(action) = &mut action {
             action.translation_m = action.translation_m.map(|t| t.clamp(-bound, bound));
         }
         Ok(action.unwrap_or_default())
     }
 
-    /// Its description.
-    pub fn config(&self) -> &PolicyConfig {
-        &self.config
-    }
-
-    /// All the actions that lead to `goal` from what is seen now, of any length.
+    /// What there is to do on the way to `goal` from what is seen now, pictures `[3, H, W]`: the next
+    /// action, what is left of the way to the first keyframe, the gripper's movement there, the way to
+    /// the second, and so on. Nothing where it would stay. It begins where the hand will be after
+    /// `committed`, an action that it already carries out.
     ///
     /// # Errors
-    /// When the latents have another shape than the policy's.
+    /// When the pictures have another size.
     pub fn way(
         &self,
-        now: &Latent,
+        now: &[f32],
         pose: &Pose,
-        goal: &Latent,
+        goal: &[f32],
+        committed: Option<&Action>,
     ) -> Result<Vec<Action>, PredictorError> {
-        let network = &self.config.network;
-        let shape = (1, network.tokens_per_frame(), network.embed_dim);
-        let tensor = |l: &Latent| Tensor::from_slice(&l.values, shape, &Device::Cpu);
-        let state = network.state_input(pose.to_array().map(|v| v as f32));
+        let [height, width] = self.config.img_size;
+        let picture = |p: &[f32]| Tensor::from_slice(p, (1, 3, height, width), &Device::Cpu);
+        let state = state_input(&self.config, pose.to_array().map(|v| v as f32));
         let state = Tensor::from_slice(&state, (1, 7), &Device::Cpu)?;
-        let latents = [&tensor(now)?, &tensor(goal)?];
-        let answer = answers(&self.config, &self.layers, latents, &state)?;
-        let answer: Vec<f32> = answer.flatten_all()?.to_vec1()?;
-        let action = |told: &[f32]| {
-            let mut action = Action::default();
-            for (t, a) in action.translation_m.iter_mut().zip(told) {
-                *t = f64::from(a * STEP_SCALE_M);
+        let pictures = [&picture(now)?, &picture(goal)?];
+        let told = answers(&self.config, &self.layers, pictures, &state)?;
+        let told: Vec<f32> = told.flatten_all()?.to_vec1()?;
+        let mut told = told.chunks_exact(ANSWERS).map(|told| {
+            let translation = |i: usize| f64::from(told[i] * STEP_SCALE_M);
+            let gripper = match told[ANSWERS - 1] {
+                told if told.abs() < GRIPPER_MOVES => 0.0,
+                told => f64::from(told.signum()),
+            };
+            (std::array::from_fn(translation), gripper)
+        });
+        let (next, moves) = told.next().unwrap_or_default();
+        let committed = committed.copied().unwrap_or_default();
+        let under_way = committed.gripper != 0.0 && committed.gripper.signum() == moves;
+        let first: [f64; 3] = std::array::from_fn(|i| next[i] - committed.translation_m[i]);
+        let mut way = vec![action(first, if under_way { 0.0 } else { moves })];
+        let mut gone = next;
+        for (at, (to, closes)) in told.enumerate() {
+            // The first keyframe is told from here, and may be the next action's own.
+            if !(at == 0 && moves != 0.0) {
+                way.push(action(std::array::from_fn(|i| to[i] - gone[i]), 0.0));
+                way.push(action([0.0; 3], closes));
             }
-            action.gripper = f64::from(told[ANSWERS - 1].clamp(-1.0, 1.0));
-            action
-        };
-        Ok(answer.chunks_exact(ANSWERS).map(action).collect())
+            gone = [0.0; 3];
+        }
+        way.retain(|a| a.gripper != 0.0 || a.length_m() >= LEAST_TRANSLATION_M);
+        Ok(way)
     }
 }
 
-/// Writes a policy into a folder. The encoder it looks through stays where it is.
+fn action(translation_m: [f64; 3], gripper: f64) -> Action {
+    Action {
+        translation_m,
+        rotation_rad: [0.0; 3],
+        gripper,
+    }
+}
+
+/// A pose as the network is told it: places in units of [`STEP_SCALE_M`].
+pub fn state_input(config: &PolicyConfig, pose: [f32; 7]) -> [f32; 7] {
+    let mut state = crate::config::unrolled(pose, config.euler_around_rad);
+    state[..3].iter_mut().for_each(|v| *v /= STEP_SCALE_M);
+    state
+}
+
+/// Writes a policy into a folder.
 ///
 /// # Errors
 /// When the disk refuses.
 pub fn save(folder: &Path, config: &PolicyConfig, policy: &Tensors) -> Result<(), PredictorError> {
     side_network::save(folder, [DESCRIPTION, WEIGHTS], config, policy, DType::F32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::preset;
+    use crate::parameters::Parameters;
+
+    /// A network of zeros answers with its last bias.
+    fn answering(told: &[f32]) -> Policy {
+        let encoder = preset("tiny").unwrap().encoder;
+        let config = PolicyConfig {
+            img_size: encoder.img_size,
+            channels: vec![2],
+            hidden: 4,
+            keyframes: told.len() / ANSWERS - 1,
+            euler_around_rad: None,
+        };
+        let mut parameters = Parameters::zeros(layout(&config));
+        parameters.slice_mut("head.bias").copy_from_slice(told);
+        let folder = tempfile::tempdir().unwrap();
+        save(folder.path(), &config, &parameters.to_tensors().unwrap()).unwrap();
+        let mut other = encoder.clone();
+        other.img_size = [320, 64];
+        let error = Policy::load(folder.path(), &other).unwrap_err().to_string();
+        assert!(error.contains("64×320 px"), "{error}");
+        let loaded = Policy::load(folder.path(), &encoder).unwrap();
+        // As older builds wrote them.
+        let description = folder.path().join(DESCRIPTION);
+        std::fs::write(&description, r#"{"network": {}, "actions": 1}"#).unwrap();
+        let error = Policy::load(folder.path(), &encoder).unwrap_err();
+        assert!(error.to_string().contains("cloned anew"), "{error}");
+        loaded
+    }
+
+    fn way(told: &[f32], committed: Option<&Action>) -> Vec<([i32; 3], f64)> {
+        let policy = answering(told);
+        let picture = vec![0.3; 3 * policy.config.img_size.iter().product::<usize>()];
+        let pose = Pose::from_array([0.5, 0.0, 0.1, 3.1, 0.0, 0.0, 0.0]);
+        let way = policy.way(&picture, &pose, &picture, committed).unwrap();
+        let millimetres = |a: &Action| a.translation_m.map(|t| (1e3 * t).round() as i32);
+        way.iter().map(|a| (millimetres(a), a.gripper)).collect()
+    }
+
+    #[test]
+    fn the_way_leads_by_the_next_action_through_the_keyframes() {
+        let keyframes = [0.8, 0.0, -0.4, 0.9, 0.0, 0.8, 0.0, -0.8];
+        let rest = [([0, 60, 0], 0.0), ([0; 3], -1.0)];
+        let approaching = [&[0.4, 0.0, 0.0, 0.2][..], &keyframes].concat();
+        let approach = [([30, 0, 0], 0.0), ([30, 0, -30], 0.0), ([0; 3], 1.0)];
+        assert_eq!(way(&approaching, None), [&approach[..], &rest].concat());
+        // What is under way already is not done again.
+        let committed = Action {
+            translation_m: [0.02, 0.0, 0.0],
+            ..Action::default()
+        };
+        let after = way(&approaching, Some(&committed));
+        assert_eq!(after[0], ([10, 0, 0], 0.0));
+        assert_eq!(after[1..], way(&approaching, None)[1..]);
+        // The next action is the first keyframe itself.
+        let closing = [&[0.1, 0.0, 0.0, 0.7][..], &keyframes].concat();
+        assert_eq!(
+            way(&closing, None),
+            [&[([8, 0, 0], 1.0)][..], &rest].concat()
+        );
+        // Nothing but trembling.
+        assert_eq!(way(&[0.05, 0.0, 0.0, -0.3], None), []);
+    }
+
+    #[test]
+    fn pictures_that_cannot_be_halved_are_named() {
+        let config = PolicyConfig {
+            img_size: [64, 96],
+            channels: vec![8; 4],
+            hidden: 16,
+            keyframes: 2,
+            euler_around_rad: None,
+        };
+        config.check().expect("32 divides both");
+        let error = PolicyConfig {
+            channels: vec![8; 5],
+            ..config
+        };
+        let error = error.check().expect_err("64 doesn't divide 96");
+        assert!(
+            error.contains("64×96 px can't be halved 6 times"),
+            "{error}"
+        );
+    }
 }

@@ -41,18 +41,19 @@ pub trait NetworkLayers {
 /// Weights as they are when a network is used.
 #[derive(Debug)]
 pub(crate) struct LoadedLayers {
-    network: PredictorConfig,
+    /// Of its blocks, where it has any.
+    network: Option<PredictorConfig>,
     /// Those outside the blocks.
     tensors: Tensors,
     parameters: Parameters,
 }
 
 impl LoadedLayers {
-    /// Reads weights laid out as `entries`, with the blocks of `network`.
+    /// Reads weights laid out as `entries`, with the blocks of `network` where there are any.
     pub(crate) fn load(
         weights: &Path,
         entries: Vec<Entry>,
-        network: &PredictorConfig,
+        network: Option<&PredictorConfig>,
     ) -> Result<Self, PredictorError> {
         let tensors = candle_core::safetensors::load(weights, &Device::Cpu)
             .map_err(|e| damaged(weights, &e))?;
@@ -61,7 +62,7 @@ impl LoadedLayers {
             Parameters::from_tensors(entries, &tensors).map_err(|e| damaged(weights, &e))?;
         tensors.retain(|name, _| !name.starts_with("blocks."));
         Ok(LoadedLayers {
-            network: network.clone(),
+            network: network.cloned(),
             tensors,
             parameters,
         })
@@ -84,10 +85,13 @@ impl NetworkLayers for LoadedLayers {
     }
 
     fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> CandleResult<Tensor> {
-        let shape = layout::predictor_block(&self.network);
+        let Some(network) = &self.network else {
+            candle_core::bail!("the network has no blocks");
+        };
+        let shape = layout::predictor_block(network);
         let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
         let (mut workspace, mut saved) = (Workspace::new(Parallelism::Rayon(0)), Saved::default());
-        for i in 0..self.network.depth {
+        for i in 0..network.depth {
             let weights = self.parameters.block(&format!("blocks.{i}"));
             let all = Visibility::All;
             let ws = &mut workspace;

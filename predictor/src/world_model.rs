@@ -243,14 +243,22 @@ impl WorldModel {
     pub fn encode(&self, images: &[&RgbImage]) -> Result<Vec<Latent>, PredictorError> {
         let [height, width] = self.config.encoder.img_size;
         let mut pixels = Vec::with_capacity(images.len() * 3 * height * width);
-        let encoder = &self.config.encoder;
-        let transform = ImageTransform::new(encoder.picture_size()).side_by_side(encoder.views());
         for image in images {
-            let (width, height) = image.dimensions();
-            let frame = transform.apply(image.as_raw(), height as usize, width as usize);
-            pixels.extend(frame.map_err(|e| PredictorError::Model(e.to_string()))?);
+            pixels.extend(self.pixels(image)?);
         }
         self.encode_pixels(&pixels)
+    }
+
+    /// What the encoder sees of an image of any size, `[3, H, W]`.
+    ///
+    /// # Errors
+    /// When the image is empty.
+    pub fn pixels(&self, image: &RgbImage) -> Result<Vec<f32>, PredictorError> {
+        let encoder = &self.config.encoder;
+        let transform = ImageTransform::new(encoder.picture_size()).side_by_side(encoder.views());
+        let (width, height) = image.dimensions();
+        let frame = transform.apply(image.as_raw(), height as usize, width as usize);
+        frame.map_err(|e| PredictorError::Model(e.to_string()))
     }
 
     /// One latent per frame of already transformed pixels `[B, 3, H, W]` at the model's size.

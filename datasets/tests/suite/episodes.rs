@@ -319,9 +319,15 @@ fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
             .window_at(window.episode, &window.view, now)
             .expect("a clip");
         assert_eq!(
-            (window.states[0], &window.actions),
-            (source.states[0], &source.actions)
+            (window.states[0], window.actions[0]),
+            (source.states[0], source.actions[0])
         );
+        // Nothing is grasped: what follows is the way to the goal.
+        let [_, way] = window.actions[..] else {
+            panic!("the next action and the way, {:?}", window.actions)
+        };
+        let moved = window.states[1][0] - window.states[0][0];
+        assert!((way[0] - moved).abs() < 1e-9 && way[6] == 0.0, "{way:?}");
     }
     assert_eq!(farthest, 3);
 }

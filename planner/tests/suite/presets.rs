@@ -58,7 +58,7 @@ fn presets_have_the_numbers_they_always_had() {
         (
             "hierarchical",
             search([64, 5, 8, 1, 4], 0.075, quick, white, true, "cold"),
-            "macro-actions 64 × 2, horizon 6, then 64 × 5, horizon 1",
+            "macro-actions 16 × 1, horizon 6, then 64 × 5, horizon 1",
         ),
         ("icem", icem(10), "128 × 6, horizon 1"),
         ("mppi", icem(64), "128 × 6, horizon 1"),

@@ -24,7 +24,7 @@ use crate::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 use crate::parameters::Parameters;
 
 /// Standard deviation of every weight before rescaling.
-const STD: f32 = 0.02;
+pub const INITIAL_STD: f32 = 0.02;
 /// Standard deviation of modality embeddings.
 const MODALITY_STD: f32 = 1e-6;
 /// Values drawn from one generator: results don't depend on the number of threads.
@@ -172,7 +172,7 @@ fn values(part: Part, name: &str, count: usize, seed: u64) -> Vec<f32> {
     let std = if name.ends_with("_mod_embed") {
         MODALITY_STD
     } else {
-        STD / rescale(name)
+        INITIAL_STD / rescale(name)
     };
     let mut values = vec![0f32; count];
     values

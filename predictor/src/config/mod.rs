@@ -108,6 +108,19 @@ pub struct ModelConfig {
 /// The `model_type` of our folders.
 pub const MODEL_TYPE: &str = "foresight";
 
+/// A pose `[x, y, z, rx, ry, rz, g]` with its Euler angles on the branch around `around`, rad.
+pub(crate) fn unrolled(pose: [f32; 7], around: Option<[f64; 3]>) -> [f32; 7] {
+    let mut state = pose;
+    if let Some(around) = around {
+        for (angle, around) in state[3..6].iter_mut().zip(around) {
+            const TURN: f64 = std::f64::consts::TAU;
+            let turns = ((f64::from(*angle) - around) / TURN).round();
+            *angle = (f64::from(*angle) - turns * TURN) as f32;
+        }
+    }
+    state
+}
+
 impl PredictorConfig {
     /// Behind an encoder, for clips of `frames` frames, `width` wide inside; whatever isn't said
     /// follows from the encoder or is as in every official model.
@@ -136,15 +149,7 @@ impl PredictorConfig {
     /// A pose `[x, y, z, rx, ry, rz, g]` as the state token takes it: angles on the branch of
     /// [`PredictorConfig::euler_around_rad`].
     pub fn state_input(&self, pose: [f32; 7]) -> [f32; 7] {
-        let mut state = pose;
-        if let Some(around) = self.euler_around_rad {
-            for (angle, around) in state[3..6].iter_mut().zip(around) {
-                const TURN: f64 = std::f64::consts::TAU;
-                let turns = ((f64::from(*angle) - around) / TURN).round();
-                *angle = (f64::from(*angle) - turns * TURN) as f32;
-            }
-        }
-        state
+        unrolled(pose, self.euler_around_rad)
     }
 
     /// Of `steps` time steps, how many the last one sees.

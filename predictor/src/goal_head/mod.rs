@@ -187,7 +187,7 @@ impl GoalHead {
             return Err(damaged(&description, &what));
         }
         let entries = network::layout(&config);
-        let layers = LoadedLayers::load(&folder.join(WEIGHTS), entries, network)?;
+        let layers = LoadedLayers::load(&folder.join(WEIGHTS), entries, Some(network))?;
         Ok(GoalHead { config, layers })
     }
 

@@ -1,23 +1,23 @@
 //! A behaviour-cloning policy from demonstrations: moments with a later frame as their goal.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use candle_core::{Device, Tensor};
-use foresight_datasets::{Draws, EpisodeStore, IndexEntry};
-use foresight_predictor::checkpoint::init::initialise;
+use foresight_datasets::{ClipSampler, ClipWindow, Draws, EpisodeStore, IndexEntry, Subset};
+use foresight_predictor::checkpoint::init::{initialise, INITIAL_STD};
 use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig};
-use foresight_predictor::{ComputeDevice, EncoderConfig, PredictorConfig, PredictorError};
-use rayon::ThreadPool;
+use foresight_predictor::PredictorError;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::episodes;
-use crate::feed::{clip_feed, described, readers, Feed, Share};
-use crate::latent_cache::LatentStorage;
-use crate::latent_clips::{LatentClip, LatentClips};
-use crate::latent_source::{open_folder, LatentSource};
+use crate::feed::{described, readers, Feed};
+use crate::frame_transform::FrameTransform;
+use crate::latent_source::open_folder;
 use crate::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use crate::recipe::CloneRecipe;
 use crate::run::{Parts, TrainingTask};
@@ -28,19 +28,24 @@ use crate::TrainState;
 const VALIDATION_MOMENTS: usize = 768;
 /// Seed of those.
 const VALIDATION_SEED: u64 = 0;
+/// A change of closedness within a step below this is no movement of the gripper.
+const GRIPPER_MOVES: f32 = 0.1;
+
+/// Largest change of a picture's brightness and contrast, as a share: lamps differ.
+const LIGHT: f32 = 0.15;
+/// Keeps what light a moment is seen in apart from what else the seed decides.
+const LIGHTING: u64 = 0x006c_6967_6874;
 
 /// A policy in training.
 pub struct PolicyTask {
     trainer: PolicyTrainer,
-    config: PolicyConfig,
-    held_out: LatentClips,
-    readers: Arc<ThreadPool>,
-    feed: Feed<Vec<LatentClip>>,
+    held_out: Moments,
+    feed: Feed<PolicyBatch>,
 }
 
 impl PolicyTask {
-    /// A policy with random weights behind the encoder of a model folder, and the demonstrations
-    /// it learns from; latents are kept in `cache`.
+    /// A policy with random weights that looks at pictures as a model folder's encoder does, and the
+    /// demonstrations it learns from.
     ///
     /// # Errors
     /// When recipe, encoder or recordings can't be used.
@@ -49,19 +54,19 @@ impl PolicyTask {
         encoder: &Path,
         data: &Path,
         validation: Option<&Path>,
-        cache: &Path,
     ) -> Result<Self> {
         if recipe.farthest_goal_steps == 0 {
             bail!("farthest_goal_steps must be at least 1");
         }
-        if recipe.actions == 0 || (recipe.actions > 1 && recipe.data.jump_steps == [1, 1]) {
-            bail!(
-                "actions = {} must be 1, or more with data.jump_steps, e.g. [1, 4]",
-                recipe.actions
-            );
-        }
-        let (checkpoint, model) = open_folder(encoder)?;
-        let config = policy_config(recipe, &model.encoder);
+        let (_, model) = open_folder(encoder)?;
+        let config = PolicyConfig {
+            img_size: model.encoder.img_size,
+            channels: recipe.policy.channels.clone(),
+            hidden: recipe.policy.hidden,
+            keyframes: recipe.keyframes,
+            euler_around_rad: recipe.euler_around_rad,
+        };
+        config.check().map_err(anyhow::Error::msg)?;
         let mut episodes = episodes::open(data, validation, &recipe.data)?;
         for (subset, path) in [
             (&mut episodes.training, data),
@@ -78,10 +83,8 @@ impl PolicyTask {
             }
         }
         let transform = Crop::transform(recipe.crop.as_ref(), &model.encoder)?;
-        let cache = Some((cache, LatentStorage::F32));
-        let source = LatentSource::new(&checkpoint, &model, transform, ComputeDevice::Cpu, cache)?;
         let optimisation = &recipe.optimisation;
-        let clips = |subset, path: &Path, batch, seed| {
+        let moments = |subset: Subset, path: &Path, batch, seed| -> Result<Moments> {
             let draws = Draws::Goal {
                 batch,
                 farthest: recipe.farthest_goal_steps,
@@ -89,30 +92,42 @@ impl PolicyTask {
             };
             let mut options = recipe.data.clip_options(draws, seed);
             options.shape.frames = 2;
-            source.clips(subset, path, options, config.network.clone())
+            let sampler = ClipSampler::new(Box::new(subset), options)
+                .with_context(|| format!("in {}", path.display()))?;
+            episodes::name_left_out(&sampler);
+            episodes::name_length_mismatches(&sampler);
+            Ok(Moments {
+                sampler,
+                transform: transform.clone(),
+                config: config.clone(),
+            })
         };
         let batch = optimisation.batch_size;
-        let training = clips(episodes.training, data, batch, optimisation.seed)?;
+        let training = moments(episodes.training, data, batch, optimisation.seed)?;
         let held_out_root = &episodes.held_out_root;
-        let held_out = clips(
+        let held_out = moments(
             episodes.held_out,
             held_out_root,
             VALIDATION_MOMENTS,
             VALIDATION_SEED,
         )?;
-        for clips in [&training, &held_out] {
-            episodes::name_left_out(clips.source());
-            episodes::name_length_mismatches(clips.source());
-        }
         let mut parameters = Parameters::zeros(policy::layout(&config));
         initialise(&mut parameters, Part::AcPredictor, optimisation.seed);
-        let readers = readers(recipe.data.workers)?;
+        for (name, shape) in parameters.entries().to_vec() {
+            if let [_, inputs] = shape[..] {
+                let scale = policy::initial_std(&name, inputs) / INITIAL_STD;
+                let weights = parameters.slice_mut(&name).iter_mut();
+                weights.for_each(|weight| *weight *= scale);
+            }
+        }
+        let (readers, seed) = (readers(recipe.data.workers)?, optimisation.seed);
         Ok(PolicyTask {
-            trainer: PolicyTrainer::new(config.clone(), parameters),
-            feed: clip_feed(&readers, &Arc::new(training), Share::whole(batch)),
-            config,
+            trainer: PolicyTrainer::new(config, parameters),
+            feed: Feed::new(&readers, move |step| {
+                let draws = (step * batch) as u64..((step + 1) * batch) as u64;
+                training.batch(draws, Some(seed))
+            }),
             held_out,
-            readers,
         })
     }
 
@@ -122,34 +137,65 @@ impl PolicyTask {
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let tensors = self.trainer.state().parameters()?.to_tensors()?;
-        Ok(policy::save(folder, &self.config, &tensors)?)
+        Ok(policy::save(folder, &self.held_out.config, &tensors)?)
     }
+}
 
-    /// The first actions of the way to a clip's goal; none where it is over sooner.
-    fn told(&self, clip: &LatentClip) -> Vec<[f32; 7]> {
-        let way = clip.actions.chunks_exact(7);
-        let mut told: Vec<[f32; 7]> = way.map(|a| std::array::from_fn(|i| a[i])).collect();
-        told.resize(self.config.actions, [0.0; 7]);
-        told
-    }
+/// Moments of demonstrations, each with a later one as its goal.
+struct Moments {
+    sampler: ClipSampler,
+    transform: FrameTransform,
+    config: PolicyConfig,
+}
 
-    /// Clips of a moment and its goal as a batch.
-    fn batch(&self, clips: &[LatentClip]) -> candle_core::Result<PolicyBatch> {
-        let network = &self.config.network;
-        let shape = (clips.len(), network.tokens_per_frame(), network.embed_dim);
-        let size = shape.1 * shape.2;
-        let frame = |at: usize| {
-            let frames = clips
-                .iter()
-                .flat_map(|c| &c.latents[at * size..(at + 1) * size]);
-            Tensor::from_vec(frames.copied().collect::<Vec<f32>>(), shape, &Device::Cpu)
+impl Moments {
+    /// Those of some draws; in another light each where a seed for that is given.
+    fn batch(&self, draws: std::ops::Range<u64>, light: Option<u64>) -> Result<PolicyBatch> {
+        let draws: Vec<u64> = draws.collect();
+        let read = draws.par_iter().map(|draw| {
+            let window = self.sampler.window(*draw)?;
+            let mut pixels = self
+                .transform
+                .pixels(&self.sampler.frames(&window)?, None)?;
+            if let Some(seed) = light {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed ^ LIGHTING);
+                rng.set_stream(*draw);
+                let contrast = 1.0 + rng.random_range(-LIGHT..LIGHT);
+                let brightness = rng.random_range(-LIGHT..LIGHT);
+                let lit = pixels.iter_mut();
+                lit.for_each(|value| *value = contrast * *value + brightness);
+            }
+            Ok((window, pixels))
+        });
+        let read: Vec<(ClipWindow, Vec<f32>)> = read.collect::<Result<_>>()?;
+        let [height, width] = self.config.img_size;
+        let (count, size) = (read.len(), 3 * height * width);
+        let pictures = |at: usize| {
+            let frames = read.iter();
+            let frames = frames.flat_map(|(_, pixels)| &pixels[at * size..(at + 1) * size]);
+            let frames: Vec<f32> = frames.copied().collect();
+            Tensor::from_vec(frames, (count, 3, height, width), &Device::Cpu)
         };
-        let states: Vec<f32> = clips.iter().flat_map(|c| &c.states[..7]).copied().collect();
+        let narrow = |pose: &[f64; 7]| pose.map(|v| v as f32);
+        let states = read
+            .iter()
+            .flat_map(|(window, _)| policy::state_input(&self.config, narrow(&window.states[0])));
+        let told = read.iter().flat_map(|(window, _)| {
+            let mut told: Vec<[f32; 7]> = window.actions.iter().map(narrow).collect();
+            if let Some(next) = told.first_mut() {
+                next[6] = match next[6] {
+                    change if change.abs() < GRIPPER_MOVES => 0.0,
+                    change => change.signum(),
+                };
+            }
+            told.resize(self.config.answers(), [0.0; 7]);
+            told
+        });
         Ok(PolicyBatch {
-            now: frame(0)?,
-            goal: frame(1)?,
-            states: Tensor::from_vec(states, (clips.len(), 7), &Device::Cpu)?,
-            actions: clips.iter().flat_map(|clip| self.told(clip)).collect(),
+            now: pictures(0)?,
+            goal: pictures(1)?,
+            actions: told.collect(),
+            states: Tensor::from_vec(states.collect::<Vec<f32>>(), (count, 7), &Device::Cpu)?,
         })
     }
 }
@@ -160,38 +206,17 @@ impl TrainingTask for PolicyTask {
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {
-        let clips = self.feed.take(step)?;
-        let batch = self.batch(&clips)?;
+        let batch = self.feed.take(step)?;
         Ok(parts(&self.trainer.compute_gradients(&batch)?))
     }
 
     fn validate(&mut self) -> Result<Parts, PredictorError> {
-        let draws: Vec<u64> = (0..VALIDATION_MOMENTS as u64).collect();
-        let clips = self.readers.install(|| self.held_out.clips(&draws));
-        let batch = self.batch(&clips.map_err(described)?)?;
-        Ok(parts(&self.trainer.evaluate(&batch)?))
+        let batch = self.held_out.batch(0..VALIDATION_MOMENTS as u64, None);
+        Ok(parts(&self.trainer.evaluate(&batch.map_err(described)?)?))
     }
 
     fn waited_s(&self) -> f64 {
         self.feed.waited_s()
-    }
-}
-
-fn policy_config(recipe: &CloneRecipe, encoder: &EncoderConfig) -> PolicyConfig {
-    PolicyConfig {
-        network: PredictorConfig {
-            euler_around_rad: recipe.euler_around_rad,
-            ..PredictorConfig::behind(
-                encoder,
-                2,
-                [
-                    recipe.policy.predictor_embed_dim,
-                    recipe.policy.depth,
-                    recipe.policy.num_heads,
-                ],
-            )
-        },
-        actions: recipe.actions,
     }
 }
 
@@ -202,5 +227,9 @@ fn demonstrates(recipe: &CloneRecipe, entry: &IndexEntry) -> bool {
 }
 
 fn parts(losses: &PolicyLosses) -> Parts {
-    vec![("total", losses.total), ("gripper", losses.gripper)]
+    vec![
+        ("total", losses.total),
+        ("translation", losses.translation),
+        ("gripper", losses.gripper),
+    ]
 }

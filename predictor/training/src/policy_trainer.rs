@@ -1,35 +1,42 @@
-//! Behaviour cloning: the action a demonstrator took, told from what was seen and what came later.
+//! Behaviour cloning: the action a demonstrator took, and where the gripper moved next, told from
+//! what was seen and what came later.
 
 use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
-use crate::objectives::outside_blocks;
+use crate::layers::normalise;
 use crate::train_state::TrainState;
-use crate::trained_layers::TrainedLayers;
+use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig, ANSWERS, STEP_SCALE_M};
+use foresight_predictor::rope::RopeTable;
+use foresight_predictor::side_network::NetworkLayers;
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
 #[derive(Debug, Clone)]
 pub(crate) struct PolicyBatch {
-    /// Normalised latents of the moments, `[B, N, D]`.
+    /// Normalised pixels of the moments, `[B, 3, H, W]`.
     pub now: Tensor,
-    /// Normalised latents of the later frames, `[B, N, D]`.
+    /// Normalised pixels of the later frames, `[B, 3, H, W]`.
     pub goal: Tensor,
-    /// Poses, `[B, 7]`.
+    /// Poses as the policy is told them, `[B, 7]`.
     pub states: Tensor,
-    /// Actions taken, as many a moment as the policy answers with.
+    /// What it should answer: as many actions a moment as it has answers.
     pub actions: Vec<[f32; 7]>,
 }
 
 /// The parts of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct PolicyLosses {
-    /// Mean absolute error, translations in units of a step's bound.
+    /// The sum of the others.
     pub total: f64,
-    /// That of the gripper alone.
+    /// Mean absolute error of translations, in units of a step's bound: a demonstrator's noise doesn't
+    /// move a median.
+    pub translation: f64,
+    /// Mean squared error of the gripper's movement: its answer is then how sure it is, where a median
+    /// would say nothing until it is more likely than not.
     pub gripper: f64,
 }
 
@@ -65,8 +72,8 @@ impl PolicyTrainer {
     /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         self.state.clear()?;
-        let (loss, losses, heads) = self.losses(batch)?;
-        self.state.collect(&heads, &loss.backward()?)?;
+        let (loss, losses, variables) = self.losses(batch)?;
+        self.state.collect(&variables.0, &loss.backward()?)?;
         Ok(losses)
     }
 
@@ -78,15 +85,10 @@ impl PolicyTrainer {
         Ok(self.losses(batch)?.1)
     }
 
-    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, HeadVariables)> {
-        let heads = self.state.heads(outside_blocks)?;
-        let latents = [&batch.now, &batch.goal];
-        let layers = TrainedLayers {
-            network: &self.config.network,
-            state: &self.state,
-            heads: &heads,
-        };
-        let told = policy::answers(&self.config, &layers, latents, &batch.states)?;
+    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, Variables)> {
+        let variables = Variables(self.state.heads(|_| true)?);
+        let pictures = [&batch.now, &batch.goal];
+        let told = policy::answers(&self.config, &variables, pictures, &batch.states)?;
         let taken: Vec<f32> = batch
             .actions
             .iter()
@@ -97,13 +99,33 @@ impl PolicyTrainer {
             .collect();
         let told = told.reshape((batch.actions.len(), ANSWERS))?;
         let taken = Tensor::from_vec(taken, told.dims2()?, &Device::Cpu)?;
-        let off = (told - taken)?.abs()?;
-        let loss = off.mean_all()?;
-        let gripper = off.narrow(1, ANSWERS - 1, 1)?.mean_all()?;
+        let off = (told - taken)?;
+        let translation = off.narrow(1, 0, ANSWERS - 1)?.abs()?.mean_all()?;
+        let gripper = off.narrow(1, ANSWERS - 1, 1)?.sqr()?.mean_all()?;
+        let loss = (&translation + &gripper)?;
+        let number = |t: &Tensor| Ok::<_, candle_core::Error>(f64::from(t.to_scalar::<f32>()?));
         let losses = PolicyLosses {
-            total: f64::from(loss.to_scalar::<f32>()?),
-            gripper: f64::from(gripper.to_scalar::<f32>()?),
+            total: number(&loss)?,
+            translation: number(&translation)?,
+            gripper: number(&gripper)?,
         };
-        Ok((loss, losses, heads))
+        Ok((loss, losses, variables))
+    }
+}
+
+/// A policy's parameters as variables of the graph.
+struct Variables(HeadVariables);
+
+impl NetworkLayers for Variables {
+    fn parameter(&self, name: &str) -> Result<Tensor> {
+        self.0.get(name).cloned()
+    }
+
+    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
+        normalise(x, NORM_EPS)
+    }
+
+    fn blocks(&self, _: &Tensor, _: &std::sync::Arc<RopeTable>) -> Result<Tensor> {
+        candle_core::bail!("a policy has no blocks")
     }
 }

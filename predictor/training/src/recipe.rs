@@ -76,23 +76,21 @@ impl Default for MaskPrediction {
     }
 }
 
-/// Size of a policy; everything else follows from the encoder.
+/// Size of a policy; the pictures' follows from the model's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySize {
-    /// Width inside the policy.
-    pub predictor_embed_dim: usize,
-    /// Number of blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub num_heads: usize,
+    /// As in [`PolicyConfig::channels`](foresight_predictor::policy::PolicyConfig::channels).
+    pub channels: Vec<usize>,
+    /// As in [`PolicyConfig::hidden`](foresight_predictor::policy::PolicyConfig::hidden).
+    pub hidden: usize,
 }
 
-fn one() -> usize {
-    1
+fn two() -> usize {
+    2
 }
 
-/// `foresight clone`: a behaviour-cloning policy on a frozen encoder.
+/// `foresight clone`: a behaviour-cloning policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloneRecipe {
@@ -100,10 +98,9 @@ pub struct CloneRecipe {
     pub policy: PolicySize,
     /// The goal of a moment is a frame at most so many steps later.
     pub farthest_goal_steps: usize,
-    /// Actions told at once: 1, or with `data.jump_steps` as many macro-actions of the way to the
-    /// goal.
-    #[serde(default = "one")]
-    pub actions: usize,
+    /// Keyframes told beside the next action, which is one of up to `data.jump_steps` steps.
+    #[serde(default = "two")]
+    pub keyframes: usize,
     /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
     #[serde(default)]
     pub behaviours: Vec<String>,

@@ -8,9 +8,9 @@
 //! nearer.
 
 use foresight_planner::{
-    solve, Action, Component, Constraints, Controller, CostModel, Decision, LevelTwoSearch,
-    MacroRange, MacroSearch, Plan, PlannerConfig, Pose, Pursuit, RelativeBounds, SearchMethod,
-    SeededNoise, SubGoal, WaypointSource,
+    solve, Action, Component, Constraints, Controller, CostModel, Decision, FirstLevel,
+    LevelTwoSearch, MacroRange, MacroSearch, Plan, PlannerConfig, Pose, Pursuit, RelativeBounds,
+    SearchMethod, SeededNoise, SubGoal, WaypointSource,
 };
 use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LevelTwo};
@@ -70,6 +70,15 @@ struct GoalPursuit {
     waypoint: Option<Waypoint>,
 }
 
+/// A frame as the encoder sees it, for those who look with eyes of their own.
+#[derive(Debug)]
+pub struct Look {
+    /// `[3, H, W]`.
+    pub pixels: Vec<f32>,
+    /// The pose measured with it.
+    pub pose: Pose,
+}
+
 /// What leads the first level.
 #[derive(Debug, Clone, Copy)]
 pub struct SecondLevel<'a> {
@@ -83,6 +92,8 @@ pub struct SecondLevel<'a> {
 pub struct Hierarchy<'a> {
     first: LatentModel<'a>,
     second: SecondLevel<'a>,
+    /// The goal images as the encoder sees them, `[3, H, W]` each.
+    pictures: Vec<Vec<f32>>,
     method: Box<dyn SearchMethod>,
     search: LevelTwoSearch,
     /// Longest translation of an action of the first level along an axis, m.
@@ -106,6 +117,7 @@ impl<'a> Hierarchy<'a> {
         Hierarchy {
             first,
             second,
+            pictures: Vec::new(),
             method: planner.method(),
             search: planner.level_two,
             box_m: planner.box_m,
@@ -116,18 +128,30 @@ impl<'a> Hierarchy<'a> {
         }
     }
 
+    /// With the goals' pictures, for what proposes macro-actions.
+    pub fn with_pictures(self, pictures: Vec<Vec<f32>>) -> Self {
+        Hierarchy { pictures, ..self }
+    }
+
     fn weighting(&self) -> GoalWeighting {
         GoalWeighting::residual(self.search.residual_power).unwrap_or(GoalWeighting::UNIFORM)
     }
 
+    /// Whether a macro-action is carried out as it is.
+    fn follows(&self) -> bool {
+        let foreseen = self.search.waypoints == WaypointSource::Foreseen;
+        foreseen && self.search.first_level == FirstLevel::Follows
+    }
+
     /// What to do next towards the goal pursued from what is seen, and the macro-actions that lead
-    /// there.
+    /// there; `look` is what was seen before what the constraints say is committed.
     ///
     /// # Errors
     /// When a model fails, or what the second level needs was not loaded.
     pub fn plan(
         &mut self,
         seen: &EncodedObservation,
+        look: &Look,
         constraints: &Constraints,
         step: u32,
     ) -> Result<Plan, RunError> {
@@ -156,7 +180,7 @@ impl<'a> Hierarchy<'a> {
         });
         let mut searched = None;
         if due {
-            let (waypoint, plan) = self.plan_waypoint(seen, &goal, constraints, step)?;
+            let (waypoint, plan) = self.plan_waypoint((seen, look), &goal, constraints, step)?;
             goal.waypoint = Some(waypoint);
             searched = plan;
         }
@@ -168,6 +192,14 @@ impl<'a> Hierarchy<'a> {
         let next = waypoint.way.first().copied().unwrap_or_default();
         let mut plan = if stays(&next) {
             Plan::unsearched(Action::default(), constraints)
+        } else if self.follows() {
+            let mut action = seen.pose.action_to(&waypoint.pose);
+            action.translation_m = action
+                .translation_m
+                .map(|t| t.clamp(-self.box_m, self.box_m));
+            action.rotation_rad = [0.0; 3];
+            action.gripper = f64::from(gripper_change(&next, self.deadband));
+            Plan::unsearched(action, constraints)
         } else {
             let mut within = *constraints;
             let gripper = Component::Gripper.index();
@@ -191,7 +223,7 @@ impl<'a> Hierarchy<'a> {
     /// Where to go next on the way to the goal, and what finding it took.
     fn plan_waypoint(
         &self,
-        seen: &EncodedObservation,
+        (seen, look): (&EncodedObservation, &Look),
         goal: &GoalPursuit,
         constraints: &Constraints,
         step: u32,
@@ -201,8 +233,20 @@ impl<'a> Hierarchy<'a> {
         let recorded = self.second.anchors.zip(goal.recorded.as_ref());
         match (self.search.waypoints, self.second.model, recorded) {
             (WaypointSource::Foreseen, Some(second), recorded) => {
-                let mut proposals = self.proposals(second, recorded, seen, weights)?;
-                proposals.extend(goal.waypoint.as_ref().map(|w| w.rest(&seen.pose)));
+                let mut proposals = Vec::new();
+                if let (Some(policy), Some(aim)) = (second.proposals(), self.aim()) {
+                    let committed = constraints.committed.as_ref();
+                    proposals.push(policy.way(&look.pixels, &look.pose, aim, committed)?);
+                }
+                if let (Some((anchors, to_goal)), count @ 1..) = (recorded, self.search.anchors) {
+                    let (latent, pose) = (&seen.latent, &seen.pose);
+                    let segments = anchors.segments(latent, pose, to_goal, weights, count);
+                    proposals.extend(segments.iter().map(|s| anchors.way(s, pose)));
+                }
+                // What was planned before is what is left where nobody else proposes anything.
+                if proposals.is_empty() {
+                    proposals.extend(goal.waypoint.as_ref().map(|w| w.rest(&seen.pose)));
+                }
                 let plan =
                     self.plan_macro_actions(second, &proposals, seen, weights, constraints, step)?;
                 let latent = self.foresee(second, seen, &plan.first())?;
@@ -228,26 +272,11 @@ impl<'a> Hierarchy<'a> {
         }
     }
 
-    /// Where the search begins: what demonstrators would do, and what was recorded in such places.
-    fn proposals(
-        &self,
-        second: &LevelTwo,
-        recorded: Option<(&Anchors, &GoalIndex)>,
-        seen: &EncodedObservation,
-        weights: &GoalWeights,
-    ) -> Result<Vec<Vec<Action>>, RunError> {
-        let goal = self.first.goal(self.pursuit.goal, seen);
-        let (latent, pose) = (&seen.latent, &seen.pose);
-        let mut proposals = Vec::new();
-        if self.search.proposals {
-            let (extrinsics, horizon) = (self.first.extrinsics(), self.search.horizon);
-            proposals.extend(second.proposal(latent, pose, extrinsics, goal, horizon)?);
-        }
-        if let (Some((anchors, to_goal)), count @ 1..) = (recorded, self.search.anchors) {
-            let segments = anchors.segments(latent, pose, to_goal, weights, count);
-            proposals.extend(segments.iter().map(|s| anchors.way(s, &seen.pose)));
-        }
-        Ok(proposals)
+    /// The picture of the goal pursued, where proposals are asked for and it isn't a sentence.
+    fn aim(&self) -> Option<&Vec<f32>> {
+        let goal = self.pursuit.goal;
+        let asked = self.search.proposals && !self.first.says(goal);
+        self.pictures.get(goal).filter(|_| asked)
     }
 
     /// The macro-actions that lead to the goal from what is seen, with what finding them took.
@@ -347,11 +376,15 @@ impl Controller<Observation> for Hierarchy<'_> {
         if self.pursuit.ends_at(distance) {
             return Ok(Decision::Advance);
         }
+        let look = Look {
+            pixels: self.first.pixels(observation)?,
+            pose: observation.pose,
+        };
         let seen = match &constraints.committed {
             Some(committed) => self.first.foresee(seen, committed)?,
             None => seen,
         };
-        let plan = self.plan(&seen, constraints, step)?;
+        let plan = self.plan(&seen, &look, constraints, step)?;
         Ok(Decision::Act { distance, plan })
     }
 

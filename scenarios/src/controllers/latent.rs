@@ -77,6 +77,16 @@ impl<'a> LatentModel<'a> {
         self.goals[number].get_or_init(|| said().unwrap_or_else(|| encoded.latent.clone()))
     }
 
+    /// What the encoder sees of an observation's frame, `[3, H, W]`.
+    pub(super) fn pixels(&self, observation: &Observation) -> Result<Vec<f32>, RunError> {
+        Ok(self.model.pixels(&observation.frame.image)?)
+    }
+
+    /// Whether a goal is a sentence.
+    pub(super) fn says(&self, number: usize) -> bool {
+        self.sentences.as_ref().is_some_and(|s| s.is_said(number))
+    }
+
     /// Where the camera stands, for predictors that take it.
     pub(super) fn extrinsics(&self) -> Option<[f32; 6]> {
         self.extrinsics

@@ -3,10 +3,10 @@
 //! | controller | sees | acts by |
 //! |---|---|---|
 //! | [`LatentModel`] | the frame's latent | a search through the predictor |
-//! | [`Hierarchy`] | the frame's latent | the same, led by a search through the second level |
+//! | [`Hierarchy`] | the frame's latent; its proposals the frame | the same, led by a search through the second level |
 //! | [`TrueDynamics`] | the frame's latent | a search through copies of the simulator |
 //! | [`Oracle`] | the pose alone | a search through exact kinematics |
-//! | [`PolicyController`] | the frame's latent | a cloned policy |
+//! | [`PolicyController`] | the frame | a cloned policy |
 
 mod encode;
 pub mod hierarchy;
@@ -47,7 +47,7 @@ pub enum ModelSource {
     TrueDynamics(Box<LoadedModel>),
     /// A cloned policy. A baseline.
     Policy {
-        /// The model whose encoder it looks through.
+        /// The model whose encoder tells how far goals are.
         eyes: Box<LoadedModel>,
         /// The policy.
         policy: Box<Policy>,
@@ -162,12 +162,14 @@ impl ModelSource {
     /// # Errors
     /// [`RunError::Model`] when the policy can't be used.
     pub fn with_policy(self, folder: &Path) -> Result<Self, RunError> {
-        let policy = Policy::load(folder).map_err(|e| RunError::model(folder, e))?;
         Ok(match self {
-            ModelSource::Latent(eyes) => ModelSource::Policy {
-                eyes,
-                policy: Box::new(policy),
-            },
+            ModelSource::Latent(eyes) => {
+                let policy = Policy::load(folder, &eyes.model.config().encoder);
+                ModelSource::Policy {
+                    policy: Box::new(policy.map_err(|e| RunError::model(folder, e))?),
+                    eyes,
+                }
+            }
             other => other,
         })
     }
@@ -209,7 +211,7 @@ impl ModelSource {
                 format!("{}, {}", of("model", loaded), loaded.model.computes())
             }
             ModelSource::TrueDynamics(loaded) => of("true dynamics, encoder of", loaded),
-            ModelSource::Policy { eyes, .. } => of("cloned policy, encoder of", eyes),
+            ModelSource::Policy { eyes, .. } => of("cloned policy beside the encoder of", eyes),
             ModelSource::Oracle => "oracle of goal poses".into(),
         }
     }
@@ -237,6 +239,7 @@ impl ModelSource {
         let controller: Box<EpisodeController<'_>> = match self {
             ModelSource::Latent(loaded) => {
                 spec.check_cameras(&loaded.model)?;
+                let pictures = goals;
                 let (goals, weighting) = (loaded.encode(goals)?, scenario.goal_weighting());
                 let extrinsics = spec.extrinsics_for(&loaded.model)?;
                 let cost = LatentModel::new(&loaded.model, goals, weighting, extrinsics);
@@ -249,7 +252,9 @@ impl ModelSource {
                             model: loaded.level_two.as_ref(),
                             anchors: loaded.anchors.as_ref(),
                         };
-                        Box::new(Hierarchy::new(cost, second, planner, seed))
+                        let pictures = loaded.pixels(pictures)?;
+                        let hierarchy = Hierarchy::new(cost, second, planner, seed);
+                        Box::new(hierarchy.with_pictures(pictures))
                     }
                     _ => Box::new(Mpc::new(cost, method, seed)),
                 }
@@ -262,14 +267,8 @@ impl ModelSource {
             }
             ModelSource::Policy { eyes, policy } => {
                 spec.check_cameras(&eyes.model)?;
-                let goals = eyes.encode(goals)?;
-                let extrinsics = spec.extrinsics_for(&eyes.model)?;
-                Box::new(PolicyController::new(
-                    &eyes.model,
-                    policy,
-                    goals,
-                    extrinsics,
-                ))
+                let goals = eyes.encode(goals)?.into_iter().zip(eyes.pixels(goals)?);
+                Box::new(PolicyController::new(&eyes.model, policy, goals.collect()))
             }
             ModelSource::Oracle => Box::new(Mpc::new(Oracle::of(spec)?, method, seed)),
         };
@@ -294,5 +293,15 @@ impl LoadedModel {
         let images: Vec<&RgbImage> = images.iter().collect();
         let encoded = self.model.encode(&images);
         encoded.map_err(|e| RunError::model(&self.dir, e))
+    }
+
+    /// What the model's encoder sees of images, in their order.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] when an image is empty.
+    pub fn pixels(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, RunError> {
+        let pixels = images.iter().map(|image| self.model.pixels(image));
+        let pixels: Result<_, _> = pixels.collect();
+        pixels.map_err(|e| RunError::model(&self.dir, e))
     }
 }

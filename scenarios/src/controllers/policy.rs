@@ -11,27 +11,18 @@ use crate::error::RunError;
 /// A policy with an episode's goals encoded.
 #[derive(Debug)]
 pub struct PolicyController<'a> {
-    /// The model, for its encoder; in motion for its predictor too.
+    /// The model: its encoder tells how far goals are.
     model: &'a WorldModel,
     policy: &'a Policy,
-    /// The latents of the goal images.
-    goals: Vec<Latent>,
-    /// Where the camera stands, for predictors that take it.
-    extrinsics: Option<[f32; 6]>,
+    /// The latents of the goal images, and what the policy sees of them.
+    goals: Vec<(Latent, Vec<f32>)>,
     pursuit: Pursuit,
 }
 
 impl<'a> PolicyController<'a> {
-    /// Looks through `model`'s encoder, acts towards `goals` by `policy`; `extrinsics` as in
-    /// [`LatentModel::new`](super::LatentModel::new).
-    pub fn new(
-        model: &'a WorldModel,
-        policy: &'a Policy,
-        goals: Vec<Latent>,
-        extrinsics: Option<[f64; 6]>,
-    ) -> Self {
+    /// Acts by `policy` towards `goals`, each with its picture as `model` sees it.
+    pub fn new(model: &'a WorldModel, policy: &'a Policy, goals: Vec<(Latent, Vec<f32>)>) -> Self {
         PolicyController {
-            extrinsics: extrinsics.map(|e| e.map(|v| v as f32)),
             model,
             policy,
             goals,
@@ -54,22 +45,20 @@ impl Controller<Observation> for PolicyController<'_> {
         _step: u32,
     ) -> Result<Decision, RunError> {
         let seen = EncodedObservation::new(self.model, observation)?;
-        let goal = &self.goals[self.pursuit.goal];
+        let (goal, aim) = &self.goals[self.pursuit.goal];
         let distance = seen.latent.distance(goal);
         if self.pursuit.ends_at(distance) {
             return Ok(Decision::Advance);
         }
-        let seen = match &constraints.committed {
-            Some(committed) => seen.foresee(self.model, self.extrinsics, committed)?,
-            None => seen,
-        };
-        let action = self.policy.act(&seen.latent, &seen.pose, goal)?;
+        let pixels = self.model.pixels(&observation.frame.image)?;
+        let committed = constraints.committed.as_ref();
+        let action = self.policy.act(&pixels, &seen.pose, aim, committed)?;
         let plan = Plan::unsearched(action, constraints);
         Ok(Decision::Act { distance, plan })
     }
 
     fn distance(&mut self, observation: &Observation) -> Result<f32, RunError> {
         let seen = EncodedObservation::new(self.model, observation)?;
-        Ok(seen.latent.distance(&self.goals[self.pursuit.goal]))
+        Ok(seen.latent.distance(&self.goals[self.pursuit.goal].0))
     }
 }

@@ -202,12 +202,13 @@ fn a_model_without_its_camera_s_pose_says_what_to_add() {
 #[test]
 fn a_dry_run_shows_what_a_policy_would_do() {
     let source = ModelSource::model(&model_dir()).expect("a model");
-    let network = source
-        .predicting()
-        .and_then(|m| m.config().predictor.clone());
+    let img_size = source.predicting().map(|m| m.config().encoder.img_size);
     let config = PolicyConfig {
-        network: network.expect("a predictor"),
-        actions: 1,
+        img_size: img_size.expect("a model"),
+        channels: vec![2, 2],
+        hidden: 4,
+        keyframes: 0,
+        euler_around_rad: None,
     };
     // Of a network of zeros only the last bias is left.
     let mut parameters = Parameters::zeros(policy::layout(&config));
