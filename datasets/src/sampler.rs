@@ -458,8 +458,10 @@ impl ClipSampler {
                 way.extend([goal]);
                 let waypoints = self.poses_at(episode, view, &measured, &way)?;
                 let mut to_keyframes = actions_between(&waypoints);
-                for (action, to) in to_keyframes.iter_mut().zip(&keyframes) {
-                    action[6] = if to.closes { 1.0 } else { -1.0 };
+                // What lies behind the last keyframe moves no gripper.
+                let mut moves = keyframes.iter().map(|k| if k.closes { 1.0 } else { -1.0 });
+                for action in &mut to_keyframes {
+                    action[6] = moves.next().unwrap_or(0.0);
                 }
                 window.actions.extend(to_keyframes);
                 window.states = states.iter().map(Pose::to_array).collect();

@@ -322,12 +322,16 @@ fn steps_of_single_draws_and_goals_are_functions_of_their_numbers() {
             (window.states[0], window.actions[0]),
             (source.states[0], source.actions[0])
         );
-        // Nothing is grasped: what follows is the way to the goal.
-        let [_, way] = window.actions[..] else {
-            panic!("the next action and the way, {:?}", window.actions)
-        };
+        // Then the way to the goal, from keyframe to keyframe, behind the last of which no gripper moves.
+        let way = &window.actions[1..];
         let moved = window.states[1][0] - window.states[0][0];
-        assert!((way[0] - moved).abs() < 1e-9 && way[6] == 0.0, "{way:?}");
+        assert!((way.iter().map(|a| a[0]).sum::<f64>() - moved).abs() < 1e-9);
+        let told: Vec<f64> = way.iter().map(|a| a[6]).collect();
+        assert_eq!(told.last(), Some(&0.0), "{told:?}");
+        assert!(
+            told.iter().rev().skip(1).all(|g| g.abs() == 1.0),
+            "{told:?}"
+        );
     }
     assert_eq!(farthest, 3);
 }
