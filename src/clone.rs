@@ -16,7 +16,7 @@ use crate::training::{train, TrainingArgs};
 pub(crate) struct CloneArgs {
     #[command(flatten)]
     training: TrainingArgs,
-    /// Model folder whose pictures it sees: their size, crop and cameras.
+    /// Model folder whose pictures it sees: their size and cameras; the recipe says how they are cropped.
     #[arg(long)]
     encoder: PathBuf,
     /// Makes it what proposes macro-actions for the second level of the model folder given by

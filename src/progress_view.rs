@@ -9,6 +9,7 @@ use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foresight_planner::{Action, Pose};
 use foresight_runs::trace::StepTrace;
 use foresight_scenarios::episode::{Answer, EpisodeStep, Observer};
 use foresight_scenarios::monitor::Alarm;
@@ -212,6 +213,9 @@ impl EpisodeProgress {
                 step.plan.energy.map_or("-".into(), |e| format!("{e:.4}")),
                 sparkline(&energies)
             ));
+            if !step.plan.macro_actions.is_empty() {
+                lines.push(format!("  waypoints {}", waypoints(step)));
+            }
             let held = step.truth.as_ref().is_some_and(|t| t.held);
             lines.push(format!(
                 "  gripper   {:<7.2} {}{}",
@@ -266,6 +270,22 @@ impl EpisodeProgress {
         };
         format!("{} {done}/{total}  {what}", gauge(share, 16))
     }
+}
+
+/// Where a plan of two levels leads, in the base frame: the hand, and where the fingers move.
+fn waypoints(step: &StepTrace) -> String {
+    let mut pose = Pose::from_array(step.pose);
+    let waypoints = step.plan.macro_actions.iter().map(|action| {
+        pose = pose.apply(&Action::from_array(*action));
+        let [x, y, z] = pose.position_m.map(|m| 100.0 * m);
+        let fingers = match action[6] {
+            closes if closes > 0.0 => " closes",
+            opens if opens < 0.0 => " opens",
+            _ => "",
+        };
+        format!("{x:.0} {y:.0} {z:.0} cm{fingers}")
+    });
+    waypoints.collect::<Vec<_>>().join(" → ")
 }
 
 /// What was not as planned in a step.
@@ -347,6 +367,17 @@ mod tests {
         // A run that went back has five of the sub-goal's eight steps left.
         assert!(back.contains("8/13"), "{back}");
         assert!(episode.line().starts_with("step   8  reach 8/8  distance"));
+        let last = episode.steps.last_mut().unwrap();
+        last.pose = [0.5, 0.1, 0.2, 3.1, 0.0, 0.0, 0.0];
+        last.plan.macro_actions = vec![
+            [0.1, 0.0, -0.18, 0.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+        ];
+        let block = episode.block(100, 10);
+        assert!(
+            block.contains("waypoints 60 10 2 cm → 60 10 2 cm closes"),
+            "{block}"
+        );
         episode.steps.clear();
         assert_eq!(episode.block(80, 10).lines().count(), 1);
     }

@@ -65,13 +65,18 @@ pub enum Draws {
         batch: usize,
     },
     /// Any clip's first frame and a later one of its episode, as a goal. The clip's frames and
-    /// states are those two, its action is the one taken at the first; with
-    /// [`ClipShape::jump_steps`] its actions are all jumps from the one to the other.
+    /// states are those two. Its actions are the first jump of the way from the one to the other, of at
+    /// most [`ClipShape::jump_steps`], and what leads from keyframe to keyframe; their gripper closes, 1,
+    /// opens, −1, or stays.
     Goal {
         /// Draws that share a generator.
         batch: usize,
         /// Steps to the goal, at most; at least 1.
         farthest: usize,
+        /// Share of the draws whose goal is as late as that and the episode allow, 0 to 1; the others'
+        /// is anywhere between.
+        #[serde(default)]
+        farthest_share: f32,
         /// How often goals before which the gripper moves are drawn, relative to others.
         #[serde(default = "alike")]
         gripper_events: f32,

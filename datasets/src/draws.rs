@@ -94,6 +94,9 @@ impl Table {
             {
                 return wrong("gripper_events must be a number above 0")
             }
+            Draws::Goal { farthest_share, .. } if !(0.0..=1.0).contains(&farthest_share) => {
+                return wrong("the share of the farthest goals must be from 0 to 1")
+            }
             Draws::Goal { farthest: 0, .. } => {
                 return wrong("the steps to the farthest goal must be at least 1")
             }
@@ -254,6 +257,7 @@ impl Table {
             Draws::Goal {
                 batch,
                 farthest,
+                farthest_share,
                 gripper_events,
             } => {
                 // The rarer kind is drawn whenever it comes up, the other in proportion.
@@ -261,7 +265,12 @@ impl Table {
                 while order.len() < batch {
                     let number = rng.random_range(0..self.starts.len());
                     let left = self.starts[number].left as usize;
-                    let steps = rng.random_range(1..=left.min(farthest));
+                    let most = left.min(farthest);
+                    let least = match farthest_share > 0.0 && rng.random::<f32>() < farthest_share {
+                        true => most,
+                        false => 1,
+                    };
+                    let steps = rng.random_range(least..=most);
                     if gripper_events != 1.0 {
                         let kept = if self.moves_before(number, steps) {
                             moving

@@ -15,13 +15,21 @@ use crate::sampling::ClipShape;
 /// Whether the gripper moves between a frame and the next.
 pub(crate) fn gripper_moves(states: &[Pose], frame: usize) -> bool {
     match states.get(frame..frame + 2) {
-        Some([now, next]) => (next.gripper - now.gripper).abs() > f64::from(GRIPPER_EVENT),
+        Some([now, next]) => gripper_direction(next.gripper - now.gripper) != 0.0,
         _ => false,
     }
 }
 
+/// 1 where a change of closedness closes the gripper, −1 where it opens it, 0 where it is too little.
+pub(crate) fn gripper_direction(change: f64) -> f64 {
+    match change.abs() > f64::from(GRIPPER_EVENT) {
+        true => change.signum(),
+        false => 0.0,
+    }
+}
+
 /// Where a jump from `from` ends that takes at most `most` steps and goes no further than `last`.
-fn landing(states: &[Pose], from: usize, most: usize, last: usize) -> usize {
+pub(crate) fn landing(states: &[Pose], from: usize, most: usize, last: usize) -> usize {
     let moving = gripper_moves(states, from);
     let end = (from + most.max(1)).min(last);
     let mut frames = from + 1..end;
@@ -114,6 +122,15 @@ mod tests {
     use super::*;
     use crate::sampling::Sampling;
 
+    fn gripping(closedness: &[f64]) -> Vec<Pose> {
+        let pose = |(i, gripper): (usize, &f64)| Pose {
+            position_m: [0.1 * i as f64, 0.0, 0.0],
+            euler_rad: [0.0; 3],
+            gripper: *gripper,
+        };
+        closedness.iter().enumerate().map(pose).collect()
+    }
+
     #[test]
     fn keyframes_are_where_something_is_taken_or_let_go() {
         let states = gripping(&[0.0, 0.0, 0.5, 1.0, 1.0, 0.0, 0.0, 0.4, 0.6, 0.6, 0.0, 0.0]);
@@ -129,15 +146,6 @@ mod tests {
         assert_eq!(keyframes(&states, 7, 11), [taken, let_go]);
         assert_eq!(keyframes(&states, 8, 11), [let_go]);
         assert_eq!(keyframes(&states, 10, 11), []);
-    }
-
-    fn gripping(closedness: &[f64]) -> Vec<Pose> {
-        let pose = |(i, gripper): (usize, &f64)| Pose {
-            position_m: [0.1 * i as f64, 0.0, 0.0],
-            euler_rad: [0.0; 3],
-            gripper: *gripper,
-        };
-        closedness.iter().enumerate().map(pose).collect()
     }
 
     #[test]

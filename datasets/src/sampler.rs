@@ -447,11 +447,12 @@ impl ClipSampler {
                 window.frame_numbers = vec![now, goal];
                 let states = self.poses_at(episode, view, &measured, &window.frame_numbers)?;
                 let most = self.options.shape.jump_steps[1];
-                let landings = jumps::way(&measured.states, now, goal, most);
-                let mut way = vec![now];
-                way.extend(landings.first());
-                let next = self.poses_at(episode, view, &measured, &way)?;
+                let landing = jumps::landing(&measured.states, now, most, goal);
+                let next = self.poses_at(episode, view, &measured, &[now, landing])?;
                 window.actions = actions_between(&next);
+                for action in &mut window.actions {
+                    action[6] = jumps::gripper_direction(action[6]);
+                }
                 let keyframes = jumps::keyframes(&measured.states, now, goal);
                 let mut way = vec![now];
                 way.extend(keyframes.iter().map(|k| k.begins.max(now)));

@@ -45,6 +45,7 @@ pub mod rope;
 pub mod side_network;
 pub mod transform;
 pub mod vjepa21_encoder;
+mod windows;
 mod world_model;
 mod zip_file;
 

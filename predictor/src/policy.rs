@@ -12,8 +12,8 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Result as CandleResult, Tensor};
-use candle_nn::{Linear, Module};
+use candle_core::{DType, Device, Result as CandleResult, Tensor, D};
+use candle_nn::ops::softmax;
 use foresight_planner::{Action, Pose};
 use serde::{Deserialize, Serialize};
 
@@ -22,13 +22,20 @@ use crate::error::PredictorError;
 use crate::layout::Entry;
 use crate::parameters::Tensors;
 use crate::side_network::{self, damaged, LoadedLayers, NetworkLayers};
+use crate::windows::Windows;
 
 /// Numbers of an answer: x, y, z, gripper.
 pub const ANSWERS: usize = 4;
 /// Translations are told in units of this, m: the bound of a step.
 pub const STEP_SCALE_M: f32 = 0.075;
-/// Side of what a layer of the eyes sees at a time.
-const KERNEL: usize = 4;
+/// What the eyes' first layer sees at a time.
+const PATCHES: Windows = Windows { side: 4, stride: 4 };
+/// What each that follows sees of the one before.
+const HALVING: Windows = Windows { side: 4, stride: 2 };
+/// What the maps of points see of the first.
+const AROUND: Windows = Windows { side: 3, stride: 1 };
+/// Coordinates reach from minus this to this.
+const PLACE_SCALE: f32 = 3.0;
 /// The weights.
 const WEIGHTS: &str = "policy.safetensors";
 /// What the weights belong to.
@@ -47,6 +54,9 @@ pub struct PolicyConfig {
     pub img_size: [usize; 2],
     /// Channels of the eyes' layers: the first sees patches of 4×4 px, each that follows halves the grid.
     pub channels: Vec<usize>,
+    /// Points of a picture whose coordinates it tells itself beside that: a map each, as fine as the
+    /// first layer's; 0 for none.
+    pub points: usize,
     /// Width of the two layers that decide.
     pub hidden: usize,
     /// Keyframes that it tells beside the next action.
@@ -88,7 +98,7 @@ impl PolicyConfig {
     /// Numbers that the eyes make of a picture.
     fn features(&self) -> usize {
         let grid = self.img_size.map(|side| side >> (self.channels.len() + 1));
-        grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3)
+        grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3) + 2 * self.points
     }
 }
 
@@ -101,8 +111,12 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
     };
     let mut channels = 3;
     for (layer, out) in config.channels.iter().enumerate() {
-        linear(&format!("eyes.{layer}"), KERNEL * KERNEL * channels, *out);
+        let windows = if layer == 0 { PATCHES } else { HALVING };
+        linear(&format!("eyes.{layer}"), windows.numbers(channels), *out);
         channels = *out;
+    }
+    if let (Some(channels), 1..) = (config.channels.first(), config.points) {
+        linear("points", AROUND.numbers(*channels), config.points);
     }
     linear("look", config.features(), config.hidden);
     linear("aim", config.features(), config.hidden);
@@ -116,7 +130,7 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
 pub fn initial_std(name: &str, inputs: usize) -> f32 {
     let gain = match name.split('.').next() {
         Some("eyes") => 2.0f32.sqrt(),
-        Some("state") => 2.0,
+        Some("state" | "points") => 2.0,
         Some("head") => 0.1,
         _ => 1.0,
     };
@@ -135,41 +149,45 @@ pub fn answers(
     [now, goal]: [&Tensor; 2],
     states: &Tensor,
 ) -> CandleResult<Tensor> {
-    let linear = |name: &str, x: &Tensor| {
-        let bias = layers.parameter(&format!("{name}.bias"))?;
-        Linear::new(layers.parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
-    };
+    let linear = |name: &str, x: &Tensor| layers.linear(name, x);
     let seen = |pictures: &Tensor| {
-        // `[B, h, w, C]` in blocks of `side`², `[B, h/side, w/side, side²·C]`.
-        let blocks = |x: &Tensor, side: usize| {
-            let (b, h, w, c) = x.dims4()?;
-            let (h, w) = (h / side, w / side);
-            let x = x.reshape((b, h, side, w, side, c))?;
-            let x = x.permute((0, 1, 3, 2, 4, 5))?;
-            x.reshape((b, h, w, side * side * c))
+        let convolved =
+            |x: &Tensor, name: &str, windows: Windows| layers.relu(&linear(name, &windows.of(x)?)?);
+        let mut x = convolved(&pictures.permute((0, 2, 3, 1))?, "eyes.0", PATCHES)?;
+        let points = match config.points {
+            0 => None,
+            _ => Some(places(&linear("points", &AROUND.of(&x)?)?)?),
         };
-        let mut x = blocks(&pictures.permute((0, 2, 3, 1))?.contiguous()?, KERNEL)?;
-        for (layer, channels) in config.channels.iter().enumerate() {
-            if layer > 0 {
-                // Two apart: a block of 2×2, the one above, the one on the left, and the one between.
-                let block = blocks(&x, 2)?;
-                let (_, h, w, _) = block.dims4()?;
-                let above = |x: &Tensor| x.pad_with_zeros(1, 1, 0)?.narrow(1, 0, h);
-                let left = |x: &Tensor| x.pad_with_zeros(2, 1, 0)?.narrow(2, 0, w);
-                let (up, aside) = (above(&block)?, left(&block)?);
-                x = Tensor::cat(&[&block, &up, &aside, &left(&up)?], 3)?;
-            }
-            let (b, h, w, c) = x.dims4()?;
-            x = linear(&format!("eyes.{layer}"), &x.reshape((b * h * w, c))?)?.relu()?;
-            x = x.reshape((b, h, w, *channels))?;
+        for layer in 1..config.channels.len() {
+            x = convolved(&x, &format!("eyes.{layer}"), HALVING)?;
         }
-        x.flatten_from(1)
+        let x = x.flatten_from(1)?;
+        match points {
+            Some(points) => Tensor::cat(&[&x, &points], 1),
+            None => Ok(x),
+        }
     };
     let told = (linear("look", &seen(now)?)? + linear("aim", &seen(goal)?)?)?;
     let told = (told + linear("state", states)?)?;
-    let x = layers.normalise(&told)?.relu()?;
-    let x = (&x + layers.normalise(&linear("middle", &x)?)?.relu()?)?;
+    let x = layers.relu(&layers.normalise(&told)?)?;
+    let x = (&x + layers.relu(&layers.normalise(&linear("middle", &x)?)?)?)?;
     linear("head", &x)
+}
+
+/// Where in a map `[B, h, w, K]` each of its channels is strongest, `[B, 2·K]`: its coordinates' mean,
+/// weighed by a softmax over the map (Finn and others, "Deep Spatial Autoencoders", 2016).
+fn places(map: &Tensor) -> CandleResult<Tensor> {
+    let (b, h, w, channels) = map.dims4()?;
+    let strengths = map.reshape((b, h * w, channels))?.transpose(1, 2)?;
+    let strengths = softmax(&strengths.contiguous()?, D::Minus1)?;
+    let along = |at: usize, of: usize| PLACE_SCALE * (2.0 * (at as f32 + 0.5) / of as f32 - 1.0);
+    let coordinates = (0..h * w).flat_map(|i| [along(i / w, h), along(i % w, w)]);
+    let coordinates: Vec<f32> = coordinates.collect();
+    let coordinates = Tensor::from_vec(coordinates, (h * w, 2), &Device::Cpu)?;
+    let places = strengths
+        .reshape((b * channels, h * w))?
+        .matmul(&coordinates)?;
+    places.reshape((b, 2 * channels))
 }
 
 /// A policy ready to act.
@@ -186,6 +204,11 @@ impl Policy {
     /// When a file is missing, damaged, doesn't fit its description, or pictures have another size.
     pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
         let description = folder.join(DESCRIPTION);
+        if !description.is_file() {
+            let what = format!("there is no {DESCRIPTION} in it, which `foresight clone` writes");
+            let path = folder.to_path_buf();
+            return Err(PredictorError::File { path, what });
+        }
         let config = side_network::read_description(&description);
         let config: PolicyConfig = config.map_err(|error| match error {
             PredictorError::File { path, what } => PredictorError::File {
@@ -313,6 +336,7 @@ mod tests {
         let config = PolicyConfig {
             img_size: encoder.img_size,
             channels: vec![2],
+            points: 3,
             hidden: 4,
             keyframes: told.len() / ANSWERS - 1,
             euler_around_rad: None,
@@ -320,6 +344,8 @@ mod tests {
         let mut parameters = Parameters::zeros(layout(&config));
         parameters.slice_mut("head.bias").copy_from_slice(told);
         let folder = tempfile::tempdir().unwrap();
+        let error = Policy::load(folder.path(), &encoder).unwrap_err();
+        assert!(error.to_string().contains("no policy.json"), "{error}");
         save(folder.path(), &config, &parameters.to_tensors().unwrap()).unwrap();
         let mut other = encoder.clone();
         other.img_size = [320, 64];
@@ -373,6 +399,7 @@ mod tests {
         let config = PolicyConfig {
             img_size: [64, 96],
             channels: vec![8; 4],
+            points: 0,
             hidden: 16,
             keyframes: 2,
             euler_around_rad: None,

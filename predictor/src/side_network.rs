@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use candle_nn::{Linear, Module};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
@@ -26,6 +27,21 @@ pub trait NetworkLayers {
     /// # Errors
     /// When there is none of that name.
     fn parameter(&self, name: &str) -> CandleResult<Tensor>;
+    /// `x` `[…, in]` through the linear layer `name`.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the shapes don't agree.
+    fn linear(&self, name: &str, x: &Tensor) -> CandleResult<Tensor> {
+        let bias = self.parameter(&format!("{name}.bias"))?;
+        Linear::new(self.parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
+    }
+    /// What of `x` is above 0.
+    ///
+    /// # Errors
+    /// When `x` is not an f32 tensor on the CPU.
+    fn relu(&self, x: &Tensor) -> CandleResult<Tensor> {
+        x.relu()
+    }
     /// `x` `[…, D]` normalised over its last dimension, without weights, with [`NORM_EPS`].
     ///
     /// # Errors

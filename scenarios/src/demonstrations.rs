@@ -47,6 +47,14 @@ pub struct DemonstrationConfig {
     pub action_noise_m: f64,
     /// Least and largest share of an episode's actions replaced by random ones, 0 to 1.
     pub random_action_share: [f64; 2],
+    /// Share of grasps that come aslant instead of from above, which sweeps the object now and then,
+    /// 0 to 1.
+    pub aslant_share: f64,
+    /// Share of grasps before which the hand comes down a few centimetres off, and has to rise and come
+    /// again, 0 to 1: how to get out of where a policy ends up is shown nowhere else.
+    pub stumble_share: f64,
+    /// Share of episodes whose fingers move a little while the script leaves them alone, 0 to 1.
+    pub gripper_noise_share: f64,
     /// Least and largest step of a scripted action, m an axis.
     pub stride_m: [f64; 2],
     /// Lower corner of the box that free points, wide starts and starts in hand are drawn from,
@@ -112,6 +120,9 @@ impl Default for DemonstrationConfig {
             waypoint_noise_m: vec![0.003, 0.003, 0.010, 0.010, 0.020],
             action_noise_m: 0.003,
             random_action_share: [0.05, 0.50],
+            aslant_share: 0.25,
+            stumble_share: 0.0,
+            gripper_noise_share: 0.4,
             stride_m: [0.035, 0.075],
             free_min_m: [0.39, -0.18, 0.02],
             free_max_m: [0.61, 0.18, 0.25],
@@ -147,6 +158,9 @@ impl DemonstrationConfig {
             ("in_hand_start_share", self.in_hand_start_share),
             ("random_action_share", self.random_action_share[0]),
             ("random_action_share", self.random_action_share[1]),
+            ("aslant_share", self.aslant_share),
+            ("stumble_share", self.stumble_share),
+            ("gripper_noise_share", self.gripper_noise_share),
             ("max_gripper_step", self.max_gripper_step),
             ("branches.episode_share", self.branches.episode_share),
         ] {

@@ -6,6 +6,7 @@ mod bounds;
 mod control_loop;
 mod fixtures;
 mod landscape;
+mod macro_search;
 mod noise;
 mod parity_cem;
 mod parity_pose;

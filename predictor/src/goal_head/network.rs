@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Linear, Module};
 
 use super::GoalHeadConfig;
 use crate::layout::{self, Entry};
@@ -81,10 +80,7 @@ pub fn answers(
     let d = network.predictor_embed_dim;
     let scale = (d as f64).sqrt();
     let parameter = |name: &str| layers.parameter(name);
-    let linear = |name: &str, x: &Tensor| {
-        let bias = parameter(&format!("{name}.bias"))?;
-        Linear::new(parameter(&format!("{name}.weight"))?, Some(bias)).forward(x)
-    };
+    let linear = |name: &str, x: &Tensor| layers.linear(name, x);
     let looked_up = |name: &str, numbers: &Tensor| {
         let rows = parameter(name)?.index_select(&numbers.flatten_all()?, 0)?;
         rows * scale

@@ -10,14 +10,13 @@ use foresight_predictor::checkpoint::Part;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig};
 use foresight_predictor::PredictorError;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::episodes;
 use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
 use crate::latent_source::open_folder;
+use crate::lighting::Lighting;
 use crate::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use crate::recipe::CloneRecipe;
 use crate::run::{Parts, TrainingTask};
@@ -28,14 +27,6 @@ use crate::TrainState;
 const VALIDATION_MOMENTS: usize = 768;
 /// Seed of those.
 const VALIDATION_SEED: u64 = 0;
-/// A change of closedness within a step below this is no movement of the gripper.
-const GRIPPER_MOVES: f32 = 0.1;
-
-/// Largest change of a picture's brightness and contrast, as a share: lamps differ.
-const LIGHT: f32 = 0.15;
-/// Keeps what light a moment is seen in apart from what else the seed decides.
-const LIGHTING: u64 = 0x006c_6967_6874;
-
 /// A policy in training.
 pub struct PolicyTask {
     trainer: PolicyTrainer,
@@ -58,10 +49,14 @@ impl PolicyTask {
         if recipe.farthest_goal_steps == 0 {
             bail!("farthest_goal_steps must be at least 1");
         }
+        if !(0.0..=1.0).contains(&recipe.other_hues_share) {
+            bail!("other_hues_share must be from 0 to 1");
+        }
         let (_, model) = open_folder(encoder)?;
         let config = PolicyConfig {
             img_size: model.encoder.img_size,
             channels: recipe.policy.channels.clone(),
+            points: recipe.policy.points,
             hidden: recipe.policy.hidden,
             keyframes: recipe.keyframes,
             euler_around_rad: recipe.euler_around_rad,
@@ -88,6 +83,7 @@ impl PolicyTask {
             let draws = Draws::Goal {
                 batch,
                 farthest: recipe.farthest_goal_steps,
+                farthest_share: recipe.farthest_goal_share,
                 gripper_events: recipe.data.gripper_events,
             };
             let mut options = recipe.data.clip_options(draws, seed);
@@ -121,11 +117,12 @@ impl PolicyTask {
             }
         }
         let (readers, seed) = (readers(recipe.data.workers)?, optimisation.seed);
+        let hues = recipe.other_hues_share;
         Ok(PolicyTask {
             trainer: PolicyTrainer::new(config, parameters),
             feed: Feed::new(&readers, move |step| {
                 let draws = (step * batch) as u64..((step + 1) * batch) as u64;
-                training.batch(draws, Some(seed))
+                training.batch(draws, Some((seed, hues)))
             }),
             held_out,
         })
@@ -149,26 +146,22 @@ struct Moments {
 }
 
 impl Moments {
-    /// Those of some draws; in another light each where a seed for that is given.
-    fn batch(&self, draws: std::ops::Range<u64>, light: Option<u64>) -> Result<PolicyBatch> {
+    /// Those of some draws; in another light each where a seed for that is given, with the share of them
+    /// in other hues.
+    fn batch(&self, draws: std::ops::Range<u64>, light: Option<(u64, f32)>) -> Result<PolicyBatch> {
+        let [height, width] = self.config.img_size;
         let draws: Vec<u64> = draws.collect();
         let read = draws.par_iter().map(|draw| {
             let window = self.sampler.window(*draw)?;
             let mut pixels = self
                 .transform
                 .pixels(&self.sampler.frames(&window)?, None)?;
-            if let Some(seed) = light {
-                let mut rng = ChaCha8Rng::seed_from_u64(seed ^ LIGHTING);
-                rng.set_stream(*draw);
-                let contrast = 1.0 + rng.random_range(-LIGHT..LIGHT);
-                let brightness = rng.random_range(-LIGHT..LIGHT);
-                let lit = pixels.iter_mut();
-                lit.for_each(|value| *value = contrast * *value + brightness);
+            if let Some((seed, hues)) = light {
+                Lighting::draw(seed, *draw, hues).apply(&mut pixels, height * width);
             }
             Ok((window, pixels))
         });
         let read: Vec<(ClipWindow, Vec<f32>)> = read.collect::<Result<_>>()?;
-        let [height, width] = self.config.img_size;
         let (count, size) = (read.len(), 3 * height * width);
         let pictures = |at: usize| {
             let frames = read.iter();
@@ -182,12 +175,6 @@ impl Moments {
             .flat_map(|(window, _)| policy::state_input(&self.config, narrow(&window.states[0])));
         let told = read.iter().flat_map(|(window, _)| {
             let mut told: Vec<[f32; 7]> = window.actions.iter().map(narrow).collect();
-            if let Some(next) = told.first_mut() {
-                next[6] = match next[6] {
-                    change if change.abs() < GRIPPER_MOVES => 0.0,
-                    change => change.signum(),
-                };
-            }
             told.resize(self.config.answers(), [0.0; 7]);
             told
         });

@@ -92,7 +92,7 @@ impl GoalTrainer {
 
     fn answered(&self, asked: &Asked, heads: &HeadVariables) -> Result<Answered> {
         let layers = TrainedLayers {
-            network: &self.config.network,
+            network: Some(&self.config.network),
             state: &self.state,
             heads,
         };

@@ -289,6 +289,37 @@ impl CustomOp1 for Gelu {
     }
 }
 
+/// What of `x` is above 0.
+///
+/// # Errors
+/// When `x` is not an f32 tensor on the CPU.
+pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Relu)
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = values(storage, layout)?.to_vec();
+        y.iter_mut().for_each(|y| *y = y.max(0.0));
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let mut dx: Vec<f32> = grad.flatten_all()?.to_vec1()?;
+        read([y], |[y]| {
+            let pairs = dx.iter_mut().zip(y);
+            pairs.for_each(|(dx, y)| *dx = if *y > 0.0 { *dx } else { 0.0 });
+        })?;
+        Ok(Some(Tensor::from_vec(dx, y.shape(), y.device())?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,6 +385,7 @@ mod tests {
                         .broadcast_add(&v[2])
                 },
             );
+            agree("relu", &norm[..1], |v| relu(&v[0]), |v| v[0].relu());
             agree("gelu", &norm[..1], |v| gelu(&v[0]), |v| v[0].gelu_erf());
             let pair = [x.clone(), noise(x.dims(), 1.7)];
             agree(

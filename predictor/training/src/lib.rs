@@ -55,6 +55,7 @@ pub mod latent_clips;
 mod latent_source;
 mod layers;
 pub mod level_two;
+mod lighting;
 pub mod log;
 pub mod mask_losses;
 pub mod mask_task;

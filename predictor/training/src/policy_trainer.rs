@@ -5,13 +5,10 @@ use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
-use crate::layers::normalise;
 use crate::train_state::TrainState;
-use foresight_predictor::block::NORM_EPS;
+use crate::trained_layers::TrainedLayers;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig, ANSWERS, STEP_SCALE_M};
-use foresight_predictor::rope::RopeTable;
-use foresight_predictor::side_network::NetworkLayers;
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
@@ -72,8 +69,8 @@ impl PolicyTrainer {
     /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         self.state.clear()?;
-        let (loss, losses, variables) = self.losses(batch)?;
-        self.state.collect(&variables.0, &loss.backward()?)?;
+        let (loss, losses, heads) = self.losses(batch)?;
+        self.state.collect(&heads, &loss.backward()?)?;
         Ok(losses)
     }
 
@@ -85,10 +82,15 @@ impl PolicyTrainer {
         Ok(self.losses(batch)?.1)
     }
 
-    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, Variables)> {
-        let variables = Variables(self.state.heads(|_| true)?);
+    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, HeadVariables)> {
+        let heads = self.state.heads(|_| true)?;
+        let layers = TrainedLayers {
+            network: None,
+            state: &self.state,
+            heads: &heads,
+        };
         let pictures = [&batch.now, &batch.goal];
-        let told = policy::answers(&self.config, &variables, pictures, &batch.states)?;
+        let told = policy::answers(&self.config, &layers, pictures, &batch.states)?;
         let taken: Vec<f32> = batch
             .actions
             .iter()
@@ -109,23 +111,6 @@ impl PolicyTrainer {
             translation: number(&translation)?,
             gripper: number(&gripper)?,
         };
-        Ok((loss, losses, variables))
-    }
-}
-
-/// A policy's parameters as variables of the graph.
-struct Variables(HeadVariables);
-
-impl NetworkLayers for Variables {
-    fn parameter(&self, name: &str) -> Result<Tensor> {
-        self.0.get(name).cloned()
-    }
-
-    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
-        normalise(x, NORM_EPS)
-    }
-
-    fn blocks(&self, _: &Tensor, _: &std::sync::Arc<RopeTable>) -> Result<Tensor> {
-        candle_core::bail!("a policy has no blocks")
+        Ok((loss, losses, heads))
     }
 }

@@ -82,6 +82,9 @@ impl Default for MaskPrediction {
 pub struct PolicySize {
     /// As in [`PolicyConfig::channels`](foresight_predictor::policy::PolicyConfig::channels).
     pub channels: Vec<usize>,
+    /// As in [`PolicyConfig::points`](foresight_predictor::policy::PolicyConfig::points).
+    #[serde(default)]
+    pub points: usize,
     /// As in [`PolicyConfig::hidden`](foresight_predictor::policy::PolicyConfig::hidden).
     pub hidden: usize,
 }
@@ -98,9 +101,17 @@ pub struct CloneRecipe {
     pub policy: PolicySize,
     /// The goal of a moment is a frame at most so many steps later.
     pub farthest_goal_steps: usize,
+    /// Share of the moments whose goal is as late as that and their episode allow, 0 to 1; the others'
+    /// is anywhere between.
+    #[serde(default)]
+    pub farthest_goal_share: f32,
     /// Keyframes told beside the next action, which is one of up to `data.jump_steps` steps.
     #[serde(default = "two")]
     pub keyframes: usize,
+    /// Share of the moments seen in other hues, 0 to 1: a policy that grasps what is red grasps nothing
+    /// that is blue.
+    #[serde(default)]
+    pub other_hues_share: f32,
     /// Behaviours that count as demonstrations, by the names in the recordings; all when empty.
     #[serde(default)]
     pub behaviours: Vec<String>,

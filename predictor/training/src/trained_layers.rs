@@ -10,13 +10,14 @@ use foresight_predictor::side_network::NetworkLayers;
 use foresight_predictor::{layout, PredictorConfig};
 
 use crate::head_variables::HeadVariables;
-use crate::layers::normalise;
+use crate::layers::{normalise, relu};
 use crate::train_state::TrainState;
 use crate::trunk::Trunk;
 
 /// Its parameters as variables of the graph.
 pub(crate) struct TrainedLayers<'a> {
-    pub(crate) network: &'a PredictorConfig,
+    /// Of its blocks, where it has any.
+    pub(crate) network: Option<&'a PredictorConfig>,
     pub(crate) state: &'a TrainState,
     pub(crate) heads: &'a HeadVariables,
 }
@@ -26,14 +27,25 @@ impl NetworkLayers for TrainedLayers<'_> {
         self.heads.get(name).cloned()
     }
 
+    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        self.heads.linear(name, x)
+    }
+
+    fn relu(&self, x: &Tensor) -> Result<Tensor> {
+        relu(x)
+    }
+
     fn normalise(&self, x: &Tensor) -> Result<Tensor> {
         normalise(x, NORM_EPS)
     }
 
     fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {
+        let Some(network) = self.network else {
+            candle_core::bail!("the network has no blocks");
+        };
         let trunk = Trunk {
-            shape: layout::predictor_block(self.network),
-            depth: self.network.depth,
+            shape: layout::predictor_block(network),
+            depth: network.depth,
             prefix: "blocks".into(),
         };
         trunk.forward(self.state.shared(), x, rope, Visibility::All)

@@ -113,6 +113,10 @@ pub(crate) struct EpisodeConfig {
     pub(crate) closing_step: f64,
     /// Closedness a scripted opening takes away an action.
     pub(crate) opening_step: f64,
+    /// Probability that a grasp comes aslant.
+    pub(crate) aslant_share: f64,
+    /// Probability that the hand comes down beside the object before a grasp.
+    pub(crate) stumble_share: f64,
     /// Standard deviation of gripper changes while the script leaves the gripper alone; often 0.
     pub(crate) gripper_noise: f64,
 }
@@ -154,7 +158,9 @@ impl EpisodeConfig {
             stride_m: between(rng, mix.stride_m),
             closing_step: gripper_step(rng),
             opening_step: gripper_step(rng),
-            gripper_noise: if rng.random_bool(0.4) {
+            aslant_share: mix.aslant_share,
+            stumble_share: mix.stumble_share,
+            gripper_noise: if rng.random_bool(mix.gripper_noise_share) {
                 between(rng, [0.02, 0.15])
             } else {
                 0.0

@@ -151,8 +151,7 @@ impl Demonstrator {
         // Stages that are already done cost no action; a plan that only retries ends anyway.
         for _ in 0..32 {
             let Some(stage) = self.stages.front().copied() else {
-                let behaviour = self.style.behaviour;
-                let plan = script::stages(behaviour, &self.site, view, &mut self.rng);
+                let plan = script::stages(&self.style, &self.site, view, &mut self.rng);
                 self.stages.extend(plan);
                 continue;
             };
@@ -330,6 +329,8 @@ mod tests {
             stride_m: 0.07,
             closing_step: 0.75,
             opening_step: 0.75,
+            aslant_share: 0.25,
+            stumble_share: 0.0,
             gripper_noise: 0.0,
         };
         let site = ScriptGeometry {
@@ -383,6 +384,27 @@ mod tests {
                 !view.held && (x - 0.55).hypot(y + 0.1) < 0.03
             });
             assert!(placed, "seed {seed}: {played:#?}");
+        }
+    }
+
+    #[test]
+    fn a_hand_that_stumbled_rises_and_places() {
+        for seed in 0..20 {
+            let mut stumbling = demonstrator(Behaviour::PickAndPlace, 0.0, seed);
+            (stumbling.style.aslant_share, stumbling.style.stumble_share) = (0.0, 1.0);
+            let played = play(&mut stumbling, 26);
+            let grasp = played.iter().position(|(view, _)| view.held).unwrap();
+            let heights = played[..grasp]
+                .iter()
+                .map(|(view, _)| view.pose.position_m[2]);
+            let heights: Vec<f64> = heights.collect();
+            // Down, up over the object, and down again.
+            let over = heights.iter().rposition(|z| *z > 0.085).unwrap();
+            let lowest = heights[..over]
+                .iter()
+                .copied()
+                .fold(f64::INFINITY, f64::min);
+            assert!(lowest < heights[over], "seed {seed}: {heights:?}");
         }
     }
 

@@ -4,12 +4,15 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::contact_script;
-use crate::episode_config::Behaviour;
+use crate::episode_config::{Behaviour, EpisodeConfig};
 use crate::stage::{normal, wander, Anchor, DemonstratorView, ScriptGeometry, ScriptStage};
+
+/// How far off the hand comes down that stumbles: standard deviation, m an axis.
+const STUMBLE_M: f64 = 0.025;
 
 /// The stages of the behaviour, from wherever the hand is.
 pub(crate) fn stages(
-    behaviour: Behaviour,
+    style: &EpisodeConfig,
     site: &ScriptGeometry,
     view: &DemonstratorView,
     rng: &mut ChaCha8Rng,
@@ -27,15 +30,23 @@ pub(crate) fn stages(
         if view.pose.gripper > 0.15 {
             pick.push(ScriptStage::Open);
         }
+        if style.stumble_share > 0.0 && rng.random_bool(style.stumble_share) {
+            pick.push(ScriptStage::Go {
+                anchor: Anchor::Object,
+                offset_m: [normal(STUMBLE_M, rng), normal(STUMBLE_M, rng)],
+                height_m: rng.random_range(grasp..hover),
+                tolerance_m: 0.01,
+            });
+        }
         // Straight down mostly; sometimes aslant, which sweeps the object: both happen
         // when a search moves the hand.
-        if rng.random_bool(0.75) {
+        if rng.random_bool(1.0 - style.aslant_share) {
             pick.push(go(Anchor::Object, hover, 0.02));
         }
         pick.push(go(Anchor::Object, grasp, 0.008));
         pick.push(ScriptStage::Close);
     }
-    match behaviour {
+    match style.behaviour {
         Behaviour::PickAndPlace => {
             pick.push(go(Anchor::Object, carry, 0.02));
             pick.push(ScriptStage::RetryUnlessHeld);

@@ -206,6 +206,7 @@ fn a_dry_run_shows_what_a_policy_would_do() {
     let config = PolicyConfig {
         img_size: img_size.expect("a model"),
         channels: vec![2, 2],
+        points: 0,
         hidden: 4,
         keyframes: 0,
         euler_around_rad: None,

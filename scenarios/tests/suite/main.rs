@@ -11,4 +11,5 @@ mod malformed;
 mod monitor;
 mod sentences;
 mod several;
+mod success;
 mod variation;

@@ -190,7 +190,11 @@ fn decide(step: &StepTrace, from_s: f64, sink: &mut dyn Sink) -> Result<(), Time
             sink.numbers("energy", &energies)?;
         }
     }
-    sink.way("plan", &way(&pose, step.plan.actions.iter().copied()))
+    sink.way("plan", &way(&pose, step.plan.actions.iter().copied()))?;
+    match &step.plan.macro_actions[..] {
+        [] => Ok(()),
+        macro_actions => sink.way("waypoints", &way(&pose, macro_actions.iter().copied())),
+    }
 }
 
 /// What is sent to the arm, and what the envelope made of it.

@@ -10,3 +10,4 @@ mod replay;
 #[path = "../../../../tests/support/require.rs"]
 mod require;
 mod timeline;
+mod trajectory_csv;

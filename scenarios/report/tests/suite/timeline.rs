@@ -7,6 +7,7 @@ use crate::played::played;
 use foresight_report::timeline::mcap::McapFile;
 use foresight_report::timeline::{exporter, Sink};
 use foresight_runs::read::RunData;
+use foresight_runs::trace;
 use foresight_scenarios::monitor::{SurpriseMap, Watched};
 use image::{Rgb, RgbImage};
 use mcap::sans_io::indexed_reader::{IndexedReadEvent, IndexedReader, IndexedReaderOptions};
@@ -95,6 +96,14 @@ fn topics_from(file: &Path, time_s: f64) -> BTreeSet<String> {
 fn a_run_becomes_a_recording() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = played(folder.path());
+    // As if its first step had been planned at two levels.
+    let plan = run.join("plan.jsonl");
+    let mut trace = trace::read(&plan).expect("the trace");
+    trace[0].plan.macro_actions = vec![[0.1, 0.0, -0.1, 0.0, 0.0, 0.0, 0.0]; 2];
+    let lines = trace
+        .iter()
+        .map(|step| serde_json::to_string(step).expect("JSON") + "\n");
+    std::fs::write(&plan, lines.collect::<String>()).expect("written");
     let data = RunData::read(&run).expect("the run");
     let file = folder.path().join("run.mcap");
     let mut recording: Box<dyn Sink> = Box::new(McapFile::create(&file).expect("a file"));
@@ -106,7 +115,10 @@ fn a_run_becomes_a_recording() {
     let count = |topic: &str| seen.get(topic).map_or(0, Vec::len);
     assert_eq!(count("/camera"), steps + 1);
     assert_eq!(count("/target/pose"), steps);
-    assert_eq!(count("/plan"), steps);
+    assert_eq!((count("/plan"), count("/waypoints")), (steps, 1));
+    let (_, waypoints) = &seen["/waypoints"][0];
+    let points = waypoints["entities"][0]["lines"][0]["points"].as_array();
+    assert_eq!(points.map(Vec::len), Some(3), "{waypoints}");
     let iterations: usize = data.steps.iter().map(|s| s.plan.iterations.len()).sum();
     assert!(iterations > 0);
     assert_eq!(
