@@ -81,23 +81,6 @@ fn the_prior_keeps_it_at_a_proposal_and_the_range_inside_the_data() {
 }
 
 #[test]
-fn a_flipped_gripper_needs_a_reason_and_a_nudge_hardly_any() {
-    let config = LevelTwoSearch {
-        horizon: 2,
-        ..LevelTwoSearch::default()
-    };
-    let search = MacroSearch::new(config, RANGE, &Constraints::default(), &[going(0.1, 1.0)]);
-    let strayed = |x: f64, gripper: f64| {
-        let actions = going(x, gripper).into_iter();
-        let actions = actions.map(|a| a.to_array().map(|v| v as f32)).collect();
-        search.strayed(&actions, 0)
-    };
-    assert_eq!(strayed(0.1, 1.0), 0.0);
-    assert!(strayed(0.11, 1.0) < 0.3, "{}", strayed(0.11, 1.0));
-    assert!(strayed(0.1, 0.0) > 10.0, "{}", strayed(0.1, 0.0));
-}
-
-#[test]
 fn without_proposals_it_begins_at_standing_still() {
     struct Still;
     impl Energy for Still {

@@ -6,6 +6,7 @@ mod episodes;
 mod foreseen;
 mod old_runs;
 mod played;
+mod pose_error;
 mod replay;
 #[path = "../../../../tests/support/require.rs"]
 mod require;
