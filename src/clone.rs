@@ -23,6 +23,9 @@ pub(crate) struct CloneArgs {
     /// --encoder: it is written there.
     #[arg(long)]
     proposals: bool,
+    /// Policy to begin with, a folder that this command wrote; random weights when absent.
+    #[arg(long)]
+    start: Option<PathBuf>,
 }
 
 /// Runs `foresight clone`.
@@ -34,6 +37,7 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         training,
         encoder,
         proposals,
+        start,
     } = args;
     let recipe: CloneRecipe = read_recipe(&training.recipe, &training.set)?;
     let folder = match proposals {
@@ -41,7 +45,8 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         false => training.out.join("model"),
     };
     let validation = training.validation.as_deref();
-    let mut task = PolicyTask::new(&recipe, &encoder, &training.data, validation)
+    let data = &training.data;
+    let mut task = PolicyTask::new(&recipe, &encoder, data, validation, start.as_deref())
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &training.options())?;
     task.save(&folder)?;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::EncoderConfig;
 use crate::error::PredictorError;
 use crate::layout::Entry;
-use crate::parameters::Tensors;
+use crate::parameters::{Parameters, Tensors};
 use crate::side_network::{self, damaged, LoadedLayers, NetworkLayers};
 use crate::windows::Windows;
 
@@ -190,6 +190,41 @@ fn places(map: &Tensor) -> CandleResult<Tensor> {
     places.reshape((b, 2 * channels))
 }
 
+/// What the policy in a folder is.
+fn read_description(folder: &Path) -> Result<PolicyConfig, PredictorError> {
+    let description = folder.join(DESCRIPTION);
+    if !description.is_file() {
+        let what = format!("there is no {DESCRIPTION} in it, which `foresight clone` writes");
+        let path = folder.to_path_buf();
+        return Err(PredictorError::File { path, what });
+    }
+    let config = side_network::read_description(&description);
+    let config: PolicyConfig = config.map_err(|error| match error {
+        PredictorError::File { path, what } => PredictorError::File {
+            what: format!("{what}; a policy of an older build has to be cloned anew"),
+            path,
+        },
+        other => other,
+    })?;
+    Ok(config)
+}
+
+/// The weights of the policy in a folder, to begin with where one of `config` learns on.
+///
+/// # Errors
+/// When it isn't one of that shape, or a file is missing or damaged.
+pub fn weights(folder: &Path, config: &PolicyConfig) -> Result<Parameters, PredictorError> {
+    let is = read_description(folder)?;
+    if is != *config {
+        return Err(PredictorError::File {
+            path: folder.join(DESCRIPTION),
+            what: format!("it is {is:?}, and the recipe asks for {config:?}"),
+        });
+    }
+    let layers = LoadedLayers::load(&folder.join(WEIGHTS), layout(config), None)?;
+    Ok(layers.into_parameters())
+}
+
 /// A policy ready to act.
 #[derive(Debug)]
 pub struct Policy {
@@ -203,20 +238,8 @@ impl Policy {
     /// # Errors
     /// When a file is missing, damaged, doesn't fit its description, or pictures have another size.
     pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
+        let config = read_description(folder)?;
         let description = folder.join(DESCRIPTION);
-        if !description.is_file() {
-            let what = format!("there is no {DESCRIPTION} in it, which `foresight clone` writes");
-            let path = folder.to_path_buf();
-            return Err(PredictorError::File { path, what });
-        }
-        let config = side_network::read_description(&description);
-        let config: PolicyConfig = config.map_err(|error| match error {
-            PredictorError::File { path, what } => PredictorError::File {
-                what: format!("{what}; a policy of an older build has to be cloned anew"),
-                path,
-            },
-            other => other,
-        })?;
         config.check().map_err(|e| damaged(&description, &e))?;
         if config.img_size != encoder.img_size {
             let of = |[h, w]: [usize; 2]| format!("{w}×{h} px");
@@ -328,7 +351,6 @@ pub fn save(folder: &Path, config: &PolicyConfig, policy: &Tensors) -> Result<()
 mod tests {
     use super::*;
     use crate::checkpoint::preset;
-    use crate::parameters::Parameters;
 
     /// A network of zeros answers with its last bias.
     fn answering(told: &[f32]) -> Policy {
@@ -347,6 +369,13 @@ mod tests {
         let error = Policy::load(folder.path(), &encoder).unwrap_err();
         assert!(error.to_string().contains("no policy.json"), "{error}");
         save(folder.path(), &config, &parameters.to_tensors().unwrap()).unwrap();
+        assert_eq!(weights(folder.path(), &config).unwrap(), parameters);
+        let wider = PolicyConfig {
+            hidden: 8,
+            ..config.clone()
+        };
+        let error = weights(folder.path(), &wider).unwrap_err().to_string();
+        assert!(error.contains("the recipe asks for"), "{error}");
         let mut other = encoder.clone();
         other.img_size = [320, 64];
         let error = Policy::load(folder.path(), &other).unwrap_err().to_string();

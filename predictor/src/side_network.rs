@@ -85,6 +85,13 @@ impl LoadedLayers {
     }
 }
 
+impl LoadedLayers {
+    /// All of them.
+    pub(crate) fn into_parameters(self) -> Parameters {
+        self.parameters
+    }
+}
+
 impl NetworkLayers for LoadedLayers {
     fn parameter(&self, name: &str) -> CandleResult<Tensor> {
         match self.tensors.get(name) {

@@ -35,8 +35,8 @@ pub struct PolicyTask {
 }
 
 impl PolicyTask {
-    /// A policy with random weights that looks at pictures as a model folder's encoder does, and the
-    /// demonstrations it learns from.
+    /// A policy that looks at pictures as a model folder's encoder does, and the demonstrations it learns
+    /// from. It begins as the one in the folder `start`, or with random weights.
     ///
     /// # Errors
     /// When recipe, encoder or recordings can't be used.
@@ -45,6 +45,7 @@ impl PolicyTask {
         encoder: &Path,
         data: &Path,
         validation: Option<&Path>,
+        start: Option<&Path>,
     ) -> Result<Self> {
         if recipe.farthest_goal_steps == 0 {
             bail!("farthest_goal_steps must be at least 1");
@@ -107,15 +108,10 @@ impl PolicyTask {
             VALIDATION_MOMENTS,
             VALIDATION_SEED,
         )?;
-        let mut parameters = Parameters::zeros(policy::layout(&config));
-        initialise(&mut parameters, Part::AcPredictor, optimisation.seed);
-        for (name, shape) in parameters.entries().to_vec() {
-            if let [_, inputs] = shape[..] {
-                let scale = policy::initial_std(&name, inputs) / INITIAL_STD;
-                let weights = parameters.slice_mut(&name).iter_mut();
-                weights.for_each(|weight| *weight *= scale);
-            }
-        }
+        let parameters = match start {
+            Some(folder) => policy::weights(folder, &config)?,
+            None => random(&config, optimisation.seed),
+        };
         let (readers, seed) = (readers(recipe.data.workers)?, optimisation.seed);
         let hues = recipe.other_hues_share;
         Ok(PolicyTask {
@@ -136,6 +132,20 @@ impl PolicyTask {
         let tensors = self.trainer.state().parameters()?.to_tensors()?;
         Ok(policy::save(folder, &self.held_out.config, &tensors)?)
     }
+}
+
+/// Random weights.
+fn random(config: &PolicyConfig, seed: u64) -> Parameters {
+    let mut parameters = Parameters::zeros(policy::layout(config));
+    initialise(&mut parameters, Part::AcPredictor, seed);
+    for (name, shape) in parameters.entries().to_vec() {
+        if let [_, inputs] = shape[..] {
+            let scale = policy::initial_std(&name, inputs) / INITIAL_STD;
+            let weights = parameters.slice_mut(&name).iter_mut();
+            weights.for_each(|weight| *weight *= scale);
+        }
+    }
+    parameters
 }
 
 /// Moments of demonstrations, each with a later one as its goal.

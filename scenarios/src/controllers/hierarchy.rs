@@ -16,6 +16,7 @@ use foresight_predictor::goal_distance::{GoalWeighting, GoalWeights};
 use foresight_predictor::{Latent, LevelTwo};
 use foresight_robot::Observation;
 
+use super::back_out::Trail;
 use super::encode::EncodedObservation;
 use super::latent::LatentModel;
 use crate::anchors::{Anchors, GoalIndex};
@@ -68,6 +69,7 @@ struct GoalPursuit {
     /// How far recorded frames are from the goal; `None` without any.
     recorded: Option<GoalIndex>,
     waypoint: Option<Waypoint>,
+    trail: Trail,
 }
 
 /// A frame as the encoder sees it, for those who look with eyes of their own.
@@ -171,9 +173,21 @@ impl<'a> Hierarchy<'a> {
                     recorded: anchors.map(|anchors| anchors.towards(goal, &weights)),
                     weights,
                     waypoint: None,
+                    trail: Trail::default(),
                 }
             }
         };
+        // A hand under way is not where it was sent because it isn't there yet.
+        let followed = self.follows() && constraints.committed.is_none();
+        let back = followed.then(|| goal.trail.back_out(&look.pose)).flatten();
+        if let Some(back) = back {
+            let back = self.within_a_step(back);
+            goal.waypoint = None;
+            self.goal = Some(goal);
+            let mut plan = Plan::unsearched(back, constraints);
+            plan.macro_actions = vec![back];
+            return Ok(plan);
+        }
         let due = goal.waypoint.as_ref().is_none_or(|waypoint| {
             let distance = seen.latent.distance(&waypoint.latent);
             waypoint.steps_left == 0 || distance >= waypoint.distance
@@ -193,10 +207,7 @@ impl<'a> Hierarchy<'a> {
         let mut plan = if stays(&next) {
             Plan::unsearched(Action::default(), constraints)
         } else if self.follows() {
-            let mut action = seen.pose.action_to(&waypoint.pose);
-            action.translation_m = action
-                .translation_m
-                .map(|t| t.clamp(-self.box_m, self.box_m));
+            let mut action = self.within_a_step(seen.pose.action_to(&waypoint.pose));
             action.rotation_rad = [0.0; 3];
             action.gripper = f64::from(gripper_change(&next, self.deadband));
             Plan::unsearched(action, constraints)
@@ -211,6 +222,7 @@ impl<'a> Hierarchy<'a> {
             let mut noise = SeededNoise::new(self.seed, u64::from(step));
             solve(search.as_mut(), &energy, &mut noise)?
         };
+        goal.trail.sent(&plan.first());
         plan.macro_actions.clone_from(&waypoint.way);
         if let Some(searched) = searched {
             plan.evaluations += searched.evaluations;
@@ -218,6 +230,13 @@ impl<'a> Hierarchy<'a> {
         }
         self.goal = Some(goal);
         Ok(plan)
+    }
+
+    /// As much of an action as the first level takes at a time.
+    fn within_a_step(&self, mut action: Action) -> Action {
+        let bound = self.box_m;
+        action.translation_m = action.translation_m.map(|t| t.clamp(-bound, bound));
+        action
     }
 
     /// Where to go next on the way to the goal, and what finding it took.

@@ -8,6 +8,7 @@
 //! | [`Oracle`] | the pose alone | a search through exact kinematics |
 //! | [`PolicyController`] | the frame | a cloned policy |
 
+mod back_out;
 mod encode;
 pub mod hierarchy;
 pub mod latent;
