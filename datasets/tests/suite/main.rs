@@ -6,6 +6,7 @@ mod cases;
 mod conversion;
 mod damaged_files;
 mod episodes;
+mod films;
 mod length_mismatches;
 mod mutate;
 mod own_robot;

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used)] // nobody outside sees this crate
 
+mod classification;
 mod episodes;
 mod foreseen;
 mod old_runs;
