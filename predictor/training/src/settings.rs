@@ -421,7 +421,7 @@ mod tests {
         // Policies have keys of their own by those names.
         let policy = folder.path().join("policy.toml");
         let text = "farthest_goal_steps = 8\neuler_around_rad = [3.0, 0.0, 0.0]\n\
-                    [policy]\npredictor_embed_dim = 128\ndepth = 4\nnum_heads = 4\n\
+                    [policy]\nchannels = [8, 8]\nhidden = 16\n\
                     [optimisation]\nseed = 3\nbatch_size = 64\nweight_decay = 0.04\n\
                     schedule = { start = 1e-4, reference = 1e-3, last = 1e-5, warmup_steps = 1, \
                     anneal_steps = 8, total_steps = 24 }\n";
