@@ -112,11 +112,6 @@ impl Overrides {
     pub(crate) fn load(&self, file: &Path) -> Result<(LoadedScenario, ModelSource), RunError> {
         let mut loaded = told(LoadedScenario::read_changed(file, &self.changes()?)?);
         let source = match self.world {
-            WorldName::Oracle | WorldName::Dynamics if self.policy.is_some() => {
-                return Err(RunError::Input(
-                    "--policy acts without imagining anything: give it without --world".into(),
-                ))
-            }
             WorldName::Oracle => ModelSource::Oracle,
             WorldName::Model | WorldName::Dynamics => {
                 let dir = match &self.model {

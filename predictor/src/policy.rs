@@ -198,15 +198,13 @@ fn read_description(folder: &Path) -> Result<PolicyConfig, PredictorError> {
         let path = folder.to_path_buf();
         return Err(PredictorError::File { path, what });
     }
-    let config = side_network::read_description(&description);
-    let config: PolicyConfig = config.map_err(|error| match error {
+    side_network::read_description(&description).map_err(|error| match error {
         PredictorError::File { path, what } => PredictorError::File {
             what: format!("{what}; a policy of an older build has to be cloned anew"),
             path,
         },
         other => other,
-    })?;
-    Ok(config)
+    })
 }
 
 /// The weights of the policy in a folder, to begin with where one of `config` learns on.
@@ -218,7 +216,10 @@ pub fn weights(folder: &Path, config: &PolicyConfig) -> Result<Parameters, Predi
     if is != *config {
         return Err(PredictorError::File {
             path: folder.join(DESCRIPTION),
-            what: format!("it is {is:?}, and the recipe asks for {config:?}"),
+            what: format!(
+                "it is {is:?}, and the recipe asks for {config:?}: change the recipe, or begin with \
+                 random weights"
+            ),
         });
     }
     let layers = LoadedLayers::load(&folder.join(WEIGHTS), layout(config), None)?;

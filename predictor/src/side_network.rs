@@ -83,9 +83,7 @@ impl LoadedLayers {
             parameters,
         })
     }
-}
 
-impl LoadedLayers {
     /// All of them.
     pub(crate) fn into_parameters(self) -> Parameters {
         self.parameters

@@ -46,6 +46,11 @@ impl Windows {
         self.side * self.side * c
     }
 
+    /// Numbers of all windows of one map of `h × w × c` numbers.
+    fn size(self, [h, w, c]: [usize; 3]) -> usize {
+        h / self.stride * (w / self.stride) * self.numbers(c)
+    }
+
     /// Every run of one map of `h × w × c` numbers.
     fn runs(self, [h, w, c]: [usize; 3]) -> impl Iterator<Item = Run> {
         let Windows { side, stride } = self;
@@ -78,8 +83,7 @@ impl CustomOp1 for Windows {
             candle_core::bail!("windows are of contiguous maps");
         };
         let maps = &storage.as_slice::<f32>()?[start..end];
-        let across = self.numbers(c);
-        let size = h / self.stride * (w / self.stride) * across;
+        let size = self.size([h, w, c]);
         let mut windows = vec![0.0; b * size];
         let pairs = windows
             .par_chunks_mut(size.max(1))
@@ -90,13 +94,13 @@ impl CustomOp1 for Windows {
                     .copy_from_slice(&map[run.in_map..][..run.length]);
             }
         });
-        let shape = Shape::from((b, h / self.stride, w / self.stride, across));
+        let shape = Shape::from((b, h / self.stride, w / self.stride, self.numbers(c)));
         Ok((CpuStorage::F32(windows), shape))
     }
 
     fn bwd(&self, map: &Tensor, _res: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let [_, h, w, c] = self.dims(map.dims())?;
-        let size = h / self.stride * (w / self.stride) * self.numbers(c);
+        let size = self.size([h, w, c]);
         let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
         let mut to_map = vec![0.0; map.elem_count()];
         let pairs = to_map

@@ -27,6 +27,7 @@ use crate::TrainState;
 const VALIDATION_MOMENTS: usize = 768;
 /// Seed of those.
 const VALIDATION_SEED: u64 = 0;
+
 /// A policy in training.
 pub struct PolicyTask {
     trainer: PolicyTrainer,

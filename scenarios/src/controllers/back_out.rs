@@ -14,7 +14,7 @@ const BACK_OUT_M: f64 = 0.04;
 /// A hand more closed than this may hold something, which the table stops as it should.
 const OPEN: f64 = 0.1;
 
-/// Where the hand was since the pursuit of a goal began, and where it was last sent.
+/// Where the hand was since the pursuit of a goal began, and how far it was last sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail {
     been: Vec<Pose>,
@@ -33,8 +33,8 @@ impl Trail {
         if !stopped || pose.gripper > OPEN {
             return None;
         }
-        let ways = self.been.iter().rev().map(|from| pose.action_to(from));
-        let way = ways.into_iter().find(|way| way.length_m() >= BACK_OUT_M)?;
+        let mut ways = self.been.iter().rev().map(|from| pose.action_to(from));
+        let way = ways.find(|way| way.length_m() >= BACK_OUT_M)?;
         Some(Action {
             translation_m: way.translation_m,
             ..Action::default()
