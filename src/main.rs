@@ -36,6 +36,7 @@ mod serve;
 mod sim;
 mod stream;
 mod train;
+mod train_compact;
 mod train_goals;
 mod training;
 mod workers;
@@ -80,6 +81,8 @@ enum Command {
     Finetune(finetune::FinetuneArgs),
     /// Train a policy that imitates demonstrations: the baseline planning is held against.
     Clone(clone::CloneArgs),
+    /// Train a compact model, encoder and predictor jointly.
+    TrainCompact(train_compact::TrainCompactArgs),
     /// Train what makes sentences a model's goals, from demonstrations with sentences.
     TrainGoals(train_goals::TrainGoalsArgs),
     /// Write features of videos and images from a model's encoder.
@@ -129,6 +132,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args).map(drop),
         Command::Finetune(args) => finetune::run(args),
         Command::Clone(args) => clone::run(args),
+        Command::TrainCompact(args) => train_compact::run(args),
         Command::TrainGoals(args) => train_goals::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Embed(args) => embed::run(args),

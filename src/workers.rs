@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use foresight_predictor::checkpoint::{self, WEIGHTS_FILE};
+use foresight_predictor::compact;
 use foresight_predictor::WorldModel;
 use foresight_robot::certificates;
 use foresight_robot::link::LinkConfig;
@@ -73,5 +74,9 @@ pub(crate) fn share(own: &mut LoadedModel, link: &LinkConfig) -> Result<()> {
 /// # Errors
 /// When they can't be read.
 pub(crate) fn weights_sha256(folder: &Path) -> Result<String> {
-    Ok(checkpoint::sha256(&folder.join(WEIGHTS_FILE))?)
+    let weights = match compact::is_compact(folder) {
+        true => compact::WEIGHTS,
+        false => WEIGHTS_FILE,
+    };
+    Ok(checkpoint::sha256(&folder.join(weights))?)
 }

@@ -199,6 +199,16 @@ impl<'a> GoalDistance<'a> {
             .sum();
         (sum / weights.len().max(1) as f64) as f32
     }
+
+    /// Weighted mean squared difference of `latent` `[D]`.
+    pub fn squared(&self, latent: &[f32]) -> f32 {
+        let apart = latent.iter().zip(self.goal).map(|(l, g)| (l - g) * (l - g));
+        let sum: f32 = match self.weights {
+            Some(weights) => apart.zip(weights).map(|(apart, w)| w * apart).sum(),
+            None => apart.sum(),
+        };
+        sum / self.goal.len().max(1) as f32
+    }
 }
 
 /// A [`GoalDistance`] as tensors.

@@ -129,7 +129,12 @@ impl Energy for LatentEnergy<'_> {
         start
             .check(self.model.predictor_config())
             .map_err(energy_error)?;
-        gradient::gradients(&self.model.reference, &start, sequences, &self.distance)
+        let Some(reference) = &self.model.reference else {
+            return Err(energy_error(PredictorError::Model(
+                "a compact model has no gradients: plan without planner.refine".into(),
+            )));
+        };
+        gradient::gradients(reference, &start, sequences, &self.distance)
             .map_err(|e| energy_error(e.into()))
     }
 }

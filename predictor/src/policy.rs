@@ -12,30 +12,22 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Result as CandleResult, Tensor, D};
-use candle_nn::ops::softmax;
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use foresight_planner::{Action, Pose};
 use serde::{Deserialize, Serialize};
 
+use crate::block::NORM_EPS;
 use crate::config::EncoderConfig;
 use crate::error::PredictorError;
+use crate::eyes::{self, Eyes};
 use crate::layout::Entry;
 use crate::parameters::{Parameters, Tensors};
 use crate::side_network::{self, damaged, LoadedLayers, NetworkLayers};
-use crate::windows::Windows;
 
 /// Numbers of an answer: x, y, z, gripper.
 pub const ANSWERS: usize = 4;
 /// Translations are told in units of this, m: the bound of a step.
 pub const STEP_SCALE_M: f32 = 0.075;
-/// What the eyes' first layer sees at a time.
-const PATCHES: Windows = Windows { side: 4, stride: 4 };
-/// What each that follows sees of the one before.
-const HALVING: Windows = Windows { side: 4, stride: 2 };
-/// What the maps of points see of the first.
-const AROUND: Windows = Windows { side: 3, stride: 1 };
-/// Coordinates reach from minus this to this.
-const PLACE_SCALE: f32 = 3.0;
 /// The weights.
 const WEIGHTS: &str = "policy.safetensors";
 /// What the weights belong to.
@@ -77,28 +69,17 @@ impl PolicyConfig {
     /// # Errors
     /// That sentence.
     pub fn check(&self) -> Result<(), String> {
-        let halvings = self.channels.len() as u32 + 1;
-        let fine = |side: usize| {
-            halvings < usize::BITS && side >= 1 << halvings && side.is_multiple_of(1 << halvings)
-        };
-        let sizes = self.channels.iter().chain([&self.hidden]);
-        if self.channels.is_empty() || sizes.into_iter().any(|size| *size == 0) {
-            return Err("a policy needs at least one layer of eyes, and no width of 0".into());
+        if self.hidden == 0 {
+            return Err("a policy's hidden layers need a width".into());
         }
-        match self.img_size.iter().all(|side| fine(*side)) {
-            true => Ok(()),
-            false => Err(format!(
-                "pictures of {}×{} px can't be halved {halvings} times: give another number of \
-                 channels",
-                self.img_size[0], self.img_size[1]
-            )),
-        }
+        self.eyes().check(self.img_size)
     }
 
-    /// Numbers that the eyes make of a picture.
-    fn features(&self) -> usize {
-        let grid = self.img_size.map(|side| side >> (self.channels.len() + 1));
-        grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3) + 2 * self.points
+    fn eyes(&self) -> Eyes<'_> {
+        Eyes {
+            channels: &self.channels,
+            points: self.points,
+        }
     }
 }
 
@@ -109,17 +90,12 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
         entries.push((format!("{name}.weight"), vec![outputs, inputs]));
         entries.push((format!("{name}.bias"), vec![outputs]));
     };
-    let mut channels = 3;
-    for (layer, out) in config.channels.iter().enumerate() {
-        let windows = if layer == 0 { PATCHES } else { HALVING };
-        linear(&format!("eyes.{layer}"), windows.numbers(channels), *out);
-        channels = *out;
+    for (name, inputs, outputs) in config.eyes().layers() {
+        linear(&name, inputs, outputs);
     }
-    if let (Some(channels), 1..) = (config.channels.first(), config.points) {
-        linear("points", AROUND.numbers(*channels), config.points);
-    }
-    linear("look", config.features(), config.hidden);
-    linear("aim", config.features(), config.hidden);
+    let features = config.eyes().features(config.img_size);
+    linear("look", features, config.hidden);
+    linear("aim", features, config.hidden);
     linear("state", 7, config.hidden);
     linear("middle", config.hidden, config.hidden);
     linear("head", config.hidden, ANSWERS * config.answers());
@@ -129,12 +105,11 @@ pub fn layout(config: &PolicyConfig) -> Vec<Entry> {
 /// Standard deviation at which a layer's weights are drawn, so that no layer drowns what it is told.
 pub fn initial_std(name: &str, inputs: usize) -> f32 {
     let gain = match name.split('.').next() {
-        Some("eyes") => 2.0f32.sqrt(),
-        Some("state" | "points") => 2.0,
+        Some("state") => 2.0,
         Some("head") => 0.1,
         _ => 1.0,
     };
-    gain / (inputs as f32).sqrt()
+    gain * eyes::initial_std(name, inputs)
 }
 
 /// Answers `[B, 4·(1 + keyframes)]` (translations in units of [`STEP_SCALE_M`]; the gripper's movement,
@@ -150,44 +125,12 @@ pub fn answers(
     states: &Tensor,
 ) -> CandleResult<Tensor> {
     let linear = |name: &str, x: &Tensor| layers.linear(name, x);
-    let seen = |pictures: &Tensor| {
-        let convolved =
-            |x: &Tensor, name: &str, windows: Windows| layers.relu(&linear(name, &windows.of(x)?)?);
-        let mut x = convolved(&pictures.permute((0, 2, 3, 1))?, "eyes.0", PATCHES)?;
-        let points = match config.points {
-            0 => None,
-            _ => Some(places(&linear("points", &AROUND.of(&x)?)?)?),
-        };
-        for layer in 1..config.channels.len() {
-            x = convolved(&x, &format!("eyes.{layer}"), HALVING)?;
-        }
-        let x = x.flatten_from(1)?;
-        match points {
-            Some(points) => Tensor::cat(&[&x, &points], 1),
-            None => Ok(x),
-        }
-    };
+    let seen = |pictures: &Tensor| config.eyes().see(layers, pictures);
     let told = (linear("look", &seen(now)?)? + linear("aim", &seen(goal)?)?)?;
     let told = (told + linear("state", states)?)?;
-    let x = layers.relu(&layers.normalise(&told)?)?;
-    let x = (&x + layers.relu(&layers.normalise(&linear("middle", &x)?)?)?)?;
+    let x = layers.relu(&layers.normalise(&told, NORM_EPS)?)?;
+    let x = (&x + layers.relu(&layers.normalise(&linear("middle", &x)?, NORM_EPS)?)?)?;
     linear("head", &x)
-}
-
-/// Where in a map `[B, h, w, K]` each of its channels is strongest, `[B, 2·K]`: its coordinates' mean,
-/// weighed by a softmax over the map (Finn and others, "Deep Spatial Autoencoders", 2016).
-fn places(map: &Tensor) -> CandleResult<Tensor> {
-    let (b, h, w, channels) = map.dims4()?;
-    let strengths = map.reshape((b, h * w, channels))?.transpose(1, 2)?;
-    let strengths = softmax(&strengths.contiguous()?, D::Minus1)?;
-    let along = |at: usize, of: usize| PLACE_SCALE * (2.0 * (at as f32 + 0.5) / of as f32 - 1.0);
-    let coordinates = (0..h * w).flat_map(|i| [along(i / w, h), along(i % w, w)]);
-    let coordinates: Vec<f32> = coordinates.collect();
-    let coordinates = Tensor::from_vec(coordinates, (h * w, 2), &Device::Cpu)?;
-    let places = strengths
-        .reshape((b * channels, h * w))?
-        .matmul(&coordinates)?;
-    places.reshape((b, 2 * channels))
 }
 
 /// What the policy in a folder is.

@@ -10,7 +10,6 @@ use candle_nn::{Linear, Module};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
-use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::error::PredictorError;
 use crate::kernels::attention::Visibility;
@@ -42,11 +41,18 @@ pub trait NetworkLayers {
     fn relu(&self, x: &Tensor) -> CandleResult<Tensor> {
         x.relu()
     }
-    /// `x` `[…, D]` normalised over its last dimension, without weights, with [`NORM_EPS`].
+    /// GELU of `x`, with the error function.
     ///
     /// # Errors
     /// When `x` is not an f32 tensor on the CPU.
-    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor>;
+    fn gelu(&self, x: &Tensor) -> CandleResult<Tensor> {
+        x.gelu_erf()
+    }
+    /// `x` `[…, D]` normalised over its last dimension, without weights.
+    ///
+    /// # Errors
+    /// When `x` is not an f32 tensor on the CPU.
+    fn normalise(&self, x: &Tensor, eps: f64) -> CandleResult<Tensor>;
     /// `x` `[B, N, D]` through all blocks; every token sees every other.
     ///
     /// # Errors
@@ -84,6 +90,11 @@ impl LoadedLayers {
         })
     }
 
+    /// All of them, to read.
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
     /// All of them.
     pub(crate) fn into_parameters(self) -> Parameters {
         self.parameters
@@ -98,10 +109,10 @@ impl NetworkLayers for LoadedLayers {
         }
     }
 
-    fn normalise(&self, x: &Tensor) -> CandleResult<Tensor> {
+    fn normalise(&self, x: &Tensor, eps: f64) -> CandleResult<Tensor> {
         let width = x.dim(candle_core::D::Minus1)?;
         let mut values: Vec<f32> = x.flatten_all()?.to_vec1()?;
-        elementwise::normalise_rows(&mut values, width, NORM_EPS as f32);
+        elementwise::normalise_rows(&mut values, width, eps as f32);
         Tensor::from_vec(values, x.shape(), &Device::Cpu)
     }
 

@@ -9,6 +9,7 @@ use image::RgbImage;
 use crate::ac_predictor::AcPredictor;
 use crate::backend::{self, Backend, FrameEncoder, LatentPredictor};
 use crate::checkpoint;
+use crate::compact;
 use crate::compute_device::ComputeDevice;
 use crate::config::{ModelConfig, PredictorConfig};
 use crate::error::PredictorError;
@@ -51,15 +52,16 @@ pub struct WorldModel {
     config: ModelConfig,
     encoder: Arc<dyn FrameEncoder>,
     pub(crate) predictor: Arc<dyn LatentPredictor>,
-    /// The predictor on candle in f32, for gradients.
-    pub(crate) reference: AcPredictor,
+    /// The predictor on candle in f32, for gradients; a compact model has none.
+    pub(crate) reference: Option<AcPredictor>,
     /// Where, and in which numbers.
     computes: String,
     budget: Budget,
 }
 
 impl WorldModel {
-    /// Loads a model folder (`config.json`, `model.safetensors`) to compute on the CPU in f32.
+    /// Loads a model folder (`config.json`, `model.safetensors`; or a compact model's) to compute on the CPU
+    /// in f32.
     ///
     /// # Errors
     /// When a file is missing, damaged, or its tensors don't fit the configuration, or the model
@@ -77,6 +79,9 @@ impl WorldModel {
         device: ComputeDevice,
         precision: Precision,
     ) -> Result<Self, PredictorError> {
+        if compact::is_compact(folder) {
+            return WorldModel::load_compact(folder, device, precision);
+        }
         let loaded = checkpoint::load(folder)?;
         let predictor = loaded.predictor.ok_or_else(|| PredictorError::File {
             path: folder.to_path_buf(),
@@ -89,6 +94,27 @@ impl WorldModel {
             device,
             precision,
         )
+    }
+
+    fn load_compact(
+        folder: &Path,
+        device: ComputeDevice,
+        precision: Precision,
+    ) -> Result<Self, PredictorError> {
+        if device != ComputeDevice::Cpu {
+            return Err(PredictorError::Model(format!(
+                "a compact model computes on the CPU, not on {device}; leave out --device"
+            )));
+        }
+        let networks = compact::networks(folder, precision)?;
+        Ok(WorldModel {
+            config: networks.config,
+            encoder: networks.encoder,
+            predictor: networks.predictor,
+            reference: None,
+            computes: networks.computes,
+            budget: Budget::default(),
+        })
     }
 
     /// Assembles a model from tensors with official state-dict names, to compute on the CPU in
@@ -139,7 +165,7 @@ impl WorldModel {
         Ok(WorldModel {
             encoder: backend.encoder(&config.encoder, encoder)?.into(),
             predictor: backend.predictor(predictor_config, predictor)?.into(),
-            reference: backend.differentiable(predictor_config, predictor)?,
+            reference: Some(backend.differentiable(predictor_config, predictor)?),
             computes: format!("{} on {}", backend.precision(), backend.place()),
             budget: backend.budget(),
             config,
@@ -211,14 +237,14 @@ impl WorldModel {
             config: described,
             encoder: Arc::clone(&self.encoder),
             predictor: backend.predictor(config, weights)?.into(),
-            reference: backend.differentiable(config, weights)?,
+            reference: Some(backend.differentiable(config, weights)?),
             computes: self.computes.clone(),
             budget: self.budget,
         })
     }
 
     pub(crate) fn predictor_config(&self) -> &PredictorConfig {
-        self.reference.config()
+        self.predictor.config()
     }
 
     /// Tokens and width of one latent, `[N, D]`.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
+use foresight_planner::Component;
 use foresight_predictor::checkpoint::{self, Checkpoint, Format, Part, WeightType};
-use foresight_predictor::{EncoderLevel, ModelConfig};
+use foresight_predictor::{compact, EncoderLevel, ModelConfig};
 
 use super::architecture::ArchitectureArgs;
 
@@ -36,11 +37,39 @@ pub(super) struct ConvertArgs {
     /// Keep the mask predictor of pre-training in the folder; planning doesn't use it.
     #[arg(long)]
     mask_predictor: bool,
+    /// Of a LeWorldModel (stable-worldmodel's weights.pt, config.json beside it): the components of an
+    /// action that its numbers are, such as x,y,gripper.
+    #[arg(long, value_delimiter = ',', value_parser = component)]
+    actions: Vec<Component>,
+    /// What each of those was divided by in training, m, rad and closedness; 1 when absent.
+    #[arg(long, value_delimiter = ',', requires = "actions")]
+    action_scale: Vec<f32>,
     #[command(flatten)]
     architecture: ArchitectureArgs,
 }
 
+fn component(name: &str) -> Result<Component, String> {
+    serde_json::from_value(name.into())
+        .map_err(|_| "give x, y, z, rx, ry, rz or gripper".to_string())
+}
+
+/// A LeWorldModel as a compact model's folder.
+fn compact(args: &ConvertArgs) -> Result<()> {
+    let scale = match args.action_scale.is_empty() {
+        true => vec![1.0; args.actions.len()],
+        false => args.action_scale.clone(),
+    };
+    let (mut config, tensors) = compact::convert(&args.source, &args.actions, &scale)?;
+    config.name = args.name.clone().unwrap_or_default();
+    compact::save(&args.out, &config, &tensors)?;
+    println!("{}: a compact model written", args.out.display());
+    Ok(())
+}
+
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
+    if !args.actions.is_empty() {
+        return compact(args);
+    }
     let checkpoint = Checkpoint::open(&args.source)?;
     let folder_name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let name = args

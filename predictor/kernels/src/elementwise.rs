@@ -29,7 +29,7 @@ pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {
 /// Mean and reciprocal standard deviation of one row, summed in sixteen lanes so that the order
 /// is fixed whatever the vector width.
 #[inline(always)]
-fn moments(row: &[f32], eps: f32) -> (f32, f32) {
+pub(crate) fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     let n = row.len() as f32;
     let mean = lane_sum(row, |v| v) / n;
     let variance = lane_sum(row, |v| (v - mean) * (v - mean)) / n;

@@ -52,7 +52,7 @@ impl<E: Element> PackedLinear<E> {
     }
 
     /// `dst = gelu(x·wᵀ + b)`.
-    pub(crate) fn gelu(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut Rows<E>) {
+    pub fn gelu(&self, execution: ExecutionContext, x: LeftOperand<E>, dst: &mut Rows<E>) {
         let stride = dst.stride();
         let out = Epilogue::Gelu(dst.values_mut(), stride, &self.bias);
         execution.product(x, &self.weight, out);

@@ -6,7 +6,7 @@
 //!
 //! For plans, forwards only, in f32 or bf16: `tile` multiplies on whatever vector unit there
 //! is, [`packed`] is its safe interface, [`inference`] makes blocks of it, [`ceiling`] and
-//! [`profile`] measure. For training, f32, over the `gemm` crate: [`attention`]
+//! [`profile`] measure; [`modulated`] makes those that actions modulate. For training, f32, over the `gemm` crate: [`attention`]
 //! and [`block`] with their backward passes. [`elementwise`] serves both.
 //!
 //! Results don't depend on the number of threads: work is cut by rows, every row's sums have one
@@ -32,6 +32,7 @@ pub mod elementwise;
 pub mod inference;
 mod instruction_set;
 pub mod matmul;
+pub mod modulated;
 mod number;
 pub mod packed;
 pub mod patches;

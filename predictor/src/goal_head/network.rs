@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::GoalHeadConfig;
+use crate::block::NORM_EPS;
 use crate::layout::{self, Entry};
 use crate::rope::{Position, RopeTable};
 use crate::side_network::NetworkLayers;
@@ -104,7 +105,7 @@ pub fn answers(
     let tokens = x.dim(1)?;
     let x = layers.blocks(&x.contiguous()?, &rope(config))?;
     let normed = layers
-        .normalise(&x)?
+        .normalise(&x, NORM_EPS)?
         .broadcast_mul(&parameter("norm.weight")?)?
         .broadcast_add(&parameter("norm.bias")?)?;
     let token = |at: usize| normed.narrow(1, at, 1)?.squeeze(1)?.contiguous();

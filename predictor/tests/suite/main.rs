@@ -17,6 +17,7 @@ mod parity_cem;
 mod parity_checkpoints;
 mod parity_encoder;
 mod parity_energy;
+mod parity_lewm;
 mod parity_mask_predictor;
 mod parity_predictor;
 mod parity_transforms;

@@ -11,7 +11,8 @@ use crate::layers::{gelu, linear, normalise, read};
 use crate::objectives::hand::Learns;
 use crate::objectives::masked::{self, Mask};
 use crate::objectives::{
-    self, hand, next_latent, object, outside_blocks, proprioception, residual_decoder, sigreg,
+    self, hand, next_latent, object, outside_blocks, proprioception, residual_decoder,
+    sigreg::{self, Sketch},
     EncoderLosses, Objectives, Total,
 };
 use crate::train_state::TrainState;
@@ -181,7 +182,7 @@ impl EncoderTrainer {
             losses.inverse_dynamics = total.add(&loss, objectives.inverse_dynamics)?;
         }
         if objectives.sigreg > 0.0 {
-            let loss = sigreg::statistic(&latents.flatten_to(1)?, batch.seed)?;
+            let loss = sigreg::statistic(&latents.flatten_to(1)?, Sketch::COARSE, batch.seed)?;
             losses.sigreg = total.add(&loss, objectives.sigreg)?;
         }
         if objectives.masked > 0.0 {

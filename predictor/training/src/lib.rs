@@ -1,9 +1,10 @@
-//! From a dataset to a model folder: losses, gradients, optimiser, resume, and four ways in.
+//! From a dataset to a model folder: losses, gradients, optimiser, resume, and the ways in.
 //!
 //! - [`predictor_run`]: an action-conditioned predictor behind a frozen encoder, fine-tuned or from
 //!   random weights. [`settings`] say how.
 //! - [`pretrain`]: an encoder from recorded frames.
 //! - [`clone_policy`]: a policy that imitates demonstrations.
+//! - [`compact_task`]: encoder and predictor of a compact model, jointly.
 //!
 //! All of them are a [`run::TrainingTask`] of one loop, [`run::run`], which steps, validates, logs and
 //! resumes. What a step learns from comes from `foresight_datasets::ClipSampler` by the step's
@@ -35,6 +36,8 @@ pub mod change_directions;
 pub mod classify;
 pub mod clip_features;
 pub mod clone_policy;
+pub mod compact_task;
+pub mod compact_trainer;
 mod device_forward;
 pub mod encoder_trainer;
 pub mod episodes;

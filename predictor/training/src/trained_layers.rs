@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
-use foresight_predictor::block::NORM_EPS;
 use foresight_predictor::kernels::attention::Visibility;
 use foresight_predictor::rope::RopeTable;
 use foresight_predictor::side_network::NetworkLayers;
 use foresight_predictor::{layout, PredictorConfig};
 
 use crate::head_variables::HeadVariables;
-use crate::layers::{normalise, relu};
+use crate::layers::{gelu, normalise, relu};
 use crate::train_state::TrainState;
 use crate::trunk::Trunk;
 
@@ -35,8 +34,12 @@ impl NetworkLayers for TrainedLayers<'_> {
         relu(x)
     }
 
-    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
-        normalise(x, NORM_EPS)
+    fn gelu(&self, x: &Tensor) -> Result<Tensor> {
+        gelu(x)
+    }
+
+    fn normalise(&self, x: &Tensor, eps: f64) -> Result<Tensor> {
+        normalise(x, eps)
     }
 
     fn blocks(&self, x: &Tensor, rope: &Arc<RopeTable>) -> Result<Tensor> {

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from .environment import ArmState, Camera, Image
-from .geometry import euler_of_rotation
+from .geometry import Array, euler_of_rotation
 
 STEP_S = 0.25
 """What a step counts as: the time between two states of a 4 Hz model."""
@@ -62,3 +62,13 @@ def write_episode(
     }
     (partial / f"metadata_{name}.json").write_text(json.dumps(said, indent=2) + "\n")
     return partial.rename(folder)
+
+
+def read_frames(folder: Path) -> tuple[Image, Array]:
+    """Pictures `[T, height, width, 3]` and poses `[T, 6]`, m and rad, of an episode that `write_episode` wrote."""
+    data = (folder / "recordings/frames/front.rgb8").read_bytes()
+    size = struct.calcsize("<8sIIII")
+    _, _, count, height, width = struct.unpack("<8sIIII", data[:size])
+    frames = np.frombuffer(data[size:], np.uint8).reshape(count, height, width, 3)
+    with h5py.File(folder / "trajectory.h5") as file:
+        return frames, np.array(file["observation/robot_state/cartesian_position"])

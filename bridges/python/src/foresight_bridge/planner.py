@@ -79,6 +79,11 @@ class Planner:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int | None:
+        """The program's process, where it was started here."""
+        return self._child.pid if self._child else None
+
     def plan(
         self,
         image: Image | bytes | str | Path,

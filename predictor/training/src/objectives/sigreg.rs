@@ -16,12 +16,35 @@ use rayon::prelude::*;
 
 use crate::layers::{linear, piece, values};
 
-/// Random directions a step.
-const DIRECTIONS: usize = 64;
-/// Points at which characteristic functions are compared, on `(0, 3]`: they are symmetric.
-const KNOTS: usize = 9;
-/// The last of them.
+/// The last point at which characteristic functions are compared.
 const LAST_KNOT: f32 = 3.0;
+
+/// How closely it is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sketch {
+    /// Random directions a step.
+    pub directions: usize,
+    /// Points at which characteristic functions are compared, evenly on `(0, 3]`: they are symmetric,
+    /// and 1 at 0.
+    pub knots: usize,
+    /// Whether the last point counts half, as the trapezoid rule has it.
+    pub trapezoid: bool,
+}
+
+impl Sketch {
+    /// Enough for an encoder's pre-training.
+    pub const COARSE: Sketch = Sketch {
+        directions: 64,
+        knots: 9,
+        trapezoid: false,
+    };
+    /// LeJEPA's and LeWorldModel's.
+    pub const PUBLISHED: Sketch = Sketch {
+        directions: 1024,
+        knots: 16,
+        trapezoid: true,
+    };
+}
 
 /// The statistic of `x [S, D]`, averaged over directions drawn from `seed`: 0 for Gaussians.
 /// Unlike the statistical test's it is not multiplied by the number of samples, so its weight
@@ -29,29 +52,74 @@ const LAST_KNOT: f32 = 3.0;
 ///
 /// # Errors
 /// When `x` is not a matrix.
-pub fn statistic(x: &Tensor, seed: u64) -> Result<Tensor> {
+pub fn statistic(x: &Tensor, sketch: Sketch, seed: u64) -> Result<Tensor> {
     let (_, d) = x.dims2()?;
-    let device = Device::Cpu;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut directions: Vec<f32> = (0..DIRECTIONS * d)
+    let mut directions: Vec<f32> = (0..sketch.directions * d)
         .map(|_| StandardNormal.sample(&mut rng))
         .collect();
     for direction in directions.chunks_exact_mut(d) {
         let norm = direction.iter().map(|v| v * v).sum::<f32>().sqrt();
         direction.iter_mut().for_each(|v| *v /= norm.max(1e-12));
     }
-    let directions = Tensor::from_vec(directions, (DIRECTIONS, d), &device)?;
-    let nothing = Tensor::zeros(DIRECTIONS, candle_core::DType::F32, &device)?;
-    let projected = linear(x, &directions, &nothing)?; // [S, K]
-    projected.apply_op1(EppsPulley::default())
+    along(
+        x,
+        &Tensor::from_vec(directions, (sketch.directions, d), &Device::Cpu)?,
+        sketch,
+    )
+}
+
+/// The statistic of `x [S, D]`, averaged over the unit vectors `directions [K, D]`.
+///
+/// # Errors
+/// When the shapes don't agree.
+pub fn along(x: &Tensor, directions: &Tensor, sketch: Sketch) -> Result<Tensor> {
+    let nothing = Tensor::zeros(directions.dim(0)?, candle_core::DType::F32, x.device())?;
+    let projected = linear(x, directions, &nothing)?; // [S, K]
+    projected.apply_op1(EppsPulley::new(sketch))
 }
 
 /// The Epps–Pulley statistic of each column of `[S, K]`, averaged: one pass forwards and one
 /// backwards. Knots are multiples of the first, so their cosines and sines follow from its by
 /// turning on, without a library call each.
-#[derive(Default)]
 struct EppsPulley {
+    sketch: Sketch,
     saved: Mutex<Saved>,
+}
+
+impl EppsPulley {
+    fn new(sketch: Sketch) -> Self {
+        EppsPulley {
+            sketch,
+            saved: Mutex::default(),
+        }
+    }
+
+    /// A knot, the Gaussian's characteristic function there, and the weight of the squared distance:
+    /// the Gaussian itself; both halves of the line count.
+    fn knot(&self, number: usize) -> [f32; 3] {
+        let Sketch {
+            knots, trapezoid, ..
+        } = self.sketch;
+        let step = self.step();
+        let t = step * (number + 1) as f32;
+        let gaussian = (-f64::from(t) * f64::from(t) / 2.0).exp();
+        let share = if trapezoid && number + 1 == knots {
+            1.0
+        } else {
+            2.0
+        };
+        [
+            t,
+            gaussian as f32,
+            (share * gaussian * f64::from(step)) as f32,
+        ]
+    }
+
+    /// From one knot to the next.
+    fn step(&self) -> f32 {
+        LAST_KNOT / self.sketch.knots as f32
+    }
 }
 
 /// What the backward pass needs.
@@ -65,31 +133,18 @@ struct Saved {
     off: Vec<f32>,
 }
 
-/// A knot, the Gaussian's characteristic function there, and the weight of the squared distance:
-/// the Gaussian itself; both halves of the line count.
-fn knot(number: usize) -> [f32; 3] {
-    let step = LAST_KNOT / KNOTS as f32;
-    let t = step * (number + 1) as f32;
-    let gaussian = (-f64::from(t) * f64::from(t) / 2.0).exp();
-    [
-        t,
-        gaussian as f32,
-        (2.0 * gaussian * f64::from(step)) as f32,
-    ]
-}
-
 /// Rows of `[S, K]` in order, at every knot: `visit(row, knot, cosines [K], sines [K])`.
 fn at_knots(
     cos: &[f32],
     sin: &[f32],
-    k: usize,
+    [k, knots]: [usize; 2],
     mut visit: impl FnMut(usize, usize, &[f32], &[f32]),
 ) {
     let (mut c, mut s) = (vec![0.0; k], vec![0.0; k]);
     for (row, (cos, sin)) in cos.chunks_exact(k).zip(sin.chunks_exact(k)).enumerate() {
         c.copy_from_slice(cos);
         s.copy_from_slice(sin);
-        for knot in 0..KNOTS {
+        for knot in 0..knots {
             visit(row, knot, &c, &s);
             for (((c, s), cos), sin) in c.iter_mut().zip(&mut s).zip(cos).zip(sin) {
                 (*c, *s) = (*c * cos - *s * sin, *s * cos + *c * sin);
@@ -105,7 +160,7 @@ impl CustomOp1 for EppsPulley {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, (rows, k)) = (values(storage, layout)?, layout.shape().dims2()?);
-        let step = LAST_KNOT / KNOTS as f32;
+        let (step, knots) = (self.step(), self.sketch.knots);
         let (mut cos, mut sin) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         let piece = piece(rows) * k;
         let pieces = cos.par_chunks_mut(piece).zip(sin.par_chunks_mut(piece));
@@ -113,8 +168,8 @@ impl CustomOp1 for EppsPulley {
             for ((c, s), x) in cos.iter_mut().zip(sin.iter_mut()).zip(x) {
                 (*s, *c) = (step * x).sin_cos();
             }
-            let mut sums = vec![0f32; 2 * KNOTS * k];
-            at_knots(cos, sin, k, |_, knot, c, s| {
+            let mut sums = vec![0f32; 2 * knots * k];
+            at_knots(cos, sin, [k, knots], |_, knot, c, s| {
                 let (real, imaginary) = sums[2 * knot * k..][..2 * k].split_at_mut(k);
                 real.iter_mut().zip(c).for_each(|(sum, c)| *sum += c);
                 imaginary.iter_mut().zip(s).for_each(|(sum, s)| *sum += s);
@@ -122,7 +177,7 @@ impl CustomOp1 for EppsPulley {
             sums
         });
         let sums: Vec<Vec<f32>> = sums.collect();
-        let mut off = vec![0f32; 2 * KNOTS * k];
+        let mut off = vec![0f32; 2 * knots * k];
         for sums in &sums {
             off.iter_mut()
                 .zip(sums)
@@ -130,7 +185,7 @@ impl CustomOp1 for EppsPulley {
         }
         let mut statistic = 0f64;
         for (number, off) in off.chunks_exact_mut(2 * k).enumerate() {
-            let [_, gaussian, weight] = knot(number);
+            let [_, gaussian, weight] = self.knot(number);
             off.iter_mut().for_each(|sum| *sum /= rows as f32);
             off[..k].iter_mut().for_each(|real| *real -= gaussian);
             let squares: f64 = off.iter().map(|v| f64::from(v * v)).sum();
@@ -147,7 +202,7 @@ impl CustomOp1 for EppsPulley {
         let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slopes = saved.off.clone();
         for (number, slopes) in slopes.chunks_exact_mut(2 * k).enumerate() {
-            let [t, _, weight] = knot(number);
+            let [t, _, weight] = self.knot(number);
             let scale = 2.0 * grad * weight * t / (rows * k) as f32;
             slopes[..k].iter_mut().for_each(|v| *v *= -scale);
             slopes[k..].iter_mut().for_each(|v| *v *= scale);
@@ -158,7 +213,7 @@ impl CustomOp1 for EppsPulley {
         dx.par_chunks_mut(piece)
             .zip(known)
             .for_each(|(dx, (cos, sin))| {
-                at_knots(cos, sin, k, |row, knot, c, s| {
+                at_knots(cos, sin, [k, self.sketch.knots], |row, knot, c, s| {
                     let (of_sin, of_cos) = slopes[2 * knot * k..][..2 * k].split_at(k);
                     for (i, dx) in dx[row * k..][..k].iter_mut().enumerate() {
                         *dx += of_sin[i] * s[i] + of_cos[i] * c[i];
@@ -185,7 +240,7 @@ mod tests {
     }
 
     fn value(x: &Tensor) -> f32 {
-        let statistic = statistic(x, 1).expect("a statistic");
+        let statistic = statistic(x, Sketch::COARSE, 1).expect("a statistic");
         statistic.to_scalar().expect("a number")
     }
 
@@ -201,9 +256,10 @@ mod tests {
 
     /// The definition, operation by operation.
     fn reference(x: &Tensor) -> Result<Tensor> {
-        let step = LAST_KNOT / KNOTS as f32;
+        let knots = Sketch::COARSE.knots;
+        let step = LAST_KNOT / knots as f32;
         let mut sum = Tensor::zeros((), candle_core::DType::F32, x.device())?;
-        for knot in 1..=KNOTS {
+        for knot in 1..=knots {
             let t = f64::from(knot as f32 * step);
             let gaussian = (-t * t / 2.0).exp();
             let turned = (x * t)?;
@@ -219,7 +275,7 @@ mod tests {
     fn one_pass_gives_what_the_definition_gives() {
         let x = candle_core::Var::from_tensor(&samples(1.4, 0.3)).expect("a variable");
         let [ours, definition] = [
-            x.apply_op1(EppsPulley::default()).expect("ours"),
+            x.apply_op1(EppsPulley::new(Sketch::COARSE)).expect("ours"),
             reference(&x).expect("the definition"),
         ];
         let [got, wanted] = [&ours, &definition].map(|y| y.to_scalar::<f32>().expect("a number"));

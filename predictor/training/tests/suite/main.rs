@@ -5,6 +5,7 @@
 mod adapters;
 mod kernels_match_candle;
 mod objectives;
+mod parity_lewm;
 mod parity_mask_training;
 mod parity_masks;
 mod parity_train;

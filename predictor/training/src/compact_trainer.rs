@@ -1,0 +1,239 @@
+//! A compact model's losses: the next latent foreseen, latents kept from collapsing, and the action told
+//! from the latents around it.
+//!
+//! LeWorldModel's (Maes and others, arXiv 2603.19312): nothing is detached, no network follows another.
+//! To its two terms comes the inverse dynamics that Push-T and manipulation profit from (Pathak and others
+//! 2017; on foreseen latents too, as for V-JEPA 2-AC here).
+
+use candle_core::{Device, Result, Tensor};
+use foresight_predictor::compact::{network, CompactConfig};
+use foresight_predictor::layout::Entry;
+use foresight_predictor::parameters::Parameters;
+use foresight_predictor::side_network::NetworkLayers;
+use serde::{Deserialize, Serialize};
+
+use crate::head_variables::HeadVariables;
+use crate::objectives::sigreg::{self, Sketch};
+use crate::train_state::TrainState;
+use crate::trained_layers::TrainedLayers;
+
+/// What counts how much.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompactObjectives {
+    /// Weight of the Epps–Pulley statistic times the batch size; the published one is 0.1.
+    pub sigreg: f64,
+    /// Weight of the inverse dynamics, the squared error of actions as the predictor is told them.
+    pub inverse_dynamics: f64,
+    /// Weight of the latents foreseen all the way from a clip's first picture, beside one step ahead.
+    pub rollout: f64,
+    /// Hidden width of what tells actions from latents.
+    pub inverse_hidden: usize,
+}
+
+impl Default for CompactObjectives {
+    /// The published two, alone.
+    fn default() -> Self {
+        CompactObjectives {
+            sigreg: 0.1,
+            inverse_dynamics: 0.0,
+            rollout: 0.0,
+            inverse_hidden: 256,
+        }
+    }
+}
+
+/// Clips, frame by frame.
+#[derive(Debug, Clone)]
+pub(crate) struct CompactBatch {
+    /// Normalised pictures, `[B·T, 3, H, W]`.
+    pub pictures: Tensor,
+    /// Actions as the predictor is told them, `[B, T − 1, A]`.
+    pub actions: Tensor,
+    /// Decides the random directions.
+    pub seed: u64,
+}
+
+/// The parts of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CompactLosses {
+    /// What is minimised.
+    pub total: f64,
+    /// Mean squared error of the next latent.
+    pub prediction: f64,
+    /// The same, all the way from the first picture.
+    pub rollout: f64,
+    /// The Epps–Pulley statistic times the batch size, averaged over steps of time.
+    pub sigreg: f64,
+    /// Mean squared error of actions, told from true latents and from foreseen ones, added up.
+    pub inverse_dynamics: f64,
+    /// Mean squared difference of neighbouring latents: what predicting no change would cost.
+    pub persistence: f64,
+}
+
+/// Names and shapes of the parameters of a model in training: its own, and of what tells actions.
+pub(crate) fn layout(config: &CompactConfig, objectives: &CompactObjectives) -> Vec<Entry> {
+    let mut entries = foresight_predictor::compact::layout(config);
+    let (d, hidden) = (config.latent_dim, objectives.inverse_hidden);
+    for (name, inputs, outputs) in [
+        ("inverse.fc1", 2 * d, hidden),
+        ("inverse.fc2", hidden, config.actions.len()),
+    ] {
+        entries.push((format!("{name}.weight"), vec![outputs, inputs]));
+        entries.push((format!("{name}.bias"), vec![outputs]));
+    }
+    entries
+}
+
+/// The losses of latents `[B, T, D]` under `actions` `[B, T − 1, A]`.
+///
+/// # Errors
+/// When shapes don't agree.
+pub fn losses(
+    config: &CompactConfig,
+    objectives: &CompactObjectives,
+    layers: &impl NetworkLayers,
+    latents: &Tensor,
+    actions: &Tensor,
+    sketch: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<(Tensor, CompactLosses)> {
+    let (batch, frames, _) = latents.dims3()?;
+    let steps = (frames - 1).min(config.history);
+    let told = actions.narrow(1, 0, steps)?;
+    let truth = latents.narrow(1, 1, steps)?;
+    let foreseen = network::predict(config, layers, &latents.narrow(1, 0, steps)?, &told)?;
+    let prediction = (&foreseen - &truth)?.sqr()?.mean_all()?;
+    let mut regularity = Tensor::new(0f32, &Device::Cpu)?;
+    for at in 0..frames {
+        let of_step = latents.narrow(1, at, 1)?.squeeze(1)?.contiguous()?;
+        regularity = (regularity + sketch(&of_step)?)?;
+    }
+    let regularity = (regularity * (batch as f64 / frames as f64))?;
+    let mut loss = (&prediction + (&regularity * objectives.sigreg)?)?;
+    let nothing = Tensor::new(0f32, &Device::Cpu)?;
+    let rollout = match objectives.rollout > 0.0 {
+        true => rolled_out(config, layers, latents, actions)?,
+        false => nothing.clone(),
+    };
+    loss = (loss + (&rollout * objectives.rollout)?)?;
+    let inverse = match objectives.inverse_dynamics > 0.0 {
+        true => {
+            let between = |after: &Tensor| -> Result<Tensor> {
+                let pair = Tensor::cat(&[&latents.narrow(1, 0, steps)?, after], 2)?;
+                let hidden = layers.relu(&layers.linear("inverse.fc1", &pair)?)?;
+                (layers.linear("inverse.fc2", &hidden)? - &told)?
+                    .sqr()?
+                    .mean_all()
+            };
+            (between(&truth)? + between(&foreseen)?)?
+        }
+        false => nothing,
+    };
+    loss = (loss + (&inverse * objectives.inverse_dynamics)?)?;
+    let persistence = (latents.narrow(1, 0, steps)? - &truth)?.sqr()?.mean_all()?;
+    let number = |t: &Tensor| Ok::<_, candle_core::Error>(f64::from(t.to_scalar::<f32>()?));
+    let losses = CompactLosses {
+        total: number(&loss)?,
+        prediction: number(&prediction)?,
+        rollout: number(&rollout)?,
+        sigreg: number(&regularity)?,
+        inverse_dynamics: number(&inverse)?,
+        persistence: number(&persistence)?,
+    };
+    Ok((loss, losses))
+}
+
+/// Mean squared error of what is foreseen from the first latent on.
+fn rolled_out(
+    config: &CompactConfig,
+    layers: &impl NetworkLayers,
+    latents: &Tensor,
+    actions: &Tensor,
+) -> Result<Tensor> {
+    let steps = actions.dim(1)?;
+    let mut foreseen = vec![latents.narrow(1, 0, 1)?];
+    for step in 0..steps {
+        let oldest = (step + 1).saturating_sub(config.history);
+        let window = Tensor::cat(&foreseen[oldest..], 1)?;
+        let told = actions.narrow(1, oldest, step + 1 - oldest)?;
+        let next = network::predict(config, layers, &window, &told)?;
+        foreseen.push(next.narrow(1, step - oldest, 1)?);
+    }
+    let foreseen = Tensor::cat(&foreseen[1..], 1)?;
+    (foreseen - latents.narrow(1, 1, steps)?)?.sqr()?.mean_all()
+}
+
+/// A compact model's parameters, gradients and optimiser.
+#[derive(Debug)]
+pub(crate) struct CompactTrainer {
+    config: CompactConfig,
+    objectives: CompactObjectives,
+    state: TrainState,
+}
+
+impl CompactTrainer {
+    /// Trains `parameters`, laid out as [`layout`].
+    pub(crate) fn new(
+        config: CompactConfig,
+        objectives: CompactObjectives,
+        parameters: Parameters,
+    ) -> Self {
+        CompactTrainer {
+            config,
+            objectives,
+            state: TrainState::new(parameters),
+        }
+    }
+
+    /// Parameters, gradients and optimiser.
+    pub(crate) fn state(&self) -> &TrainState {
+        &self.state
+    }
+
+    /// Parameters, gradients and optimiser, to update or restore them.
+    pub(crate) fn state_mut(&mut self) -> &mut TrainState {
+        &mut self.state
+    }
+
+    /// Losses of a batch; its gradients replace those of the last call.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub(crate) fn compute_gradients(&mut self, batch: &CompactBatch) -> Result<CompactLosses> {
+        self.state.clear()?;
+        let (loss, losses, heads) = self.losses(batch)?;
+        self.state.collect(&heads, &loss.backward()?)?;
+        Ok(losses)
+    }
+
+    /// Losses of a batch without touching anything.
+    ///
+    /// # Errors
+    /// When shapes don't agree.
+    pub(crate) fn evaluate(&self, batch: &CompactBatch) -> Result<CompactLosses> {
+        Ok(self.losses(batch)?.1)
+    }
+
+    fn losses(&self, batch: &CompactBatch) -> Result<(Tensor, CompactLosses, HeadVariables)> {
+        let heads = self.state.heads(|_| true)?;
+        let layers = TrainedLayers {
+            network: None,
+            state: &self.state,
+            heads: &heads,
+        };
+        let (clips, steps, _) = batch.actions.dims3()?;
+        let latents = network::encode(&self.config, &layers, &batch.pictures)?;
+        let latents = latents.reshape((clips, steps + 1, self.config.latent_dim))?;
+        let sketch = |x: &Tensor| sigreg::statistic(x, Sketch::PUBLISHED, batch.seed);
+        let (config, objectives) = (&self.config, &self.objectives);
+        let (loss, losses) = losses(
+            config,
+            objectives,
+            &layers,
+            &latents,
+            &batch.actions,
+            sketch,
+        )?;
+        Ok((loss, losses, heads))
+    }
+}

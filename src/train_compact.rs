@@ -1,0 +1,46 @@
+//! `foresight train-compact`: a compact model's encoder and predictor, jointly.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use foresight_training::compact_task::{CompactRecipe, CompactTask};
+use foresight_training::settings::read_recipe;
+
+use crate::training::{train, TrainingArgs};
+
+/// Arguments of `foresight train-compact`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainCompactArgs {
+    #[command(flatten)]
+    training: TrainingArgs,
+}
+
+/// Runs `foresight train-compact`.
+///
+/// # Errors
+/// When recipe or data can't be used, or training fails.
+pub(crate) fn run(args: TrainCompactArgs) -> Result<()> {
+    let args = args.training;
+    let recipe: CompactRecipe = read_recipe(&args.recipe, &args.set)?;
+    let folder = args.out.join("model");
+    let mut task = CompactTask::new(&recipe, &args.data, args.validation.as_deref())
+        .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
+    let outcome = train(&mut task, &recipe.optimisation, &args.options())?;
+    task.save(&folder)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "model": folder, "steps": outcome.steps, "best": outcome.best,
+                "interrupted": outcome.interrupted,
+            })
+        );
+    } else {
+        println!(
+            "compact model after {} steps, held-out loss {:.4}: {}",
+            outcome.steps,
+            outcome.best,
+            folder.display()
+        );
+    }
+    Ok(())
+}
