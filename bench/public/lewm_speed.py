@@ -7,7 +7,7 @@
 A model of the published size (ViT-tiny on 224 px, six blocks of sixteen heads) with random weights and actions of seven
 numbers is saved, converted by `foresight model convert`, and served by `foresight serve`. Plans alternate: its
 CEMSolver here, ours in the served process, pictures sent as PNG files and all. An energy of ours counts as agreeing where
-stable-worldmodel's own cost of the same actions is within a hundredth of it.
+stable-worldmodel's own cost of the same actions is within two hundredths of it (bf16 against f32).
 """
 
 import argparse
@@ -72,7 +72,7 @@ def build(wheel, folder):
     )
     with torch.no_grad():
         for block in model.predictor.transformer.layers:  # AdaLN-zero would leave actions without effect
-            torch.nn.init.normal_(block.adaLN_modulation[-1].weight, std=0.02)
+            torch.nn.init.normal_(block.adaLN_modulation[-1].weight, std=0.3)
     model.eval()
     torch.save(model.state_dict(), folder / "weights.pt")
     (folder / "config.json").write_text(json.dumps({"encoder": eyes, "predictor": predictor}))
@@ -115,6 +115,7 @@ def main():
         f"planner.samples={SAMPLES}", f"planner.iterations={ITERATIONS}", f"planner.topk={ELITES}",
         f"planner.horizon={HORIZON}", 'planner.dimensions=["x","y","z","rx","ry","rz","gripper"]',
         "planner.momentum_mean=0.0", "planner.momentum_std=0.0", "planner.mean_is_candidate=true",
+        "planner.execute_best=true",
     ]
     state = [0.4, 0.0, 0.3, np.pi, 0.0, 0.0, 0.5]
     theirs, ours, apart = [], [], []
@@ -133,7 +134,6 @@ def main():
                 actions = torch.tensor(plan.actions, dtype=torch.float32)[None, None]
                 expanded = {k: v[:, None] for k, v in info.items()}
                 cost = model.get_cost(expanded, actions).item() / WIDTH
-            # The plan's energy is its best candidate's, its actions are the elites' mean.
             apart.append((plan.energy, cost))
         memory = peak_mib(os.getpid()), peak_mib(planner.pid)
     peer, own = statistics.median(theirs), statistics.median(ours)
@@ -141,7 +141,8 @@ def main():
     print(f"stable-worldmodel {peer:.2f} s, ours {own:.2f} s, ratio {peer / own:.1f} (medians of {args.rounds})")
     print(f"all: {[round(t, 2) for t in theirs]} and {[round(t, 2) for t in ours]}")
     print(f"peak memory {memory[0]:.0f} and {memory[1]:.0f} MiB")
-    print("best candidate's energy here, and the plan's cost there:", [f"{e:.4f} {c:.4f}" for e, c in apart])
+    agree = sum(abs(energy - cost) <= 0.02 * cost for energy, cost in apart)
+    print(f"energies agree: {agree} of {len(apart)}", [f"{energy:.4f} {cost:.4f}" for energy, cost in apart])
 
 
 if __name__ == "__main__":

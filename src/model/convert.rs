@@ -67,7 +67,7 @@ fn compact(args: &ConvertArgs) -> Result<()> {
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
-    if !args.actions.is_empty() {
+    if !args.actions.is_empty() || compact::is_checkpoint(&args.source) {
         return compact(args);
     }
     let checkpoint = Checkpoint::open(&args.source)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{Architecture, Audit, Checkpoint, Part};
+use foresight_predictor::compact;
 use serde_json::{json, Value};
 
 use super::architecture::{format_name, ArchitectureArgs};
@@ -24,7 +25,30 @@ pub(super) struct InspectArgs {
     json: bool,
 }
 
+/// Prints a compact model's architecture and size.
+fn compact(args: &InspectArgs) -> Result<()> {
+    let (config, parameters) = compact::read(&args.path)?;
+    let described = json!({
+        "format": "compact", "architecture": config, "parameters": parameters.values().len(),
+    });
+    if args.json {
+        println!("{described}");
+    } else {
+        println!("{}", serde_json::to_string_pretty(&described)?);
+    }
+    Ok(())
+}
+
 pub(super) fn run(args: &InspectArgs) -> Result<()> {
+    if compact::is_compact(&args.path) {
+        return compact(args);
+    }
+    if compact::is_checkpoint(&args.path) {
+        bail!(
+            "{}: a LeWorldModel of stable-worldmodel; `foresight model convert` makes a compact model's folder of it",
+            args.path.display()
+        );
+    }
     let checkpoint = Checkpoint::open(&args.path)?;
     let architecture = args.architecture.resolve(&checkpoint)?;
     let audits = checkpoint.audit_all(&architecture);

@@ -4,6 +4,7 @@
 
 mod book;
 mod bundled_model;
+mod compact;
 mod deep;
 mod energy;
 mod examples;

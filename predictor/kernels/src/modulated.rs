@@ -256,27 +256,41 @@ fn attend<E: Number>(
     let inner = query.len();
     let scale = 1.0 / (head_dim as f32).sqrt();
     let row = |place: usize| &kept[(place * samples + sample) * 2 * inner..][..2 * inner];
-    let mut weights = vec![0.0f32; places];
+    let (mut weights, mut sums) = (vec![0.0f32; places], vec![0.0f32; head_dim]);
     for at in (0..inner).step_by(head_dim) {
         let query = &query[at..at + head_dim];
         for (place, weight) in weights.iter_mut().enumerate() {
             let key = &row(place)[at..at + head_dim];
-            let mut lanes = [0.0f32; 16];
-            for (q, k) in query.chunks(16).zip(key.chunks(16)) {
-                for ((lane, q), k) in lanes.iter_mut().zip(q).zip(k) {
-                    *lane += q * k;
-                }
-            }
-            *weight = scale * lanes.iter().sum::<f32>();
+            *weight = scale * lane_dot(query, key);
         }
         let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         weights.iter_mut().for_each(|w| *w = exp(*w - highest));
-        let sum: f32 = weights.iter().sum();
-        let seen = &mut seen[at..at + head_dim];
-        for (i, seen) in seen.iter_mut().enumerate() {
-            let values = weights.iter().enumerate();
-            let value = values.map(|(place, w)| w * row(place)[inner + at + i]);
-            *seen = E::round(value.sum::<f32>() / sum);
+        let whole: f32 = weights.iter().sum();
+        sums.fill(0.0);
+        for (place, weight) in weights.iter().enumerate() {
+            let (values, weight) = (&row(place)[inner + at..][..head_dim], weight / whole);
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += weight * value;
+            }
+        }
+        for (seen, sum) in seen[at..at + head_dim].iter_mut().zip(&sums) {
+            *seen = E::round(*sum);
         }
     }
+}
+
+/// Sum of products in sixteen interleaved lanes.
+#[inline(always)]
+fn lane_dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let (whole, rest) = (a.chunks_exact(16), a.len() / 16 * 16);
+    for (a, b) in whole.zip(b.chunks_exact(16)) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    for ((lane, a), b) in lanes.iter_mut().zip(&a[rest..]).zip(&b[rest..]) {
+        *lane += a * b;
+    }
+    lanes.iter().sum()
 }

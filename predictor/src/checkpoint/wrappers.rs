@@ -135,57 +135,5 @@ pub(super) fn unwrap<T>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(names: &[&str], several: bool) -> Result<(Vec<String>, Vec<String>), String> {
-        let tensors = names.iter().map(|n| ((*n).to_owned(), ())).collect();
-        unwrap(tensors, several).map(|u| (u.tensors.into_keys().collect(), u.outside))
-    }
-
-    #[test]
-    fn any_wrapper_that_leads_to_known_names_is_taken_off() {
-        let (found, outside) = names(
-            &[
-                "net.model.encoder.module.patch_embed.proj.weight",
-                "net.model.encoder.module.norm.bias",
-                "net.model.predictor.predictor_embed.weight",
-                "net.model.predictor.predictor_norm.bias",
-                "criterion.scale",
-            ],
-            true,
-        )
-        .unwrap();
-        assert_eq!(
-            found,
-            [
-                "encoder.norm.bias",
-                "encoder.patch_embed.proj.weight",
-                "predictor.predictor_embed.weight",
-                "predictor.predictor_norm.bias"
-            ]
-        );
-        assert_eq!(outside, ["criterion.scale"]);
-        let (found, _) = names(&["vit.patch_embed.proj.weight", "vit.norm.bias"], false).unwrap();
-        assert_eq!(found, ["norm.bias", "patch_embed.proj.weight"]);
-        // Usual wrappers, and what leads nowhere, stay for others to see.
-        for kept in [
-            "encoder.module.backbone.patch_embed.proj.weight",
-            "patch_embed.proj.weight",
-            "model.encoder.norm.bias",
-        ] {
-            assert_eq!(names(&[kept], true).unwrap().0, [kept]);
-        }
-    }
-
-    #[test]
-    fn two_models_in_one_dictionary_are_refused_by_their_prefixes() {
-        let two = [
-            "student.encoder.patch_embed.proj.weight",
-            "teacher.encoder.patch_embed.proj.weight",
-        ];
-        let problem = names(&two, true).unwrap_err();
-        assert!(problem.contains("\"student.encoder.\""), "{problem}");
-        assert!(problem.contains("\"teacher.encoder.\""), "{problem}");
-    }
-}
+#[path = "../../tests/unit/checkpoint_wrappers.rs"]
+mod tests;

@@ -65,6 +65,10 @@ pub struct CompactConfig {
     pub head_dim: usize,
     /// Hidden width of its MLPs.
     pub mlp_hidden: usize,
+    /// Whether the predictor's last layers tell how the latent changes, not what it becomes: not in the
+    /// published model, and sooner learned.
+    #[serde(default)]
+    pub residual: bool,
     /// Time step and action bounds of the training data.
     #[serde(default)]
     pub action_space: ActionSpace,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 pub use config::{initial_std, layout, CompactConfig, CompactEyes};
-pub use stable_worldmodel::convert;
+pub use stable_worldmodel::{convert, is_checkpoint};
 
 use crate::backend::{FrameEncoder, LatentPredictor};
 use crate::config::ModelConfig;

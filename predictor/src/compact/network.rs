@@ -78,7 +78,11 @@ pub fn predict(
         let seen = modulated(&x, "norm2", &part[3], &part[4])?;
         x = (&x + (&part[5] * two_layers(layers, &block, &seen)?)?)?;
     }
-    two_layers(layers, "head", &normed(layers, "norm", &x, NORM_EPS)?)
+    let told = two_layers(layers, "head", &normed(layers, "norm", &x, NORM_EPS)?)?;
+    match config.residual {
+        true => latents + told,
+        false => Ok(told),
+    }
 }
 
 /// The class token `[B, D]` of a vision transformer of `[patch side, depth, heads]`.

@@ -1,4 +1,6 @@
 //! A compact model's rollouts on the CPU kernels.
+//!
+//! One token a step needs a few megabytes whatever the samples, so budgets of memory are not asked.
 
 use foresight_planner::{ActionSequences, Pose};
 use rayon::prelude::*;
@@ -265,6 +267,12 @@ impl<'a, E: Element> Window<'a, E> {
         fc1.gelu(self.execution, self.rows.all(), &mut self.hidden);
         let mut next = vec![0.0; self.samples * d];
         fc2.set(self.execution, self.hidden.all(), &mut next);
+        if config.residual {
+            let before = self.latents[now].iter();
+            next.iter_mut()
+                .zip(before)
+                .for_each(|(next, before)| *next += before);
+        }
         self.latents.push(next);
         &self.latents[now + 1]
     }

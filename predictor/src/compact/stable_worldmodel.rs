@@ -17,6 +17,15 @@ use crate::side_network::{self, damaged};
 /// PyTorch's for batch normalisation.
 const BATCH_NORM_EPS: f64 = 1e-5;
 
+/// Whether a file is a LeWorldModel's state dict.
+pub fn is_checkpoint(weights: &Path) -> bool {
+    let known = |t: PthTensors| {
+        t.tensor_infos()
+            .contains_key("predictor.transformer.norm.weight")
+    };
+    PthTensors::new(weights, None).is_ok_and(known)
+}
+
 /// Reads `weights.pt`; its actions are `actions`, each divided by its `scale`, which the checkpoint doesn't
 /// say. Batch normalisation becomes part of the layer before it, as it is in use.
 ///
@@ -41,7 +50,7 @@ pub fn convert(
             &"it has no predictor.heads; give the one that training wrote",
         ));
     };
-    let source = Source {
+    let source = StateDict {
         path: weights,
         tensors: PthTensors::new(weights, None).map_err(|e| damaged(weights, &e))?,
     };
@@ -77,6 +86,7 @@ pub fn convert(
         heads,
         head_dim: qkv[0] / 3 / heads.max(1),
         mlp_hidden: source.dims(&format!("{}.mlp.net.1.bias", block(0)))?[0],
+        residual: false,
         action_space: ActionSpace::default(),
     };
     if first[1] != actions.len() {
@@ -157,12 +167,12 @@ const EYES_NAMES: [[&str; 7]; 2] = [
 ];
 
 /// The state dict.
-struct Source<'a> {
+struct StateDict<'a> {
     path: &'a Path,
     tensors: PthTensors,
 }
 
-impl Source<'_> {
+impl StateDict<'_> {
     fn has(&self, name: &str) -> bool {
         self.tensors.tensor_infos().contains_key(name)
     }

@@ -1,4 +1,4 @@
-//! Fixture 17: LeWorldModel as stable-worldmodel computes it, read from its own checkpoint.
+//! `fixtures/lewm`: LeWorldModel as stable-worldmodel computes it, read from its own checkpoint.
 
 use candle_core::{DType, Device, Result, Tensor};
 use foresight_planner::{ActionSequences, Component, Energy, Pose};
@@ -9,22 +9,27 @@ use foresight_predictor::rollout::Budget;
 use foresight_predictor::side_network::NetworkLayers;
 use foresight_predictor::{ComputeDevice, Precision, RopeVariant, WorldModel};
 
-use crate::support::{close, root, values};
+use crate::support::{close, values};
 
 const ACTIONS: [Component; 3] = [Component::X, Component::Y, Component::Gripper];
 /// What the program divides actions by; the fixture's are told as they are.
 const SCALE: [f32; 3] = [0.05, 0.05, 1.0];
 
+/// The project's own, wherever the official ones are.
+fn own(name: &str) -> std::path::PathBuf {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/lewm");
+    folder.join(name)
+}
+
 fn golden() -> Tensors {
-    let file = root().join("17_lewm/golden.safetensors");
+    let file = own("golden.safetensors");
     let read = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
     read.into_iter().collect()
 }
 
 fn loaded(checkpoint: &str, precision: Precision) -> WorldModel {
     let folder = tempfile::tempdir().unwrap();
-    let (config, tensors) =
-        convert(&root().join("17_lewm").join(checkpoint), &ACTIONS, &SCALE).unwrap();
+    let (config, tensors) = convert(&own(checkpoint), &ACTIONS, &SCALE).unwrap();
     save(folder.path(), &config, &tensors).unwrap();
     assert!(is_compact(folder.path()));
     WorldModel::load_on(folder.path(), ComputeDevice::Cpu, precision).unwrap()
@@ -152,7 +157,7 @@ impl NetworkLayers for Plain {
 #[test]
 fn a_window_of_next_latents_is_stable_worldmodel_s() {
     let golden = golden();
-    let file = root().join("17_lewm/weights.pt");
+    let file = own("weights.pt");
     let (config, tensors) = convert(&file, &ACTIONS, &[1.0; 3]).unwrap();
     let layers = Plain(tensors);
     let next = network::predict(
@@ -172,7 +177,7 @@ fn a_window_of_next_latents_is_stable_worldmodel_s() {
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let weights = root().join("17_lewm/weights.pt");
+    let weights = own("weights.pt");
     let error = convert(&weights, &ACTIONS[..2], &SCALE[..2])
         .unwrap_err()
         .to_string();
@@ -180,7 +185,7 @@ fn what_does_not_fit_is_named() {
         error.contains("3 numbers") && error.contains("--actions"),
         "{error}"
     );
-    let elsewhere = root().join("09_checkpoints");
+    let elsewhere = own("../09_checkpoints");
     let other = std::fs::read_dir(elsewhere).unwrap().find_map(|entry| {
         let path = entry.unwrap().path();
         path.extension().is_some_and(|e| e == "pt").then_some(path)

@@ -1,4 +1,4 @@
-//! Fixture 17: the published losses of LeWorldModel, and that a compact model learns.
+//! `fixtures/lewm`: the published losses of LeWorldModel, and that a compact model learns.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use foresight_planner::Component;
@@ -10,7 +10,13 @@ use foresight_predictor::side_network::NetworkLayers;
 use foresight_training::compact_trainer::{losses, CompactObjectives};
 use foresight_training::objectives::sigreg::{self, Sketch};
 
-use crate::support::{close, root, values};
+use crate::support::{close, values};
+
+/// The project's own, wherever the official ones are.
+fn own(name: &str) -> std::path::PathBuf {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/lewm");
+    folder.join(name)
+}
 
 struct Plain(Tensors);
 
@@ -30,7 +36,7 @@ impl NetworkLayers for Plain {
 
 #[test]
 fn losses_and_their_gradient_are_the_published_ones() {
-    let folder = root().join("17_lewm");
+    let folder = own("");
     let golden = candle_core::safetensors::load(folder.join("golden.safetensors"), &Device::Cpu);
     let golden: Tensors = golden.unwrap().into_iter().collect();
     let actions = [Component::X, Component::Y, Component::Gripper];

@@ -1,0 +1,247 @@
+//! A compact model: trained, resumed, planned and played with; stable-worldmodel's read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn foresight(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_foresight"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+fn done(arguments: &[&str]) -> String {
+    let output = foresight(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", words(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn refused(arguments: &[&str], with: &str) {
+    let output = foresight(arguments);
+    let said = words(&output);
+    assert!(!output.status.success(), "{arguments:?}: {said}");
+    assert!(said.contains(with), "{arguments:?}: {said}");
+}
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The benchmark's recipe, for our simulator's pictures and a few steps.
+fn recipe(work: &Path) -> String {
+    let whole = fs::read_to_string(project("bench/public/pusht/compact.toml")).unwrap();
+    let changed = whole
+        .replace(
+            r#"actions = ["x", "y"]"#,
+            r#"actions = ["x", "y", "z", "gripper"]"#,
+        )
+        .replace(
+            "action_scale = [0.05, 0.05]",
+            "action_scale = [0.075, 0.075, 0.075, 1.0]",
+        )
+        .replace(r#"views = ["front"]"#, r#"views = ["left"]"#);
+    let file = work.join("compact.toml");
+    fs::write(&file, changed).unwrap();
+    text(&file)
+}
+
+#[test]
+fn a_compact_model_is_trained_resumed_and_plays() {
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    let data = text(&work.join("data"));
+    let recordings = text(&project("models/tabletop/recordings.toml"));
+    done(&[
+        "record",
+        &recordings,
+        "--episodes",
+        "12",
+        "--steps",
+        "6",
+        "--image-px",
+        "128",
+        "--out",
+        &data,
+    ]);
+    let recipe = recipe(work);
+    let train = |out: &str, steps: &str, more: &[&str]| -> Value {
+        let schedule = format!("optimisation.schedule.total_steps={steps}");
+        let few = [
+            "train-compact",
+            &recipe,
+            "--data",
+            &data,
+            "--out",
+            out,
+            "--every",
+            "4",
+            "--json",
+            "--set",
+            &schedule,
+            "--set",
+            "optimisation.schedule.anneal_steps=2",
+            "--set",
+            "optimisation.schedule.warmup_steps=2",
+            "--set",
+            "optimisation.batch_size=8",
+            "--set",
+            "data.validation_share=0.3",
+        ];
+        serde_json::from_str(&done(&[&few[..], more].concat())).unwrap()
+    };
+    let (whole, halves) = (text(&work.join("whole")), text(&work.join("halves")));
+    let at_once = train(&whole, "8", &[]);
+    assert_eq!(at_once["steps"], 8);
+    // Stopped after its first checkpoint, and gone on: the same weights.
+    train(&halves, "8", &[]);
+    fs::remove_dir_all(Path::new(&halves).join("model")).unwrap();
+    let resumed = train(&halves, "8", &["--resume"]);
+    assert_eq!(resumed["best"], at_once["best"]);
+    let weights = |run: &str| fs::read(Path::new(run).join("model/compact.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&halves));
+    let log = fs::read_to_string(Path::new(&whole).join("log.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert!(last.to_string().contains("inverse_dynamics"), "{last}");
+
+    // It plans like any model, whatever the threads, and says what it can't do.
+    let model = format!("{whole}/model");
+    let run = |more: &[&str]| {
+        let scenario = text(&project("scenarios/reach.toml"));
+        let out = text(&work.join("runs"));
+        let played = [
+            "run",
+            &scenario,
+            "--model",
+            &model,
+            "--seed",
+            "920001",
+            "--virtual-time",
+            "--out",
+            &out,
+            "--json",
+            "--set",
+            "planner.samples=16",
+            "--set",
+            "planner.horizon=4",
+        ];
+        foresight(&[&played[..], more].concat())
+    };
+    let played = run(&[]);
+    let said: Value = serde_json::from_slice(&played.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", words(&played)));
+    assert!(said["success"].is_boolean(), "{said}");
+    let refined = run(&["--set", "planner.refine_steps=2"]);
+    assert!(
+        words(&refined).contains("no gradients"),
+        "{}",
+        words(&refined)
+    );
+    refused(
+        &[
+            "run",
+            &text(&project("scenarios/reach.toml")),
+            "--model",
+            &model,
+            "--device",
+            "candle-cpu",
+            "--virtual-time",
+        ],
+        "computes on the CPU",
+    );
+    let inspected: Value =
+        serde_json::from_str(&done(&["model", "inspect", &model, "--json"])).unwrap();
+    assert_eq!(inspected["architecture"]["history"], 3);
+}
+
+#[test]
+fn a_recipe_that_does_not_fit_is_refused_by_its_key() {
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    let recipe = recipe(work);
+    let out = text(&work.join("out"));
+    for (change, named) in [
+        ("model.side_px=50", "can't be halved"),
+        ("model.heads=0", "heads must be at least 1"),
+        (
+            "model.action_scale=[1.0]",
+            "action_scale one number for each",
+        ),
+        ("data.frames=1", "data.frames must be at least 2"),
+        ("objectives.sigrag=1.0", "sigrag"),
+    ] {
+        refused(
+            &[
+                "train-compact",
+                &recipe,
+                "--data",
+                &out,
+                "--out",
+                &out,
+                "--set",
+                change,
+            ],
+            named,
+        );
+    }
+}
+
+#[test]
+fn stable_worldmodel_s_checkpoint_becomes_a_folder_that_plans() {
+    let work = tempfile::tempdir().unwrap();
+    let model = text(&work.path().join("model"));
+    let weights = text(&project("fixtures/lewm/weights.pt"));
+    refused(
+        &["model", "convert", &weights, "--out", &model],
+        "--actions",
+    );
+    refused(&["model", "inspect", &weights], "model convert");
+    done(&[
+        "model",
+        "convert",
+        &weights,
+        "--out",
+        &model,
+        "--actions",
+        "x,y,gripper",
+    ]);
+    let pictures = ["context", "goal"].map(|name| {
+        let file = work.path().join(format!("{name}.png"));
+        let grey = if name == "goal" { 200 } else { 40 };
+        image::RgbImage::from_pixel(32, 32, image::Rgb([grey; 3]))
+            .save(&file)
+            .unwrap();
+        text(&file)
+    });
+    let planned = done(&[
+        "plan",
+        "--model",
+        &model,
+        "--context",
+        &pictures[0],
+        "--goal",
+        &pictures[1],
+        "--state",
+        "0.4,0,0.3,3.14,0,0,0",
+        "--samples",
+        "20",
+        "--iterations",
+        "3",
+        "--horizon",
+        "5",
+        "--json",
+    ]);
+    let planned: Value = serde_json::from_str(&planned).unwrap();
+    assert_eq!(planned["actions"].as_array().unwrap().len(), 5);
+    assert_eq!(planned["evaluations"], 60);
+}
