@@ -98,10 +98,11 @@ def main():
     folder = Path(tempfile.mkdtemp())
     model = build(args.wheel, folder)
     names = "x,y,z,rx,ry,rz,gripper"
-    scale = ",".join(["1.0"] * ACTIONS)
+    # The search's bounds, so that every number counts.
+    scale = [0.075, 0.075, 0.075, 0.15, 0.15, 0.15, 1.0]
     program = str(args.program)
     converted = [program, "model", "convert", str(folder / "weights.pt"), "--out", str(folder / "model")]
-    subprocess.run([*converted, "--actions", names, "--action-scale", scale], check=True)
+    subprocess.run([*converted, "--actions", names, "--action-scale", ",".join(map(str, scale))], check=True)
     solver = module(args.wheel, "solver/cem").CEMSolver(
         model=model, num_samples=SAMPLES, n_steps=ITERATIONS, topk=ELITES
     )
@@ -112,10 +113,10 @@ def main():
     pictures = rng.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
     info = {"pixels": tensor(pictures[0]), "goal": tensor(pictures[1]), "action": torch.zeros(1, 1, ACTIONS)}
     settings = [
-        f"planner.samples={SAMPLES}", f"planner.iterations={ITERATIONS}", f"planner.topk={ELITES}",
+        "planner.preset=paper", f"planner.samples={SAMPLES}", f"planner.iterations={ITERATIONS}", f"planner.topk={ELITES}",
         f"planner.horizon={HORIZON}", 'planner.dimensions=["x","y","z","rx","ry","rz","gripper"]',
         "planner.momentum_mean=0.0", "planner.momentum_std=0.0", "planner.mean_is_candidate=true",
-        "planner.execute_best=true",
+        "planner.execute_best=true", "planner.gripper_deadband=0.0",
     ]
     state = [0.4, 0.0, 0.3, np.pi, 0.0, 0.0, 0.5]
     theirs, ours, apart = [], [], []
@@ -131,7 +132,7 @@ def main():
                 theirs.append(between - started)
                 ours.append(ended - between)
             with torch.no_grad():
-                actions = torch.tensor(plan.actions, dtype=torch.float32)[None, None]
+                actions = torch.tensor(plan.actions / scale, dtype=torch.float32)[None, None]
                 expanded = {k: v[:, None] for k, v in info.items()}
                 cost = model.get_cost(expanded, actions).item() / WIDTH
             apart.append((plan.energy, cost))

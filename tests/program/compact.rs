@@ -75,8 +75,7 @@ fn a_compact_model_is_trained_resumed_and_plays() {
         &data,
     ]);
     let recipe = recipe(work);
-    let train = |out: &str, steps: &str, more: &[&str]| -> Value {
-        let schedule = format!("optimisation.schedule.total_steps={steps}");
+    let train = |out: &str, more: &[&str]| {
         let few = [
             "train-compact",
             &recipe,
@@ -88,31 +87,49 @@ fn a_compact_model_is_trained_resumed_and_plays() {
             "4",
             "--json",
             "--set",
-            &schedule,
+            "optimisation.schedule.total_steps=24",
             "--set",
-            "optimisation.schedule.anneal_steps=2",
+            "optimisation.schedule.anneal_steps=20",
             "--set",
-            "optimisation.schedule.warmup_steps=2",
+            "optimisation.schedule.warmup_steps=4",
             "--set",
             "optimisation.batch_size=8",
             "--set",
             "data.validation_share=0.3",
         ];
-        serde_json::from_str(&done(&[&few[..], more].concat())).unwrap()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresight"));
+        command
+            .args(few)
+            .args(more)
+            .stdout(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let said = |child: std::process::Child| -> Value {
+        serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
     };
     let (whole, halves) = (text(&work.join("whole")), text(&work.join("halves")));
-    let at_once = train(&whole, "8", &[]);
-    assert_eq!(at_once["steps"], 8);
+    let at_once = said(train(&whole, &[]));
+    assert_eq!(at_once["steps"], 24);
     // Stopped after its first checkpoint, and gone on: the same weights.
-    train(&halves, "8", &[]);
-    fs::remove_dir_all(Path::new(&halves).join("model")).unwrap();
-    let resumed = train(&halves, "8", &["--resume"]);
-    assert_eq!(resumed["best"], at_once["best"]);
+    let begun = train(&halves, &[]);
+    while !Path::new(&halves).join("state.safetensors").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Command::new("kill")
+        .args(["-INT", &begun.id().to_string()])
+        .status()
+        .unwrap();
+    let stopped = said(begun);
+    let resumed = said(train(&halves, &["--resume"]));
+    assert_eq!(resumed["steps"], 24, "{stopped}");
+    assert_eq!(resumed["best"], at_once["best"], "{stopped}");
     let weights = |run: &str| fs::read(Path::new(run).join("model/compact.safetensors")).unwrap();
-    assert!(weights(&whole) == weights(&halves));
-    let log = fs::read_to_string(Path::new(&whole).join("log.jsonl")).unwrap();
-    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-    assert!(last.to_string().contains("inverse_dynamics"), "{last}");
+    assert!(weights(&whole) == weights(&halves), "{stopped}");
+    let log = fs::read_to_string(Path::new(&whole).join("log.csv")).unwrap();
+    assert!(
+        log.lines().next().unwrap().contains("inverse_dynamics"),
+        "{log}"
+    );
 
     // It plans like any model, whatever the threads, and says what it can't do.
     let model = format!("{whole}/model");

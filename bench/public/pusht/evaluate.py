@@ -28,7 +28,8 @@ def wilson(successes, episodes, z=1.96):
     share = successes / episodes
     middle = share + z * z / (2 * episodes)
     spread = z * math.sqrt(share * (1 - share) / episodes + z * z / (4 * episodes**2))
-    return (middle - spread) / (1 + z * z / episodes), (middle + spread) / (1 + z * z / episodes)
+    whole = 1 + z * z / episodes
+    return max((middle - spread) / whole, 0.0), min((middle + spread) / whole, 1.0)
 
 
 class Model:
@@ -116,7 +117,7 @@ def main():
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     settings = [
-        "planner.samples=300", "planner.iterations=10", "planner.topk=30", 'planner.dimensions=["x","y"]',
+        "planner.preset=paper", "planner.samples=300", "planner.iterations=10", "planner.topk=30", 'planner.dimensions=["x","y"]',
         "planner.momentum_mean=0.0", "planner.momentum_std=0.0", "planner.mean_is_candidate=true", *args.set,
     ]
     env, results = PushT(), {}
