@@ -50,21 +50,6 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &training.options())?;
     task.save(&folder)?;
-    if training.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "model": folder, "steps": outcome.steps, "best": outcome.best,
-                "interrupted": outcome.interrupted,
-            })
-        );
-    } else {
-        println!(
-            "policy after {} steps, held-out error {:.4}: {}",
-            outcome.steps,
-            outcome.best,
-            folder.display()
-        );
-    }
+    training.tell(["policy", "error"], &outcome, &folder);
     Ok(())
 }

@@ -43,21 +43,6 @@ pub(crate) fn run(args: TrainingArgs) -> Result<Outcome> {
             outcome
         }
     };
-    if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "model": folder, "steps": outcome.steps, "best": outcome.best,
-                "interrupted": outcome.interrupted,
-            })
-        );
-    } else {
-        println!(
-            "encoder after {} steps, held-out loss {:.4}: {}",
-            outcome.steps,
-            outcome.best,
-            folder.display()
-        );
-    }
+    args.tell(["encoder", "loss"], &outcome, &folder);
     Ok(outcome)
 }

@@ -26,21 +26,6 @@ pub(crate) fn run(args: TrainCompactArgs) -> Result<()> {
         .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &args.options())?;
     task.save(&folder)?;
-    if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "model": folder, "steps": outcome.steps, "best": outcome.best,
-                "interrupted": outcome.interrupted,
-            })
-        );
-    } else {
-        println!(
-            "compact model after {} steps, held-out loss {:.4}: {}",
-            outcome.steps,
-            outcome.best,
-            folder.display()
-        );
-    }
+    args.tell(["compact model", "loss"], &outcome, &folder);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What training commands share: arguments, progress, Ctrl-C.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
@@ -52,6 +52,28 @@ impl TrainingArgs {
             options.validate_every = every;
         }
         options
+    }
+
+    /// Says what became of it: `what` was trained, its held-out `measure`, the folder it was written to.
+    pub(crate) fn tell(&self, [what, measure]: [&str; 2], outcome: &Outcome, folder: &Path) {
+        let Outcome {
+            steps,
+            best,
+            interrupted,
+        } = outcome;
+        if self.json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "model": folder, "steps": steps, "best": best, "interrupted": interrupted,
+                })
+            );
+        } else {
+            println!(
+                "{what} after {steps} steps, held-out {measure} {best:.4}: {}",
+                folder.display()
+            );
+        }
     }
 }
 

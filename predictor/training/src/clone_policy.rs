@@ -5,9 +5,6 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 use candle_core::{Device, Tensor};
 use foresight_datasets::{ClipSampler, ClipWindow, Draws, EpisodeStore, IndexEntry, Subset};
-use foresight_predictor::checkpoint::init::{initialise, INITIAL_STD};
-use foresight_predictor::checkpoint::Part;
-use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig};
 use foresight_predictor::PredictorError;
 use rayon::prelude::*;
@@ -15,6 +12,7 @@ use rayon::prelude::*;
 use crate::episodes;
 use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
+use crate::init;
 use crate::latent_source::open_folder;
 use crate::lighting::Lighting;
 use crate::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
@@ -111,7 +109,11 @@ impl PolicyTask {
         )?;
         let parameters = match start {
             Some(folder) => policy::weights(folder, &config)?,
-            None => random(&config, optimisation.seed),
+            None => init::random(
+                policy::layout(&config),
+                optimisation.seed,
+                policy::initial_std,
+            ),
         };
         let (readers, seed) = (readers(recipe.data.workers)?, optimisation.seed);
         let hues = recipe.other_hues_share;
@@ -133,20 +135,6 @@ impl PolicyTask {
         let tensors = self.trainer.state().parameters()?.to_tensors()?;
         Ok(policy::save(folder, &self.held_out.config, &tensors)?)
     }
-}
-
-/// Random weights.
-fn random(config: &PolicyConfig, seed: u64) -> Parameters {
-    let mut parameters = Parameters::zeros(policy::layout(config));
-    initialise(&mut parameters, Part::AcPredictor, seed);
-    for (name, shape) in parameters.entries().to_vec() {
-        if let [_, inputs] = shape[..] {
-            let scale = policy::initial_std(&name, inputs) / INITIAL_STD;
-            let weights = parameters.slice_mut(&name).iter_mut();
-            weights.for_each(|weight| *weight *= scale);
-        }
-    }
-    parameters
 }
 
 /// Moments of demonstrations, each with a later one as its goal.

@@ -5,10 +5,7 @@ use std::path::Path;
 use anyhow::{bail, Result};
 use candle_core::{Device, Tensor};
 use foresight_datasets::{ClipSampler, ClipWindow};
-use foresight_predictor::checkpoint::init::{initialise, INITIAL_STD};
-use foresight_predictor::checkpoint::Part;
 use foresight_predictor::compact::{self, CompactConfig};
-use foresight_predictor::parameters::Parameters;
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::PredictorError;
 use rayon::prelude::*;
@@ -20,6 +17,7 @@ use crate::compact_trainer::{
 use crate::episodes;
 use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
+use crate::init;
 use crate::optimisation::Optimisation;
 use crate::run::{Parts, TrainingTask};
 use crate::settings::{Crop, Data};
@@ -92,7 +90,8 @@ impl CompactTask {
         let training = open(episodes.training, data)?;
         let held_out = open(episodes.held_out, &episodes.held_out_root)?;
         let readers = readers(recipe.data.workers)?;
-        let parameters = random(config, objectives, optimisation.seed);
+        let entries = layout(config, objectives);
+        let parameters = init::random(entries, optimisation.seed, compact::initial_std);
         Ok(CompactTask {
             trainer: CompactTrainer::new(config.clone(), *objectives, parameters),
             held_out,
@@ -114,20 +113,6 @@ impl CompactTask {
         tensors.retain(|name, _| !name.starts_with("inverse."));
         Ok(compact::save(folder, &self.held_out.config, &tensors)?)
     }
-}
-
-/// Random weights.
-fn random(config: &CompactConfig, objectives: &CompactObjectives, seed: u64) -> Parameters {
-    let mut parameters = Parameters::zeros(layout(config, objectives));
-    initialise(&mut parameters, Part::AcPredictor, seed);
-    for (name, shape) in parameters.entries().to_vec() {
-        if let (true, [_, inputs]) = (name.ends_with(".weight"), &shape[..]) {
-            let scale = compact::initial_std(&name, *inputs) / INITIAL_STD;
-            let weights = parameters.slice_mut(&name).iter_mut();
-            weights.for_each(|weight| *weight *= scale);
-        }
-    }
-    parameters
 }
 
 /// Recorded clips.
