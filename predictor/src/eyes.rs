@@ -23,6 +23,8 @@ pub(crate) struct Eyes<'a> {
     pub(crate) channels: &'a [usize],
     /// Points of a picture whose coordinates are told beside that: a map each, as fine as the first layer's.
     pub(crate) points: usize,
+    /// Pictures side by side, each as wide as the others: every one has points of its own.
+    pub(crate) views: usize,
 }
 
 impl Eyes<'_> {
@@ -51,7 +53,8 @@ impl Eyes<'_> {
     /// Numbers that they make of a picture of `img_size`, px.
     pub(crate) fn features(self, img_size: [usize; 2]) -> usize {
         let grid = img_size.map(|side| side >> (self.channels.len() + 1));
-        grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3) + 2 * self.points
+        let maps = grid[0] * grid[1] * self.channels.last().copied().unwrap_or(3);
+        maps + 2 * self.points * self.views
     }
 
     /// Every linear layer: its name, inputs and outputs.
@@ -68,7 +71,7 @@ impl Eyes<'_> {
         layers
     }
 
-    /// What they make of pictures `[B, 3, H, W]`: `[B, features]`.
+    /// What they make of pictures `[B, 3, H, views·W]`: `[B, features]`.
     ///
     /// # Errors
     /// When shapes don't agree.
@@ -77,18 +80,17 @@ impl Eyes<'_> {
             layers.relu(&layers.linear(name, &windows.of(x)?)?)
         };
         let mut x = convolved(&pictures.permute((0, 2, 3, 1))?, "eyes.0", PATCHES)?;
-        let points = match self.points {
-            0 => None,
-            _ => Some(places(&layers.linear("points", &AROUND.of(&x)?)?)?),
-        };
+        let mut seen = Vec::new();
+        if self.points > 0 {
+            let maps = layers.linear("points", &AROUND.of(&x)?)?;
+            let pictures = maps.chunk(self.views, 2)?;
+            seen = pictures.iter().map(places).collect::<Result<Vec<Tensor>>>()?;
+        }
         for layer in 1..self.channels.len() {
             x = convolved(&x, &format!("eyes.{layer}"), HALVING)?;
         }
-        let x = x.flatten_from(1)?;
-        match points {
-            Some(points) => Tensor::cat(&[&x, &points], 1),
-            None => Ok(x),
-        }
+        seen.insert(0, x.flatten_from(1)?);
+        Tensor::cat(&seen, 1)
     }
 }
 

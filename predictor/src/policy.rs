@@ -77,6 +77,7 @@ impl PolicyConfig {
 
     fn eyes(&self) -> Eyes<'_> {
         Eyes {
+            views: 1,
             channels: &self.channels,
             points: self.points,
         }

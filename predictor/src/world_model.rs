@@ -255,10 +255,7 @@ impl WorldModel {
 
     /// Rows and columns of a latent's tokens in the picture.
     pub fn token_grid(&self) -> [usize; 2] {
-        let encoder = &self.config.encoder;
-        encoder
-            .img_size
-            .map(|side| side / encoder.patch_size.max(1))
+        self.config.encoder.grid()
     }
 
     /// One latent per image. Images of any size: they are centre-cropped and resized as the

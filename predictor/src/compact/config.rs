@@ -1,5 +1,7 @@
 //! Architecture of a compact model, and names and shapes of its parameters.
 
+use std::num::NonZeroUsize;
+
 use foresight_planner::Component;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,9 @@ pub struct CompactConfig {
     pub name: String,
     /// Side of the pictures, which are square, px.
     pub side_px: usize,
+    /// Cameras, whose pictures stand side by side.
+    #[serde(default = "one")]
+    pub views: usize,
     /// What looks at them.
     pub eyes: CompactEyes,
     /// Width of the latent, `D`: one token a picture.
@@ -81,6 +86,7 @@ impl CompactConfig {
     /// A sentence naming the field and what it must be.
     pub fn validate(&self) -> Result<(), String> {
         for (field, value) in [
+            ("views", self.views),
             ("latent_dim", self.latent_dim),
             ("projector_hidden", self.projector_hidden),
             ("history", self.history),
@@ -105,8 +111,7 @@ impl CompactConfig {
         }
         match &self.eyes {
             CompactEyes::Convolutional { channels, points } => {
-                let points = *points;
-                Eyes { channels, points }.check([self.side_px; 2])
+                self.eyes(channels, *points).check([self.side_px; 2])
             }
             CompactEyes::VisionTransformer {
                 patch_size, heads, ..
@@ -122,6 +127,20 @@ impl CompactConfig {
                 )),
                 _ => Ok(()),
             },
+        }
+    }
+
+    /// Height and width of what it sees at a time, px.
+    pub fn frame_size(&self) -> [usize; 2] {
+        [self.side_px, self.side_px * self.views]
+    }
+
+    pub(super) fn eyes<'a>(&self, channels: &'a [usize], points: usize) -> Eyes<'a> {
+        let views = self.views;
+        Eyes {
+            channels,
+            points,
+            views,
         }
     }
 
@@ -141,10 +160,10 @@ impl CompactConfig {
 
     /// What the rest of the program knows of a model's encoder: one token for the whole picture.
     fn as_encoder(&self) -> EncoderConfig {
-        let side = self.side_px;
+        let size = self.frame_size();
         EncoderConfig {
-            img_size: [side; 2],
-            patch_size: side,
+            img_size: size,
+            patch_size: size[1],
             num_frames: 1,
             tubelet_size: 1,
             embed_dim: self.latent_dim,
@@ -155,7 +174,7 @@ impl CompactConfig {
             stem: Stem::default(),
             vjepa2_1: None,
             level: Default::default(),
-            views: None,
+            views: NonZeroUsize::new(self.views).filter(|views| views.get() > 1),
         }
     }
 
@@ -178,6 +197,10 @@ impl CompactConfig {
     }
 }
 
+fn one() -> usize {
+    1
+}
+
 /// Names and shapes of a compact model's parameters.
 pub fn layout(config: &CompactConfig) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -189,12 +212,11 @@ pub fn layout(config: &CompactConfig) -> Vec<Entry> {
     let mut norms = Vec::new();
     let features = match &config.eyes {
         CompactEyes::Convolutional { channels, points } => {
-            let points = *points;
-            let eyes = Eyes { channels, points };
+            let eyes = config.eyes(channels, *points);
             for (name, inputs, outputs) in eyes.layers() {
                 linear(&name, inputs, outputs);
             }
-            eyes.features([config.side_px; 2])
+            eyes.features(config.frame_size())
         }
         CompactEyes::VisionTransformer {
             patch_size,
@@ -241,7 +263,7 @@ pub fn layout(config: &CompactConfig) -> Vec<Entry> {
     }
     entries.push(("pos_embed".into(), vec![config.history, d]));
     if let CompactEyes::VisionTransformer { patch_size, .. } = config.eyes {
-        let patches = (config.side_px / patch_size).pow(2);
+        let patches = (config.side_px / patch_size).pow(2) * config.views;
         entries.push(("eyes.class_token".into(), vec![1, d]));
         entries.push(("eyes.pos_embed".into(), vec![patches + 1, d]));
     }

@@ -120,15 +120,14 @@ impl FrameEncoder for CompactEncoder {
         frames: &[f32],
         [height, width]: [usize; 2],
     ) -> Result<Vec<f32>, PredictorError> {
-        let side = self.config.side_px;
-        let size = 3 * side * side;
-        if [height, width] != [side; 2] || !frames.len().is_multiple_of(size) {
+        let [h, w] = self.config.frame_size();
+        let size = 3 * h * w;
+        if [height, width] != [h, w] || !frames.len().is_multiple_of(size) {
             return Err(PredictorError::Model(format!(
-                "this model looks at pictures of {side}×{side} px, not {width}×{height}"
+                "this model looks at pictures of {w}×{h} px, not {width}×{height}"
             )));
         }
-        let pictures =
-            Tensor::from_slice(frames, (frames.len() / size, 3, side, side), &Device::Cpu)?;
+        let pictures = Tensor::from_slice(frames, (frames.len() / size, 3, h, w), &Device::Cpu)?;
         let latents = network::encode(&self.config, &self.layers, &pictures)?;
         Ok(latents.flatten_all()?.to_vec1()?)
     }

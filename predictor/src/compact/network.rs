@@ -19,7 +19,7 @@ pub(super) const NORM_EPS: f64 = 1e-5;
 /// Epsilon of the vision transformer's norms.
 const EYES_EPS: f64 = 1e-12;
 
-/// Latents `[B, D]` of normalised pictures `[B, 3, H, W]`.
+/// Latents `[B, D]` of normalised pictures `[B, 3, side, views·side]`.
 ///
 /// # Errors
 /// When shapes don't agree.
@@ -30,8 +30,7 @@ pub fn encode(
 ) -> Result<Tensor> {
     let seen = match &config.eyes {
         CompactEyes::Convolutional { channels, points } => {
-            let points = *points;
-            Eyes { channels, points }.see(layers, pictures)?
+            config.eyes(channels, *points).see(layers, pictures)?
         }
         CompactEyes::VisionTransformer {
             patch_size,

@@ -67,6 +67,7 @@ pub fn convert(
     let qkv = source.dims(&format!("{}.attn.to_qkv.weight", block(0)))?;
     let config = CompactConfig {
         name: String::new(),
+        views: 1,
         side_px: (places.saturating_sub(1) as f64).sqrt().round() as usize * patch,
         eyes: CompactEyes::VisionTransformer {
             patch_size: patch,

@@ -140,9 +140,17 @@ impl EncoderConfig {
         (self.embed_dim as f64 * self.mlp_ratio) as usize
     }
 
+    /// Token grid at the nominal image size, `[rows, columns]`: a compact model's one token covers pictures
+    /// side by side.
+    pub fn grid(&self) -> [usize; 2] {
+        self.img_size
+            .map(|side| side.div_ceil(self.patch_size.max(1)))
+    }
+
     /// Tokens of one frame at the nominal image size.
     pub fn tokens_per_frame(&self) -> usize {
-        (self.img_size[0] / self.patch_size) * (self.img_size[1] / self.patch_size)
+        let [rows, columns] = self.grid();
+        rows * columns
     }
 
     /// Whether a clip of `frames` frames goes through V-JEPA 2.1's image path.

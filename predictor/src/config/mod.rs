@@ -158,12 +158,10 @@ impl PredictorConfig {
             .map_or(steps, |most| most.get().min(steps))
     }
 
-    /// Token grid, `[rows, columns]`.
+    /// Token grid, `[rows, columns]`, as [`EncoderConfig::grid`].
     pub fn grid(&self) -> [usize; 2] {
-        [
-            self.img_size[0] / self.patch_size,
-            self.img_size[1] / self.patch_size,
-        ]
+        self.img_size
+            .map(|side| side.div_ceil(self.patch_size.max(1)))
     }
 
     /// Patch tokens of one frame.

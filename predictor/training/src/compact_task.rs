@@ -72,10 +72,11 @@ impl CompactTask {
         let (frames, clips) = (recipe.data.frames, optimisation.batch_size);
         let side = [config.side_px; 2];
         let transform = match &recipe.crop {
-            None => FrameTransform::AsRecorded(side),
+            None => FrameTransform::AsRecorded(config.frame_size()),
             Some(crop) => {
                 crop.check()?;
-                FrameTransform::Crop(ImageTransform::with_crop(side, crop.scale, crop.ratio))
+                let picture = ImageTransform::with_crop(side, crop.scale, crop.ratio);
+                FrameTransform::Crop(picture.side_by_side(config.views))
             }
         };
         let episodes = episodes::open(data, validation, &recipe.data)?;
@@ -128,7 +129,7 @@ impl Clips {
             .par_iter()
             .map(|window| self.transform.pixels(&self.sampler.frames(window)?, None));
         let pixels: Vec<Vec<f32>> = read.collect::<Result<_>>()?;
-        let side = self.config.side_px;
+        let [height, width] = self.config.frame_size();
         let frames = self.sampler.options().shape.frames;
         let told: Vec<f32> = windows
             .iter()
@@ -142,7 +143,7 @@ impl Clips {
         Ok(CompactBatch {
             pictures: Tensor::from_vec(
                 pixels.concat(),
-                (windows.len() * frames, 3, side, side),
+                (windows.len() * frames, 3, height, width),
                 &Device::Cpu,
             )?,
             actions: Tensor::from_vec(told, (windows.len(), frames - 1, numbers), &Device::Cpu)?,
