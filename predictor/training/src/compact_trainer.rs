@@ -5,17 +5,23 @@
 //! To its two terms comes the inverse dynamics that Push-T and manipulation profit from (Pathak and others
 //! 2017; on foreseen latents too, as for V-JEPA 2-AC here).
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, Var};
 use foresight_predictor::compact::{network, CompactConfig};
 use foresight_predictor::layout::Entry;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::side_network::NetworkLayers;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::head_variables::HeadVariables;
 use crate::objectives::sigreg::{self, Sketch};
 use crate::train_state::TrainState;
 use crate::trained_layers::TrainedLayers;
+
+/// Pictures that are looked at together: each such piece has a graph of its own, which one core goes through
+/// forwards and backwards with what it computes still at hand.
+const PICTURES: usize = 16;
 
 /// What counts how much.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -201,8 +207,27 @@ impl CompactTrainer {
     /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &CompactBatch) -> Result<CompactLosses> {
         self.state.clear()?;
-        let (loss, losses, heads) = self.losses(batch)?;
-        self.state.collect(&heads, &loss.backward()?)?;
+        let heads = self.state.heads(|_| true)?;
+        let seen = self.see(&heads, batch)?;
+        let latents = Var::from_tensor(&Tensor::cat(&seen, 0)?.detach())?;
+        let (loss, losses) = self.losses(&heads, latents.as_tensor(), batch)?;
+        let store = loss.backward()?;
+        self.state.collect(&heads, &store)?;
+        let Some(slopes) = store.get(&latents) else {
+            candle_core::bail!("the loss doesn't depend on what is seen");
+        };
+        let slopes = slopes.detach();
+        let pieces: Vec<GradStore> = seen
+            .par_iter()
+            .enumerate()
+            .map(|(at, seen)| {
+                let slopes = slopes.narrow(0, at * PICTURES, seen.dim(0)?)?;
+                (seen * slopes)?.sum_all()?.backward()
+            })
+            .collect::<Result<_>>()?;
+        for piece in &pieces {
+            self.state.collect(&heads, piece)?;
+        }
         Ok(losses)
     }
 
@@ -211,29 +236,50 @@ impl CompactTrainer {
     /// # Errors
     /// When shapes don't agree.
     pub(crate) fn evaluate(&self, batch: &CompactBatch) -> Result<CompactLosses> {
-        Ok(self.losses(batch)?.1)
+        let heads = self.state.heads(|_| true)?;
+        let latents = Tensor::cat(&self.see(&heads, batch)?, 0)?;
+        Ok(self.losses(&heads, &latents, batch)?.1)
     }
 
-    fn losses(&self, batch: &CompactBatch) -> Result<(Tensor, CompactLosses, HeadVariables)> {
-        let heads = self.state.heads(|_| true)?;
-        let layers = TrainedLayers {
-            network: None,
-            state: &self.state,
-            heads: &heads,
-        };
+    /// Latents `[PICTURES, D]` of a few pictures each, the last ones fewer.
+    fn see(&self, heads: &HeadVariables, batch: &CompactBatch) -> Result<Vec<Tensor>> {
+        let pictures = batch.pictures.dim(0)?;
+        let pieces: Vec<usize> = (0..pictures).step_by(PICTURES).collect();
+        let pieces = pieces.into_par_iter().map(|first| {
+            let few = batch
+                .pictures
+                .narrow(0, first, PICTURES.min(pictures - first))?;
+            network::encode(&self.config, &self.layers(heads), &few)
+        });
+        pieces.collect()
+    }
+
+    fn losses(
+        &self,
+        heads: &HeadVariables,
+        latents: &Tensor,
+        batch: &CompactBatch,
+    ) -> Result<(Tensor, CompactLosses)> {
         let (clips, steps, _) = batch.actions.dims3()?;
-        let latents = network::encode(&self.config, &layers, &batch.pictures)?;
         let latents = latents.reshape((clips, steps + 1, self.config.latent_dim))?;
         let sketch = |x: &Tensor| sigreg::statistic(x, Sketch::PUBLISHED, batch.seed);
+        let layers = self.layers(heads);
         let (config, objectives) = (&self.config, &self.objectives);
-        let (loss, losses) = losses(
+        losses(
             config,
             objectives,
             &layers,
             &latents,
             &batch.actions,
             sketch,
-        )?;
-        Ok((loss, losses, heads))
+        )
+    }
+
+    fn layers<'a>(&'a self, heads: &'a HeadVariables) -> TrainedLayers<'a> {
+        TrainedLayers {
+            network: None,
+            state: &self.state,
+            heads,
+        }
     }
 }

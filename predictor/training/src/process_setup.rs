@@ -18,7 +18,7 @@ pub fn arrange_process() {
     }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for (parameter, bytes) in [
-        (libc::M_MMAP_THRESHOLD, 32 << 20),
+        (libc::M_MMAP_MAX, 0),
         (libc::M_TRIM_THRESHOLD, i32::MAX),
         (libc::M_TOP_PAD, 16 << 20),
     ] {

@@ -65,10 +65,12 @@ def write_episode(
 
 
 def read_frames(folder: Path) -> tuple[Image, Array]:
-    """Pictures `[T, height, width, 3]` and poses `[T, 6]`, m and rad, of an episode that `write_episode` wrote."""
+    """Pictures `[T, height, width, 3]` and poses `[T, 7]`, m, rad and closedness, of an episode that `write_episode`
+    wrote."""
     data = (folder / "recordings/frames/front.rgb8").read_bytes()
     size = struct.calcsize("<8sIIII")
     _, _, count, height, width = struct.unpack("<8sIIII", data[:size])
     frames = np.frombuffer(data[size:], np.uint8).reshape(count, height, width, 3)
     with h5py.File(folder / "trajectory.h5") as file:
-        return frames, np.array(file["observation/robot_state/cartesian_position"])
+        robot = file["observation/robot_state"]
+        return frames, np.column_stack([robot["cartesian_position"], robot["gripper_position"]])
