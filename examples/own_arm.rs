@@ -9,7 +9,7 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{run, Plant, Step, Watch};
+use foresight_planner::control_loop::{run, Plant, Step, TakeUp, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, CostModel, Energy, EnergyError, GripperRule, Mpc,
     PlanError, Pose, RelativeBounds, SubGoal,
@@ -93,7 +93,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         advance_below: Some(0.01),
         gripper: GripperRule::Hold,
     };
-    let outcome = run(&mut arm, &mut controller, &[goal], &mut Print)?;
+    let outcome = run(TakeUp::default(), &mut arm, &mut controller, &[goal], &mut Print)?;
     println!("{:.3} m away at last", outcome.last_distance);
     if outcome.last_distance > 0.01 {
         return Err("the arm didn't get there".into());

@@ -179,30 +179,12 @@ pub struct TakeUp {
     pub steps: u32,
 }
 
-/// Pursues the sub-goals one after the other: observe, decide, execute, until each one's steps are
-/// spent or it is reached.
+/// Pursues the sub-goals one after the other, `from` one on: observe, decide, execute, until each one's steps
+/// are spent or it is reached.
 ///
 /// # Errors
 /// [`ControlError`] of whichever part failed first.
 pub fn run<P, C, W>(
-    plant: &mut P,
-    controller: &mut C,
-    goals: &[SubGoal],
-    watch: &mut W,
-) -> Driven<P, C::Error>
-where
-    P: Plant,
-    C: Controller<P::Observation> + ?Sized,
-    W: Watch<P::Observation, P::Execution>,
-{
-    run_from(TakeUp::default(), plant, controller, goals, watch)
-}
-
-/// As [`run`], taken up at a later sub-goal.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_from<P, C, W>(
     from: TakeUp,
     plant: &mut P,
     controller: &mut C,

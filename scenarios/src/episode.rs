@@ -280,7 +280,7 @@ pub fn play(
         let mut plant = EnvPlant::new(env, spec, observed.clone(), view_px)?;
         plant.faults = faults.take();
         let driven =
-            control_loop::run_from(from, &mut plant, controller.as_mut(), &goals, &mut watcher);
+            control_loop::run(from, &mut plant, controller.as_mut(), &goals, &mut watcher);
         faults = plant.faults.take();
         if let Some(error) = watcher.failed.take() {
             env.arm().stop()?;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, Until, Watch};
+use foresight_planner::control_loop::{self, LoopOutcome, Plant, Step, TakeUp, Until, Watch};
 use foresight_planner::{
     Action, ActionSequences, CemConfig, Constraints, Controller, CostModel, Decision, Energy,
     EnergyError, GripperRule, Mpc, Objective, Plan, PlanError, Pose, Pursuit, RelativeBounds,
@@ -165,7 +165,7 @@ fn search(
     log: &mut Log,
 ) -> LoopOutcome<Pose> {
     let mut controller = Mpc::new(oracle, method, 7);
-    control_loop::run(point, &mut controller, goals, log).expect("no errors")
+    control_loop::run(TakeUp::default(), point, &mut controller, goals, log).expect("no errors")
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn a_controller_that_searches_nothing_drives_the_same_loop() {
     let mut point = Point(pose(0.38, 0.0), None);
     let mut log = Log::default();
     let outcome =
-        control_loop::run(&mut point, &mut controller, &goals, &mut log).expect("no errors");
+        control_loop::run(TakeUp::default(), &mut point, &mut controller, &goals, &mut log).expect("no errors");
     // Three steps there, the fourth decision finds it reached, one to close.
     assert_eq!((outcome.steps, outcome.subgoals_finished), (4, 2));
     assert_eq!(log.steps[2].2.evaluations, 0);
@@ -426,7 +426,7 @@ fn roll(late: u32, goals: &[SubGoal], poses: &[Pose]) -> (Rolling, Moving, LoopO
     let mut controller = Mpc::new(&oracle, CemConfig::paper(), 7);
     let (mut point, mut moving) = (Rolling::new(pose(0.35, 0.0), late), Moving::default());
     let outcome =
-        control_loop::run(&mut point, &mut controller, goals, &mut moving).expect("no errors");
+        control_loop::run(TakeUp::default(), &mut point, &mut controller, goals, &mut moving).expect("no errors");
     (point, moving, outcome)
 }
 
