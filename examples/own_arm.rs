@@ -93,7 +93,13 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         advance_below: Some(0.01),
         gripper: GripperRule::Hold,
     };
-    let outcome = run(TakeUp::default(), &mut arm, &mut controller, &[goal], &mut Print)?;
+    let outcome = run(
+        TakeUp::default(),
+        &mut arm,
+        &mut controller,
+        &[goal],
+        &mut Print,
+    )?;
     println!("{:.3} m away at last", outcome.last_distance);
     if outcome.last_distance > 0.01 {
         return Err("the arm didn't get there".into());

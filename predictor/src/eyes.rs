@@ -84,7 +84,10 @@ impl Eyes<'_> {
         if self.points > 0 {
             let maps = layers.linear("points", &AROUND.of(&x)?)?;
             let pictures = maps.chunk(self.views, 2)?;
-            seen = pictures.iter().map(places).collect::<Result<Vec<Tensor>>>()?;
+            seen = pictures
+                .iter()
+                .map(places)
+                .collect::<Result<Vec<Tensor>>>()?;
         }
         for layer in 1..self.channels.len() {
             x = convolved(&x, &format!("eyes.{layer}"), HALVING)?;

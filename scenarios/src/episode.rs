@@ -279,8 +279,7 @@ pub fn play(
     let outcome = loop {
         let mut plant = EnvPlant::new(env, spec, observed.clone(), view_px)?;
         plant.faults = faults.take();
-        let driven =
-            control_loop::run(from, &mut plant, controller.as_mut(), &goals, &mut watcher);
+        let driven = control_loop::run(from, &mut plant, controller.as_mut(), &goals, &mut watcher);
         faults = plant.faults.take();
         if let Some(error) = watcher.failed.take() {
             env.arm().stop()?;

@@ -329,8 +329,14 @@ fn a_controller_that_searches_nothing_drives_the_same_loop() {
     let mut controller = Straight(pose(0.5, 0.0), Pursuit::default());
     let mut point = Point(pose(0.38, 0.0), None);
     let mut log = Log::default();
-    let outcome =
-        control_loop::run(TakeUp::default(), &mut point, &mut controller, &goals, &mut log).expect("no errors");
+    let outcome = control_loop::run(
+        TakeUp::default(),
+        &mut point,
+        &mut controller,
+        &goals,
+        &mut log,
+    )
+    .expect("no errors");
     // Three steps there, the fourth decision finds it reached, one to close.
     assert_eq!((outcome.steps, outcome.subgoals_finished), (4, 2));
     assert_eq!(log.steps[2].2.evaluations, 0);
@@ -425,8 +431,14 @@ fn roll(late: u32, goals: &[SubGoal], poses: &[Pose]) -> (Rolling, Moving, LoopO
     let oracle = Oracle::new(poses.to_vec());
     let mut controller = Mpc::new(&oracle, CemConfig::paper(), 7);
     let (mut point, mut moving) = (Rolling::new(pose(0.35, 0.0), late), Moving::default());
-    let outcome =
-        control_loop::run(TakeUp::default(), &mut point, &mut controller, goals, &mut moving).expect("no errors");
+    let outcome = control_loop::run(
+        TakeUp::default(),
+        &mut point,
+        &mut controller,
+        goals,
+        &mut moving,
+    )
+    .expect("no errors");
     (point, moving, outcome)
 }
 

@@ -183,30 +183,12 @@ impl Machine<'_> {
                 let value = f64::from_be_bytes(self.array()?);
                 self.push(Node::Float(value))?;
             }
-            0x8c | b'U' => {
-                let length = usize::from(self.byte()?);
-                self.string(length)?;
-            }
-            b'X' | b'T' => {
-                let length = self.length4()?;
-                self.string(length)?;
-            }
-            0x8d => {
-                let length = self.length8()?;
-                self.string(length)?;
-            }
-            b'C' => {
-                let length = usize::from(self.byte()?);
-                self.skip(length)?;
-            }
-            b'B' => {
-                let length = self.length4()?;
-                self.skip(length)?;
-            }
-            0x8e | 0x96 => {
-                let length = self.length8()?;
-                self.skip(length)?;
-            }
+            0x8c | b'U' => self.byte().map(usize::from).and_then(|n| self.string(n))?,
+            b'X' | b'T' => self.length4().and_then(|n| self.string(n))?,
+            0x8d => self.length8().and_then(|n| self.string(n))?,
+            b'C' => self.byte().map(usize::from).and_then(|n| self.skip(n))?,
+            b'B' => self.length4().and_then(|n| self.skip(n))?,
+            0x8e | 0x96 => self.length8().and_then(|n| self.skip(n))?,
             b']' | 0x8f => self.push(Node::List(Vec::new()))?,
             b'l' | 0x91 => {
                 let items = self.pop_to_mark()?;
@@ -277,22 +259,13 @@ impl Machine<'_> {
                 let id = self.pop()?;
                 self.push(Node::Persistent(id))?;
             }
-            b'h' => {
-                let key = usize::from(self.byte()?);
-                self.recall(key)?;
-            }
-            b'j' => {
-                let key = self.length4()?;
-                self.recall(key)?;
-            }
-            b'q' => {
-                let key = usize::from(self.byte()?);
-                self.remember(key)?;
-            }
-            b'r' => {
-                let key = self.length4()?;
-                self.remember(key)?;
-            }
+            b'h' => self.byte().map(usize::from).and_then(|n| self.recall(n))?,
+            b'j' => self.length4().and_then(|n| self.recall(n))?,
+            b'q' => self
+                .byte()
+                .map(usize::from)
+                .and_then(|n| self.remember(n))?,
+            b'r' => self.length4().and_then(|n| self.remember(n))?,
             0x94 => {
                 let key = self.memo.len();
                 self.remember(key)?;

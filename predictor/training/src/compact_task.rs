@@ -18,6 +18,7 @@ use crate::episodes;
 use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
 use crate::init;
+use crate::objectives::told::{self, Told};
 use crate::optimisation::Optimisation;
 use crate::run::{Parts, TrainingTask};
 use crate::settings::{Crop, Data};
@@ -86,6 +87,7 @@ impl CompactTask {
                 sampler: episodes::sampler(subset, path, &recipe.data, size, optimisation.seed)?,
                 transform: transform.clone(),
                 config: config.clone(),
+                objectives: *objectives,
             })
         };
         let training = open(episodes.training, data)?;
@@ -111,7 +113,8 @@ impl CompactTask {
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let mut tensors = self.trainer.state().parameters()?.to_tensors()?;
-        tensors.retain(|name, _| !name.starts_with("inverse."));
+        let own = compact::layout(&self.held_out.config);
+        tensors.retain(|name, _| own.iter().any(|(own, _)| own == name));
         Ok(compact::save(folder, &self.held_out.config, &tensors)?)
     }
 }
@@ -121,6 +124,7 @@ struct Clips {
     sampler: ClipSampler,
     transform: FrameTransform,
     config: CompactConfig,
+    objectives: CompactObjectives,
 }
 
 impl Clips {
@@ -129,24 +133,29 @@ impl Clips {
             .par_iter()
             .map(|window| self.transform.pixels(&self.sampler.frames(window)?, None));
         let pixels: Vec<Vec<f32>> = read.collect::<Result<_>>()?;
-        let [height, width] = self.config.frame_size();
         let frames = self.sampler.options().shape.frames;
-        let told: Vec<f32> = windows
-            .iter()
-            .flat_map(|window| &window.actions)
-            .flat_map(|action| {
-                let action = action.map(|v| v as f32);
-                self.config.told(&action).collect::<Vec<f32>>()
-            })
-            .collect();
-        let numbers = self.config.actions.len();
+        let [clips, numbers] = [windows.len(), self.config.actions.len()];
+        let told = |poses: &[[f64; 7]]| -> Vec<f32> {
+            let poses = poses.iter().map(|pose| pose.map(|v| v as f32));
+            let told = poses.map(|pose| self.config.told(&pose).collect::<Vec<f32>>());
+            told.flatten().collect()
+        };
+        let actions = windows.iter().flat_map(|w| told(&w.actions)).collect();
+        let actions = Tensor::from_vec(actions, (clips, frames - 1, numbers), &Device::Cpu)?;
+        let poses = (self.objectives.proprioception > 0.0).then(|| {
+            let states = windows.iter().flat_map(|w| told(&w.states)).collect();
+            told::poses(states, [clips, frames, numbers])
+        });
+        let size = self.config.frame_size();
+        let changes = (self.objectives.changes > 0.0).then(|| told::changes(&pixels, size));
+        let pictures = (clips * frames, 3, size[0], size[1]);
         Ok(CompactBatch {
-            pictures: Tensor::from_vec(
-                pixels.concat(),
-                (windows.len() * frames, 3, height, width),
-                &Device::Cpu,
-            )?,
-            actions: Tensor::from_vec(told, (windows.len(), frames - 1, numbers), &Device::Cpu)?,
+            pictures: Tensor::from_vec(pixels.concat(), pictures, &Device::Cpu)?,
+            told: Told {
+                actions,
+                poses: poses.transpose()?,
+                changes: changes.transpose()?,
+            },
             seed,
         })
     }
@@ -191,6 +200,8 @@ fn parts(losses: &CompactLosses) -> Parts {
         ("rollout", losses.rollout),
         ("sigreg", losses.sigreg),
         ("inverse_dynamics", losses.inverse_dynamics),
+        ("proprioception", losses.proprioception),
+        ("changes", losses.changes),
         ("persistence", losses.persistence),
     ]
 }

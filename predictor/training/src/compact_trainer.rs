@@ -1,9 +1,9 @@
-//! A compact model's losses: the next latent foreseen, latents kept from collapsing, and the action told
-//! from the latents around it.
+//! A compact model's losses: the next latent foreseen, latents kept from collapsing, and what can be told
+//! from them.
 //!
 //! LeWorldModel's (Maes and others, arXiv 2603.19312): nothing is detached, no network follows another.
-//! To its two terms comes the inverse dynamics that Push-T and manipulation profit from (Pathak and others
-//! 2017; on foreseen latents too, as for V-JEPA 2-AC here).
+//! To its two terms comes what latents must tell ([`told`]): inverse dynamics, which Push-T and manipulation
+//! profit from (Pathak and others 2017), the hand's pose, changes of the picture.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::head_variables::HeadVariables;
 use crate::objectives::sigreg::{self, Sketch};
+use crate::objectives::told::{self, Told};
 use crate::train_state::TrainState;
 use crate::trained_layers::TrainedLayers;
 
@@ -33,8 +34,15 @@ pub struct CompactObjectives {
     pub inverse_dynamics: f64,
     /// Weight of the latents foreseen all the way from a clip's first picture, beside one step ahead.
     pub rollout: f64,
-    /// Hidden width of what tells actions from latents.
-    pub inverse_hidden: usize,
+    /// Weight of the hand's pose told from a latent, the squared error in an action's numbers: true latents
+    /// and those foreseen from a clip's first picture on.
+    pub proprioception: f64,
+    /// Weight of the picture's change told from the latents before and after it, true and foreseen ones; 1
+    /// is what telling nothing costs.
+    pub changes: f64,
+    /// Hidden width of what tells these from latents.
+    #[serde(alias = "inverse_hidden")]
+    pub hidden: usize,
 }
 
 impl Default for CompactObjectives {
@@ -44,7 +52,9 @@ impl Default for CompactObjectives {
             sigreg: 0.1,
             inverse_dynamics: 0.0,
             rollout: 0.0,
-            inverse_hidden: 256,
+            proprioception: 0.0,
+            changes: 0.0,
+            hidden: 256,
         }
     }
 }
@@ -54,8 +64,8 @@ impl Default for CompactObjectives {
 pub(crate) struct CompactBatch {
     /// Normalised pictures, `[B·T, 3, H, W]`.
     pub pictures: Tensor,
-    /// Actions as the predictor is told them, `[B, T − 1, A]`.
-    pub actions: Tensor,
+    /// What is to be told from them, and the actions that the predictor is told.
+    pub told: Told,
     /// Decides the random directions.
     pub seed: u64,
 }
@@ -73,25 +83,22 @@ pub struct CompactLosses {
     pub sigreg: f64,
     /// Mean squared error of actions, told from true latents and from foreseen ones, added up.
     pub inverse_dynamics: f64,
+    /// Mean squared error of the hand's pose, told from true latents and from foreseen ones, added up.
+    pub proprioception: f64,
+    /// The same of the picture's changes.
+    pub changes: f64,
     /// Mean squared difference of neighbouring latents: what predicting no change would cost.
     pub persistence: f64,
 }
 
-/// Names and shapes of the parameters of a model in training: its own, and of what tells actions.
+/// Names and shapes of the parameters of a model in training: its own, and of what tells from its latents.
 pub(crate) fn layout(config: &CompactConfig, objectives: &CompactObjectives) -> Vec<Entry> {
     let mut entries = foresight_predictor::compact::layout(config);
-    let (d, hidden) = (config.latent_dim, objectives.inverse_hidden);
-    for (name, inputs, outputs) in [
-        ("inverse.fc1", 2 * d, hidden),
-        ("inverse.fc2", hidden, config.actions.len()),
-    ] {
-        entries.push((format!("{name}.weight"), vec![outputs, inputs]));
-        entries.push((format!("{name}.bias"), vec![outputs]));
-    }
+    entries.extend(told::layout(config, objectives));
     entries
 }
 
-/// The losses of latents `[B, T, D]` under `actions` `[B, T − 1, A]`.
+/// The losses of latents `[B, T, D]`.
 ///
 /// # Errors
 /// When shapes don't agree.
@@ -100,14 +107,15 @@ pub fn losses(
     objectives: &CompactObjectives,
     layers: &impl NetworkLayers,
     latents: &Tensor,
-    actions: &Tensor,
+    told: &Told,
     sketch: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<(Tensor, CompactLosses)> {
-    let (batch, frames, _) = latents.dims3()?;
+    let (batch, frames, d) = latents.dims3()?;
     let steps = (frames - 1).min(config.history);
-    let told = actions.narrow(1, 0, steps)?;
+    let actions = told.actions.narrow(1, 0, steps)?;
+    let before = latents.narrow(1, 0, steps)?;
     let truth = latents.narrow(1, 1, steps)?;
-    let foreseen = network::predict(config, layers, &latents.narrow(1, 0, steps)?, &told)?;
+    let foreseen = network::predict(config, layers, &before, &actions)?;
     let prediction = (&foreseen - &truth)?.sqr()?.mean_all()?;
     let mut regularity = Tensor::new(0f32, &Device::Cpu)?;
     for at in 0..frames {
@@ -116,40 +124,54 @@ pub fn losses(
     }
     let regularity = (regularity * (batch as f64 / frames as f64))?;
     let mut loss = (&prediction + (&regularity * objectives.sigreg)?)?;
-    let nothing = Tensor::new(0f32, &Device::Cpu)?;
-    let rollout = match objectives.rollout > 0.0 {
-        true => rolled_out(config, layers, latents, actions)?,
-        false => nothing.clone(),
-    };
-    loss = (loss + (&rollout * objectives.rollout)?)?;
-    let inverse = match objectives.inverse_dynamics > 0.0 {
-        true => {
-            let between = |after: &Tensor| -> Result<Tensor> {
-                let pair = Tensor::cat(&[&latents.narrow(1, 0, steps)?, after], 2)?;
-                let hidden = layers.relu(&layers.linear("inverse.fc1", &pair)?)?;
-                (layers.linear("inverse.fc2", &hidden)? - &told)?
-                    .sqr()?
-                    .mean_all()
-            };
-            (between(&truth)? + between(&foreseen)?)?
-        }
-        false => nothing,
-    };
-    loss = (loss + (&inverse * objectives.inverse_dynamics)?)?;
-    let persistence = (latents.narrow(1, 0, steps)? - &truth)?.sqr()?.mean_all()?;
     let number = |t: &Tensor| Ok::<_, candle_core::Error>(f64::from(t.to_scalar::<f32>()?));
+    let mut add = |weight: f64, term: Tensor| {
+        loss = (&loss + (&term * weight)?)?;
+        number(&term)
+    };
+    let asked = |name: &str, seen: [&Tensor; 2], right: &Tensor| -> Result<Tensor> {
+        let [seen, foreseen] = seen.map(|seen| told::error(layers, name, seen, right));
+        seen? + foreseen?
+    };
+    let (mut rollout, mut inverse_dynamics, mut proprioception, mut changes) = (0.0, 0.0, 0.0, 0.0);
+    if objectives.inverse_dynamics > 0.0 {
+        let pair = |after| Tensor::cat(&[&before, after], 2);
+        let term = asked("inverse", [&pair(&truth)?, &pair(&foreseen)?], &actions)?;
+        inverse_dynamics = add(objectives.inverse_dynamics, term)?;
+    }
+    if objectives.rollout + objectives.proprioception + objectives.changes > 0.0 {
+        let later = latents.narrow(1, 1, frames - 1)?;
+        let ahead = rolled_out(config, layers, latents, &told.actions)?;
+        if objectives.rollout > 0.0 {
+            rollout = add(objectives.rollout, (&ahead - &later)?.sqr()?.mean_all()?)?;
+        }
+        if let (Some(right), true) = (&told.poses, objectives.proprioception > 0.0) {
+            let imagined = Tensor::cat(&[&latents.narrow(1, 0, 1)?, &ahead], 1)?;
+            let term = asked("pose", [latents, &imagined], right)?;
+            proprioception = add(objectives.proprioception, term)?;
+        }
+        if let (Some(right), true) = (&told.changes, objectives.changes > 0.0) {
+            let first = latents.narrow(1, 0, 1)?;
+            let first = first.broadcast_as((batch, frames - 1, d))?;
+            let pair = |after| Tensor::cat(&[&first, after], 2);
+            let term = asked("change", [&pair(&later)?, &pair(&ahead)?], right)?;
+            changes = add(objectives.changes, term)?;
+        }
+    }
     let losses = CompactLosses {
         total: number(&loss)?,
         prediction: number(&prediction)?,
-        rollout: number(&rollout)?,
+        rollout,
         sigreg: number(&regularity)?,
-        inverse_dynamics: number(&inverse)?,
-        persistence: number(&persistence)?,
+        inverse_dynamics,
+        proprioception,
+        changes,
+        persistence: number(&(before - &truth)?.sqr()?.mean_all()?)?,
     };
     Ok((loss, losses))
 }
 
-/// Mean squared error of what is foreseen from the first latent on.
+/// What is foreseen from the first latent on, `[B, T − 1, D]`.
 fn rolled_out(
     config: &CompactConfig,
     layers: &impl NetworkLayers,
@@ -165,8 +187,7 @@ fn rolled_out(
         let next = network::predict(config, layers, &window, &told)?;
         foreseen.push(next.narrow(1, step - oldest, 1)?);
     }
-    let foreseen = Tensor::cat(&foreseen[1..], 1)?;
-    (foreseen - latents.narrow(1, 1, steps)?)?.sqr()?.mean_all()
+    Tensor::cat(&foreseen[1..], 1)
 }
 
 /// A compact model's parameters, gradients and optimiser.
@@ -260,19 +281,12 @@ impl CompactTrainer {
         latents: &Tensor,
         batch: &CompactBatch,
     ) -> Result<(Tensor, CompactLosses)> {
-        let (clips, steps, _) = batch.actions.dims3()?;
+        let (clips, steps, _) = batch.told.actions.dims3()?;
         let latents = latents.reshape((clips, steps + 1, self.config.latent_dim))?;
         let sketch = |x: &Tensor| sigreg::statistic(x, Sketch::PUBLISHED, batch.seed);
         let layers = self.layers(heads);
         let (config, objectives) = (&self.config, &self.objectives);
-        losses(
-            config,
-            objectives,
-            &layers,
-            &latents,
-            &batch.actions,
-            sketch,
-        )
+        losses(config, objectives, &layers, &latents, &batch.told, sketch)
     }
 
     fn layers<'a>(&'a self, heads: &'a HeadVariables) -> TrainedLayers<'a> {

@@ -12,6 +12,7 @@ pub mod object;
 pub mod proprioception;
 pub mod residual_decoder;
 pub mod sigreg;
+pub mod told;
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};

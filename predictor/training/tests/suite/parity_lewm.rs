@@ -9,6 +9,7 @@ use foresight_predictor::rope::RopeTable;
 use foresight_predictor::side_network::NetworkLayers;
 use foresight_training::compact_trainer::{losses, CompactObjectives};
 use foresight_training::objectives::sigreg::{self, Sketch};
+use foresight_training::objectives::told::Told;
 
 use crate::support::{close, values};
 
@@ -46,8 +47,12 @@ fn losses_and_their_gradient_are_the_published_ones() {
     let sketch = |x: &Tensor| sigreg::along(x, directions, Sketch::PUBLISHED);
     let published = CompactObjectives::default();
     let layers = Plain(tensors);
-    let told = &golden["loss.actions"];
-    let (loss, parts) = losses(&config, &published, &layers, &latents, told, sketch).unwrap();
+    let told = Told {
+        actions: golden["loss.actions"].clone(),
+        poses: None,
+        changes: None,
+    };
+    let (loss, parts) = losses(&config, &published, &layers, &latents, &told, sketch).unwrap();
     let number = |name: &str| f64::from(values(&golden[name])[0]);
     for (ours, name) in [
         (parts.prediction, "loss.prediction"),
