@@ -8,7 +8,7 @@ use foresight_planner::Pose;
 
 use crate::doubts::Doubts;
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::layout;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
 use crate::metadata::Metadata;
@@ -65,7 +65,7 @@ pub fn to_lerobot(
     out: &Path,
     options: &ConvertOptions,
     mut done: impl FnMut(usize, usize),
-) -> Result<Converted, DatasetError> {
+) -> Result<Converted> {
     let mut plan = plan(store, out, options)?;
     let sketch = sketch(store, out, options, &plan)?;
     complete(out, |out| {
@@ -89,7 +89,7 @@ pub fn append_to_lerobot(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-) -> Result<Converted, DatasetError> {
+) -> Result<Converted> {
     let mut plan = plan(store, out, options)?;
     let mut sketch = sketch(store, out, options, &plan)?;
     durable::replace(out, |stage| {
@@ -117,7 +117,7 @@ pub fn append_to_lerobot(
 ///
 /// # Errors
 /// When it is a dataset that wasn't begun so, or a folder of something else.
-pub fn check_appendable(out: &Path) -> Result<(), DatasetError> {
+pub fn check_appendable(out: &Path) -> Result<()> {
     if LeRobotWriter::resume(out, out)?.is_none() && !is_free(out) {
         return Err(not_free(out));
     }
@@ -145,7 +145,7 @@ struct Sketch {
 }
 
 impl Sketch {
-    fn writer(&self, out: &Path, options: &ConvertOptions) -> Result<LeRobotWriter, DatasetError> {
+    fn writer(&self, out: &Path, options: &ConvertOptions) -> Result<LeRobotWriter> {
         LeRobotWriter::create(out, &self.robot, self.fps, &self.cameras, options.codec)
     }
 }
@@ -155,7 +155,7 @@ fn sketch(
     out: &Path,
     options: &ConvertOptions,
     plan: &Plan,
-) -> Result<Sketch, DatasetError> {
+) -> Result<Sketch> {
     let Some(&first) = plan.episodes.first() else {
         return Err(nothing(store, out, &plan.converted));
     };
@@ -187,7 +187,7 @@ fn fill(
     plan: &mut Plan,
     sketch: &Sketch,
     done: &mut impl FnMut(usize, usize),
-) -> Result<Converted, DatasetError> {
+) -> Result<Converted> {
     let mut converted = std::mem::take(&mut plan.converted);
     let (plan, cameras) = (&*plan, &sketch.cameras);
     let episodes = &plan.episodes;
@@ -220,7 +220,7 @@ pub fn to_droid(
     out: &Path,
     options: &ConvertOptions,
     mut done: impl FnMut(usize, usize),
-) -> Result<Converted, DatasetError> {
+) -> Result<Converted> {
     let mut plan = plan(store, out, options)?;
     if plan.episodes.is_empty() {
         return Err(nothing(store, out, &plan.converted));
@@ -251,7 +251,7 @@ pub fn append_to_droid(
     store: &dyn EpisodeStore,
     out: &Path,
     options: &ConvertOptions,
-) -> Result<Converted, DatasetError> {
+) -> Result<Converted> {
     let mut plan = plan(store, out, options)?;
     let mut converted = std::mem::take(&mut plan.converted);
     let one = |episode| {
@@ -277,10 +277,7 @@ pub fn append_to_droid(
 
 /// Lets `write` fill a hidden folder beside `out`, which becomes `out` when that worked and goes
 /// when it didn't.
-fn complete<T>(
-    out: &Path,
-    write: impl FnOnce(&Path) -> Result<T, DatasetError>,
-) -> Result<T, DatasetError> {
+fn complete<T>(out: &Path, write: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     if !is_free(out) {
         return Err(not_free(out));
     }
@@ -314,11 +311,7 @@ fn nothing(store: &dyn EpisodeStore, out: &Path, converted: &Converted) -> Datas
 
 /// Looks at all episodes that are to be converted before any is written. Where bad ones are
 /// skipped, their pictures are decoded too: once a part of an episode is in a video, it stays.
-fn plan(
-    store: &dyn EpisodeStore,
-    out: &Path,
-    options: &ConvertOptions,
-) -> Result<Plan, DatasetError> {
+fn plan(store: &dyn EpisodeStore, out: &Path, options: &ConvertOptions) -> Result<Plan> {
     let refuse = options.on_bad_episode == OnBadEpisode::Refuse;
     if let (true, Some((path, reason))) = (refuse, store.unusable().first()) {
         return Err(DatasetError::Episode {
@@ -411,7 +404,7 @@ fn look(
     episode: usize,
     views: &[View],
     decode: bool,
-) -> Result<(Trajectory, Vec<bool>), DatasetError> {
+) -> Result<(Trajectory, Vec<bool>)> {
     let trajectory = store.extras(episode)?.trajectory;
     let mut extrinsics = Vec::new();
     for view in views {
@@ -435,8 +428,8 @@ fn each_episode(
     episodes: &[usize],
     converted: &mut Converted,
     done: &mut impl FnMut(usize, usize),
-    mut one: impl FnMut(usize) -> Result<Result<usize, DatasetError>, DatasetError>,
-) -> Result<(), DatasetError> {
+    mut one: impl FnMut(usize) -> Result<Result<usize, DatasetError>>,
+) -> Result<()> {
     let refuse = options.on_bad_episode == OnBadEpisode::Refuse;
     for (number, &episode) in episodes.iter().enumerate() {
         match one(episode)? {
@@ -461,7 +454,7 @@ fn rows(
     episode: usize,
     plan: &Plan,
     fps: u32,
-) -> Result<(EpisodeRows, Vec<usize>), DatasetError> {
+) -> Result<(EpisodeRows, Vec<usize>)> {
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
     let mut tracks: Vec<(String, Proprioception)> = Vec::new();
@@ -520,12 +513,7 @@ fn rows(
 }
 
 /// The frames an episode has at a rate: all where that is its own.
-fn thinned(
-    entry: &IndexEntry,
-    time_s: &[f64],
-    length: usize,
-    fps: u32,
-) -> Result<Vec<usize>, DatasetError> {
+fn thinned(entry: &IndexEntry, time_s: &[f64], length: usize, fps: u32) -> Result<Vec<usize>> {
     let fps = f64::from(fps);
     if time_s.is_empty() || (entry.rate_hz / fps - 1.0).abs() <= SAME_RATE {
         return Ok((0..length).collect());

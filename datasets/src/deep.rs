@@ -12,7 +12,7 @@ use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::error::DatasetError;
+use crate::error::Result;
 use crate::extrinsics;
 use crate::store::EpisodeStore;
 use crate::view::{Role, View};
@@ -97,10 +97,7 @@ pub struct CameraFindings {
 ///
 /// # Errors
 /// When none of a camera's episodes can be read.
-pub fn look(
-    store: &dyn EpisodeStore,
-    options: DeepOptions,
-) -> Result<Vec<CameraFindings>, DatasetError> {
+pub fn look(store: &dyn EpisodeStore, options: DeepOptions) -> Result<Vec<CameraFindings>> {
     let mut cameras: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (episode, entry) in store.episodes().iter().enumerate() {
         for camera in entry.cameras.iter().filter(|c| c.plain) {
@@ -121,11 +118,7 @@ struct Material {
     fov_rad: Option<f64>,
 }
 
-fn material(
-    store: &dyn EpisodeStore,
-    episode: usize,
-    view: &View,
-) -> Result<Material, DatasetError> {
+fn material(store: &dyn EpisodeStore, episode: usize, view: &View) -> Result<Material> {
     let track = store.proprioception(episode, view)?;
     let shared = track.frames.min(track.states.len());
     let from = shared.saturating_sub(FRAMES) / 2;
@@ -156,14 +149,14 @@ fn camera(
     name: &str,
     episodes: &[usize],
     options: DeepOptions,
-) -> Result<CameraFindings, DatasetError> {
+) -> Result<CameraFindings> {
     let view = View {
         role: Role::Named(name.to_owned()),
         half: None,
     };
     let every = episodes.len().div_ceil(EPISODES);
     let chosen: Vec<usize> = episodes.iter().copied().step_by(every).collect();
-    let read: Vec<Result<Material, DatasetError>> = chosen
+    let read: Vec<Result<Material>> = chosen
         .par_iter()
         .map(|episode| material(store, *episode, &view))
         .collect();
@@ -448,9 +441,9 @@ pub fn coverage(
     fps: f64,
     max_translation_m: f64,
     max_rotation_rad: f64,
-) -> Result<ActionCoverage, DatasetError> {
+) -> Result<ActionCoverage> {
     let entries = store.episodes();
-    let of = |episode: usize| -> Result<Vec<[f64; 7]>, DatasetError> {
+    let of = |episode: usize| -> Result<Vec<[f64; 7]>> {
         let trajectory = store.extras(episode)?.trajectory;
         Ok(crate::statistics::actions(
             trajectory,

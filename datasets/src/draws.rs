@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::clips::Draws;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// Gripper movement that counts as an event, closedness.
 pub(crate) const GRIPPER_EVENT: f32 = 0.1;
@@ -81,7 +81,7 @@ impl Table {
         seed: u64,
         episodes: usize,
         recordings: Vec<(usize, Vec<ClipStart>)>,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         let wrong = |what: &str| Err(DatasetError::Mismatch(what.to_owned()));
         match draws {
             Draws::Clip { batch: 0, .. }
@@ -130,7 +130,7 @@ impl Table {
     ///
     /// # Errors
     /// When the weights don't fit the starts.
-    pub(crate) fn emphasise(&mut self, weights: Vec<f32>) -> Result<(), DatasetError> {
+    pub(crate) fn emphasise(&mut self, weights: Vec<f32>) -> Result<()> {
         let possible = |weight: &f32| weight.is_finite() && *weight > 0.0;
         if !matches!(self.draws, Draws::Clip { .. })
             || weights.len() != self.starts.len()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::extrinsics;
 use crate::frames::FrameStack;
 use crate::index::Index;
@@ -43,7 +43,7 @@ impl DroidStore {
     }
 
     /// The camera a view means in an episode.
-    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry, DatasetError> {
+    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry> {
         let entry = &self.episodes[episode];
         entry
             .camera(view)
@@ -60,7 +60,7 @@ impl EpisodeStore for DroidStore {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let camera = self.camera(episode, view)?;
         let file = self.folder(episode).join(layout::TRAJECTORY);
         let trajectory = Trajectory::read(&file)?;
@@ -86,12 +86,7 @@ impl EpisodeStore for DroidStore {
         })
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         let camera = self.camera(episode, view)?;
         let folder = self.folder(episode);
         if camera.storage == PictureStorage::Frames {
@@ -119,7 +114,7 @@ impl EpisodeStore for DroidStore {
         FrameStack::of_images(&images, view.half)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let file = self.folder(episode).join(layout::TRAJECTORY);
         let trajectory = Trajectory::read(&file)?;
         Ok(EpisodeExtras {

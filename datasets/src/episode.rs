@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::layout;
 use crate::metadata::Metadata;
@@ -28,7 +28,7 @@ impl Episode {
     ///
     /// # Errors
     /// [`DatasetError`] naming the file that is missing, damaged or does not fit the others.
-    pub fn read(folder: &Path, camera: Option<&str>) -> Result<Self, DatasetError> {
+    pub fn read(folder: &Path, camera: Option<&str>) -> Result<Self> {
         let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
         let trajectory = Trajectory::read(&folder.join(layout::TRAJECTORY))?;
         let (camera, path) = frame_file(folder, camera)?;
@@ -47,7 +47,7 @@ impl Episode {
     ///
     /// # Errors
     /// [`DatasetError::Episode`] or [`DatasetError::Seed`] saying what disagrees.
-    pub(crate) fn check(&self, folder: &Path) -> Result<(), DatasetError> {
+    pub(crate) fn check(&self, folder: &Path) -> Result<()> {
         let steps = self.trajectory.len();
         if steps < 2 {
             return Err(DatasetError::episode(
@@ -73,10 +73,7 @@ impl Episode {
     }
 }
 
-fn frame_file(
-    folder: &Path,
-    camera: Option<&str>,
-) -> Result<(String, std::path::PathBuf), DatasetError> {
+fn frame_file(folder: &Path, camera: Option<&str>) -> Result<(String, std::path::PathBuf)> {
     let files = layout::frame_files(folder)?;
     if files.is_empty() {
         let reason = if layout::video_files(folder)?.is_empty() {

@@ -8,7 +8,7 @@ use hdf5_pure::File;
 use nalgebra::{Matrix3, Vector3};
 
 use crate::arrays::{dispensable, Array};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::view::Half;
 
 /// A camera's poses in the robot's base frame, `[T, 6]`: x y z m, extrinsic xyz Euler rad.
@@ -23,7 +23,7 @@ pub fn read(
     camera: &str,
     half: Option<Half>,
     states: usize,
-) -> Result<Option<Vec<[f64; 6]>>, DatasetError> {
+) -> Result<Option<Vec<[f64; 6]>>> {
     let file = open(trajectory)?;
     let array = of(
         &file,
@@ -40,7 +40,7 @@ pub(crate) fn faults<'a>(
     trajectory: &Path,
     cameras: impl Iterator<Item = &'a str>,
     states: usize,
-) -> Result<Vec<String>, DatasetError> {
+) -> Result<Vec<String>> {
     let file = open(trajectory)?;
     let mut notes = Vec::new();
     for camera in cameras {
@@ -51,7 +51,7 @@ pub(crate) fn faults<'a>(
     Ok(notes)
 }
 
-fn open(trajectory: &Path) -> Result<File, DatasetError> {
+fn open(trajectory: &Path) -> Result<File> {
     let bytes = fs::read(trajectory).map_err(|e| DatasetError::io("read", trajectory, e))?;
     File::from_bytes(bytes)
         .map_err(|e| DatasetError::corrupt(trajectory, format!("not a readable HDF5 file ({e})")))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::layout;
 use crate::mp4_header::VideoHeader;
@@ -61,7 +61,7 @@ impl FilmSampling {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] naming what must change.
-    pub fn check(&self) -> Result<(), DatasetError> {
+    pub fn check(&self) -> Result<()> {
         let wrong = |what: &str| Err(DatasetError::Mismatch(what.to_owned()));
         if self.frames == 0 || self.stride == 0 {
             return wrong("clips need at least one frame, and a stride of at least one");
@@ -80,7 +80,7 @@ impl Film {
     ///
     /// # Errors
     /// Naming the file that is missing, no film, or empty.
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let kind = std::fs::metadata(path).map_err(|e| DatasetError::io("open", path, e))?;
         let (source, times_s) = if kind.is_dir() {
             of_folder(path)?
@@ -181,7 +181,7 @@ impl Film {
     ///
     /// # Errors
     /// Naming the file that can't be decoded, or has fewer frames than it says.
-    pub fn read(&self, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
+    pub fn read(&self, numbers: &[usize]) -> Result<Vec<RgbImage>> {
         let mut wanted = numbers.to_vec();
         wanted.dedup();
         let images = match &self.source {
@@ -226,7 +226,7 @@ pub fn is_image(path: &Path) -> bool {
     extension.is_some_and(|e| IMAGES.iter().any(|known| e == *known))
 }
 
-fn open_image(path: &Path) -> Result<RgbImage, DatasetError> {
+fn open_image(path: &Path) -> Result<RgbImage> {
     let image = image::open(path);
     let image = image.map_err(|e| DatasetError::corrupt(path, format!("it is no image: {e}")))?;
     Ok(image.to_rgb8())
@@ -234,7 +234,7 @@ fn open_image(path: &Path) -> Result<RgbImage, DatasetError> {
 
 /// When a video's frames are shown, s behind the first: as its header says, or, where that can't be
 /// read, as decoding it shows.
-fn shown_s(path: &Path) -> Result<Vec<f64>, DatasetError> {
+fn shown_s(path: &Path) -> Result<Vec<f64>> {
     let times_s = match VideoHeader::read(path) {
         Ok(header) if !header.times_s.is_empty() => header.times_s,
         _ => video::times_s(path)?,
@@ -244,7 +244,7 @@ fn shown_s(path: &Path) -> Result<Vec<f64>, DatasetError> {
 }
 
 /// Stored frames or the video of an episode, or a folder's images in name order.
-fn of_folder(path: &Path) -> Result<(Source, Option<Vec<f64>>), DatasetError> {
+fn of_folder(path: &Path) -> Result<(Source, Option<Vec<f64>>)> {
     if let Some((_, file)) = layout::frame_files(path)?.into_iter().next() {
         let trajectory = Trajectory::read(&path.join(layout::TRAJECTORY)).ok();
         let times_s = trajectory

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::view::Half;
 
 const MAGIC: &[u8; 8] = b"FSRGB8\r\n";
@@ -50,7 +50,7 @@ impl FrameStack {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] when their sizes differ.
-    pub fn of_images(images: &[RgbImage], half: Option<Half>) -> Result<Self, DatasetError> {
+    pub fn of_images(images: &[RgbImage], half: Option<Half>) -> Result<Self> {
         let mut stack = FrameStack::new(0, 0);
         for (at, image) in images.iter().enumerate() {
             let part = half_of(image, half);
@@ -66,7 +66,7 @@ impl FrameStack {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] when its size is not the stack's.
-    pub fn push(&mut self, rgb: &[u8]) -> Result<(), DatasetError> {
+    pub fn push(&mut self, rgb: &[u8]) -> Result<()> {
         if rgb.len() != self.frame_bytes() {
             return Err(DatasetError::Mismatch(format!(
                 "a frame of {} bytes cannot join frames of {}×{} px, which have {} bytes",
@@ -131,7 +131,7 @@ impl FrameStack {
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let mut bytes = Vec::with_capacity(HEADER + self.data.len());
         bytes.extend_from_slice(MAGIC);
         for field in [VERSION, self.len() as u32, self.height, self.width] {
@@ -146,7 +146,7 @@ impl FrameStack {
     /// # Errors
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file is not such a stack or
     /// its size is not what its header says.
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path) -> Result<Self> {
         let mut bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
         let shape = parse_header(&bytes, bytes.len() as u64)
             .map_err(|reason| DatasetError::corrupt(path, reason))?;
@@ -162,7 +162,7 @@ impl FrameStack {
     ///
     /// # Errors
     /// As [`FrameStack::read`]; [`DatasetError::Corrupt`] when the file has no such frame.
-    pub fn read_some(path: &Path, numbers: &[usize]) -> Result<Self, DatasetError> {
+    pub fn read_some(path: &Path, numbers: &[usize]) -> Result<Self> {
         let shape = FrameStack::read_shape(path)?;
         let io = |e| DatasetError::io("read", path, e);
         let mut file = fs::File::open(path).map_err(io)?;
@@ -187,7 +187,7 @@ impl FrameStack {
     ///
     /// # Errors
     /// As [`FrameStack::read`].
-    pub fn read_shape(path: &Path) -> Result<FrameShape, DatasetError> {
+    pub fn read_shape(path: &Path) -> Result<FrameShape> {
         let mut file = fs::File::open(path).map_err(|e| DatasetError::io("read", path, e))?;
         let size = file
             .metadata()

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::inspect::{inspect, Inspection};
 use crate::layout;
 
@@ -48,7 +48,7 @@ impl Index {
         root: &Path,
         inspection: impl Into<Inspection>,
         done: impl Fn(usize, usize) + Sync,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         let folders = layout::episode_folders(root)?;
         if folders.is_empty() {
             return Err(DatasetError::Empty {
@@ -75,7 +75,7 @@ impl Index {
         list: &Path,
         inspection: impl Into<Inspection>,
         done: impl Fn(usize, usize) + Sync,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         let bytes = fs::read(list).map_err(|e| DatasetError::io("read", list, e))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| DatasetError::corrupt(list, "it is not a text file of folders"))?;
@@ -139,7 +139,7 @@ impl Index {
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|e| DatasetError::corrupt(path, format!("cannot be written as JSON: {e}")))?;
         text.push('\n');
@@ -152,7 +152,7 @@ impl Index {
     ///
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`].
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
         let index: Index = serde_json::from_slice(&text).map_err(|e| {
             DatasetError::corrupt(

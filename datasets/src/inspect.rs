@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::alignment::{self, FRAME_TOLERANCE};
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::extrinsics;
 use crate::frames::FrameStack;
 use crate::layout;
@@ -49,11 +49,7 @@ impl From<Depth> for Inspection {
 ///
 /// # Errors
 /// [`DatasetError`] naming the file and what is wrong with it.
-pub(crate) fn inspect(
-    folder: &Path,
-    path: String,
-    inspection: Inspection,
-) -> Result<IndexEntry, DatasetError> {
+pub(crate) fn inspect(folder: &Path, path: String, inspection: Inspection) -> Result<IndexEntry> {
     let metadata = Metadata::read(&layout::metadata_file(folder)?)?;
     let file = folder.join(layout::TRAJECTORY);
     let (trajectory, mut notes) = Trajectory::read_noted(&file)?;
@@ -148,7 +144,7 @@ fn stored(
     file: &Path,
     length: usize,
     depth: Depth,
-) -> Result<CameraEntry, DatasetError> {
+) -> Result<CameraEntry> {
     let shape = FrameStack::read_shape(file)?;
     same_length(folder, name, shape.frames as usize, length, 0)?;
     if depth == Depth::Full {
@@ -174,7 +170,7 @@ fn filmed(
     length: usize,
     inspection: Inspection,
     notes: &mut Vec<String>,
-) -> Result<CameraEntry, DatasetError> {
+) -> Result<CameraEntry> {
     let header = VideoHeader::read(file)?;
     notes.extend(video::of_several(name, &header));
     let tolerance = inspection.frame_tolerance;
@@ -208,7 +204,7 @@ fn same_length(
     frames: usize,
     states: usize,
     tolerance: usize,
-) -> Result<(), DatasetError> {
+) -> Result<()> {
     alignment::check(frames, states, tolerance).map_err(|reason| {
         let reason = format!(
             "{} and camera {camera} disagree: {reason}",

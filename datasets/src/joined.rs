@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::Result;
 use crate::frames::FrameStack;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
 use crate::view::View;
@@ -63,22 +63,17 @@ impl EpisodeStore for Joined {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let (store, episode) = self.place(episode);
         store.proprioception(episode, view)
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         let (store, episode) = self.place(episode);
         store.frames(episode, view, numbers)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let (store, episode) = self.place(episode);
         store.extras(episode)
     }

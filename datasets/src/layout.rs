@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// The trajectory's file name.
 pub const TRAJECTORY: &str = "trajectory.h5";
@@ -43,7 +43,7 @@ pub(crate) fn outcome_of(episode: &Path) -> Option<bool> {
 ///
 /// # Errors
 /// [`DatasetError::Io`] when a folder cannot be listed.
-pub fn episode_folders(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+pub fn episode_folders(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     walk(root, 0, &mut found)?;
     found.sort();
@@ -53,7 +53,7 @@ pub fn episode_folders(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
 /// Deeper than any layout in use; ends a walk into a loop of links.
 const MAX_DEPTH: usize = 8;
 
-fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), DatasetError> {
+fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     let mut children = Vec::new();
     let entries = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
     for entry in entries {
@@ -85,7 +85,7 @@ fn is_metadata(name: &str) -> bool {
 ///
 /// # Errors
 /// [`DatasetError::Episode`] when there is none or more than one, [`DatasetError::Io`].
-pub fn metadata_file(episode: &Path) -> Result<PathBuf, DatasetError> {
+pub fn metadata_file(episode: &Path) -> Result<PathBuf> {
     let mut found = files_with(episode, is_metadata)?;
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -104,7 +104,7 @@ pub fn metadata_file(episode: &Path) -> Result<PathBuf, DatasetError> {
 ///
 /// # Errors
 /// [`DatasetError::Io`].
-pub fn frame_files(episode: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+pub fn frame_files(episode: &Path) -> Result<Vec<(String, PathBuf)>> {
     cameras(&episode.join(FRAMES), FRAMES_EXTENSION)
 }
 
@@ -112,11 +112,11 @@ pub fn frame_files(episode: &Path) -> Result<Vec<(String, PathBuf)>, DatasetErro
 ///
 /// # Errors
 /// [`DatasetError::Io`].
-pub fn video_files(episode: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+pub fn video_files(episode: &Path) -> Result<Vec<(String, PathBuf)>> {
     cameras(&episode.join(VIDEOS), "mp4")
 }
 
-fn cameras(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>, DatasetError> {
+fn cameras(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
@@ -131,7 +131,7 @@ fn cameras(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>, Dat
         .collect())
 }
 
-fn files_with(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, DatasetError> {
+fn files_with(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| DatasetError::io("list", folder, e))?;
     let mut found = Vec::new();
     for entry in entries {

@@ -6,7 +6,7 @@ use foresight_planner::Pose;
 use image::RgbImage;
 
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::metadata::Metadata;
 use crate::sampling;
@@ -15,7 +15,7 @@ use crate::trajectory::Trajectory;
 use crate::view::{Half, Role, View};
 
 /// Gives a camera's picture that belongs to a state.
-pub type Pictures = Box<dyn Fn(usize) -> Result<RgbImage, DatasetError> + Send + Sync>;
+pub type Pictures = Box<dyn Fn(usize) -> Result<RgbImage> + Send + Sync>;
 
 /// A camera of an episode that is in no dataset yet.
 pub struct LooseCamera {
@@ -138,7 +138,7 @@ impl LooseEpisodes {
         self.unusable.push((path, reason));
     }
 
-    fn camera(&self, episode: usize, view: &View) -> Result<&LooseCamera, DatasetError> {
+    fn camera(&self, episode: usize, view: &View) -> Result<&LooseCamera> {
         let entry = &self.entries[episode];
         let fault = |reason| DatasetError::episode(entry.path.as_ref(), reason);
         let name = &entry.camera(view).map_err(fault)?.name;
@@ -157,7 +157,7 @@ impl EpisodeStore for LooseEpisodes {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let camera = self.camera(episode, view)?;
         let entry = &self.entries[episode];
         let trajectory = &self.episodes[episode].trajectory;
@@ -170,12 +170,7 @@ impl EpisodeStore for LooseEpisodes {
         })
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         let camera = self.camera(episode, view)?;
         let pictures = numbers.iter().map(|number| (camera.pictures)(*number));
         let pictures: Vec<RgbImage> = pictures.collect::<Result<_, _>>()?;
@@ -183,7 +178,7 @@ impl EpisodeStore for LooseEpisodes {
         FrameStack::of_images(&pictures, half)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let LooseEpisode {
             trajectory,
             commanded,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::json_text;
 use crate::layout;
 use crate::split::Split;
@@ -128,7 +128,7 @@ impl Metadata {
     ///
     /// # Errors
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when it is not such a file.
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
         let wrong = |e: String| DatasetError::corrupt(path, format!("not DROID metadata: {e}"));
         let json = json_text::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
@@ -172,7 +172,7 @@ impl Metadata {
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|e| DatasetError::corrupt(path, format!("cannot be written as JSON: {e}")))?;
         text.push('\n');

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 mod track;
 
@@ -48,7 +48,7 @@ impl VideoHeader {
     /// # Errors
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when it is empty, cut short, fragmented
     /// or no MP4.
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| DatasetError::io("read", path, e))?;
         let size = file
             .metadata()

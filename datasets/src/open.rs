@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::alignment::FRAME_TOLERANCE;
 use crate::droid::DroidStore;
-use crate::error::DatasetError;
+use crate::error::Result;
 use crate::index::Index;
 use crate::inspect::{Depth, Inspection};
 use crate::lerobot::store::{is_lerobot, LeRobotStore};
@@ -15,7 +15,7 @@ use crate::store::EpisodeStore;
 ///
 /// # Errors
 /// When it can't be read or is none of these.
-pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>> {
     open_tolerant(path, FRAME_TOLERANCE)
 }
 
@@ -24,10 +24,7 @@ pub fn open(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_tolerant(
-    path: &Path,
-    frame_tolerance: usize,
-) -> Result<Box<dyn EpisodeStore>, DatasetError> {
+pub fn open_tolerant(path: &Path, frame_tolerance: usize) -> Result<Box<dyn EpisodeStore>> {
     let inspection = Inspection {
         depth: Depth::Quick,
         frame_tolerance,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::episode::Episode;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::layout;
 use crate::metadata::{BranchOf, Metadata};
 use crate::split::Split;
@@ -26,7 +26,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn new(root: &Path, lab: &str) -> Result<Self, DatasetError> {
+    pub fn new(root: &Path, lab: &str) -> Result<Self> {
         let folder = root.join(lab);
         fs::create_dir_all(&folder).map_err(|e| DatasetError::io("create", &folder, e))?;
         Ok(Recorder {
@@ -47,7 +47,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn recorded_seeds(&self) -> Result<HashSet<u64>, DatasetError> {
+    pub fn recorded_seeds(&self) -> Result<HashSet<u64>> {
         let folders = layout::episode_folders(&self.root.join(&self.lab))?;
         Ok(folders
             .iter()
@@ -63,7 +63,7 @@ impl Recorder {
     /// # Errors
     /// [`DatasetError::Seed`] when the episode's seed may not be recorded for its split,
     /// [`DatasetError::Episode`] when its parts disagree, [`DatasetError::Io`].
-    pub fn write(&self, episode: &Episode) -> Result<PathBuf, DatasetError> {
+    pub fn write(&self, episode: &Episode) -> Result<PathBuf> {
         let Some(recording) = &episode.metadata.foresight else {
             return Err(DatasetError::Mismatch(
                 "an episode without a seed and a split cannot be recorded".to_owned(),
@@ -111,7 +111,7 @@ impl Recorder {
     }
 }
 
-fn remove_folder(folder: &Path) -> Result<(), DatasetError> {
+fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(DatasetError::io("remove", folder, e))

@@ -28,7 +28,7 @@ use crate::alignment;
 use crate::clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
 use crate::draws::{ClipStart, Drawn, Table, GRIPPER_EVENT};
 use crate::entry::{CameraEntry, IndexEntry};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::jumps;
 use crate::sampling::{self, Sampling};
@@ -51,7 +51,7 @@ impl ClipSampler {
     /// # Errors
     /// [`DatasetError::Mismatch`] for impossible options; the first unusable episode's error
     /// unless they are skipped; [`DatasetError::Mismatch`] when none is left.
-    pub fn new(store: Box<dyn EpisodeStore>, options: ClipOptions) -> Result<Self, DatasetError> {
+    pub fn new(store: Box<dyn EpisodeStore>, options: ClipOptions) -> Result<Self> {
         options.shape.check().map_err(DatasetError::Mismatch)?;
         if options.views.is_empty() {
             return Err(DatasetError::Mismatch(
@@ -120,7 +120,7 @@ impl ClipSampler {
     }
 
     /// Leaves out the episodes whose poses can't be read, or that no clip fits into.
-    fn skip_unreadable(&mut self) -> Result<(), DatasetError> {
+    fn skip_unreadable(&mut self) -> Result<()> {
         let fault = |episode: usize| {
             let views = &mut self.options.views.iter();
             views.find_map(|view| match self.proprioception(episode, view) {
@@ -211,7 +211,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    pub fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    pub fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         self.store.extras(self.in_store(episode)?)
     }
 
@@ -226,7 +226,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    pub fn evenly_spaced(&self, count: usize) -> Result<Vec<ClipWindow>, DatasetError> {
+    pub fn evenly_spaced(&self, count: usize) -> Result<Vec<ClipWindow>> {
         let starts = self.table.spaced(count);
         starts
             .into_par_iter()
@@ -240,12 +240,12 @@ impl ClipSampler {
     ///
     /// # Errors
     /// When there aren't as many weights as clips, or one is no number above 0.
-    pub fn emphasise(&mut self, weights: Vec<f32>) -> Result<(), DatasetError> {
+    pub fn emphasise(&mut self, weights: Vec<f32>) -> Result<()> {
         self.table.emphasise(weights)
     }
 
     /// States of every episode's every view, and where clips start among them.
-    fn recordings(&self) -> Result<Vec<(usize, Vec<ClipStart>)>, DatasetError> {
+    fn recordings(&self) -> Result<Vec<(usize, Vec<ClipStart>)>> {
         let weighted = match self.options.draws {
             Draws::Clip { gripper_events, .. } | Draws::Goal { gripper_events, .. } => {
                 gripper_events != 1.0
@@ -253,11 +253,11 @@ impl ClipSampler {
             _ => false,
         };
         let views = &self.options.views;
-        let of = |at: usize| -> Result<(usize, Vec<ClipStart>), DatasetError> {
+        let of = |at: usize| -> Result<(usize, Vec<ClipStart>)> {
             let (episode, view) = (at / views.len(), at % views.len());
             let measured = self.proprioception(episode, &views[view])?;
             let states = measured.time_s.len();
-            let start = |frame: usize| -> Result<ClipStart, DatasetError> {
+            let start = |frame: usize| -> Result<ClipStart> {
                 let event = match self.options.draws {
                     _ if !weighted => false,
                     Draws::Goal { .. } => jumps::gripper_moves(&measured.states, frame),
@@ -282,7 +282,7 @@ impl ClipSampler {
         all.into_par_iter().map(of).collect()
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let mut measured = self.store.proprioception(self.in_store(episode)?, view)?;
         if measured.time_s.is_empty() {
             let rate = self.options.assumed_rate_hz;
@@ -315,7 +315,7 @@ impl ClipSampler {
         view: &View,
         measured: &Proprioception,
         frames: &[usize],
-    ) -> Result<Vec<Pose>, DatasetError> {
+    ) -> Result<Vec<Pose>> {
         let states = frames.iter().map(|i| measured.states[*i]);
         if !self.options.transform_frame {
             return Ok(states.collect());
@@ -365,7 +365,7 @@ impl ClipSampler {
         measured: &Proprioception,
         start: usize,
         draw: u64,
-    ) -> Result<ClipWindow, DatasetError> {
+    ) -> Result<ClipWindow> {
         let shape = &self.options.shape;
         let path = self.name(episode).to_owned();
         let numbers = match shape.sampling {
@@ -405,7 +405,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    pub fn starts(&self, episode: usize, view: &View) -> Result<Vec<usize>, DatasetError> {
+    pub fn starts(&self, episode: usize, view: &View) -> Result<Vec<usize>> {
         Ok(self.starts_of(&self.proprioception(episode, view)?))
     }
 
@@ -413,17 +413,12 @@ impl ClipSampler {
     ///
     /// # Errors
     /// When no clip starts there; naming the file that can't be read.
-    pub fn window_at(
-        &self,
-        episode: usize,
-        view: &View,
-        start: usize,
-    ) -> Result<ClipWindow, DatasetError> {
+    pub fn window_at(&self, episode: usize, view: &View, start: usize) -> Result<ClipWindow> {
         let measured = self.proprioception(episode, view)?;
         self.cut(episode, view, &measured, start, 0)
     }
 
-    fn window_of(&self, start: ClipStart, draw: u64) -> Result<ClipWindow, DatasetError> {
+    fn window_of(&self, start: ClipStart, draw: u64) -> Result<ClipWindow> {
         let view = &self.options.views[usize::from(start.view)];
         let (episode, frame) = (start.episode as usize, start.frame as usize);
         let measured = self.proprioception(episode, view)?;
@@ -434,7 +429,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    pub fn window(&self, draw: u64) -> Result<ClipWindow, DatasetError> {
+    pub fn window(&self, draw: u64) -> Result<ClipWindow> {
         let episode = match self.table.drawn(draw) {
             Drawn::Episode(episode) => episode,
             Drawn::Clip(start) => return self.window_of(start, draw),
@@ -490,7 +485,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be decoded.
-    pub fn frames(&self, window: &ClipWindow) -> Result<FrameStack, DatasetError> {
+    pub fn frames(&self, window: &ClipWindow) -> Result<FrameStack> {
         let at = self.in_store(window.episode)?;
         self.store.frames(at, &window.view, &window.frame_numbers)
     }
@@ -499,7 +494,7 @@ impl ClipSampler {
     ///
     /// # Errors
     /// Naming the file that can't be read. A clip is never replaced by another.
-    pub fn clip(&self, draw: u64) -> Result<TrainingClip, DatasetError> {
+    pub fn clip(&self, draw: u64) -> Result<TrainingClip> {
         let window = self.window(draw)?;
         Ok(TrainingClip {
             frames: self.frames(&window)?,
@@ -508,7 +503,7 @@ impl ClipSampler {
     }
 
     /// An episode's index in the store.
-    fn in_store(&self, episode: usize) -> Result<usize, DatasetError> {
+    fn in_store(&self, episode: usize) -> Result<usize> {
         self.usable.get(episode).copied().ok_or_else(|| {
             DatasetError::Mismatch(format!(
                 "there is no episode {episode}; there are {}",

@@ -6,7 +6,7 @@ use image::imageops::{self, FilterType};
 use image::RgbImage;
 
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
 use crate::view::View;
@@ -29,7 +29,7 @@ impl SideBySide {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] for fewer than two cameras, or one that is named twice.
-    pub fn new(store: Box<dyn EpisodeStore>, views: Vec<View>) -> Result<Self, DatasetError> {
+    pub fn new(store: Box<dyn EpisodeStore>, views: Vec<View>) -> Result<Self> {
         let twice = |(i, view): (usize, &View)| views[..i].contains(view);
         if views.len() < 2 || views.iter().enumerate().any(twice) {
             return Err(DatasetError::Mismatch(
@@ -57,7 +57,7 @@ impl SideBySide {
     }
 
     /// The one camera there is, by its role or name.
-    fn check(&self, episode: usize, view: &View) -> Result<(), DatasetError> {
+    fn check(&self, episode: usize, view: &View) -> Result<()> {
         let found = self.entries[episode].camera(view);
         found.map(drop).map_err(DatasetError::Mismatch)
     }
@@ -104,7 +104,7 @@ impl EpisodeStore for SideBySide {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         self.check(episode, view)?;
         let measured = self
             .store
@@ -115,19 +115,14 @@ impl EpisodeStore for SideBySide {
         })
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         self.check(episode, view)?;
         let number = self.numbers[episode];
         let seen: Vec<Vec<RgbImage>> = self
             .views
             .iter()
             .map(|view| Ok(self.store.frames(number, view, numbers)?.images().collect()))
-            .collect::<Result<_, DatasetError>>()?;
+            .collect::<Result<_>>()?;
         let moments = seen.iter().map(Vec::len).min().unwrap_or(0);
         let frames: Vec<RgbImage> = (0..moments)
             .map(|i| side_by_side(seen.iter().map(|pictures| &pictures[i])))
@@ -135,7 +130,7 @@ impl EpisodeStore for SideBySide {
         FrameStack::of_images(&frames, None)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         self.store.extras(self.numbers[episode])
     }
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// What an episode, or a scene, may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl Split {
     ///
     /// # Errors
     /// [`DatasetError::Seed`] when the split has no such seed.
-    pub fn seed(self, index: u64) -> Result<u64, DatasetError> {
+    pub fn seed(self, index: u64) -> Result<u64> {
         let range = self.seeds();
         if index < range.end - range.start {
             return Ok(range.start + index);
@@ -67,7 +67,7 @@ impl Split {
     ///
     /// # Errors
     /// [`DatasetError::Seed`] naming the split the seed really belongs to.
-    pub fn check(self, seed: u64) -> Result<(), DatasetError> {
+    pub fn check(self, seed: u64) -> Result<()> {
         if self.seeds().contains(&seed) {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Split {
     /// # Errors
     /// [`DatasetError::Seed`] for the evaluation split, which is never recorded, and for
     /// numbers beyond the split.
-    pub fn recording_seeds(self, first: u64, count: u64) -> Result<Range<u64>, DatasetError> {
+    pub fn recording_seeds(self, first: u64, count: u64) -> Result<Range<u64>> {
         if self == Split::Evaluation {
             return Err(DatasetError::Seed(
                 "evaluation scenes are never recorded: a model that has seen them cannot be \

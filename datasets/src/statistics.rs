@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::doubts::Doubts;
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::sampling;
 use crate::store::EpisodeStore;
 use crate::trajectory::Trajectory;
@@ -75,11 +75,11 @@ impl Statistics {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] with the first reason when none can be used.
-    pub fn of(store: &dyn EpisodeStore, fps: Option<f64>) -> Result<Self, DatasetError> {
+    pub fn of(store: &dyn EpisodeStore, fps: Option<f64>) -> Result<Self> {
         let entries = store.episodes();
         let all: usize = entries.iter().map(|e| e.length).sum();
         let every = all.div_ceil(MOST_IN_HISTOGRAMS).max(1);
-        let read: Vec<Result<_, DatasetError>> = (0..entries.len())
+        let read: Vec<Result<_>> = (0..entries.len())
             .into_par_iter()
             .map(|episode| {
                 let trajectory = store.extras(episode)?.trajectory;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use foresight_planner::Pose;
 
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::Result;
 use crate::frames::FrameStack;
 use crate::metadata::Metadata;
 use crate::trajectory::Trajectory;
@@ -36,24 +36,19 @@ pub trait EpisodeStore: Send + Sync {
     ///
     /// # Errors
     /// Naming the file that can't be read, or the camera it lacks.
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError>;
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception>;
 
     /// Frames of an episode by number, ascending; one for each number.
     ///
     /// # Errors
     /// Naming the file that can't be decoded or has fewer frames.
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError>;
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack>;
 
     /// What training doesn't need and a conversion keeps; by default only the proprioception.
     ///
     /// # Errors
     /// Naming the file that can't be read.
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let measured = self.proprioception(episode, &View::default())?;
         Ok(EpisodeExtras {
             trajectory: Trajectory {

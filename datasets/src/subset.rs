@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::open::open;
 use crate::split::Split;
@@ -53,7 +53,7 @@ impl Subset {
     ///
     /// # Errors
     /// The first unusable episode's; [`DatasetError::Empty`] when none was recorded for that use.
-    pub fn of_split(path: &Path, split: Split, limit: usize) -> Result<Self, DatasetError> {
+    pub fn of_split(path: &Path, split: Split, limit: usize) -> Result<Self> {
         let store: Arc<dyn EpisodeStore> = Arc::from(open(path)?);
         if let Some((episode, reason)) = store.unusable().first() {
             return Err(DatasetError::episode(episode.as_ref(), reason.as_str()));
@@ -94,7 +94,7 @@ impl EpisodeStore for Subset {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let lock = || {
             self.remembered
                 .lock()
@@ -116,16 +116,11 @@ impl EpisodeStore for Subset {
         Ok(measured)
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         self.store.frames(self.kept[episode], view, numbers)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         self.store.extras(self.kept[episode])
     }
 }

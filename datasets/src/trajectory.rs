@@ -29,7 +29,7 @@ use foresight_planner::{Action, Pose};
 use hdf5_pure::{AttrValue, File};
 
 use crate::arrays::{dispensable, optional, required, text, Array};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 mod write;
 
@@ -123,7 +123,7 @@ impl Trajectory {
     ///
     /// # Errors
     /// [`DatasetError::Corrupt`] when the parts disagree in length, [`DatasetError::Io`].
-    pub fn write(&self, path: &Path) -> Result<(), DatasetError> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         self.write_with_cameras(path, &BTreeMap::new(), &BTreeMap::new())
     }
 
@@ -138,7 +138,7 @@ impl Trajectory {
         path: &Path,
         cameras: &BTreeMap<String, Vec<[f64; 6]>>,
         captured_s: &BTreeMap<String, Vec<f64>>,
-    ) -> Result<(), DatasetError> {
+    ) -> Result<()> {
         let poses = cameras.iter().map(|(name, rows)| (name, rows.len()));
         let times = captured_s.iter().map(|(name, times)| (name, times.len()));
         if let Some((name, rows)) = poses.chain(times).find(|(_, rows)| *rows != self.len()) {
@@ -160,12 +160,12 @@ impl Trajectory {
     /// # Errors
     /// [`DatasetError::Io`], or [`DatasetError::Corrupt`] when the file is not HDF5, lacks the
     /// required datasets, has lengths that disagree, or values that are not finite.
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path) -> Result<Self> {
         Trajectory::read_noted(path).map(|(trajectory, _)| trajectory)
     }
 
     /// As [`Trajectory::read`], with what of the file can't be used and is left out.
-    pub(crate) fn read_noted(path: &Path) -> Result<(Self, Vec<String>), DatasetError> {
+    pub(crate) fn read_noted(path: &Path) -> Result<(Self, Vec<String>)> {
         let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
         let mut notes = Vec::new();
         let read = Trajectory::from_hdf5(bytes, &mut notes);
@@ -237,7 +237,7 @@ impl Trajectory {
 ///
 /// # Errors
 /// [`DatasetError::Io`], [`DatasetError::Corrupt`].
-pub fn read_commanded(path: &Path, states: usize) -> Result<Option<Vec<Pose>>, DatasetError> {
+pub fn read_commanded(path: &Path, states: usize) -> Result<Option<Vec<Pose>>> {
     let bytes = fs::read(path).map_err(|e| DatasetError::io("read", path, e))?;
     let file = File::from_bytes(bytes)
         .map_err(|e| DatasetError::corrupt(path, format!("not a readable HDF5 file ({e})")))?;

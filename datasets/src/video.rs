@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use image::RgbImage;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::mp4_header::VideoHeader;
 
 mod encoder;
@@ -22,7 +22,7 @@ pub use encoder::{VideoCodec, VideoEncoder};
 ///
 /// # Errors
 /// [`DatasetError::Decoder`] saying how to install it.
-pub fn available() -> Result<(), DatasetError> {
+pub fn available() -> Result<()> {
     Command::new("ffmpeg")
         .arg("-version")
         .stdin(Stdio::null())
@@ -46,7 +46,7 @@ const SAME_S: f64 = 5e-4;
 /// # Errors
 /// [`DatasetError::Decoder`] when `ffmpeg` is missing (with how to install it),
 /// [`DatasetError::Corrupt`] when it can't decode the file.
-pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, DatasetError> {
+pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>> {
     let header = VideoHeader::read(video).ok();
     let track = header.as_ref().map_or(0, |h| h.track);
     let mut frames = Vec::with_capacity(numbers.len());
@@ -72,11 +72,7 @@ pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>, Datas
 
 /// Frames from the key frame before the first one on; `None` where that isn't worth it, or shows
 /// other frames than the header lists.
-fn seeking(
-    video: &Path,
-    runs: &[[usize; 2]],
-    header: &VideoHeader,
-) -> Result<Option<Vec<Shown>>, DatasetError> {
+fn seeking(video: &Path, runs: &[[usize; 2]], header: &VideoHeader) -> Result<Option<Vec<Shown>>> {
     let times_s = &header.times_s;
     let first = runs.first().map_or(0, |[first, _]| *first);
     let wanted: Vec<f64> = runs
@@ -150,7 +146,7 @@ fn picked(
     before: &[&str],
     filter: &str,
     runs: &[[usize; 2]],
-) -> Result<Vec<Shown>, DatasetError> {
+) -> Result<Vec<Shown>> {
     let count: usize = runs.iter().map(|[first, last]| last - first + 1).sum();
     let (select, count) = (format!("{filter},showinfo"), count.to_string());
     let options = [
@@ -223,7 +219,7 @@ fn reported(words: &[u8]) -> Vec<([u32; 2], f64)> {
 ///
 /// # Errors
 /// As [`frames_at`], and when the file doesn't say it.
-pub fn times_s(video: &Path) -> Result<Vec<f64>, DatasetError> {
+pub fn times_s(video: &Path) -> Result<Vec<f64>> {
     let options = [
         "-vf",
         "showinfo",
@@ -251,12 +247,12 @@ pub fn times_s(video: &Path) -> Result<Vec<f64>, DatasetError> {
 ///
 /// # Errors
 /// As [`frames_at`]; also when a frame can only be decoded with errors.
-pub fn count_frames(video: &Path) -> Result<usize, DatasetError> {
+pub fn count_frames(video: &Path) -> Result<usize> {
     let header = VideoHeader::read(video).ok();
     counted(video, header.map_or(0, |h| h.track))
 }
 
-fn counted(video: &Path, track: usize) -> Result<usize, DatasetError> {
+fn counted(video: &Path, track: usize) -> Result<usize> {
     // Numbered anew: uneven times are no fault, and what is written to nowhere complains of them.
     let options = [
         "-vf",
@@ -288,7 +284,7 @@ fn counted(video: &Path, track: usize) -> Result<usize, DatasetError> {
 ///
 /// # Errors
 /// As [`count_frames`]; also when the header lists another number of frames.
-pub fn check(video: &Path) -> Result<VideoHeader, DatasetError> {
+pub fn check(video: &Path) -> Result<VideoHeader> {
     let header = VideoHeader::read(video)?;
     let decoded = counted(video, header.track)?;
     if decoded != header.frames {
@@ -316,12 +312,7 @@ pub(crate) fn of_several(name: &str, header: &VideoHeader) -> Option<String> {
 }
 
 /// Runs `ffmpeg` on a file, with options before and behind its name.
-fn ffmpeg(
-    video: &Path,
-    track: usize,
-    before: &[&str],
-    behind: &[&str],
-) -> Result<Output, DatasetError> {
+fn ffmpeg(video: &Path, track: usize, before: &[&str], behind: &[&str]) -> Result<Output> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+info"])
         // Many files are decoded at once; threads for each only wait for each other.

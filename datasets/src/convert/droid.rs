@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::options::{each_frame, lerobot_name, ConvertOptions};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::layout;
 use crate::metadata::Metadata;
 use crate::store::EpisodeStore;
@@ -23,7 +23,7 @@ pub(super) fn droid_episode(
     out: &Path,
     options: &ConvertOptions,
     durable: bool,
-) -> Result<usize, DatasetError> {
+) -> Result<usize> {
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
     let length = extras.trajectory.len();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{renameat_with, RenameFlags, CWD};
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::layout;
 
 /// Lets `write` fill a hidden folder beside `out`, where everything of `out` but its `meta/` lies
@@ -14,10 +14,7 @@ use crate::layout;
 ///
 /// # Errors
 /// Whatever `write` returns; errors of writing.
-pub(super) fn replace<T>(
-    out: &Path,
-    write: impl FnOnce(&Path) -> Result<T, DatasetError>,
-) -> Result<T, DatasetError> {
+pub(super) fn replace<T>(out: &Path, write: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let stage = out.with_file_name(format!("{}{name}", layout::PARTIAL_PREFIX));
     // Of a recording that was killed, or an older generation.
@@ -52,7 +49,7 @@ fn swap(stage: &Path, out: &Path) -> std::io::Result<()> {
 }
 
 /// Links the files below `from`, but for `meta/`, into `to`; copies them where links can't be.
-fn link(from: &Path, to: &Path) -> Result<(), DatasetError> {
+fn link(from: &Path, to: &Path) -> Result<()> {
     for (path, is_folder) in listed(from)? {
         let name = path.file_name().unwrap_or_default();
         let new = to.join(name);
@@ -67,7 +64,7 @@ fn link(from: &Path, to: &Path) -> Result<(), DatasetError> {
 }
 
 /// What a folder holds, and whether each is a folder itself; nothing where there is none.
-fn listed(folder: &Path) -> Result<Vec<(PathBuf, bool)>, DatasetError> {
+fn listed(folder: &Path) -> Result<Vec<(PathBuf, bool)>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
@@ -84,7 +81,7 @@ fn listed(folder: &Path) -> Result<Vec<(PathBuf, bool)>, DatasetError> {
 ///
 /// # Errors
 /// [`DatasetError::Io`].
-pub(super) fn sync(folder: &Path) -> Result<(), DatasetError> {
+pub(super) fn sync(folder: &Path) -> Result<()> {
     for (path, is_folder) in listed(folder)? {
         if is_folder {
             sync(&path)?;
@@ -99,7 +96,7 @@ pub(super) fn sync(folder: &Path) -> Result<(), DatasetError> {
 ///
 /// # Errors
 /// [`DatasetError::Io`].
-pub(super) fn sync_folders(folder: &Path, root: &Path) -> Result<(), DatasetError> {
+pub(super) fn sync_folders(folder: &Path, root: &Path) -> Result<()> {
     for above in folder.ancestors().skip(1) {
         let above = if above.as_os_str().is_empty() {
             Path::new(".")
@@ -114,7 +111,7 @@ pub(super) fn sync_folders(folder: &Path, root: &Path) -> Result<(), DatasetErro
     Ok(())
 }
 
-fn sync_one(path: &Path) -> Result<(), DatasetError> {
+fn sync_one(path: &Path) -> Result<()> {
     let synced = File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|e| DatasetError::io("write", path, e))
 }

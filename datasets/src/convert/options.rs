@@ -3,7 +3,7 @@
 use image::imageops::{resize, FilterType};
 
 use crate::entry::IndexEntry;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::split::Split;
 use crate::store::{EpisodeStore, OnBadEpisode};
 use crate::video::VideoCodec;
@@ -46,7 +46,7 @@ impl ConvertOptions {
 pub(super) fn views<'a>(
     mut entries: impl Iterator<Item = &'a IndexEntry> + Clone,
     options: &ConvertOptions,
-) -> Result<Vec<View>, DatasetError> {
+) -> Result<Vec<View>> {
     if !options.views.is_empty() {
         return Ok(options.views.clone());
     }
@@ -108,8 +108,8 @@ pub(super) fn each_frame(
     view: &View,
     numbers: &[usize],
     (width, height): (u32, u32),
-    put: &mut dyn FnMut(&[u8]) -> Result<(), DatasetError>,
-) -> Result<(), DatasetError> {
+    put: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     for some in numbers.chunks(AT_ONCE) {
         let stack = store.frames(episode, view, some)?;
         for image in stack.images() {

@@ -11,7 +11,7 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// Rows that are read at once; bounds what a damaged file can make us reserve.
 const BATCH: usize = 8192;
@@ -34,7 +34,7 @@ impl Columns {
     ///
     /// # Errors
     /// [`DatasetError::Io`]; [`DatasetError::Corrupt`] when it is no Parquet file.
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| DatasetError::io("read", path, e))?;
         guarded(path, || {
             let reader = SerializedFileReader::new(file).map_err(|e| match unfinished(path) {
@@ -90,12 +90,7 @@ impl Columns {
     /// # Errors
     /// [`DatasetError::Corrupt`] when the column is missing, is no such column, or has missing
     /// values or values that are not finite.
-    pub fn numbers(
-        &self,
-        name: &str,
-        width: usize,
-        rows: Range<usize>,
-    ) -> Result<Vec<f64>, DatasetError> {
+    pub fn numbers(&self, name: &str, width: usize, rows: Range<usize>) -> Result<Vec<f64>> {
         guarded(&self.path, || {
             let expected = rows.len();
             let found = self.found(name, rows)?;
@@ -122,7 +117,7 @@ impl Columns {
     ///
     /// # Errors
     /// [`DatasetError::Corrupt`] when the column is missing or can't be read.
-    pub fn known(&self, name: &str, rows: Range<usize>) -> Result<Vec<Option<f64>>, DatasetError> {
+    pub fn known(&self, name: &str, rows: Range<usize>) -> Result<Vec<Option<f64>>> {
         guarded(&self.path, || {
             let expected = rows.len();
             let found = self.found(name, rows)?;
@@ -177,7 +172,7 @@ impl Columns {
     ///
     /// # Errors
     /// As [`Columns::numbers`].
-    pub fn texts(&self, name: &str, rows: Range<usize>) -> Result<Vec<Vec<String>>, DatasetError> {
+    pub fn texts(&self, name: &str, rows: Range<usize>) -> Result<Vec<Vec<String>>> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let rows = self.bytes(name, None, rows)?;
         let rows = rows.into_iter();
@@ -196,7 +191,7 @@ impl Columns {
         name: &str,
         inside: Option<&str>,
         rows: Range<usize>,
-    ) -> Result<Vec<Vec<Vec<u8>>>, DatasetError> {
+    ) -> Result<Vec<Vec<Vec<u8>>>> {
         guarded(&self.path, || {
             let expected = rows.len();
             let found = self.read(name, inside, rows, |reader, some| match reader {
@@ -359,7 +354,7 @@ fn unfinished(path: &Path) -> bool {
 
 /// Runs a reader; what it says is about `path`. The Parquet library can panic on damaged pages,
 /// which is no reason for a training run to die.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(result) => result.map_err(|reason| DatasetError::corrupt(path, reason)),
         Err(_) => Err(DatasetError::corrupt(path, "it is damaged")),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::columns::Columns;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::mp4_header::VideoHeader;
 
 /// What is in `meta/` of a dataset's episodes.
@@ -80,7 +80,7 @@ impl Row {
 ///
 /// # Errors
 /// Naming the file that can't be read, or is missing.
-pub(super) fn listed(root: &Path, cameras: &[&str]) -> Result<Listed, DatasetError> {
+pub(super) fn listed(root: &Path, cameras: &[&str]) -> Result<Listed> {
     let tasks = tasks(root)?;
     let folder = root.join("meta/episodes");
     let mut files = Vec::new();
@@ -106,12 +106,12 @@ pub(super) fn listed(root: &Path, cameras: &[&str]) -> Result<Listed, DatasetErr
             true => columns.known(name, 0..count),
             false => Ok(vec![None; count]),
         };
-        let whole = |name: &str| -> Result<Vec<Option<usize>>, DatasetError> {
+        let whole = |name: &str| -> Result<Vec<Option<usize>>> {
             let is = |n: &f64| *n >= 0.0 && n.fract() == 0.0;
             let numbers = known(name)?.into_iter();
             Ok(numbers.map(|n| n.filter(is).map(|n| n as usize)).collect())
         };
-        let pairs = |a: &str, b: &str| -> Result<Vec<Option<(usize, usize)>>, DatasetError> {
+        let pairs = |a: &str, b: &str| -> Result<Vec<Option<(usize, usize)>>> {
             let pairs = whole(a)?.into_iter().zip(whole(b)?);
             Ok(pairs.map(|(a, b)| a.zip(b)).collect())
         };
@@ -169,7 +169,7 @@ pub(super) fn listed(root: &Path, cameras: &[&str]) -> Result<Listed, DatasetErr
 }
 
 /// Task texts by number.
-fn tasks(root: &Path) -> Result<HashMap<usize, String>, DatasetError> {
+fn tasks(root: &Path) -> Result<HashMap<usize, String>> {
     let path = root.join("meta/tasks.parquet");
     if !path.is_file() {
         return Ok(HashMap::new());
@@ -193,7 +193,7 @@ fn tasks(root: &Path) -> Result<HashMap<usize, String>, DatasetError> {
         .collect())
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = match fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         list => list.map_err(|e| DatasetError::io("list", folder, e))?,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::entry::{CameraEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::json_text;
 
 /// Where `info.json` lies below a dataset's root.
@@ -132,7 +132,7 @@ impl Info {
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when it is none, of another version, or
     /// has a rate that can't be.
-    pub fn read(root: &Path) -> Result<Self, DatasetError> {
+    pub fn read(root: &Path) -> Result<Self> {
         let path = root.join(INFO);
         let bytes = fs::read(&path).map_err(|e| DatasetError::io("read", &path, e))?;
         let wrong = |reason: String| DatasetError::corrupt(&path, reason);

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 
 use super::features::{CARTESIAN, EXTRINSICS, GRIPPER, SUCCESS, TIME};
 use super::table::{Column, TableValues};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::split::Split;
 
 /// An episode's numbers, one for each frame.
@@ -49,7 +49,7 @@ impl EpisodeRows {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] when parts differ in length.
-    pub(super) fn columns(&self, at: Numbers) -> Result<Vec<Column>, DatasetError> {
+    pub(super) fn columns(&self, at: Numbers) -> Result<Vec<Column>> {
         let length = self.states.len();
         let fits = |n: usize| n == 0 || n == length;
         let cameras_fit = self.extrinsics.values().all(|e| e.len() == length)

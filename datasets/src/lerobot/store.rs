@@ -12,7 +12,7 @@ use super::episodes::{listed, Listed};
 use super::features::{self, Info, PoseColumns};
 use crate::alignment::FRAME_TOLERANCE;
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::sampling;
 use crate::store::{EpisodeExtras, EpisodeStore, Proprioception};
@@ -45,7 +45,7 @@ impl LeRobotStore {
     ///
     /// # Errors
     /// When the metadata can't be read; single episodes that can't be used are listed.
-    pub fn open(root: &Path) -> Result<Self, DatasetError> {
+    pub fn open(root: &Path) -> Result<Self> {
         LeRobotStore::open_tolerant(root, FRAME_TOLERANCE)
     }
 
@@ -54,7 +54,7 @@ impl LeRobotStore {
     ///
     /// # Errors
     /// As [`LeRobotStore::open`].
-    pub fn open_tolerant(root: &Path, frame_tolerance: usize) -> Result<Self, DatasetError> {
+    pub fn open_tolerant(root: &Path, frame_tolerance: usize) -> Result<Self> {
         let info = Info::read(root)?;
         let pose = info
             .pose_columns()
@@ -110,7 +110,7 @@ impl LeRobotStore {
                 Some((path.clone(), result.err()?.to_string()))
             })
             .collect();
-        let checked: Vec<Result<IndexEntry, DatasetError>> = (0..self.episodes.len())
+        let checked: Vec<Result<IndexEntry>> = (0..self.episodes.len())
             .into_par_iter()
             .map(|episode| {
                 let result = self.checked(episode, &bad);
@@ -132,11 +132,7 @@ impl LeRobotStore {
     }
 
     /// An episode's entry without the cameras that can't be read, `bad` the videos among them.
-    fn checked(
-        &self,
-        episode: usize,
-        bad: &HashMap<PathBuf, String>,
-    ) -> Result<IndexEntry, DatasetError> {
+    fn checked(&self, episode: usize, bad: &HashMap<PathBuf, String>) -> Result<IndexEntry> {
         self.extras(episode)?;
         let mut entry = self.episodes[episode].clone();
         let place = &self.places[episode];
@@ -165,14 +161,14 @@ impl LeRobotStore {
         &self.info
     }
 
-    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry, DatasetError> {
+    fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry> {
         let entry = &self.episodes[episode];
         entry
             .camera(view)
             .map_err(|reason| DatasetError::episode(&self.root.join(&entry.path), reason))
     }
 
-    fn poses(&self, columns: &Columns, place: &Place) -> Result<Vec<Pose>, DatasetError> {
+    fn poses(&self, columns: &Columns, place: &Place) -> Result<Vec<Pose>> {
         let rows = || place.rows.clone();
         Ok(match &self.pose {
             PoseColumns::Droid => {
@@ -189,7 +185,7 @@ impl LeRobotStore {
     }
 
     /// When an episode's rows were recorded, s: where that isn't said, at the dataset's rate.
-    fn times(&self, columns: &Columns, place: &Place) -> Result<Vec<f64>, DatasetError> {
+    fn times(&self, columns: &Columns, place: &Place) -> Result<Vec<f64>> {
         let named = [features::TIME, "timestamp"].into_iter();
         let mut times =
             named.filter_map(|name| Some((name, usable(columns, name, 1, &place.rows)?)));
@@ -227,7 +223,7 @@ impl EpisodeStore for LeRobotStore {
         &self.unusable
     }
 
-    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception, DatasetError> {
+    fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let camera = self.camera(episode, view)?;
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
@@ -241,12 +237,7 @@ impl EpisodeStore for LeRobotStore {
         })
     }
 
-    fn frames(
-        &self,
-        episode: usize,
-        view: &View,
-        numbers: &[usize],
-    ) -> Result<FrameStack, DatasetError> {
+    fn frames(&self, episode: usize, view: &View, numbers: &[usize]) -> Result<FrameStack> {
         let camera = self.camera(episode, view)?;
         let place = &self.places[episode];
         let (file, first) = match &place.pictures[&camera.name] {
@@ -276,7 +267,7 @@ impl EpisodeStore for LeRobotStore {
         FrameStack::of_images(&images, None)
     }
 
-    fn extras(&self, episode: usize) -> Result<EpisodeExtras, DatasetError> {
+    fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let place = &self.places[episode];
         let columns = Columns::open(&place.data)?;
         let column = |name: &str, width: usize| usable(&columns, name, width, &place.rows);

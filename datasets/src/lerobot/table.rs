@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// Values of one column.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl TableWriter {
         path: &Path,
         like: &[Column],
         notes: Vec<(String, String)>,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| DatasetError::io("create", folder, e))?;
         }
@@ -144,7 +144,7 @@ impl TableWriter {
     }
 
     /// Appends rows as a row group of their own.
-    pub(super) fn rows(&mut self, columns: &[Column]) -> Result<(), DatasetError> {
+    pub(super) fn rows(&mut self, columns: &[Column]) -> Result<()> {
         let path = self.path.clone();
         self.group(columns).map_err(|e| failed(&path, &e))
     }
@@ -204,7 +204,7 @@ impl TableWriter {
     }
 
     /// Completes the file.
-    pub(super) fn finish(self) -> Result<(), DatasetError> {
+    pub(super) fn finish(self) -> Result<()> {
         let path = self.path;
         self.writer
             .close()

@@ -14,7 +14,7 @@ use super::rows::{axes, Numbers};
 use super::splits;
 use super::summary::Summary;
 use super::table::{Column, TableValues, TableWriter};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::split::Split;
 use crate::video::{VideoCodec, VideoEncoder};
 
@@ -97,7 +97,7 @@ impl LeRobotWriter {
         fps: u32,
         cameras: &[(String, (u32, u32))],
         codec: VideoCodec,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         if fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(DatasetError::Mismatch(format!(
                 "{} is not empty; name a new folder for the converted dataset",
@@ -150,11 +150,8 @@ impl LeRobotWriter {
     pub fn push(
         &mut self,
         rows: &EpisodeRows,
-        mut frames: impl FnMut(
-            &str,
-            &mut dyn FnMut(&[u8]) -> Result<(), DatasetError>,
-        ) -> Result<(), DatasetError>,
-    ) -> Result<(), DatasetError> {
+        mut frames: impl FnMut(&str, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
         let length = rows.states.len();
         let task = match self.tasks.iter().position(|t| *t == rows.task) {
             Some(known) => known,
@@ -208,7 +205,7 @@ impl LeRobotWriter {
 
     /// Opens a camera's next video when there is none or it is full; its number, and the number
     /// of its next frame.
-    fn begin_video(&mut self, at: usize) -> Result<(usize, usize), DatasetError> {
+    fn begin_video(&mut self, at: usize) -> Result<(usize, usize)> {
         let camera = &mut self.cameras[at];
         let full = |e: &VideoEncoder| e.bytes() >= (VIDEO_MB as u64) << 20;
         if camera.encoder.as_ref().is_some_and(full) {
@@ -231,7 +228,7 @@ impl LeRobotWriter {
     }
 
     /// Writes an episode's rows; where to.
-    fn write_rows(&mut self, columns: &[Column]) -> Result<(usize, usize), DatasetError> {
+    fn write_rows(&mut self, columns: &[Column]) -> Result<(usize, usize)> {
         if self
             .data
             .as_ref()
@@ -288,11 +285,11 @@ impl LeRobotWriter {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] when there is no episode; errors of writing.
-    pub fn finish(mut self) -> Result<(), DatasetError> {
+    pub fn finish(mut self) -> Result<()> {
         self.complete()
     }
 
-    fn complete(&mut self) -> Result<(), DatasetError> {
+    fn complete(&mut self) -> Result<()> {
         if self.episodes.is_empty() {
             return Err(DatasetError::Mismatch(
                 "there is no episode to write".to_owned(),
@@ -312,7 +309,7 @@ impl LeRobotWriter {
         self.write_json("meta/info.json", &self.info())
     }
 
-    fn write_episodes(&self) -> Result<(), DatasetError> {
+    fn write_episodes(&self) -> Result<()> {
         let of = |at: &dyn Fn(&Listed) -> usize| {
             TableValues::Int(self.episodes.iter().map(|e| at(e) as i64).collect())
         };
@@ -353,7 +350,7 @@ impl LeRobotWriter {
     }
 
     /// Tasks are a pandas table whose index is the text.
-    fn write_tasks(&self) -> Result<(), DatasetError> {
+    fn write_tasks(&self) -> Result<()> {
         let numbers = (0..self.tasks.len() as i64).collect();
         let columns = [
             Column::plain("task_index", TableValues::Int(numbers)),
@@ -434,7 +431,7 @@ impl LeRobotWriter {
         })
     }
 
-    fn write_json(&self, name: &str, value: &Value) -> Result<(), DatasetError> {
+    fn write_json(&self, name: &str, value: &Value) -> Result<()> {
         let path = self.root.join(name);
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|e| DatasetError::corrupt(&path, format!("it can't be written: {e}")))?;

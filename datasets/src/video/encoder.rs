@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::unavailable;
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 
 /// How a video is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl VideoEncoder {
         (width, height): (u32, u32),
         fps: f64,
         codec: VideoCodec,
-    ) -> Result<Self, DatasetError> {
+    ) -> Result<Self> {
         let partial = path.with_extension("partial.mp4");
         // Colours are halved in resolution, which needs even sides; odd ones keep them whole.
         let pixels = if width % 2 == 0 && height % 2 == 0 {
@@ -108,7 +108,7 @@ impl VideoEncoder {
     /// # Errors
     /// [`DatasetError::Mismatch`] when its size is not the video's; [`DatasetError::Corrupt`] with
     /// `ffmpeg`'s reason when it gave up.
-    pub fn push(&mut self, rgb: &[u8]) -> Result<(), DatasetError> {
+    pub fn push(&mut self, rgb: &[u8]) -> Result<()> {
         let (width, height) = self.size;
         if rgb.len() != width as usize * height as usize * 3 {
             return Err(DatasetError::Mismatch(format!(
@@ -132,14 +132,14 @@ impl VideoEncoder {
     ///
     /// # Errors
     /// [`DatasetError::Corrupt`] with `ffmpeg`'s reason, [`DatasetError::Io`].
-    pub fn finish(mut self) -> Result<(), DatasetError> {
+    pub fn finish(mut self) -> Result<()> {
         self.end()?;
         std::fs::rename(&self.partial, &self.path)
             .map_err(|e| DatasetError::io("write", &self.path, e))
     }
 
     /// Waits for `ffmpeg` to end.
-    fn end(&mut self) -> Result<(), DatasetError> {
+    fn end(&mut self) -> Result<()> {
         drop(self.child.stdin.take());
         let mut words = String::new();
         if let Some(mut stderr) = self.child.stderr.take() {

@@ -9,7 +9,7 @@ use image::RgbImage;
 use super::LeRobotStore;
 use crate::alignment;
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::lerobot::columns::Columns;
 use crate::lerobot::episodes::Row;
 use crate::lerobot::{features, splits};
@@ -43,7 +43,7 @@ pub(super) struct DataFile {
 
 impl DataFile {
     /// Finds each episode's rows by their own `episode_index`.
-    fn open(path: &Path) -> Result<Self, DatasetError> {
+    fn open(path: &Path) -> Result<Self> {
         let columns = Columns::open(path)?;
         let mut rows: HashMap<usize, Range<usize>> = HashMap::new();
         if columns.has("episode_index") {
@@ -84,7 +84,7 @@ impl LeRobotStore {
         cameras: &[(String, CameraEntry)],
         headers: &mut HashMap<PathBuf, Result<VideoHeader, String>>,
         files: &mut HashMap<PathBuf, DataFile>,
-    ) -> Result<(IndexEntry, Place), DatasetError> {
+    ) -> Result<(IndexEntry, Place)> {
         let inside = |pattern: &str, key: &str, (chunk, file)| {
             features::fill(pattern, key, chunk, file)
                 .map(|path| self.root.join(path))
@@ -250,7 +250,7 @@ pub(super) fn usable(
 }
 
 /// Whether an episode's task was achieved, where one of the columns that say it is there.
-fn outcome(columns: &Columns, rows: &Range<usize>) -> Result<Option<bool>, DatasetError> {
+fn outcome(columns: &Columns, rows: &Range<usize>) -> Result<Option<bool>> {
     for name in [features::SUCCESS, "next.success", "success"] {
         if columns.has(name) {
             let known = columns.known(name, rows.clone()).unwrap_or_default();
@@ -265,11 +265,7 @@ fn outcome(columns: &Columns, rows: &Range<usize>) -> Result<Option<bool>, Datas
 }
 
 /// Pictures of some rows of a column.
-pub(super) fn pictures(
-    columns: &Columns,
-    key: &str,
-    rows: &Range<usize>,
-) -> Result<Vec<RgbImage>, DatasetError> {
+pub(super) fn pictures(columns: &Columns, key: &str, rows: &Range<usize>) -> Result<Vec<RgbImage>> {
     let files = columns.bytes(key, Some(PICTURE), rows.clone())?;
     let wrong = |row: usize, why: String| {
         let reason = format!("the picture in row {row} of {key} can't be read: {why}");

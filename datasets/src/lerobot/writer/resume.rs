@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{CameraWriter, LeRobotWriter, Listed};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Result};
 use crate::lerobot::features::INFO;
 use crate::lerobot::summary::Summary;
 use crate::video::VideoCodec;
@@ -37,7 +37,7 @@ impl LeRobotWriter {
     /// # Errors
     /// [`DatasetError::Mismatch`] when there is one that [`LeRobotWriter::finish_to_resume`] did
     /// not write, [`DatasetError::Corrupt`], [`DatasetError::Io`].
-    pub(crate) fn resume(root: &Path, stage: &Path) -> Result<Option<Self>, DatasetError> {
+    pub(crate) fn resume(root: &Path, stage: &Path) -> Result<Option<Self>> {
         let path = root.join(FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -87,11 +87,7 @@ impl LeRobotWriter {
     ///
     /// # Errors
     /// [`DatasetError::Mismatch`] saying what is different.
-    pub(crate) fn fitting(
-        self,
-        fps: u32,
-        cameras: &[(String, (u32, u32))],
-    ) -> Result<Self, DatasetError> {
+    pub(crate) fn fitting(self, fps: u32, cameras: &[(String, (u32, u32))]) -> Result<Self> {
         let own: Vec<_> = self
             .cameras
             .iter()
@@ -111,7 +107,7 @@ impl LeRobotWriter {
     ///
     /// # Errors
     /// As there.
-    pub(crate) fn finish_to_resume(mut self) -> Result<(), DatasetError> {
+    pub(crate) fn finish_to_resume(mut self) -> Result<()> {
         self.complete()?;
         let last = self.cameras.iter().map(|c| c.file).max().unwrap_or(0);
         let known = Known {
