@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use foresight_planner::git_lfs;
 
+/// A result whose error is [`DatasetError`] unless another is named.
+pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
+
 /// Why a dataset or an episode could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {

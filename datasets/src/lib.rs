@@ -59,7 +59,7 @@ pub mod view;
 pub use clips::{ClipOptions, ClipWindow, Draws, TrainingClip};
 pub use entry::IndexEntry;
 pub use episode::Episode;
-pub use error::DatasetError;
+pub use error::{DatasetError, Result};
 pub use film::{Film, FilmClip, FilmSampling};
 pub use frames::{FrameShape, FrameStack};
 pub use index::Index;

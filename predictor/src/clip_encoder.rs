@@ -7,7 +7,7 @@ use crate::backend::{self, CpuBackend, FrameEncoder};
 use crate::checkpoint::{Checkpoint, CheckpointError, Part};
 use crate::compute_device::ComputeDevice;
 use crate::config::{EncoderConfig, EncoderLevel};
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::Precision;
 use crate::layout;
 use crate::parameters::{Tensors, WeightSource};
@@ -42,7 +42,7 @@ struct Stored<'a> {
 }
 
 impl WeightSource for Stored<'_> {
-    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError> {
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let tensor = self.checkpoint.tensor(self.part, name)?;
         let flat = tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?;
         Ok(Cow::Owned(flat.to_vec1()?))
@@ -56,7 +56,7 @@ impl ClipEncoder {
     /// # Errors
     /// When it is missing or damaged, its tensors don't fit its architecture, it has no such level,
     /// or the device doesn't answer.
-    pub fn load(path: &Path, options: ClipEncoderOptions) -> Result<Self, PredictorError> {
+    pub fn load(path: &Path, options: ClipEncoderOptions) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
         let inferred = checkpoint.architecture()?.encoder;
         let inferred = inferred.ok_or_else(|| PredictorError::File {
@@ -108,7 +108,7 @@ impl ClipEncoder {
     ///
     /// # Errors
     /// When tensors don't fit the configuration.
-    pub fn from_tensors(config: EncoderConfig, weights: &Tensors) -> Result<Self, PredictorError> {
+    pub fn from_tensors(config: EncoderConfig, weights: &Tensors) -> Result<Self> {
         let cpu = CpuBackend::new(Precision::F32);
         Ok(ClipEncoder {
             encoder: backend::Backend::encoder(&cpu, &config, weights)?,
@@ -133,7 +133,7 @@ impl ClipEncoder {
     ///
     /// # Errors
     /// A sentence, when frames don't make whole tubelets.
-    pub fn grid(&self, frames: usize) -> Result<[usize; 3], PredictorError> {
+    pub fn grid(&self, frames: usize) -> Result<[usize; 3]> {
         let [height, width] = self.config.img_size;
         if self.apart {
             let [rows, columns] = [height, width].map(|side| side / self.config.patch_size);
@@ -148,7 +148,7 @@ impl ClipEncoder {
     ///
     /// # Errors
     /// As [`ClipEncoder::grid`], and when a device fails.
-    pub fn encode(&self, clips: &[f32], frames: usize) -> Result<Vec<f32>, PredictorError> {
+    pub fn encode(&self, clips: &[f32], frames: usize) -> Result<Vec<f32>> {
         let [height, width] = self.config.img_size;
         if self.apart {
             let plane = height * width;

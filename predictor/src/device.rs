@@ -4,7 +4,7 @@ use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 
 use crate::compute_device::ComputeDevice;
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::Precision;
 use crate::parameters::Tensors;
 use crate::rollout::Budget;
@@ -18,7 +18,7 @@ impl ComputeDevice {
     ///
     /// # Errors
     /// When the program was built without CUDA, or no such GPU answers.
-    pub fn open(self) -> Result<Device, PredictorError> {
+    pub fn open(self) -> Result<Device> {
         match self {
             ComputeDevice::Cpu | ComputeDevice::CandleCpu => Ok(Device::Cpu),
             ComputeDevice::Cuda(_) if !cfg!(feature = "cuda") => Err(PredictorError::Device {

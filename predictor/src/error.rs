@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::compute_device::ComputeDevice;
 
+/// A result whose error is [`PredictorError`] unless another is named.
+pub type Result<T, E = PredictorError> = std::result::Result<T, E>;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictorError {

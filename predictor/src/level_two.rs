@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend;
 use crate::compute_device::ComputeDevice;
 use crate::config::PredictorConfig;
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::Precision;
 use crate::layout;
 use crate::parameters::{self, Tensors};
@@ -63,7 +63,7 @@ impl MacroActions {
     ///
     /// # Errors
     /// When there are none, or one is no number.
-    pub fn of(recorded: &[[f64; 7]]) -> Result<Self, PredictorError> {
+    pub fn of(recorded: &[[f64; 7]]) -> Result<Self> {
         if recorded.is_empty() || recorded.iter().flatten().any(|v| !v.is_finite()) {
             return Err(PredictorError::Model(
                 "there are no macro-actions to learn from, or some are no numbers".into(),
@@ -107,7 +107,7 @@ impl LevelTwo {
         first: &WorldModel,
         device: ComputeDevice,
         precision: Precision,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         if !LevelTwo::is_in(folder) {
             return Err(PredictorError::File {
                 path: folder.to_path_buf(),
@@ -164,6 +164,6 @@ pub fn save(
     config: &LevelTwoConfig,
     predictor: &Tensors,
     dtype: DType,
-) -> Result<(), PredictorError> {
+) -> Result<()> {
     side_network::save(folder, [DESCRIPTION, WEIGHTS], config, predictor, dtype)
 }

@@ -58,7 +58,7 @@ pub use config::{
     ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,
     Vjepa21Options,
 };
-pub use error::PredictorError;
+pub use error::{PredictorError, Result};
 pub use foresight_kernels as kernels;
 pub use foresight_kernels::{InstructionSet, Precision};
 pub use latent_energy::LatentEnergy;

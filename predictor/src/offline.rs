@@ -6,7 +6,7 @@ use foresight_planner::{
     PlanError, Pose, SearchSpace, SeededNoise,
 };
 
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::rollout::Budget;
 use crate::world_model::{Latent, WorldModel};
 
@@ -40,7 +40,7 @@ pub struct RolledOut {
 ///
 /// # Errors
 /// When a GPU fails.
-pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> Result<RolledOut, PredictorError> {
+pub fn roll_out(model: &WorldModel, clip: &RecordedClip) -> Result<RolledOut> {
     let (Some(start), Some(pose)) = (clip.latents.first(), clip.states.first()) else {
         return Ok(RolledOut {
             errors: Vec::new(),

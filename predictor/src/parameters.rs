@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::{BlockGradients, BlockWeights, PARAMETER_NAMES};
 use crate::layout::Entry;
 
@@ -20,17 +20,17 @@ pub trait WeightSource {
     ///
     /// # Errors
     /// When it is missing or can't be read.
-    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError>;
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>>;
 }
 
 impl WeightSource for Parameters {
-    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError> {
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         Ok(Cow::Borrowed(self.slice(name)))
     }
 }
 
 impl WeightSource for Tensors {
-    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>, PredictorError> {
+    fn values(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let missing = || PredictorError::Model(format!("there is no tensor {name}"));
         let tensor = self.get(name).ok_or_else(missing)?;
         let flat = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
@@ -67,7 +67,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When one is missing or of another shape.
-    pub fn from_tensors(entries: Vec<Entry>, tensors: &Tensors) -> Result<Self, PredictorError> {
+    pub fn from_tensors(entries: Vec<Entry>, tensors: &Tensors) -> Result<Self> {
         check(&entries, tensors)?;
         let mut parameters = Parameters::zeros(entries);
         for (name, tensor) in tensors {
@@ -94,7 +94,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn to_tensors(&self) -> Result<Tensors, PredictorError> {
+    pub fn to_tensors(&self) -> Result<Tensors> {
         self.entries
             .iter()
             .map(|(name, shape)| {
@@ -160,7 +160,7 @@ impl Parameters {
 ///
 /// # Errors
 /// Naming the first that is missing or of another shape.
-pub fn check(entries: &[Entry], tensors: &Tensors) -> Result<(), PredictorError> {
+pub fn check(entries: &[Entry], tensors: &Tensors) -> Result<()> {
     for (name, shape) in entries {
         let tensor = tensors
             .get(name)

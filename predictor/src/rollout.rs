@@ -9,7 +9,7 @@
 use foresight_planner::{Action, Pose};
 
 use crate::config::PredictorConfig;
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 
 /// How much memory the rollouts of one plan may take beside the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl RolloutStart<'_> {
     ///
     /// # Errors
     /// When camera extrinsics are given or missing against the configuration.
-    pub fn check(&self, config: &PredictorConfig) -> Result<(), PredictorError> {
+    pub fn check(&self, config: &PredictorConfig) -> Result<()> {
         if config.use_extrinsics == self.extrinsics.is_some() {
             return Ok(());
         }

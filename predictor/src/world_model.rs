@@ -12,7 +12,7 @@ use crate::checkpoint;
 use crate::compact;
 use crate::compute_device::ComputeDevice;
 use crate::config::{ModelConfig, PredictorConfig};
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::elementwise::mean_abs_difference;
 use crate::kernels::Precision;
 use crate::layout;
@@ -66,7 +66,7 @@ impl WorldModel {
     /// # Errors
     /// When a file is missing, damaged, or its tensors don't fit the configuration, or the model
     /// has no predictor.
-    pub fn load(folder: &Path) -> Result<Self, PredictorError> {
+    pub fn load(folder: &Path) -> Result<Self> {
         WorldModel::load_on(folder, ComputeDevice::Cpu, Precision::F32)
     }
 
@@ -74,11 +74,7 @@ impl WorldModel {
     ///
     /// # Errors
     /// As there, and when the device doesn't answer or is too small.
-    pub fn load_on(
-        folder: &Path,
-        device: ComputeDevice,
-        precision: Precision,
-    ) -> Result<Self, PredictorError> {
+    pub fn load_on(folder: &Path, device: ComputeDevice, precision: Precision) -> Result<Self> {
         if compact::is_compact(folder) {
             return WorldModel::load_compact(folder, device, precision);
         }
@@ -96,11 +92,7 @@ impl WorldModel {
         )
     }
 
-    fn load_compact(
-        folder: &Path,
-        device: ComputeDevice,
-        precision: Precision,
-    ) -> Result<Self, PredictorError> {
+    fn load_compact(folder: &Path, device: ComputeDevice, precision: Precision) -> Result<Self> {
         if device != ComputeDevice::Cpu {
             return Err(PredictorError::Model(format!(
                 "a compact model computes on the CPU, not on {device}; leave out --device"
@@ -126,7 +118,7 @@ impl WorldModel {
         config: ModelConfig,
         encoder: &Tensors,
         predictor: &Tensors,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         let device = ComputeDevice::Cpu;
         WorldModel::from_tensors_on(config, encoder, predictor, device, Precision::F32)
     }
@@ -141,7 +133,7 @@ impl WorldModel {
         predictor: &Tensors,
         device: ComputeDevice,
         precision: Precision,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         let backend = backend::open(device, precision)?;
         WorldModel::from_tensors_with(config, encoder, predictor, backend.as_ref())
     }
@@ -155,7 +147,7 @@ impl WorldModel {
         encoder: &Tensors,
         predictor: &Tensors,
         backend: &dyn Backend,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         config.validate().map_err(PredictorError::Model)?;
         let predictor_config = config.predictor.as_ref().ok_or_else(|| {
             PredictorError::Model("the configuration describes no predictor".into())
@@ -226,7 +218,7 @@ impl WorldModel {
         config: &PredictorConfig,
         weights: &Tensors,
         backend: &dyn Backend,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         let described = ModelConfig {
             predictor: Some(config.clone()),
             ..self.config.clone()
@@ -263,7 +255,7 @@ impl WorldModel {
     ///
     /// # Errors
     /// When an image is empty.
-    pub fn encode(&self, images: &[&RgbImage]) -> Result<Vec<Latent>, PredictorError> {
+    pub fn encode(&self, images: &[&RgbImage]) -> Result<Vec<Latent>> {
         let [height, width] = self.config.encoder.img_size;
         let mut pixels = Vec::with_capacity(images.len() * 3 * height * width);
         for image in images {
@@ -276,7 +268,7 @@ impl WorldModel {
     ///
     /// # Errors
     /// When the image is empty.
-    pub fn pixels(&self, image: &RgbImage) -> Result<Vec<f32>, PredictorError> {
+    pub fn pixels(&self, image: &RgbImage) -> Result<Vec<f32>> {
         let encoder = &self.config.encoder;
         let transform = ImageTransform::new(encoder.picture_size()).side_by_side(encoder.views());
         let (width, height) = image.dimensions();
@@ -288,7 +280,7 @@ impl WorldModel {
     ///
     /// # Errors
     /// When they are no whole number of frames, or a GPU fails.
-    pub fn encode_pixels(&self, pixels: &[f32]) -> Result<Vec<Latent>, PredictorError> {
+    pub fn encode_pixels(&self, pixels: &[f32]) -> Result<Vec<Latent>> {
         let size = self.config.encoder.img_size;
         let latents = self.encoder.encode(pixels, size)?;
         let [tokens, width] = self.latent_shape();
@@ -311,7 +303,7 @@ impl WorldModel {
         extrinsics: Option<[f32; 6]>,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<Rollout, PredictorError> {
+    ) -> Result<Rollout> {
         let start = RolloutStart {
             latent: &context.values,
             pose: *pose,

@@ -11,6 +11,9 @@ use foresight_sim::SimError;
 
 use foresight_settings::SettingsError as ScenarioError;
 
+/// A result whose error is [`RunError`] unless another is named.
+pub type Result<T, E = RunError> = std::result::Result<T, E>;
+
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

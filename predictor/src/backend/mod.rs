@@ -28,7 +28,7 @@ use crate::ac_predictor::AcPredictor;
 use crate::compute_device::ComputeDevice;
 use crate::config::{EncoderConfig, PredictorConfig};
 use crate::device;
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::Precision;
 use crate::parameters::Tensors;
@@ -49,11 +49,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When a tensor is missing or of another shape, or memory is too small.
-    fn encoder(
-        &self,
-        config: &EncoderConfig,
-        weights: &Tensors,
-    ) -> Result<Box<dyn FrameEncoder>, PredictorError>;
+    fn encoder(&self, config: &EncoderConfig, weights: &Tensors) -> Result<Box<dyn FrameEncoder>>;
 
     /// A predictor of these weights, official names.
     ///
@@ -63,17 +59,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
         &self,
         config: &PredictorConfig,
         weights: &Tensors,
-    ) -> Result<Box<dyn LatentPredictor>, PredictorError>;
+    ) -> Result<Box<dyn LatentPredictor>>;
 
     /// The predictor on candle in f32, for gradients: they run through candle everywhere.
     ///
     /// # Errors
     /// As [`Backend::predictor`].
-    fn differentiable(
-        &self,
-        config: &PredictorConfig,
-        weights: &Tensors,
-    ) -> Result<AcPredictor, PredictorError> {
+    fn differentiable(&self, config: &PredictorConfig, weights: &Tensors) -> Result<AcPredictor> {
         let weights = device::variables(weights, self.device(), DType::F32)?;
         Ok(AcPredictor::new(config, weights)?)
     }
@@ -91,7 +83,7 @@ pub trait FrameEncoder: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When `frames` is not a whole number of images of whole patches, or a device fails.
-    fn encode(&self, frames: &[f32], size: [usize; 2]) -> Result<Vec<f32>, PredictorError>;
+    fn encode(&self, frames: &[f32], size: [usize; 2]) -> Result<Vec<f32>>;
 
     /// Normalised clips `[B, 3, T, H, W]` of `size` `[T, H, W]` to tokens `[B, N, L]`, both flat, as
     /// the encoder gives them: after its norm, not layer-normalised. A clip of one frame goes
@@ -99,7 +91,7 @@ pub trait FrameEncoder: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When `clips` are no whole clips of tubelets and patches, or a device fails.
-    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError>;
+    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>>;
 }
 
 /// The action-conditioned predictor of a world model. Results don't depend on `budget`, nor on the
@@ -117,7 +109,7 @@ pub trait LatentPredictor: fmt::Debug + Send + Sync {
         start: &RolloutStart,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<Rollout, PredictorError>;
+    ) -> Result<Rollout>;
 
     /// The last latent `[N, D]` of every sequence, in sample order.
     ///
@@ -128,7 +120,7 @@ pub trait LatentPredictor: fmt::Debug + Send + Sync {
         start: &RolloutStart,
         sequences: &ActionSequences,
         budget: Budget,
-    ) -> Result<Vec<Vec<f32>>, PredictorError>;
+    ) -> Result<Vec<Vec<f32>>>;
 
     /// The distance of every sequence's last latent to a goal, or of the latents of all its steps
     /// where `distance` is [`GoalDistance::along`] them, in sample order, after rolling
@@ -144,17 +136,14 @@ pub trait LatentPredictor: fmt::Debug + Send + Sync {
         depth: usize,
         distance: &GoalDistance,
         budget: Budget,
-    ) -> Result<Vec<f32>, PredictorError>;
+    ) -> Result<Vec<f32>>;
 }
 
 /// The backend of a device, to compute in `precision`: f32 for bf16 where a CPU is no faster in it.
 ///
 /// # Errors
 /// When the device doesn't answer.
-pub fn open(
-    device: ComputeDevice,
-    precision: Precision,
-) -> Result<Box<dyn Backend>, PredictorError> {
+pub fn open(device: ComputeDevice, precision: Precision) -> Result<Box<dyn Backend>> {
     Ok(match device {
         ComputeDevice::Cpu => Box::new(CpuBackend::new(precision)),
         ComputeDevice::Cuda(_) | ComputeDevice::CandleCpu => {

@@ -20,7 +20,7 @@ pub use stable_worldmodel::{convert, is_checkpoint};
 
 use crate::backend::{FrameEncoder, LatentPredictor};
 use crate::config::ModelConfig;
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::{InstructionSet, Precision};
 use crate::parameters::{Parameters, Tensors};
 use crate::side_network::{self, damaged, LoadedLayers};
@@ -49,7 +49,7 @@ pub fn is_compact(folder: &Path) -> bool {
 ///
 /// # Errors
 /// When a file is missing or damaged, or they don't fit each other.
-pub fn read(folder: &Path) -> Result<(CompactConfig, Parameters), PredictorError> {
+pub fn read(folder: &Path) -> Result<(CompactConfig, Parameters)> {
     let (config, layers) = load(folder)?;
     Ok((config, layers.into_parameters()))
 }
@@ -58,15 +58,11 @@ pub fn read(folder: &Path) -> Result<(CompactConfig, Parameters), PredictorError
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn save(
-    folder: &Path,
-    config: &CompactConfig,
-    tensors: &Tensors,
-) -> Result<(), PredictorError> {
+pub fn save(folder: &Path, config: &CompactConfig, tensors: &Tensors) -> Result<()> {
     side_network::save(folder, [DESCRIPTION, WEIGHTS], config, tensors, DType::F32)
 }
 
-fn load(folder: &Path) -> Result<(CompactConfig, LoadedLayers), PredictorError> {
+fn load(folder: &Path) -> Result<(CompactConfig, LoadedLayers)> {
     let description = folder.join(DESCRIPTION);
     let config: CompactConfig = side_network::read_description(&description)?;
     config.validate().map_err(|e| damaged(&description, &e))?;
@@ -75,10 +71,7 @@ fn load(folder: &Path) -> Result<(CompactConfig, LoadedLayers), PredictorError> 
 }
 
 /// The networks of a folder, on the CPU in `precision`: f32 for bf16 where that is no faster.
-pub(crate) fn networks(
-    folder: &Path,
-    precision: Precision,
-) -> Result<CompactNetworks, PredictorError> {
+pub(crate) fn networks(folder: &Path, precision: Precision) -> Result<CompactNetworks> {
     let (config, layers) = load(folder)?;
     let bf16 = (precision == Precision::Bf16)
         .then(InstructionSet::for_bf16)
@@ -115,11 +108,7 @@ struct CompactEncoder {
 }
 
 impl FrameEncoder for CompactEncoder {
-    fn encode(
-        &self,
-        frames: &[f32],
-        [height, width]: [usize; 2],
-    ) -> Result<Vec<f32>, PredictorError> {
+    fn encode(&self, frames: &[f32], [height, width]: [usize; 2]) -> Result<Vec<f32>> {
         let [h, w] = self.config.frame_size();
         let size = 3 * h * w;
         if [height, width] != [h, w] || !frames.len().is_multiple_of(size) {
@@ -132,7 +121,7 @@ impl FrameEncoder for CompactEncoder {
         Ok(latents.flatten_all()?.to_vec1()?)
     }
 
-    fn encode_clips(&self, _clips: &[f32], _size: [usize; 3]) -> Result<Vec<f32>, PredictorError> {
+    fn encode_clips(&self, _clips: &[f32], _size: [usize; 3]) -> Result<Vec<f32>> {
         Err(PredictorError::Model(
             "a compact model looks at single pictures, not at clips".into(),
         ))

@@ -9,7 +9,7 @@ use super::config::CompactConfig;
 use super::network::NORM_EPS;
 use crate::backend::LatentPredictor;
 use crate::config::PredictorConfig;
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::inference::{ExecutionContext, PackedLinear};
 use crate::kernels::modulated::{
@@ -129,7 +129,7 @@ impl<E: Element> LatentPredictor for PackedRollouts<E> {
         start: &RolloutStart,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<Rollout, PredictorError> {
+    ) -> Result<Rollout> {
         start.check(&self.config)?;
         let mut window = Window::new(self, usize::MAX, start.latent, 1);
         let (mut latents, mut poses, mut pose) = (Vec::new(), Vec::<Pose>::new(), start.pose);
@@ -147,7 +147,7 @@ impl<E: Element> LatentPredictor for PackedRollouts<E> {
         start: &RolloutStart,
         sequences: &ActionSequences,
         _budget: Budget,
-    ) -> Result<Vec<Vec<f32>>, PredictorError> {
+    ) -> Result<Vec<Vec<f32>>> {
         start.check(&self.config)?;
         let last = sequences.horizon().wrapping_sub(1);
         let keep = |kept: &mut Vec<f32>, step: usize, latent: &[f32]| {
@@ -166,7 +166,7 @@ impl<E: Element> LatentPredictor for PackedRollouts<E> {
         depth: usize,
         distance: &GoalDistance,
         _budget: Budget,
-    ) -> Result<Vec<f32>, PredictorError> {
+    ) -> Result<Vec<f32>> {
         start.check(&self.config)?;
         let horizon = sequences.horizon();
         let add = |energy: &mut f32, step: usize, latent: &[f32]| {

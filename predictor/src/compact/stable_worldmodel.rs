@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::config::{layout, CompactConfig, CompactEyes};
 use crate::config::ActionSpace;
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::parameters::{self, Tensors};
 use crate::side_network::{self, damaged};
 
@@ -35,7 +35,7 @@ pub fn convert(
     weights: &Path,
     actions: &[Component],
     scale: &[f32],
-) -> Result<(CompactConfig, Tensors), PredictorError> {
+) -> Result<(CompactConfig, Tensors)> {
     let description = weights.with_file_name("config.json");
     let described: Value = side_network::read_description(&description)?;
     let number = |path: &str| {
@@ -178,11 +178,11 @@ impl StateDict<'_> {
         self.tensors.tensor_infos().contains_key(name)
     }
 
-    fn dims(&self, name: &str) -> Result<Vec<usize>, PredictorError> {
+    fn dims(&self, name: &str) -> Result<Vec<usize>> {
         Ok(self.read(name)?.dims().to_vec())
     }
 
-    fn read(&self, name: &str) -> Result<Tensor, PredictorError> {
+    fn read(&self, name: &str) -> Result<Tensor> {
         match self.tensors.get(name)? {
             Some(tensor) => Ok(tensor.to_dtype(DType::F32)?),
             None => Err(damaged(
@@ -192,12 +192,12 @@ impl StateDict<'_> {
         }
     }
 
-    fn copy(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<(), PredictorError> {
+    fn copy(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<()> {
         to.insert(ours.into(), self.read(theirs)?);
         Ok(())
     }
 
-    fn pair(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<(), PredictorError> {
+    fn pair(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<()> {
         for part in ["weight", "bias"] {
             self.copy(to, &format!("{ours}.{part}"), &format!("{theirs}.{part}"))?;
         }
@@ -205,7 +205,7 @@ impl StateDict<'_> {
     }
 
     /// Two layers with batch normalisation between them.
-    fn projector(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<(), PredictorError> {
+    fn projector(&self, to: &mut Tensors, ours: &str, theirs: &str) -> Result<()> {
         let norm = |part: &str| self.read(&format!("{theirs}.net.1.{part}"));
         let scale = (norm("weight")? / (norm("running_var")? + BATCH_NORM_EPS)?.sqrt()?)?;
         let weight = self.read(&format!("{theirs}.net.0.weight"))?;
@@ -218,13 +218,7 @@ impl StateDict<'_> {
     }
 
     /// The vision transformer, of Hugging Face's names.
-    fn eyes(
-        &self,
-        names: &[&str; 7],
-        depth: usize,
-        d: usize,
-        patch: usize,
-    ) -> Result<Tensors, PredictorError> {
+    fn eyes(&self, names: &[&str; 7], depth: usize, d: usize, patch: usize) -> Result<Tensors> {
         let mut tensors = Tensors::new();
         let patches = self.read("encoder.embeddings.patch_embeddings.projection.weight")?;
         let patches = patches.permute((0, 2, 3, 1))?.contiguous()?;

@@ -14,7 +14,7 @@ use foresight_planner::{GripperRule, Pose};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EncoderConfig, PredictorConfig};
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::layout::Entry;
 use crate::parameters::Tensors;
 use crate::side_network::{self, damaged, LoadedLayers};
@@ -172,7 +172,7 @@ impl GoalHead {
     ///
     /// # Errors
     /// When a file is missing, damaged, or doesn't fit its description or the encoder.
-    pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self, PredictorError> {
+    pub fn load(folder: &Path, encoder: &EncoderConfig) -> Result<Self> {
         let description = folder.join(DESCRIPTION);
         let config: GoalHeadConfig = side_network::read_description(&description)?;
         let network = &config.network;
@@ -207,7 +207,7 @@ impl GoalHead {
         pose: &Pose,
         words: &[u32],
         stage: usize,
-    ) -> Result<StageGoal, PredictorError> {
+    ) -> Result<StageGoal> {
         let network = &self.config.network;
         let shape = (1, network.tokens_per_frame(), network.embed_dim);
         let state = network.state_input(pose.to_array().map(|v| v as f32));
@@ -235,7 +235,7 @@ impl GoalHead {
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn save(folder: &Path, config: &GoalHeadConfig, head: &Tensors) -> Result<(), PredictorError> {
+pub fn save(folder: &Path, config: &GoalHeadConfig, head: &Tensors) -> Result<()> {
     side_network::save(folder, [DESCRIPTION, WEIGHTS], config, head, DType::F32)
 }
 

@@ -37,7 +37,7 @@ pub use true_dynamics::TrueDynamics;
 use crate::anchors::Anchors;
 use crate::env::ObservedSimulator;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::RunError;
+use crate::error::{Result, RunError};
 
 /// What controllers are made of; loaded once, used for any number of episodes.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// [`RunError::Model`] when it can't be used.
-    pub fn model(dir: &Path) -> Result<Self, RunError> {
+    pub fn model(dir: &Path) -> Result<Self> {
         ModelSource::model_on(dir, ComputeDevice::Cpu, Precision::F32)
     }
 
@@ -101,11 +101,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// As [`ModelSource::model`], and when the device doesn't answer.
-    pub fn model_on(
-        dir: &Path,
-        device: ComputeDevice,
-        precision: Precision,
-    ) -> Result<Self, RunError> {
+    pub fn model_on(dir: &Path, device: ComputeDevice, precision: Precision) -> Result<Self> {
         let model =
             WorldModel::load_on(dir, device, precision).map_err(|e| RunError::model(dir, e))?;
         let head = match GoalHead::is_in(dir) {
@@ -135,7 +131,7 @@ impl ModelSource {
         anchors: Option<&Path>,
         device: ComputeDevice,
         precision: Precision,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self> {
         let ModelSource::Latent(loaded) = &mut self else {
             return Ok(self);
         };
@@ -162,7 +158,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// [`RunError::Model`] when the policy can't be used.
-    pub fn with_policy(self, folder: &Path) -> Result<Self, RunError> {
+    pub fn with_policy(self, folder: &Path) -> Result<Self> {
         Ok(match self {
             ModelSource::Latent(eyes) => {
                 let policy = Policy::load(folder, &eyes.model.config().encoder);
@@ -226,7 +222,7 @@ impl ModelSource {
         &self,
         spec: &EpisodeSpec,
         goals: &[RgbImage],
-    ) -> Result<ReadyController<'_>, RunError> {
+    ) -> Result<ReadyController<'_>> {
         let scenario = &spec.loaded.scenario;
         let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
@@ -287,10 +283,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// [`RunError::Model`] when the model fails.
-    pub fn encode(
-        &self,
-        images: &[RgbImage],
-    ) -> Result<Vec<foresight_predictor::Latent>, RunError> {
+    pub fn encode(&self, images: &[RgbImage]) -> Result<Vec<foresight_predictor::Latent>> {
         let images: Vec<&RgbImage> = images.iter().collect();
         let encoded = self.model.encode(&images);
         encoded.map_err(|e| RunError::model(&self.dir, e))
@@ -300,7 +293,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// [`RunError::Model`] when an image is empty.
-    pub fn pixels(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, RunError> {
+    pub fn pixels(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>> {
         let pixels = images.iter().map(|image| self.model.pixels(image));
         let pixels: Result<_, _> = pixels.collect();
         pixels.map_err(|e| RunError::model(&self.dir, e))

@@ -6,7 +6,7 @@ use super::FrameEncoder;
 use crate::block::NORM_EPS;
 use crate::config::{EncoderConfig, EncoderLevel, Stem, LEVELS};
 use crate::encoder::LATENT_EPS;
-use crate::error::PredictorError;
+use crate::error::{PredictorError, Result};
 use crate::kernels::inference::{
     ExecutionContext, InferenceWorkspace, KvCache, PackedBlock, PackedLinear,
 };
@@ -43,11 +43,8 @@ struct Level {
 }
 
 /// The levels that `config` makes latents of.
-fn levels(
-    config: &EncoderConfig,
-    weights: &dyn WeightSource,
-) -> Result<Vec<Level>, PredictorError> {
-    let level = |block: usize, norm: String| -> Result<Level, PredictorError> {
+fn levels(config: &EncoderConfig, weights: &dyn WeightSource) -> Result<Vec<Level>> {
+    let level = |block: usize, norm: String| -> Result<Level> {
         Ok(Level {
             block,
             weight: weights.values(&format!("{norm}.weight"))?.into_owned(),
@@ -78,9 +75,9 @@ impl<E: Element> PackedEncoder<E> {
         config: &EncoderConfig,
         weights: &dyn WeightSource,
         instruction_set: InstructionSet,
-    ) -> Result<Self, PredictorError> {
+    ) -> Result<Self> {
         let modality = config.vjepa2_1.as_ref().filter(|o| o.modality_embedding);
-        let linear = |name: &str, embedding: &str| -> Result<_, PredictorError> {
+        let linear = |name: &str, embedding: &str| -> Result<_> {
             let mut bias = weights.values(&format!("{name}.bias"))?.into_owned();
             if modality.is_some() {
                 // The same for every token, so a part of the bias.
@@ -98,7 +95,7 @@ impl<E: Element> PackedEncoder<E> {
         let images = config.vjepa2_1.as_ref();
         let images = images.and_then(|o| o.img_temporal_dim_size);
         let shape = layout::encoder_block(config);
-        let block = |i| -> Result<_, PredictorError> {
+        let block = |i| -> Result<_> {
             let values = PARAMETER_NAMES.map(|name| weights.values(&format!("blocks.{i}.{name}")));
             let mut read = Vec::with_capacity(values.len());
             for values in values {
@@ -123,12 +120,7 @@ impl<E: Element> PackedEncoder<E> {
 
     /// Tokens of clips `[B, 3, T, H, W]`, `[B, N, L]`, as the encoder gives them. A clip of one frame
     /// is doubled to a tubelet unless it is an image to this encoder and `images` are.
-    fn tokens(
-        &self,
-        clips: &[f32],
-        size: [usize; 3],
-        images: bool,
-    ) -> Result<Vec<f32>, PredictorError> {
+    fn tokens(&self, clips: &[f32], size: [usize; 3], images: bool) -> Result<Vec<f32>> {
         let config = &self.config;
         let [frames, height, width] = size;
         let repeated = if !images && frames == 1 {
@@ -228,18 +220,14 @@ impl<E: Element> PackedEncoder<E> {
 }
 
 impl<E: Element> FrameEncoder for PackedEncoder<E> {
-    fn encode(
-        &self,
-        frames: &[f32],
-        [height, width]: [usize; 2],
-    ) -> Result<Vec<f32>, PredictorError> {
+    fn encode(&self, frames: &[f32], [height, width]: [usize; 2]) -> Result<Vec<f32>> {
         let mut latents = self.tokens(frames, [1, height, width], false)?;
         let width = self.config.latent_dim();
         elementwise::normalise_rows(&mut latents, width, LATENT_EPS as f32);
         Ok(latents)
     }
 
-    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>, PredictorError> {
+    fn encode_clips(&self, clips: &[f32], size: [usize; 3]) -> Result<Vec<f32>> {
         self.tokens(clips, size, true)
     }
 }

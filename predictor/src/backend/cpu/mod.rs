@@ -10,7 +10,7 @@ use self::encoder::PackedEncoder;
 use self::predictor::PackedPredictor;
 use super::{Backend, FrameEncoder, LatentPredictor};
 use crate::config::{EncoderConfig, PredictorConfig};
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::kernels::{InstructionSet, Precision};
 use crate::layout;
 use crate::parameters::{self, Parameters, Tensors, WeightSource};
@@ -55,7 +55,7 @@ impl CpuBackend {
         &self,
         config: &EncoderConfig,
         weights: &dyn WeightSource,
-    ) -> Result<Box<dyn FrameEncoder>, PredictorError> {
+    ) -> Result<Box<dyn FrameEncoder>> {
         let set = self.instruction_set;
         Ok(match self.precision {
             Precision::F32 => Box::new(PackedEncoder::<f32>::new(config, weights, set)?),
@@ -82,11 +82,7 @@ impl Backend for CpuBackend {
         &Device::Cpu
     }
 
-    fn encoder(
-        &self,
-        config: &EncoderConfig,
-        weights: &Tensors,
-    ) -> Result<Box<dyn FrameEncoder>, PredictorError> {
+    fn encoder(&self, config: &EncoderConfig, weights: &Tensors) -> Result<Box<dyn FrameEncoder>> {
         parameters::check(&layout::encoder(config), weights)?;
         self.encoder_of(config, weights)
     }
@@ -95,7 +91,7 @@ impl Backend for CpuBackend {
         &self,
         config: &PredictorConfig,
         weights: &Tensors,
-    ) -> Result<Box<dyn LatentPredictor>, PredictorError> {
+    ) -> Result<Box<dyn LatentPredictor>> {
         let weights = Parameters::from_tensors(layout::predictor(config), weights)?;
         let set = self.instruction_set;
         Ok(match self.precision {
@@ -115,6 +111,6 @@ pub fn encode(
     parameters: &Parameters,
     frames: &[f32],
     size: [usize; 2],
-) -> Result<Vec<f32>, PredictorError> {
+) -> Result<Vec<f32>> {
     PackedEncoder::<f32>::new(config, parameters, InstructionSet::for_f32())?.encode(frames, size)
 }

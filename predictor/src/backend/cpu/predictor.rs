@@ -8,7 +8,7 @@ use crate::ac_predictor::rope_table;
 use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::encoder::LATENT_EPS;
-use crate::error::PredictorError;
+use crate::error::Result;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::inference::{
@@ -137,7 +137,7 @@ impl<E: Element> LatentPredictor for PackedPredictor<E> {
         start: &RolloutStart,
         sequences: &ActionSequences,
         sample: usize,
-    ) -> Result<Rollout, PredictorError> {
+    ) -> Result<Rollout> {
         start.check(&self.config)?;
         let embedded = self.embed_start(start.latent);
         let horizon = sequences.horizon();
@@ -161,7 +161,7 @@ impl<E: Element> LatentPredictor for PackedPredictor<E> {
         start: &RolloutStart,
         sequences: &ActionSequences,
         budget: Budget,
-    ) -> Result<Vec<Vec<f32>>, PredictorError> {
+    ) -> Result<Vec<Vec<f32>>> {
         start.check(&self.config)?;
         let (depth, last) = (self.config.depth, sequences.horizon().wrapping_sub(1));
         let keep = |kept: &mut Vec<f32>, step: usize, latent: &[f32]| {
@@ -179,7 +179,7 @@ impl<E: Element> LatentPredictor for PackedPredictor<E> {
         depth: usize,
         distance: &GoalDistance,
         budget: Budget,
-    ) -> Result<Vec<f32>, PredictorError> {
+    ) -> Result<Vec<f32>> {
         start.check(&self.config)?;
         let horizon = sequences.horizon();
         let add = |energy: &mut f32, step: usize, latent: &[f32]| {
