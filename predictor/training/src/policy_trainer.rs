@@ -2,6 +2,7 @@
 //! what was seen and what came later.
 
 use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
@@ -9,6 +10,9 @@ use crate::train_state::TrainState;
 use crate::trained_layers::TrainedLayers;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::policy::{self, PolicyConfig, ANSWERS, STEP_SCALE_M};
+
+/// Moments that one core goes through together, forwards and backwards.
+const PIECE: usize = 8;
 
 /// A batch of moments of demonstrations; the goal is a later frame of the same demonstration
 /// (hindsight).
@@ -69,9 +73,14 @@ impl PolicyTrainer {
     /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         self.state.clear()?;
-        let (loss, losses, heads) = self.losses(batch)?;
-        self.state.collect(&heads, &loss.backward()?)?;
-        Ok(losses)
+        let heads = self.state.heads(|_| true)?;
+        let pieces = self.pieces(&heads, batch, |loss| loss.backward())?;
+        for (store, _) in &pieces {
+            self.state.collect(&heads, store)?;
+        }
+        Ok(PolicyLosses::sum(
+            pieces.into_iter().map(|(_, parts)| parts),
+        ))
     }
 
     /// Losses of a batch without touching anything.
@@ -79,38 +88,59 @@ impl PolicyTrainer {
     /// # Errors
     /// When shapes don't agree.
     pub(crate) fn evaluate(&self, batch: &PolicyBatch) -> Result<PolicyLosses> {
-        Ok(self.losses(batch)?.1)
+        let pieces = self.pieces(&self.state.heads(|_| true)?, batch, |_| Ok(()))?;
+        Ok(PolicyLosses::sum(
+            pieces.into_iter().map(|((), parts)| parts),
+        ))
     }
 
-    fn losses(&self, batch: &PolicyBatch) -> Result<(Tensor, PolicyLosses, HeadVariables)> {
-        let heads = self.state.heads(|_| true)?;
-        let layers = TrainedLayers {
+    /// What `with` makes of the loss of every few moments, and its parts, translation and gripper: shares of the
+    /// batch's.
+    fn pieces<R: Send>(
+        &self,
+        heads: &HeadVariables,
+        batch: &PolicyBatch,
+        with: impl Fn(&Tensor) -> Result<R> + Sync,
+    ) -> Result<Vec<(R, [f64; 2])>> {
+        let layers = &TrainedLayers {
             network: None,
             state: &self.state,
-            heads: &heads,
+            heads,
         };
-        let pictures = [&batch.now, &batch.goal];
-        let told = policy::answers(&self.config, &layers, pictures, &batch.states)?;
-        let taken: Vec<f32> = batch
-            .actions
-            .iter()
-            .flat_map(|a| {
+        let (moments, answers) = (batch.states.dim(0)?, batch.actions.len());
+        let firsts: Vec<usize> = (0..moments).step_by(PIECE).collect();
+        let pieces = firsts.into_par_iter().map(|first| {
+            let count = PIECE.min(moments - first);
+            let few = |all: &Tensor| all.narrow(0, first, count);
+            let pictures = [&few(&batch.now)?, &few(&batch.goal)?];
+            let told = policy::answers(&self.config, layers, pictures, &few(&batch.states)?)?;
+            let each = answers / moments;
+            let taken = &batch.actions[first * each..][..count * each];
+            let taken = taken.iter().flat_map(|a| {
                 let [x, y, z] = [a[0], a[1], a[2]].map(|v| v / STEP_SCALE_M);
                 [x, y, z, a[6]]
-            })
-            .collect();
-        let told = told.reshape((batch.actions.len(), ANSWERS))?;
-        let taken = Tensor::from_vec(taken, told.dims2()?, &Device::Cpu)?;
-        let off = (told - taken)?;
-        let translation = off.narrow(1, 0, ANSWERS - 1)?.abs()?.mean_all()?;
-        let gripper = off.narrow(1, ANSWERS - 1, 1)?.sqr()?.mean_all()?;
-        let loss = (&translation + &gripper)?;
-        let number = |t: &Tensor| Ok::<_, candle_core::Error>(f64::from(t.to_scalar::<f32>()?));
-        let losses = PolicyLosses {
-            total: number(&loss)?,
-            translation: number(&translation)?,
-            gripper: number(&gripper)?,
-        };
-        Ok((loss, losses, heads))
+            });
+            let taken = Tensor::from_iter(taken, &Device::Cpu)?.reshape((count * each, ANSWERS))?;
+            let off = (told.reshape((count * each, ANSWERS))? - taken)?;
+            let translations = (answers * (ANSWERS - 1)) as f64;
+            let translation = (off.narrow(1, 0, ANSWERS - 1)?.abs()?.sum_all()? / translations)?;
+            let gripper = (off.narrow(1, ANSWERS - 1, 1)?.sqr()?.sum_all()? / answers as f64)?;
+            let number = |t: &Tensor| Ok::<_, candle_core::Error>(f64::from(t.to_scalar::<f32>()?));
+            let parts = [number(&translation)?, number(&gripper)?];
+            Ok((with(&(translation + gripper)?)?, parts))
+        });
+        pieces.collect()
+    }
+}
+
+impl PolicyLosses {
+    fn sum(parts: impl Iterator<Item = [f64; 2]>) -> Self {
+        let [translation, gripper] =
+            parts.fold([0.0; 2], |sum, part| [sum[0] + part[0], sum[1] + part[1]]);
+        PolicyLosses {
+            total: translation + gripper,
+            translation,
+            gripper,
+        }
     }
 }
