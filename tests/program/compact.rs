@@ -179,6 +179,59 @@ fn a_compact_model_is_trained_resumed_and_plays() {
 }
 
 #[test]
+fn a_compact_model_sees_two_cameras() {
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    let path = |name: &str| text(&work.join(name));
+    let (data, out, runs) = (path("data"), path("out"), path("runs"));
+    let recordings = text(&project("models/two_views/recordings.toml"));
+    let some = ["--episodes", "8", "--steps", "6", "--out", &data];
+    done(&[&["record", &recordings][..], &some].concat());
+    let recipe = recipe(work);
+    let mut train = vec!["train-compact", &recipe, "--data", &data, "--out", &out];
+    for set in [
+        "model.views=2",
+        "objectives.proprioception=1.0",
+        "objectives.changes=1.0",
+        "optimisation.schedule.total_steps=6",
+        "optimisation.schedule.anneal_steps=5",
+        "optimisation.schedule.warmup_steps=2",
+        "optimisation.batch_size=8",
+        "data.validation_share=0.3",
+    ] {
+        train.extend(["--set", set]);
+    }
+    done(&train);
+    let log = fs::read_to_string(work.join("out/log.csv")).unwrap();
+    let cost = |part: &str| -> f64 {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(part)).collect();
+        let last = lines.last().unwrap_or_else(|| panic!("{part}: {log}"));
+        last.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    // Telling nothing of what changes costs 1, from true latents and from foreseen ones.
+    assert!(cost(",validation,changes,") > 0.5, "{log}");
+    assert!(cost(",validation,proprioception,") > 0.0, "{log}");
+    let model = path("out/model");
+    let run = |scenario: &str| {
+        let scenario = text(&project(scenario));
+        let played = ["run", &scenario, "--model", &model, "--virtual-time"];
+        let more = ["--out", &runs, "--json", "--set", "planner.samples=8"];
+        foresight(&[&played[..], &more].concat())
+    };
+    let played = run("scenarios/push_two_cameras.toml");
+    let said: Value = serde_json::from_slice(&played.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", words(&played)));
+    assert!(said["success"].is_boolean(), "{said}");
+    let one_camera = run("scenarios/push.toml");
+    assert!(!one_camera.status.success());
+    assert!(
+        words(&one_camera).contains("camera"),
+        "{}",
+        words(&one_camera)
+    );
+}
+
+#[test]
 fn a_recipe_that_does_not_fit_is_refused_by_its_key() {
     let work = tempfile::tempdir().unwrap();
     let work = work.path();
