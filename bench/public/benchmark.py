@@ -37,8 +37,8 @@ class Benchmark(Protocol):
     """The planner's, with this benchmark's model."""
     camera: Camera
 
-    def explore(self, rng: np.random.Generator, actions: int) -> tuple[list[Any], list[np.ndarray]]:
-        """States, one more than actions, and their pictures, of one who doesn't know of any goal."""
+    def explore(self, rng: np.random.Generator, actions: int, pictures: bool = True) -> tuple[list[Any], list[np.ndarray]]:
+        """States, one more than actions, and their pictures if wanted, of one who doesn't know of any goal."""
 
     def set(self, state: Any) -> None: ...
 

@@ -83,7 +83,7 @@ class Nearest:
 
 def task_of(world, seed):
     rng = np.random.default_rng(seed)
-    states, _ = world.explore(rng, world.actions)
+    states, _ = world.explore(rng, world.actions, pictures=False)
     first = int(rng.integers(0, world.actions - OFFSET + 1))
     start, goal = states[first], states[first + OFFSET]
     world.set(goal)

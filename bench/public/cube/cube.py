@@ -112,7 +112,9 @@ class Benchmark:
         drawn = rng.uniform(-FARTHEST, FARTHEST)
         return np.array([*drawn[:3], 0.0, 0.0, *drawn[3:]])
 
-    def explore(self, rng: np.random.Generator, actions: int) -> tuple[list[State], list[np.ndarray]]:
+    def explore(
+        self, rng: np.random.Generator, actions: int, pictures: bool = True
+    ) -> tuple[list[State], list[np.ndarray]]:
         """OGBench's demonstrator that follows a plan, from one place that it draws to the next; what it does trembles,
         in half of the episodes more than OGBench's own."""
         env = self._env
@@ -122,7 +124,7 @@ class Benchmark:
         demonstrator = CubePlanOracle(env=env, noise=noise, noise_smoothing=0.5)
         demonstrator.reset(None, info)
         self._told = self._measured()
-        states, frames = [self.state()], [self.render()]
+        states, frames = [self.state()], [self.render()] if pictures else []
         for _ in range(actions):
             for _ in range(STEPS_AN_ACTION):
                 if demonstrator.done:
@@ -135,5 +137,6 @@ class Benchmark:
                 self._advance(told)
                 self._told = told
             states.append(self.state())
-            frames.append(self.render())
+            if pictures:
+                frames.append(self.render())
         return states, frames

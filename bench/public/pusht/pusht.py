@@ -89,10 +89,12 @@ class Benchmark:
     def draw_action(self, rng: np.random.Generator) -> np.ndarray:
         return push(rng.uniform(-AXIS_PX, AXIS_PX, 2))
 
-    def explore(self, rng: np.random.Generator, actions: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def explore(
+        self, rng: np.random.Generator, actions: int, pictures: bool = True
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """A pusher that goes up to the block, pushes, goes around it and wanders, and never asks what for."""
         self.set(draw_start(rng))
-        states, frames = [self.state()], [self.render()]
+        states, frames = [self.state()], [self.render()] if pictures else []
         mode, left = "approach", 0
         for _ in range(actions):
             at, block = states[-1][:2], states[-1][2:4]
@@ -116,7 +118,8 @@ class Benchmark:
                 way = rng.uniform(-AXIS_PX, AXIS_PX, 2)
             way = np.clip(way + rng.normal(0, 4, 2), -AXIS_PX, AXIS_PX)
             states.append(self.step(push(way)))
-            frames.append(self.render())
+            if pictures:
+                frames.append(self.render())
         return states, frames
 
 

@@ -8,7 +8,6 @@ use candle_core::{Device, Result, Tensor, D};
 use candle_nn::ops::{silu, softmax};
 
 use super::config::{CompactConfig, CompactEyes};
-use crate::eyes::Eyes;
 use crate::side_network::NetworkLayers;
 use crate::windows::Windows;
 
