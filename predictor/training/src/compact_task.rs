@@ -134,18 +134,14 @@ impl Clips {
             .map(|window| self.transform.pixels(&self.sampler.frames(window)?, None));
         let pixels: Vec<Vec<f32>> = read.collect::<Result<_>>()?;
         let frames = self.sampler.options().shape.frames;
-        let [clips, numbers] = [windows.len(), self.config.actions.len()];
-        let told = |poses: &[[f64; 7]]| -> Vec<f32> {
-            let poses = poses.iter().map(|pose| pose.map(|v| v as f32));
-            let told = poses.map(|pose| self.config.told(&pose).collect::<Vec<f32>>());
-            told.flatten().collect()
-        };
-        let actions = windows.iter().flat_map(|w| told(&w.actions)).collect();
-        let actions = Tensor::from_vec(actions, (clips, frames - 1, numbers), &Device::Cpu)?;
-        let poses = (self.objectives.proprioception > 0.0).then(|| {
-            let states = windows.iter().flat_map(|w| told(&w.states)).collect();
-            told::poses(states, [clips, frames, numbers])
-        });
+        let (clips, config) = (windows.len(), &self.config);
+        let told = |action: &[f64; 7]| config.told(&action.map(|v| v as f32)).collect::<Vec<_>>();
+        let actions = windows.iter().flat_map(|w| &w.actions).flat_map(told);
+        let shape = (clips, frames - 1, config.actions.len());
+        let actions = Tensor::from_iter(actions, &Device::Cpu)?.reshape(shape)?;
+        let states = windows.iter().flat_map(|w| &w.states);
+        let poses = (self.objectives.proprioception > 0.0)
+            .then(|| told::poses(config, states, [clips, frames]));
         let size = self.config.frame_size();
         let changes = (self.objectives.changes > 0.0).then(|| told::changes(&pixels, size));
         let pictures = (clips * frames, 3, size[0], size[1]);

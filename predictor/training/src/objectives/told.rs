@@ -6,6 +6,7 @@
 //! recording. All three are asked of true latents and of foreseen ones.
 
 use candle_core::{Device, Result, Tensor};
+use foresight_planner::Component;
 use foresight_predictor::compact::CompactConfig;
 use foresight_predictor::layout::Entry;
 use foresight_predictor::side_network::NetworkLayers;
@@ -22,7 +23,8 @@ const LEAST_CHANGE: f32 = 0.1;
 pub struct Told {
     /// Actions as the predictor is told them, `[B, T − 1, A]`.
     pub actions: Tensor,
-    /// Where the hand is, in the same numbers, less the batch's mean, `[B, T, A]`.
+    /// Where the hand is and how far closed, in the same numbers but without angles, which have an end where a
+    /// hand has none; less the batch's mean, `[B, T, P]`.
     pub poses: Option<Tensor>,
     /// How each later picture of a clip differs from its first one, square by square, every square by how
     /// much it changes in the batch, `[B, T − 1, S]`.
@@ -31,12 +33,16 @@ pub struct Told {
 
 /// Names, inputs and outputs of the layers that tell what counts.
 pub(crate) fn layout(config: &CompactConfig, objectives: &CompactObjectives) -> Vec<Entry> {
-    let (d, a) = (config.latent_dim, config.actions.len());
+    let (d, a, p) = (
+        config.latent_dim,
+        config.actions.len(),
+        placed(config).len(),
+    );
     let [height, width] = config.frame_size();
     let squares = 3 * (height / SQUARE) * (width / SQUARE);
     let asked = [
         ("inverse", 2 * d, a, true),
-        ("pose", d, a, objectives.proprioception > 0.0),
+        ("pose", d, p, objectives.proprioception > 0.0),
         ("change", 2 * d, squares, objectives.changes > 0.0),
     ];
     let mut entries = Vec::new();
@@ -63,15 +69,29 @@ pub(crate) fn error(
         .mean_all()
 }
 
-/// [`Told::poses`] of poses `[B·T, A]` in an action's numbers.
-pub(crate) fn poses(mut told: Vec<f32>, [clips, frames, numbers]: [usize; 3]) -> Result<Tensor> {
-    for number in 0..numbers {
-        let sum: f32 = told.iter().skip(number).step_by(numbers).sum();
-        let mean = sum / (clips * frames) as f32;
-        let every = told.iter_mut().skip(number).step_by(numbers);
-        every.for_each(|v| *v -= mean);
-    }
-    Tensor::from_vec(told, (clips, frames, numbers), &Device::Cpu)
+/// Which of an action's numbers are told of a pose too.
+fn placed(config: &CompactConfig) -> Vec<usize> {
+    let angle = |c: &Component| matches!(c, Component::Rx | Component::Ry | Component::Rz);
+    let numbers = config.actions.iter().enumerate();
+    let placed = numbers.filter(|(_, component)| !angle(component));
+    placed.map(|(number, _)| number).collect()
+}
+
+/// [`Told::poses`] of poses `[B·T]`.
+pub(crate) fn poses<'a>(
+    config: &CompactConfig,
+    poses: impl Iterator<Item = &'a [f64; 7]>,
+    [clips, frames]: [usize; 2],
+) -> Result<Tensor> {
+    let numbers = placed(config);
+    let told = poses.flat_map(|pose| {
+        let told: Vec<f32> = config.told(&pose.map(|v| v as f32)).collect();
+        numbers.iter().map(move |number| told[*number])
+    });
+    let told = Tensor::from_iter(told, &Device::Cpu)?;
+    let told = told.reshape((clips * frames, numbers.len()))?;
+    told.broadcast_sub(&told.mean_keepdim(0)?)?
+        .reshape((clips, frames, numbers.len()))
 }
 
 /// [`Told::changes`] of clips of normalised pictures, `[B][T·3·H·W]`.

@@ -28,8 +28,20 @@ fn a_square_s_change_counts_by_how_much_it_changes_in_the_batch() {
 }
 
 #[test]
-fn poses_are_told_from_the_batch_s_mean_on() {
-    let told = poses(vec![1.0, 10.0, 3.0, 30.0], [1, 2, 2]).unwrap();
+fn places_and_closedness_are_told_from_the_batch_s_mean_on_and_angles_are_not() {
+    let config: CompactConfig = serde_json::from_value(serde_json::json!({
+        "side_px": 8, "latent_dim": 2, "projector_hidden": 2, "history": 1,
+        "eyes": { "kind": "convolutional", "channels": [2] },
+        "actions": ["x", "rz", "gripper"], "action_scale": [0.5, 1.0, 0.25],
+        "action_width": 2, "action_hidden": 2, "depth": 1, "heads": 1, "head_dim": 2, "mlp_hidden": 2,
+    }))
+    .unwrap();
+    let [now, then] = [
+        [0.5, 9.0, 9.0, 0.0, 0.0, 3.0, 0.0],
+        [1.5, 9.0, 9.0, 0.0, 0.0, -3.0, 1.0],
+    ];
+    let told = poses(&config, [&now, &then].into_iter(), [1, 2]).unwrap();
+    assert_eq!(told.dims(), [1, 2, 2]);
     let told: Vec<f32> = told.flatten_all().unwrap().to_vec1().unwrap();
-    assert_eq!(told, [-1.0, -10.0, 1.0, 10.0]);
+    assert_eq!(told, [-1.0, -2.0, 1.0, 2.0]);
 }
