@@ -153,6 +153,14 @@ impl CompactConfig {
             .map(|(v, s)| v / s)
     }
 
+    /// Which of an action's numbers are no angles.
+    pub fn without_angles(&self) -> Vec<usize> {
+        let angle = |c: &Component| matches!(c, Component::Rx | Component::Ry | Component::Rz);
+        let numbers = self.actions.iter().enumerate();
+        let others = numbers.filter(|(_, component)| !angle(component));
+        others.map(|(number, _)| number).collect()
+    }
+
     /// Width inside the predictor's attention.
     pub(crate) fn attention_width(&self) -> usize {
         self.heads * self.head_dim

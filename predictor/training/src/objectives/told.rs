@@ -6,7 +6,6 @@
 //! recording. All three are asked of true latents and of foreseen ones.
 
 use candle_core::{Device, Result, Tensor};
-use foresight_planner::Component;
 use foresight_predictor::compact::CompactConfig;
 use foresight_predictor::layout::Entry;
 use foresight_predictor::side_network::NetworkLayers;
@@ -36,7 +35,7 @@ pub(crate) fn layout(config: &CompactConfig, objectives: &CompactObjectives) -> 
     let (d, a, p) = (
         config.latent_dim,
         config.actions.len(),
-        placed(config).len(),
+        config.without_angles().len(),
     );
     let [height, width] = config.frame_size();
     let squares = 3 * (height / SQUARE) * (width / SQUARE);
@@ -69,21 +68,13 @@ pub(crate) fn error(
         .mean_all()
 }
 
-/// Which of an action's numbers are told of a pose too.
-fn placed(config: &CompactConfig) -> Vec<usize> {
-    let angle = |c: &Component| matches!(c, Component::Rx | Component::Ry | Component::Rz);
-    let numbers = config.actions.iter().enumerate();
-    let placed = numbers.filter(|(_, component)| !angle(component));
-    placed.map(|(number, _)| number).collect()
-}
-
 /// [`Told::poses`] of poses `[B·T]`.
 pub(crate) fn poses<'a>(
     config: &CompactConfig,
     poses: impl Iterator<Item = &'a [f64; 7]>,
     [clips, frames]: [usize; 2],
 ) -> Result<Tensor> {
-    let numbers = placed(config);
+    let numbers = config.without_angles();
     let told = poses.flat_map(|pose| {
         let told: Vec<f32> = config.told(&pose.map(|v| v as f32)).collect();
         numbers.iter().map(move |number| told[*number])
