@@ -29,8 +29,6 @@ class Benchmark(Protocol):
     max_width_m: float
     task: str
     """In words, for the recordings."""
-    object: str
-    """What moves, in a word."""
     actions: int
     """Of a recorded episode."""
     settings: list[str]
@@ -55,8 +53,8 @@ class Benchmark(Protocol):
     def close(self, state: Any, goal: Any) -> bool:
         """Whether `state` counts as `goal`, by the published measure."""
 
-    def stays(self, state: Any, goal: Any) -> bool:
-        """Whether the object is where it is at the goal."""
+    def kinds(self, start: Any, goal: Any) -> list[str]:
+        """What a task asks for, by which they are counted."""
 
     def draw_action(self, rng: np.random.Generator) -> np.ndarray: ...
 

@@ -87,7 +87,7 @@ def task_of(world, seed):
     first = int(rng.integers(0, world.actions - OFFSET + 1))
     start, goal = states[first], states[first + OFFSET]
     world.set(goal)
-    return {"start": start, "goal": goal, "picture": world.render(), "stays": world.stays(start, goal)}
+    return {"start": start, "goal": goal, "picture": world.render(), "kinds": world.kinds(start, goal)}
 
 
 def play(world, player, task, seed):
@@ -112,14 +112,13 @@ def main():
     args = parser.parse_args()
     world, results = make(args.benchmark), {}
     settings = [*world.settings, *args.set]
-    moves = f"{world.object} moves"
     with Planner(args.model) as planner:
         made = {
             "model": lambda: Model(planner, settings), "nothing": Nothing, "random": Random, "blind": Blind,
             "nearest": lambda: Nearest(args.data),
         }
         players = {name: made[name]() for name in args.players.split(",")}
-        counts = {name: {moves: [0, 0], "all": [0, 0]} for name in players}
+        counts = {name: {} for name in players}
         solved, seconds = 0, 0.0
         for seed in range(args.seed, args.seed + args.episodes):
             task = task_of(world, seed)
@@ -130,9 +129,10 @@ def main():
                 started = time.monotonic()
                 achieved = play(world, player, task, seed)
                 seconds += (time.monotonic() - started) * (name == "model")
-                for kind in ["all"] + ([] if task["stays"] else [moves]):
-                    counts[name][kind][0] += achieved
-                    counts[name][kind][1] += 1
+                for kind in ["all", *task["kinds"]]:
+                    count = counts[name].setdefault(kind, [0, 0])
+                    count[0] += achieved
+                    count[1] += 1
     for name, kinds in counts.items():
         for kind, (successes, played) in kinds.items():
             low, high = wilson(successes, played)

@@ -20,6 +20,8 @@ FARTHEST = np.array([0.2, 0.2, 0.2, 1.0, 1.0])
 """What an action asks for at most: along x, y and z, m, about the vertical, rad, closedness."""
 STEPS_OF_PHYSICS = 25
 """0.002 s each, in one of the simulator's steps, 0.05 s."""
+HELD = 0.5
+"""Fingers told to close further than this hold a cube that is between them."""
 KNOWN = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
@@ -37,13 +39,13 @@ class Benchmark:
     """One cube, an arm that hangs down over it. Of an action x, y, z, the turn about the vertical and closedness count:
     by how much what the arm is told changes, evenly in the five steps that it takes."""
 
-    name, task, object = "cube", "carry the cube", "cube"
+    name, task = "cube", "carry the cube"
     max_width_m = 0.085
     actions = 40
     settings = [
         "planner.preset=paper", "planner.samples=300", "planner.iterations=10", "planner.topk=30",
         'planner.dimensions=["x","y","z","rz","gripper"]', "planner.momentum_mean=0.0", "planner.momentum_std=0.0",
-        "planner.mean_is_candidate=true", "planner.box_m=0.2", "planner.rotation_rad=1.0", "planner.gripper_deadband=0.0",
+        "planner.mean_is_candidate=true", "planner.box_m=0.2", "planner.rotation_rad=1.0", "planner.gripper_deadband=0.3",
     ]
 
     def __init__(self, image_px: int = 64) -> None:
@@ -105,8 +107,9 @@ class Benchmark:
     def close(self, state: State, goal: State) -> bool:
         return bool(np.linalg.norm(state.cube_m - goal.cube_m) <= CLOSE_M)
 
-    def stays(self, state: State, goal: State) -> bool:
-        return self.close(state, goal)
+    def kinds(self, start: State, goal: State) -> list[str]:
+        held = start.told[4] > HELD and np.linalg.norm(start.told[:3] - start.cube_m) < CLOSE_M
+        return ["cube held at the start" if held else "cube to be grasped"]
 
     def draw_action(self, rng: np.random.Generator) -> np.ndarray:
         drawn = rng.uniform(-FARTHEST, FARTHEST)

@@ -26,7 +26,7 @@ class Benchmark:
     """States are `[5]`: pusher x, y, block x, y, px, and its angle, rad. Of an action x and y count: where the pusher
     goes from where it is."""
 
-    name, task, object = "pusht", "push the T", "block"
+    name, task = "pusht", "push the T"
     max_width_m = 0.08
     actions = 20
     settings = [
@@ -83,8 +83,9 @@ class Benchmark:
     def close(self, state: np.ndarray, goal: np.ndarray) -> bool:
         return bool(np.linalg.norm(state[:4] - goal[:4]) < CLOSE_PX and turned_rad(state, goal) < CLOSE_RAD)
 
-    def stays(self, state: np.ndarray, goal: np.ndarray) -> bool:
-        return bool(np.linalg.norm(state[2:4] - goal[2:4]) < CLOSE_PX and turned_rad(state, goal) < CLOSE_RAD)
+    def kinds(self, start: np.ndarray, goal: np.ndarray) -> list[str]:
+        stays = np.linalg.norm(start[2:4] - goal[2:4]) < CLOSE_PX and turned_rad(start, goal) < CLOSE_RAD
+        return [] if stays else ["block moves"]
 
     def draw_action(self, rng: np.random.Generator) -> np.ndarray:
         return push(rng.uniform(-AXIS_PX, AXIS_PX, 2))
