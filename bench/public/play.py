@@ -19,6 +19,10 @@ from foresight_bridge import Planner
 from foresight_bridge.episodes import read_frames
 
 
+LEAST_HORIZON = 2
+"""Actions that are planned ahead at least, while there are so many left."""
+
+
 def wilson(successes, episodes, z=1.96):
     if episodes == 0:
         return 0.0, 1.0
@@ -34,7 +38,9 @@ class Model:
         self.planner, self.settings = planner, settings
 
     def act(self, world, task, left, seed):
-        settings = [*self.settings, f"planner.horizon={min(OFFSET, left)}"]
+        # It means to be there when the recorded episode was; then it has a little longer.
+        ahead = min(left, max(OFFSET - (BUDGET - left), LEAST_HORIZON))
+        settings = [*self.settings, f"planner.horizon={ahead}"]
         pose = world.pose(world.state())
         return self.planner.plan(world.render(), task["picture"], pose, seed=seed, settings=settings).actions[0]
 
