@@ -22,7 +22,7 @@ pub trait Arm {
     /// [`ArmError`] when states or frames stop arriving, or the arm was stopped or faulted. An
     /// arm that doesn't come to rest within the settle timeout is not an error: the observation
     /// then says `settled: false`.
-    fn observe(&mut self) -> Result<Observation>;
+    fn observe(&mut self) -> ArmResult<Observation>;
 
     /// Passes one action through the envelope, streams it and returns when the arm has settled
     /// at the end of it, or the settle timeout has passed.
@@ -33,7 +33,7 @@ pub trait Arm {
     /// # Errors
     /// [`ArmError`] when the arm can't be driven: stopped by someone, faulted, lease lost,
     /// states stale.
-    fn execute(&mut self, action: &Action) -> Result<Execution>;
+    fn execute(&mut self, action: &Action) -> ArmResult<Execution>;
 
     /// Returns a frame captured while the action that [`Arm::follow_on`] left under way goes on, the
     /// pose measured at its capture, and what the hand will still do after that. `None` when
@@ -41,7 +41,7 @@ pub trait Arm {
     ///
     /// # Errors
     /// As [`Arm::observe`].
-    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>> {
+    fn look_ahead(&mut self) -> ArmResult<Option<Ahead<Observation>>> {
         Ok(None)
     }
 
@@ -53,7 +53,7 @@ pub trait Arm {
     ///
     /// # Errors
     /// As [`Arm::execute`].
-    fn follow_on(&mut self, action: &Action, _until: Until) -> Result<Option<Execution>> {
+    fn follow_on(&mut self, action: &Action, _until: Until) -> ArmResult<Option<Execution>> {
         self.execute(action).map(Some)
     }
 
@@ -66,7 +66,7 @@ pub trait Arm {
     ///
     /// # Errors
     /// [`ArmError`] when the stop could not be delivered or was refused.
-    fn stop(&mut self) -> Result<()>;
+    fn stop(&mut self) -> ArmResult<()>;
 
     /// Targets the guard refused since this arm was opened; 0 in normal operation.
     fn refused_targets(&self) -> u64;
@@ -152,8 +152,8 @@ impl Execution {
     }
 }
 
-/// A result whose error is [`ArmError`] unless another is named.
-pub type Result<T, E = ArmError> = std::result::Result<T, E>;
+/// What can end in a [`ArmError`].
+pub type ArmResult<T> = Result<T, ArmError>;
 
 /// Why an arm could not be looked through or driven.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use zenoh::pubsub::Subscriber;
 use zenoh::{Session, Wait};
 use zerocopy::FromBytes;
 
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::frame::capture_ns;
 use crate::link::{self, link_error, LinkConfig};
 use crate::se3;
@@ -85,7 +85,7 @@ impl Capture {
     ///
     /// # Errors
     /// [`ArmError`] when the link can't be opened or a subscription is refused.
-    pub fn connect(link: &LinkConfig, arm: &str, cameras: &[String]) -> Result<Self> {
+    pub fn connect(link: &LinkConfig, arm: &str, cameras: &[String]) -> ArmResult<Self> {
         let session = link::open(link)?;
         let (sender, received) = mpsc::channel();
         let (on, malformed) = (Arc::new(AtomicBool::new(false)), Arc::default());

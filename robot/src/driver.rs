@@ -7,7 +7,7 @@ use franka_node::{monotonic_ns, CmdRequest, GripperKind, GripperMsg, GRIPPER_MOV
 use zenoh::Wait;
 use zerocopy::IntoBytes;
 
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::link::{self, link_error, Lease};
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
@@ -34,7 +34,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError`] when nobody answers or someone else holds the arm.
-    pub fn acquire(config: &ZenohArmConfig) -> Result<Self> {
+    pub fn acquire(config: &ZenohArmConfig) -> ArmResult<Self> {
         let viewer = Viewer::connect(config)?;
         let client_id = config.client_id();
         let lease = Lease::acquire(viewer.session(), &config.arm, client_id)?;
@@ -52,7 +52,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError::Command`] when the arm doesn't get there or is stopped on the way.
-    pub fn home(&self, speed: f64) -> Result<()> {
+    pub fn home(&self, speed: f64) -> ArmResult<()> {
         let request = CmdRequest {
             speed: Some(speed),
             ..CmdRequest::new(self.client_id)
@@ -64,7 +64,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError::Command`] when there is no gripper or it fails.
-    pub fn gripper_home(&self) -> Result<()> {
+    pub fn gripper_home(&self) -> ArmResult<()> {
         let session = self.viewer.session();
         link::command(session, &self.arm, "gripper_home", self.client_id)
     }
@@ -73,7 +73,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError`] when the command can't be sent.
-    pub fn gripper_open(&mut self) -> Result<()> {
+    pub fn gripper_open(&mut self) -> ArmResult<()> {
         self.send(GripperKind::Width, STROKE_M, 0.0)
     }
 
@@ -81,7 +81,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError`] when the command can't be sent.
-    pub fn gripper_close(&mut self, force_n: f64) -> Result<()> {
+    pub fn gripper_close(&mut self, force_n: f64) -> ArmResult<()> {
         self.send(GripperKind::Grasp, 0.0, force_n)?;
         let (width_m, held) = self.gripper();
         if !held && width_m > GRASP_EPSILON_M {
@@ -100,12 +100,12 @@ impl Driver {
     ///
     /// # Errors
     /// [`ArmError`] when the node refuses.
-    pub fn release(self) -> Result<()> {
+    pub fn release(self) -> ArmResult<()> {
         self.lease.release()
     }
 
     /// Sends a command and waits until the fingers have come to rest.
-    fn send(&mut self, kind: GripperKind, width_m: f64, force_n: f64) -> Result<()> {
+    fn send(&mut self, kind: GripperKind, width_m: f64, force_n: f64) -> ArmResult<()> {
         self.sequence += 1;
         let msg = GripperMsg::new(
             kind,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foresight_planner::Pose;
 use nalgebra::Isometry3;
 
-use crate::arm::{ArmError, Observation, Result};
+use crate::arm::{ArmError, ArmResult, Observation};
 use crate::frame::Frame;
 use crate::link::{Monitor, RawFrame, TimedState};
 use foresight_kinematics::hand::closedness;
@@ -39,14 +39,14 @@ pub(crate) struct FrameStateSync {
 
 impl FrameStateSync {
     /// Waits for the first state after connecting.
-    pub(crate) fn first_state(&self) -> Result<TimedState> {
+    pub(crate) fn first_state(&self) -> ArmResult<TimedState> {
         self.monitor
             .next_state(0, FIRST_STATE_TIMEOUT)
             .ok_or_else(|| self.stale(FIRST_STATE_TIMEOUT))
     }
 
     /// The newest state, not older than allowed.
-    pub(crate) fn state(&self) -> Result<TimedState> {
+    pub(crate) fn state(&self) -> ArmResult<TimedState> {
         let newest = self.monitor.state();
         let age = newest.map_or(FIRST_STATE_TIMEOUT, |s| s.received.elapsed());
         newest
@@ -62,20 +62,24 @@ impl FrameStateSync {
     }
 
     /// A frame captured after `rest`, with the pose measured at its capture.
-    pub(crate) fn observe(&self, rest: &TimedState, settled: bool) -> Result<Observation> {
+    pub(crate) fn observe(&self, rest: &TimedState, settled: bool) -> ArmResult<Observation> {
         let frame = self.frame_after(rest, rest.node_ns(), EXPOSURE_NS)?;
         self.paired(frame, settled)
     }
 
     /// The newest frame captured after `after_ns`, with the pose measured at its capture, of an arm
     /// in motion; waits for the next where there is none.
-    pub(crate) fn observe_moving(&self, state: &TimedState, after_ns: u64) -> Result<Observation> {
+    pub(crate) fn observe_moving(
+        &self,
+        state: &TimedState,
+        after_ns: u64,
+    ) -> ArmResult<Observation> {
         let newest = self.monitor.frame(0).map_or(0, |f| f.captured_ns);
         let not_before = newest.saturating_sub(1).min(state.node_ns()).max(after_ns);
         self.paired(self.frame_after(state, not_before, 0)?, false)
     }
 
-    fn paired(&self, frame: Frame, settled: bool) -> Result<Observation> {
+    fn paired(&self, frame: Frame, settled: bool) -> ArmResult<Observation> {
         let (placement, paired, pose_age_ms) = self.at(frame.captured_ns)?;
         let (width_m, grasped) = self.monitor.width_and_grasp();
         Ok(Observation {
@@ -91,7 +95,7 @@ impl FrameStateSync {
 
     /// A frame captured after `after` of the node's clock, ns, decoded; later by `exposure` where its
     /// stamp isn't the start of its exposure. `state` says what that clock shows.
-    fn frame_after(&self, state: &TimedState, after: u64, exposure: u64) -> Result<Frame> {
+    fn frame_after(&self, state: &TimedState, after: u64, exposure: u64) -> ArmResult<Frame> {
         let deadline = Instant::now() + self.frame_timeout;
         let first = self.picture_after(0, state, [after, exposure], deadline, |_| true)?;
         let captured_ns = first.captured_ns;
@@ -113,7 +117,7 @@ impl FrameStateSync {
         [after, exposure]: [u64; 2],
         deadline: Instant,
         wanted: impl Fn(&RawFrame) -> bool,
-    ) -> Result<Frame> {
+    ) -> ArmResult<Frame> {
         let mut broken = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -163,7 +167,7 @@ impl FrameStateSync {
 
     /// The measured placement at `captured_ns`, interpolated, with the nearer state and how far
     /// it is, ms.
-    fn at(&self, captured_ns: u64) -> Result<(Isometry3<f64>, TimedState, f64)> {
+    fn at(&self, captured_ns: u64) -> ArmResult<(Isometry3<f64>, TimedState, f64)> {
         // The state after the frame is usually still on its way.
         self.monitor
             .next_state(captured_ns, Duration::from_millis(100));

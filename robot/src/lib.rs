@@ -45,7 +45,7 @@ mod virtual_arm;
 mod worker;
 mod zenoh_arm;
 
-pub use arm::{Arm, ArmError, Execution, Observation, Result};
+pub use arm::{Arm, ArmError, ArmResult, Execution, Observation};
 pub use driver::Driver;
 pub use envelope::{Adjustment, Envelope, EnvelopeConfig, EnvelopeError, Refusal, WorkspaceBox};
 pub use foresight_kinematics::hand;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foresight_planner::{Action, Pose};
 use zenoh::Session;
 
-use crate::arm::{ArmError, Observation, Result};
+use crate::arm::{ArmError, ArmResult, Observation};
 use crate::envelope::{Admitted, EnvelopeConfig, Refusal};
 use crate::frame_sync::FrameStateSync;
 use crate::link::{self, Monitor, TimedState};
@@ -31,7 +31,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when the link can't be opened or no state arrives.
-    pub fn connect(config: &ZenohArmConfig) -> Result<Self> {
+    pub fn connect(config: &ZenohArmConfig) -> ArmResult<Self> {
         let viewer = Viewer::open(config)?;
         viewer.sync.first_state()?;
         Ok(viewer)
@@ -41,7 +41,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError::Link`] when the link can't be opened.
-    pub fn open(config: &ZenohArmConfig) -> Result<Self> {
+    pub fn open(config: &ZenohArmConfig) -> ArmResult<Self> {
         let session = link::open(&config.link)?;
         let monitor = Monitor::subscribe(&session, &config.arm, &config.cameras())?;
         Ok(Viewer {
@@ -70,7 +70,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError::StaleState`] when none arrived lately.
-    pub fn state(&self) -> Result<TimedState> {
+    pub fn state(&self) -> ArmResult<TimedState> {
         self.sync.state()
     }
 
@@ -80,7 +80,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when the arm keeps moving or no frame arrives.
-    pub fn look(&self) -> Result<Observation> {
+    pub fn look(&self) -> ArmResult<Observation> {
         let deadline = Instant::now() + REST_TIMEOUT;
         let mut last = self.sync.state()?;
         loop {
@@ -111,7 +111,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when no frame arrives.
-    pub fn glance(&self, state: &TimedState) -> Result<Observation> {
+    pub fn glance(&self, state: &TimedState) -> ArmResult<Observation> {
         self.sync.observe_moving(state, 0)
     }
 
@@ -124,7 +124,7 @@ impl Viewer {
         limits: EnvelopeConfig,
         start: &Pose,
         action: &Action,
-    ) -> Result<Result<Admitted, Refusal>> {
+    ) -> ArmResult<Result<Admitted, Refusal>> {
         let state = self.sync.state()?;
         let envelope = envelope_for(&state, limits)?;
         Ok(envelope.admit(start, &state.joints_rad(), action))
@@ -134,7 +134,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when the node can't be reached or there is no gripper.
-    pub fn stop_gripper(&self) -> Result<()> {
+    pub fn stop_gripper(&self) -> ArmResult<()> {
         link::command(
             &self.session,
             &self.sync.arm,
@@ -147,7 +147,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when the node can't be reached or the robot stays in its error.
-    pub fn recover(&self) -> Result<()> {
+    pub fn recover(&self) -> ArmResult<()> {
         link::command(&self.session, &self.sync.arm, "recover", self.client_id)
     }
 
@@ -155,7 +155,7 @@ impl Viewer {
     ///
     /// # Errors
     /// [`ArmError`] when the node can't be reached or its stop fails.
-    pub fn stop(&self) -> Result<()> {
+    pub fn stop(&self) -> ArmResult<()> {
         link::stop(&self.session, &self.sync.arm, self.client_id)
     }
 }

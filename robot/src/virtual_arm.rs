@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::action_gate::ActionGate;
-use crate::arm::{Arm, ArmError, Execution, Observation, Result};
+use crate::arm::{Arm, ArmError, ArmResult, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig};
 use crate::frame::Frame;
 use crate::gripper::{GripperCommand, GripperConfig};
@@ -95,7 +95,11 @@ impl VirtualArm {
     /// # Errors
     /// [`ArmError::Simulator`] when the scene can't be simulated, [`ArmError::Envelope`] when the
     /// limits make no sense.
-    pub fn new(scene: &Scene, envelope: EnvelopeConfig, config: VirtualArmConfig) -> Result<Self> {
+    pub fn new(
+        scene: &Scene,
+        envelope: EnvelopeConfig,
+        config: VirtualArmConfig,
+    ) -> ArmResult<Self> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         VirtualArm::with_simulator(simulator, envelope, config)
     }
@@ -108,7 +112,7 @@ impl VirtualArm {
         simulator: Simulator,
         envelope: EnvelopeConfig,
         config: VirtualArmConfig,
-    ) -> Result<Self> {
+    ) -> ArmResult<Self> {
         let tcp = simulator.arm().tcp;
         let width_m = simulator.gripper().width_m;
         Ok(VirtualArm {
@@ -155,7 +159,7 @@ impl VirtualArm {
     }
 
     /// Lets `seconds` of virtual time pass with the hold target kept alive.
-    pub fn rest(&mut self, seconds: f64) -> Result<()> {
+    pub fn rest(&mut self, seconds: f64) -> ArmResult<()> {
         self.start_if_stopped()?;
         let until = self.simulator.time_s() + seconds;
         while self.simulator.time_s() < until {
@@ -165,7 +169,7 @@ impl VirtualArm {
     }
 
     /// Starts the arm again after a stop, as a node's `enable` does.
-    fn start_if_stopped(&mut self) -> Result<()> {
+    fn start_if_stopped(&mut self) -> ArmResult<()> {
         if self.stopped {
             let tcp = self.simulator.arm().tcp;
             self.streamer.reset(tcp);
@@ -291,7 +295,7 @@ impl VirtualArm {
         action: &Action,
         handover: Option<Handover>,
         onwards: Option<Until>,
-    ) -> Result<Execution> {
+    ) -> ArmResult<Execution> {
         self.pacer.rest();
         let arm = self.simulator.arm();
         let width_m = self.simulator.gripper().width_m;
@@ -348,7 +352,7 @@ impl VirtualArm {
 }
 
 impl Arm for VirtualArm {
-    fn observe(&mut self) -> Result<Observation> {
+    fn observe(&mut self) -> ArmResult<Observation> {
         self.start_if_stopped()?;
         self.pacer.rest();
         let settled = self.settled || {
@@ -359,7 +363,7 @@ impl Arm for VirtualArm {
         Ok(self.look(settled))
     }
 
-    fn execute(&mut self, action: &Action) -> Result<Execution> {
+    fn execute(&mut self, action: &Action) -> ArmResult<Execution> {
         self.start_if_stopped()?;
         if self.pacer.is_under_way() {
             let goal = self.streamer.goal();
@@ -368,7 +372,7 @@ impl Arm for VirtualArm {
         self.carry_out(action, None, None)
     }
 
-    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>> {
+    fn look_ahead(&mut self) -> ArmResult<Option<Ahead<Observation>>> {
         if !self.pacer.is_under_way() {
             return Ok(None);
         }
@@ -384,7 +388,7 @@ impl Arm for VirtualArm {
         }))
     }
 
-    fn follow_on(&mut self, action: &Action, until: Until) -> Result<Option<Execution>> {
+    fn follow_on(&mut self, action: &Action, until: Until) -> ArmResult<Option<Execution>> {
         self.start_if_stopped()?;
         let Some(looked_s) = self.pacer.looked_s() else {
             return self.carry_out(action, None, Some(until)).map(Some);
@@ -410,7 +414,7 @@ impl Arm for VirtualArm {
 
     fn keep_alive_until(&mut self, _deadline: Instant) {}
 
-    fn stop(&mut self) -> Result<()> {
+    fn stop(&mut self) -> ArmResult<()> {
         self.simulator.hold();
         let until_s = self.simulator.time_s() + STOP_TIMEOUT_S;
         loop {
@@ -434,7 +438,7 @@ impl Arm for VirtualArm {
 }
 
 /// A stock guard at the start of a session.
-fn new_guard(tcp: &Isometry3<f64>, now_s: f64) -> Result<Guard> {
+fn new_guard(tcp: &Isometry3<f64>, now_s: f64) -> ArmResult<Guard> {
     let mut guard = Guard::new(GuardOptions::default(), se3::to_wire(tcp))
         .map_err(|reason| ArmError::Simulator(format!("the arm's pose: {reason}")))?;
     guard.set_holder(CLIENT, to_ns(now_s));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::link::link_error;
 
 /// A running thread; dropping it stops the thread.
@@ -22,7 +22,7 @@ impl Worker {
         name: String,
         what: &str,
         work: impl FnOnce(&AtomicBool) + Send + 'static,
-    ) -> Result<Self> {
+    ) -> ArmResult<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::Builder::new()

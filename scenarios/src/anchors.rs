@@ -19,7 +19,7 @@ use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Most frames of an index; of a larger dataset the first episodes are taken.
 const MOST_FRAMES: usize = 200_000;
@@ -83,7 +83,7 @@ impl Anchors {
     ///
     /// # Errors
     /// [`RunError::Input`] naming what can't be read, or when there is no frame.
-    pub fn index(model: &WorldModel, dataset: &Path) -> Result<Self> {
+    pub fn index(model: &WorldModel, dataset: &Path) -> RunResult<Self> {
         let wrong = |e: foresight_datasets::DatasetError| RunError::Input(format!("anchors: {e}"));
         let store = foresight_datasets::open(dataset).map_err(wrong)?;
         let fps = model.config().action_space.fps;
@@ -104,7 +104,7 @@ impl Anchors {
         let read = chosen
             .par_iter()
             .map(|(episode, numbers)| frames_of(model, store.as_ref(), *episode, numbers));
-        let read: Vec<(Vec<Pose>, Vec<Latent>)> = read.collect::<Result<_>>()?;
+        let read: Vec<(Vec<Pose>, Vec<Latent>)> = read.collect::<RunResult<_>>()?;
         let mut anchors = Anchors {
             origin: format!("{} recorded episodes in {}", read.len(), dataset.display()),
             poses: Vec::new(),
@@ -274,7 +274,7 @@ fn frames_of(
     store: &dyn EpisodeStore,
     episode: usize,
     numbers: &[usize],
-) -> Result<(Vec<Pose>, Vec<Latent>)> {
+) -> RunResult<(Vec<Pose>, Vec<Latent>)> {
     let wrong = |e: foresight_datasets::DatasetError| RunError::Input(format!("anchors: {e}"));
     let measured = store
         .proprioception(episode, &View::default())

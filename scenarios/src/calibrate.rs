@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::controllers::{EpisodeController, LatentModel, ModelSource, Oracle, OracleGoal};
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::load::LoadedScenario;
 
 /// Fewer moves than this say nothing.
@@ -99,7 +99,7 @@ pub fn calibrate(
     source: &ModelSource,
     options: &CalibrationOptions,
     follow: &mut dyn FollowMoves,
-) -> Result<Calibration> {
+) -> RunResult<Calibration> {
     if options.moves < FEWEST_MOVES || !(0.005..=0.15).contains(&options.reach_m) {
         return Err(RunError::Input(format!(
             "calibrate with at least {FEWEST_MOVES} moves of 0.005 to 0.15 m"
@@ -158,7 +158,7 @@ fn random_move(
     here: &Pose,
     loaded: &LoadedScenario,
     reach_m: f64,
-) -> Result<Action> {
+) -> RunResult<Action> {
     let workspace = &loaded.scenario.safety.workspace;
     let mut action = Action::default();
     for axis in 0..2 {
@@ -189,7 +189,7 @@ fn infer(
     source: &ModelSource,
     [before, after]: [&Observation; 2],
     number: u32,
-) -> Result<[f64; 2]> {
+) -> RunResult<[f64; 2]> {
     let mut settings = spec.loaded.scenario.planner.clone();
     settings.dimensions = vec![Component::X, Component::Y];
     settings.horizon = 1;

@@ -8,7 +8,7 @@ use foresight_robot::Observation;
 
 use crate::controllers::{EncodedObservation, ModelSource};
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::load::LoadedScenario;
 
 /// Decisions that are timed.
@@ -31,7 +31,7 @@ pub fn decision_latency(
     loaded: &LoadedScenario,
     source: &ModelSource,
     look: &Observation,
-) -> Result<DecisionLatency> {
+) -> RunResult<DecisionLatency> {
     let spec = EpisodeSpec::new(loaded, loaded.scenario.seed);
     let mut controller = source.controller(&spec, &spec.goal_images()?)?.controller;
     if let Some(first) = spec.schedule().first() {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::controllers::{ModelSource, ReadyController};
 use crate::env::{Env, EnvPlant, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::load::LoadedScenario;
 use crate::scenario::RobotKind;
 
@@ -70,7 +70,7 @@ pub fn dry_run(
     source: &ModelSource,
     seed: u64,
     frame: PathBuf,
-) -> Result<DryRun> {
+) -> RunResult<DryRun> {
     let spec = EpisodeSpec::new(loaded, seed);
     let images = spec.goal_images()?;
     let ReadyController {
@@ -147,7 +147,7 @@ impl Observer {
         loaded: &LoadedScenario,
         pose: &Pose,
         action: &Action,
-    ) -> Result<Result<Admitted, Refusal>> {
+    ) -> RunResult<Result<Admitted, Refusal>> {
         let limits = loaded.scenario.safety;
         Ok(match self {
             Observer::Viewer(viewer) => viewer.judge(limits, pose, action)?,
@@ -163,7 +163,7 @@ impl Observer {
 fn observe(
     spec: &EpisodeSpec,
     observed: Option<ObservedSimulator>,
-) -> Result<(Observation, Observer)> {
+) -> RunResult<(Observation, Observer)> {
     match spec.loaded.scenario.robot.kind {
         RobotKind::Franka => {
             let viewer = Viewer::connect(&spec.loaded.franka())?;

@@ -14,7 +14,7 @@ use image::RgbImage;
 
 use crate::action_map::ActionMap;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::faults::{FaultInjector, FaultKind};
 use crate::scenario::{HomePose, MotionMode, RobotKind};
 use crate::success::{FailureKind, Verdict};
@@ -39,7 +39,7 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up.
-    pub fn in_virtual_time(spec: &EpisodeSpec) -> Result<Self> {
+    pub fn in_virtual_time(spec: &EpisodeSpec) -> RunResult<Self> {
         let scenario = &spec.loaded.scenario;
         let mut simulator = Simulator::new(scene(spec)?)?;
         spec.prepare(&mut simulator)?;
@@ -52,7 +52,7 @@ impl Env {
     ///
     /// # Errors
     /// As the two others.
-    pub fn for_evaluation(spec: &EpisodeSpec) -> Result<Self> {
+    pub fn for_evaluation(spec: &EpisodeSpec) -> RunResult<Self> {
         match spec.loaded.scenario.robot.kind {
             RobotKind::Sim => Env::in_virtual_time(spec),
             RobotKind::Franka => Env::in_real_time(spec),
@@ -63,7 +63,7 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError`] when the scene can't be set up or the arm can't be reached.
-    pub fn in_real_time(spec: &EpisodeSpec) -> Result<Self> {
+    pub fn in_real_time(spec: &EpisodeSpec) -> RunResult<Self> {
         let scenario = &spec.loaded.scenario;
         match scenario.robot.kind {
             RobotKind::Franka => {
@@ -109,7 +109,7 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError::Arm`] when it has one and it can't be read.
-    pub fn judged(&self) -> Result<Option<Verdict>> {
+    pub fn judged(&self) -> RunResult<Option<Verdict>> {
         let Env::Real(arm) = self else {
             return Ok(None);
         };
@@ -139,7 +139,7 @@ impl Env {
         &mut self,
         faults: &mut FaultInjector,
         action: &Action,
-    ) -> Result<Option<FaultKind>> {
+    ) -> RunResult<Option<FaultKind>> {
         match self {
             Env::Virtual(arm) => faults.before(action, arm.simulator_mut()),
             Env::Served { server, .. } => {
@@ -153,7 +153,7 @@ impl Env {
     ///
     /// # Errors
     /// [`RunError::Arm`] when the arm can't be kept still.
-    pub fn wait(&mut self, seconds: f64) -> Result<()> {
+    pub fn wait(&mut self, seconds: f64) -> RunResult<()> {
         match self {
             Env::Virtual(arm) => arm.rest(seconds)?,
             Env::Served { arm, .. } | Env::Real(arm) => {
@@ -184,7 +184,7 @@ const HOME_RAD: f64 = 0.03;
 ///
 /// # Errors
 /// [`RunError`] when the arm can't be driven, or can't get there within its limits.
-pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> Result<()> {
+pub fn go_home(arm: &mut dyn Arm, home: &HomePose) -> RunResult<()> {
     let goal = Pose {
         position_m: home.position_m,
         euler_rad: home.euler_rad,
@@ -247,7 +247,7 @@ pub fn server_config(spec: &EpisodeSpec) -> SimServerConfig {
     }
 }
 
-fn scene(spec: &EpisodeSpec) -> Result<&Scene> {
+fn scene(spec: &EpisodeSpec) -> RunResult<&Scene> {
     spec.scene.as_ref().ok_or_else(|| {
         RunError::Input(
             "this scenario drives a real arm; only robot.kind = \"sim\" can be simulated".into(),
@@ -323,7 +323,7 @@ impl<'a> EnvPlant<'a> {
         spec: &EpisodeSpec,
         observed: Option<ObservedSimulator>,
         view_px: Option<u32>,
-    ) -> Result<Self> {
+    ) -> RunResult<Self> {
         if observed.is_some() && !matches!(env, Env::Virtual(_)) {
             return Err(RunError::Input(
                 "true dynamics need a simulator in virtual time; add --virtual-time".into(),

@@ -11,7 +11,7 @@ use foresight_sim::GroundTruth;
 use crate::controllers::{ModelSource, ReadyController};
 use crate::env::{Env, EnvPlant, Executed};
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::faults::{FaultInjector, FaultKind};
 use crate::monitor::{Alarm, GoalCheck, Monitor, OnAlarm, Watched};
 use crate::recovery::{begin_again, mending, retreat, Mending};
@@ -242,7 +242,7 @@ pub fn play(
     ready: ReadyController<'_>,
     view_px: Option<u32>,
     follow: &mut dyn Observer,
-) -> Result<EpisodeOutcome> {
+) -> RunResult<EpisodeOutcome> {
     let ReadyController {
         mut controller,
         mut observed,
@@ -363,7 +363,7 @@ fn by_looks(
     env: &mut Env,
     source: &ModelSource,
     looks: u32,
-) -> Result<Verdict> {
+) -> RunResult<Verdict> {
     let spec = &watcher.goals_of;
     let images = spec.goal_images()?;
     let goal = images
@@ -393,7 +393,7 @@ enum Next {
 }
 
 /// Deals with the last alarm as the scenario says.
-fn answer(watcher: &mut Watcher<'_, '_>, env: &mut Env) -> Result<Next> {
+fn answer(watcher: &mut Watcher<'_, '_>, env: &mut Env) -> RunResult<Next> {
     let config = watcher
         .spec
         .loaded
@@ -404,7 +404,7 @@ fn answer(watcher: &mut Watcher<'_, '_>, env: &mut Env) -> Result<Next> {
     let Some(mut alarm) = watcher.alarms.pop() else {
         return Ok(Next::GoOn);
     };
-    let again = |watcher: &Watcher<'_, '_>, env: &mut Env| -> Result<Option<usize>> {
+    let again = |watcher: &Watcher<'_, '_>, env: &mut Env| -> RunResult<Option<usize>> {
         let look = env.arm().observe()?;
         Ok(match mending(watcher.spec, watcher.at.goal, &look) {
             Mending::From(goal) if watcher.retries < config.retries => Some(goal),

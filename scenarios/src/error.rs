@@ -11,8 +11,8 @@ use foresight_sim::SimError;
 
 use foresight_settings::SettingsError as ScenarioError;
 
-/// A result whose error is [`RunError`] unless another is named.
-pub type Result<T, E = RunError> = std::result::Result<T, E>;
+/// What can end in a [`RunError`].
+pub type RunResult<T> = Result<T, RunError>;
 
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use crate::controllers::ModelSource;
 use crate::env::Env;
 use crate::episode::{self, EpisodeOutcome, Unwatched};
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::faults::FaultKind;
 use crate::load::LoadedScenario;
 use crate::monitor::Alarm;
@@ -101,7 +101,7 @@ pub fn evaluate(
     source: &ModelSource,
     options: &EvaluationOptions,
     done: impl Fn(&EvaluatedEpisode) + Sync,
-) -> Result<Evaluation> {
+) -> RunResult<Evaluation> {
     let play = |instance: &EpisodeSpec| play(instance, source);
     evaluate_with(loaded, source, options, play, done)
 }
@@ -114,9 +114,9 @@ pub fn evaluate_with(
     loaded: &LoadedScenario,
     source: &ModelSource,
     options: &EvaluationOptions,
-    play: impl Fn(&EpisodeSpec) -> Result<EpisodeOutcome> + Sync,
+    play: impl Fn(&EpisodeSpec) -> RunResult<EpisodeOutcome> + Sync,
     done: impl Fn(&EvaluatedEpisode) + Sync,
-) -> Result<Evaluation> {
+) -> RunResult<Evaluation> {
     if options.episodes == 0 {
         return Err(RunError::Input("evaluate at least 1 episode".into()));
     }
@@ -201,7 +201,7 @@ fn kind_of(error: &RunError) -> FailureKind {
     }
 }
 
-fn play(instance: &EpisodeSpec, source: &ModelSource) -> Result<EpisodeOutcome> {
+fn play(instance: &EpisodeSpec, source: &ModelSource) -> RunResult<EpisodeOutcome> {
     let images = instance.goal_images()?;
     let controller = source.controller(instance, &images)?;
     let mut env = Env::for_evaluation(instance)?;

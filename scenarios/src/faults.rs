@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::episode_spec::EpisodeSpec;
-use crate::error::Result;
+use crate::error::RunResult;
 pub use crate::fault_kind::{FaultKind, Faults};
 
 /// The stream of the seed's random numbers that faults draw from.
@@ -67,7 +67,7 @@ impl FaultInjector {
         &mut self,
         action: &Action,
         simulator: &mut Simulator,
-    ) -> Result<Option<FaultKind>> {
+    ) -> RunResult<Option<FaultKind>> {
         let (truth, hand) = (simulator.truth(), simulator.pose());
         if self.over || !can_happen(self.kind, &truth, &hand, action) {
             return Ok(None);

@@ -47,7 +47,7 @@ pub mod variation;
 
 pub use controllers::ModelSource;
 pub use episode_spec::EpisodeSpec;
-pub use error::{Result, RunError};
+pub use error::{RunError, RunResult};
 pub use evaluate::{evaluate, Evaluation, EvaluationOptions};
 pub use foresight_settings::SettingsError as ScenarioError;
 pub use load::LoadedScenario;

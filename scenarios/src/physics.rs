@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::controllers::LoadedModel;
 use crate::env::virtual_arm_config;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::evaluate::Counted;
 use crate::faults::other_object;
 use crate::load::LoadedScenario;
@@ -142,7 +142,7 @@ impl PhysicsKind {
     }
 
     /// Draws the object where it can't be, as it is seen after action number `after` (from 1).
-    fn falsify(self, seen: &mut Simulator, began: &Began, after: usize) -> Result<()> {
+    fn falsify(self, seen: &mut Simulator, began: &Began, after: usize) -> RunResult<()> {
         if after == 0 {
             return Ok(());
         }
@@ -227,7 +227,7 @@ pub struct Pair {
 ///
 /// # Errors
 /// [`RunError`] when the scene can't be simulated.
-pub fn pair(scenario: &LoadedScenario, seed: u64, kind: PhysicsKind) -> Result<Pair> {
+pub fn pair(scenario: &LoadedScenario, seed: u64, kind: PhysicsKind) -> RunResult<Pair> {
     let spec = EpisodeSpec::new(scenario, seed);
     let scene = spec.goal_scene.as_ref().ok_or_else(|| {
         RunError::Input("physics is tried in the simulator; robot.kind must be \"sim\"".into())
@@ -274,8 +274,8 @@ fn play(
     arm: &mut VirtualArm,
     actions: &[Action],
     happens: Option<Disturbance>,
-    mut shown: impl FnMut(&mut Simulator, usize) -> Result<()>,
-) -> Result<Continuation> {
+    mut shown: impl FnMut(&mut Simulator, usize) -> RunResult<()>,
+) -> RunResult<Continuation> {
     let mut continuation = Continuation::default();
     for after in 0..=actions.len() {
         if let Some(action) = after.checked_sub(1).and_then(|n| actions.get(n)) {
@@ -300,7 +300,7 @@ fn surprises(
     loaded: &LoadedModel,
     extrinsics: Option<[f32; 6]>,
     continuation: &Continuation,
-) -> Result<[f64; 3]> {
+) -> RunResult<[f64; 3]> {
     let latents = loaded.encode(&continuation.frames)?;
     let mut sums = [0.0; 3];
     for (i, action) in continuation.actions.iter().enumerate() {
@@ -350,7 +350,7 @@ pub fn try_physics(
     loaded: &LoadedModel,
     seed: u64,
     pairs: u64,
-) -> Result<Vec<PhysicsRow>> {
+) -> RunResult<Vec<PhysicsRow>> {
     let row = |kind: PhysicsKind| {
         let more: Vec<[bool; 3]> = (seed..seed + pairs)
             .into_par_iter()
@@ -362,7 +362,7 @@ pub fn try_physics(
                 let other = surprises(loaded, extrinsics, &pair.other)?;
                 Ok([0, 1, 2].map(|i| other[i] > usual[i]))
             })
-            .collect::<Result<_>>()?;
+            .collect::<RunResult<_>>()?;
         let share = |by: usize| Counted::of(&more.iter().map(|m| m[by]).collect::<Vec<bool>>());
         Ok(PhysicsRow {
             kind,

@@ -5,7 +5,7 @@ use foresight_robot::{Arm, Observation};
 
 use crate::env::Env;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::Result;
+use crate::error::RunResult;
 use crate::scenario::Start;
 
 /// Actions that a retreat may take.
@@ -51,7 +51,7 @@ pub fn mending(spec: &EpisodeSpec, goal: usize, look: &Observation) -> Mending {
 ///
 /// # Errors
 /// [`RunError::Arm`] when the arm can't be driven.
-pub fn retreat(arm: &mut dyn Arm, to: &Pose) -> Result<String> {
+pub fn retreat(arm: &mut dyn Arm, to: &Pose) -> RunResult<String> {
     let mut far_m = f64::INFINITY;
     for _ in 0..RETREAT_ACTIONS {
         let here = arm.observe()?.pose;
@@ -79,7 +79,7 @@ pub fn retreat(arm: &mut dyn Arm, to: &Pose) -> Result<String> {
 ///
 /// # Errors
 /// [`RunError::Arm`] when the arm can't be driven.
-pub fn begin_again(env: &mut Env, spec: &EpisodeSpec) -> Result<EpisodeSpec> {
+pub fn begin_again(env: &mut Env, spec: &EpisodeSpec) -> RunResult<EpisodeSpec> {
     for gripper in [-1.0, 0.0] {
         let rise = Action {
             translation_m: [0.0, 0.0, RISE_M],

@@ -11,14 +11,12 @@ use foresight_predictor::PredictorError;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::compact_trainer::{
-    layout, CompactBatch, CompactLosses, CompactObjectives, CompactTrainer,
-};
+use crate::compact_trainer::{layout, CompactBatch, CompactLosses, CompactTrainer};
 use crate::episodes;
 use crate::feed::{described, readers, Feed};
 use crate::frame_transform::FrameTransform;
 use crate::init;
-use crate::objectives::told::{self, Told};
+use crate::objectives::told::{self, CompactObjectives, Told};
 use crate::optimisation::Optimisation;
 use crate::run::{Parts, TrainingTask};
 use crate::settings::{Crop, Data};

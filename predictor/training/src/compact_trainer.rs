@@ -12,52 +12,17 @@ use foresight_predictor::layout::Entry;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::side_network::NetworkLayers;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::head_variables::HeadVariables;
 use crate::objectives::sigreg::{self, Sketch};
-use crate::objectives::told::{self, Told};
+use crate::objectives::told::{self, CompactObjectives, Told};
 use crate::train_state::TrainState;
 use crate::trained_layers::TrainedLayers;
 
 /// Pictures that are looked at together: each such piece has a graph of its own, which one core goes through
 /// forwards and backwards with what it computes still at hand.
 const PICTURES: usize = 16;
-
-/// What counts how much.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CompactObjectives {
-    /// Weight of the Epps–Pulley statistic times the batch size; the published one is 0.1.
-    pub sigreg: f64,
-    /// Weight of the inverse dynamics, the squared error of actions as the predictor is told them.
-    pub inverse_dynamics: f64,
-    /// Weight of the latents foreseen all the way from a clip's first picture, beside one step ahead.
-    pub rollout: f64,
-    /// Weight of the hand's pose told from a latent, the squared error in an action's numbers: true latents
-    /// and those foreseen from a clip's first picture on.
-    pub proprioception: f64,
-    /// Weight of the picture's change told from the latents before and after it, true and foreseen ones; 1
-    /// is what telling nothing costs.
-    pub changes: f64,
-    /// Hidden width of what tells these from latents.
-    #[serde(alias = "inverse_hidden")]
-    pub hidden: usize,
-}
-
-impl Default for CompactObjectives {
-    /// The published two, alone.
-    fn default() -> Self {
-        CompactObjectives {
-            sigreg: 0.1,
-            inverse_dynamics: 0.0,
-            rollout: 0.0,
-            proprioception: 0.0,
-            changes: 0.0,
-            hidden: 256,
-        }
-    }
-}
 
 /// Clips, frame by frame.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use zenoh::query::Reply;
 use zenoh::{Session, Wait};
 
 use super::link_error;
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 
 /// How long a command waits for its reply. A stop blocks the node for up to 5 s.
 const TIMEOUT: Duration = Duration::from_secs(7);
@@ -24,7 +24,7 @@ const LEASE_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// As [`request`].
-pub fn command(session: &Session, arm: &str, verb: &'static str, client_id: u32) -> Result<()> {
+pub fn command(session: &Session, arm: &str, verb: &'static str, client_id: u32) -> ArmResult<()> {
     request(session, arm, verb, &CmdRequest::new(client_id))
 }
 
@@ -32,7 +32,7 @@ pub fn command(session: &Session, arm: &str, verb: &'static str, client_id: u32)
 ///
 /// # Errors
 /// [`ArmError`] when the node can't be reached or its stop fails.
-pub fn stop(session: &Session, arm: &str, client_id: u32) -> Result<()> {
+pub fn stop(session: &Session, arm: &str, client_id: u32) -> ArmResult<()> {
     match command(session, arm, "stop", client_id) {
         Err(ArmError::Command { reason, .. }) if reason.starts_with("not allowed in") => Ok(()),
         other => other,
@@ -49,7 +49,7 @@ pub fn request(
     arm: &str,
     verb: &'static str,
     request: &CmdRequest,
-) -> Result<()> {
+) -> ArmResult<()> {
     let refused = |reason: String| ArmError::Command {
         arm: arm.to_string(),
         verb,
@@ -85,7 +85,7 @@ pub(super) fn ask(
     payload: &str,
     timeout: Duration,
     patience: Duration,
-) -> Result<Option<Reply>> {
+) -> ArmResult<Option<Reply>> {
     let patience = Instant::now() + patience;
     loop {
         let replies = session
@@ -119,7 +119,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`ArmError`] when someone else holds the arm or nobody answers.
-    pub fn acquire(session: &Session, arm: &str, client_id: u32) -> Result<Self> {
+    pub fn acquire(session: &Session, arm: &str, client_id: u32) -> ArmResult<Self> {
         let token = session
             .liveliness()
             .declare_token(format!("franka/{arm}/lease/{client_id}"))
@@ -150,7 +150,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`ArmError`] when the node refuses the release; the token is gone all the same.
-    pub fn release(mut self) -> Result<()> {
+    pub fn release(mut self) -> ArmResult<()> {
         let released = command(&self.session, &self.arm, "release", self.client_id);
         if let Some(token) = self.token.take() {
             token

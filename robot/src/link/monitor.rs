@@ -12,7 +12,7 @@ use zenoh::{Session, Wait};
 use zerocopy::FromBytes;
 
 use super::link_error;
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::frame::capture_ns;
 use crate::se3;
 
@@ -129,7 +129,7 @@ impl Monitor {
     ///
     /// # Errors
     /// [`ArmError::Link`] when a subscription is refused.
-    pub fn subscribe(session: &Session, arm: &str, cameras: &[&str]) -> Result<Self> {
+    pub fn subscribe(session: &Session, arm: &str, cameras: &[&str]) -> ArmResult<Self> {
         let received = Received {
             cameras: cameras.iter().map(|_| CameraFrames::default()).collect(),
             ..Received::default()

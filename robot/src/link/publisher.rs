@@ -13,7 +13,7 @@ use zenoh::{Session, Wait};
 use zerocopy::IntoBytes;
 
 use super::{link_error, Monitor};
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::sequence::Sequence;
 use crate::streamer::{Streamer, STREAM_HZ};
 use crate::worker::Worker;
@@ -67,7 +67,7 @@ impl SetpointPublisher {
         client_id: u32,
         monitor: Arc<Monitor>,
         streamer: Streamer,
-    ) -> Result<Self> {
+    ) -> ArmResult<Self> {
         let key = format!("franka/{arm}/target");
         let publisher = session
             .declare_publisher(key.clone())

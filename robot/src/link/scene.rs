@@ -8,7 +8,7 @@ use zenoh::Session;
 
 use super::commands::{ask, FIND_TIMEOUT};
 use super::LinkConfig;
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 
 /// How long drawing a scene and its goals may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub struct SceneVerdict {
 ///
 /// # Errors
 /// [`ArmError::Command`] when nobody answers, as in front of a real arm, or the scene is refused.
-pub fn begin_scene(link: &LinkConfig, arm: &str, seed: u64) -> Result<Vec<SceneGoal>> {
+pub fn begin_scene(link: &LinkConfig, arm: &str, seed: u64) -> ArmResult<Vec<SceneGoal>> {
     #[derive(Deserialize)]
     struct Header {
         goals: Vec<SceneGoal>,
@@ -69,7 +69,7 @@ pub fn begin_scene(link: &LinkConfig, arm: &str, seed: u64) -> Result<Vec<SceneG
 }
 
 /// The simulator's verdict on its scene as it is now; `None` where nobody judges, as with a real arm.
-pub(crate) fn verdict(session: &Session, arm: &str) -> Result<Option<SceneVerdict>> {
+pub(crate) fn verdict(session: &Session, arm: &str) -> ArmResult<Option<SceneVerdict>> {
     let answer = ask_scene(session, arm, "verdict", "{}".into(), Duration::ZERO)?;
     let judged = answer.map(|a| serde_json::from_slice(&a.payload().to_bytes()));
     judged.transpose().map_err(|e| refused(arm, "verdict", e))
@@ -81,7 +81,7 @@ fn ask_scene(
     what: &'static str,
     payload: String,
     patience: Duration,
-) -> Result<Option<Sample>> {
+) -> ArmResult<Option<Sample>> {
     let key = format!("foresight/env/{arm}/{what}");
     let reply = ask(session, &key, &payload, TIMEOUT, patience)?;
     reply

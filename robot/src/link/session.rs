@@ -9,7 +9,7 @@ use zenoh_runtime::ZENOH_RUNTIME_ENV;
 
 use super::link_error;
 use super::threads::{on_one_thread, ONE_THREAD};
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 
 /// How to reach the node and the camera. Nothing is searched for on the network: what isn't
 /// named here isn't talked to.
@@ -76,7 +76,7 @@ impl LinkConfig {
 /// [`ArmError::LinkFile`] when the configuration file can't be used; [`ArmError::Link`] when an
 /// option is refused, an endpoint can't be listened on, or a
 /// `tls/` endpoint is named although zenoh sends and receives on several threads.
-pub fn open(config: &LinkConfig) -> Result<Session> {
+pub fn open(config: &LinkConfig) -> ArmResult<Session> {
     let mut zenoh = match &config.zenoh_config {
         Some(path) => Config::from_file(path).map_err(|e| bad_file(path, &e.to_string()))?,
         None => Config::default(),

@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::clock::SharedSimulator;
 use super::SimServerConfig;
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 
 /// Draws and encodes one frame after the other at a fixed rate.
 pub(super) struct SimCamera {
@@ -96,7 +96,7 @@ impl FrameSource for SimCamera {
 }
 
 /// franka-cam's own configuration of the cameras.
-pub(super) fn configs(config: &SimServerConfig) -> Result<Vec<CameraConfig>> {
+pub(super) fn configs(config: &SimServerConfig) -> ArmResult<Vec<CameraConfig>> {
     let names = std::iter::once(&config.camera).chain(&config.other_cameras);
     let one = |(number, name): (usize, &String)| {
         format!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foresight_sim::Simulator;
 use nalgebra::Isometry3;
 
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::se3::{angle_rad, distance_m};
 use crate::worker::Worker;
 
@@ -100,7 +100,7 @@ impl SharedSimulator {
 }
 
 /// Starts the thread that steps the simulator.
-pub(super) fn start(world: Arc<SharedSimulator>) -> Result<Worker> {
+pub(super) fn start(world: Arc<SharedSimulator>) -> ArmResult<Worker> {
     let what = "starting the simulator's clock";
     Worker::start("foresight-sim-clock".into(), what, move |stop| {
         run(&world, stop);

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zenoh::{Session, Wait};
 
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 use crate::link::{self, link_error, LinkConfig, TlsConfig};
 use crate::worker::Worker;
 use camera::SimCamera;
@@ -130,7 +130,7 @@ impl SimServer {
     /// # Errors
     /// [`ArmError`] when the scene can't be simulated, a name is not usable as a key, or the
     /// endpoint can't be listened on.
-    pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self> {
+    pub fn start(scene: &Scene, config: &SimServerConfig) -> ArmResult<Self> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         let node = node_config(config)?;
         let camera_configs = camera::configs(config)?;
@@ -191,7 +191,7 @@ impl SimServer {
     ///
     /// # Errors
     /// [`ArmError::Simulator`] when a session runs or the scene can't be simulated.
-    pub fn reset(&self, scene: &Scene) -> Result<()> {
+    pub fn reset(&self, scene: &Scene) -> ArmResult<()> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         let mut inner = self.world.lock();
         if inner.running {
@@ -224,7 +224,7 @@ impl SimServer {
     ///
     /// # Errors
     /// [`ArmError::Link`] when the keys can't be served again.
-    pub fn restart_node(&self) -> Result<()> {
+    pub fn restart_node(&self) -> ArmResult<()> {
         let mut arm = self.arm();
         if let Some(arm) = arm.take() {
             arm.shutdown();
@@ -274,7 +274,7 @@ fn attach(
     session: &Session,
     config: ArmConfig,
     world: &Arc<SharedSimulator>,
-) -> Result<franka_node::Attached> {
+) -> ArmResult<franka_node::Attached> {
     let names = [config.name.clone()];
     let gripper = Box::new(SimGripper::new(Arc::clone(world)));
     let robot = SimRobot::new(Arc::clone(world));
@@ -288,7 +288,7 @@ fn serve_cameras(
     world: &Arc<SharedSimulator>,
     config: &SimServerConfig,
     cameras: Vec<franka_cam::CameraConfig>,
-) -> Result<(Vec<franka_cam::Camera>, franka_cam::StatusPublisher)> {
+) -> ArmResult<(Vec<franka_cam::Camera>, franka_cam::StatusPublisher)> {
     let serving = |e: zenoh::Error| link_error("serving the camera", e);
     let mut attached = Vec::new();
     let mut known = Vec::new();
@@ -311,7 +311,7 @@ fn serve_cameras(
 
 /// franka-node's own configuration of one arm: its defaults, except for what the simulator has
 /// no use for.
-fn node_config(config: &SimServerConfig) -> Result<NodeConfig> {
+fn node_config(config: &SimServerConfig) -> ArmResult<NodeConfig> {
     let text = format!(
         "name = \"foresight-sim\"\n[[arm]]\nname = {:?}\nhost = \"simulator\"\nrealtime = \"ignore\"\n\
          gripper = \"simulator\"\nhold_after_ms = {}\nstop_after_ms = {}\n",
@@ -322,7 +322,7 @@ fn node_config(config: &SimServerConfig) -> Result<NodeConfig> {
 }
 
 /// Opens the session on the configured endpoints, or on a free port of the loopback.
-fn listen(config: &SimServerConfig) -> Result<(Session, Vec<String>)> {
+fn listen(config: &SimServerConfig) -> ArmResult<(Session, Vec<String>)> {
     let open = |listen: Vec<String>| {
         let link = LinkConfig {
             connect: config.connect.clone(),

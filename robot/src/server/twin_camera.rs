@@ -15,7 +15,7 @@ use zenoh::{Session, Wait};
 
 use super::clock::SharedSimulator;
 use super::{camera, listen, serve_cameras, SimServerConfig};
-use crate::arm::{ArmError, Result};
+use crate::arm::{ArmError, ArmResult};
 use crate::link::Monitor;
 use crate::worker::Worker;
 
@@ -39,7 +39,7 @@ impl TwinCamera {
     ///
     /// # Errors
     /// [`ArmError`] when the scene can't be simulated or an endpoint can't be used.
-    pub fn start(scene: &Scene, config: &SimServerConfig) -> Result<Self> {
+    pub fn start(scene: &Scene, config: &SimServerConfig) -> ArmResult<Self> {
         let simulator = Simulator::new(scene).map_err(|e| ArmError::Simulator(e.to_string()))?;
         let kinematics = Fr3::new().map_err(|e| ArmError::Simulator(e.to_string()))?;
         let camera_configs = camera::configs(config)?;

@@ -10,7 +10,7 @@ use nalgebra::Isometry3;
 use super::gripper_command::GripperCommandState;
 use super::{ZenohArm, BETWEEN_CALLS};
 use crate::action_gate::GatedCommand;
-use crate::arm::{Arm, Execution, Result};
+use crate::arm::{Arm, ArmResult, Execution};
 use crate::handover::Handover;
 use crate::link::{self, TimedState};
 use crate::motion::{Motion, MotionSample, MotionStep};
@@ -29,7 +29,7 @@ impl ZenohArm {
         &mut self,
         goal: Isometry3<f64>,
         mut grip: Option<GripperCommandState>,
-    ) -> Result<Rest> {
+    ) -> ArmResult<Rest> {
         let gripper_timeout_s = self.config.gripper.timeout_s;
         let mut motion = Motion::new(goal, self.config.settle, gripper_timeout_s);
         let mut seen_ns = 0;
@@ -75,7 +75,7 @@ impl ZenohArm {
     }
 
     /// Waits until it is time for the next look; an arm that is held up on the way rests.
-    fn until_look(&mut self, goal: Isometry3<f64>) -> Result<Rest> {
+    fn until_look(&mut self, goal: Isometry3<f64>) -> ArmResult<Rest> {
         loop {
             let state = self.active_state()?;
             self.publisher
@@ -104,7 +104,11 @@ impl ZenohArm {
 
     /// Begins another session when a motion to `goal` would stray further from where this one
     /// began than the node allows. The arm rests meanwhile.
-    fn session_reaching(&mut self, state: TimedState, goal: &Isometry3<f64>) -> Result<TimedState> {
+    fn session_reaching(
+        &mut self,
+        state: TimedState,
+        goal: &Isometry3<f64>,
+    ) -> ArmResult<TimedState> {
         if self.session_reaches(goal) {
             return Ok(state);
         }
@@ -122,7 +126,7 @@ impl ZenohArm {
         action: &Action,
         handover: Option<Handover>,
         onwards: Option<Until>,
-    ) -> Result<Option<Execution>> {
+    ) -> ArmResult<Option<Execution>> {
         self.pacer.rest();
         let state = self.ensure_active()?;
         self.publisher

@@ -7,7 +7,7 @@ use zenoh::Wait;
 use zerocopy::IntoBytes;
 
 use super::ZenohArm;
-use crate::arm::Result;
+use crate::arm::ArmResult;
 use crate::gripper::GripperCommand;
 use crate::link::{grasped, link_error};
 
@@ -29,7 +29,7 @@ impl ZenohArm {
     pub(super) fn command_gripper(
         &mut self,
         command: GripperCommand,
-    ) -> Result<GripperCommandState> {
+    ) -> ArmResult<GripperCommandState> {
         Ok(GripperCommandState {
             command,
             sent: self.send_gripper(&command)?,
@@ -43,7 +43,7 @@ impl ZenohArm {
     /// fingers stop within 5 mm of the width asked for. Nobody knows the object's width
     /// beforehand, so closing fingers that stopped on something are told to grasp it at the
     /// width where they stopped.
-    pub(super) fn gripper_done(&mut self, grip: &mut GripperCommandState) -> Result<bool> {
+    pub(super) fn gripper_done(&mut self, grip: &mut GripperCommandState) -> ArmResult<bool> {
         let elapsed = grip.sent.elapsed();
         if elapsed.as_secs_f64() > self.config.gripper.timeout_s {
             return Ok(true);
@@ -79,7 +79,7 @@ impl ZenohArm {
         Ok(true)
     }
 
-    fn send_gripper(&mut self, command: &GripperCommand) -> Result<Instant> {
+    fn send_gripper(&mut self, command: &GripperCommand) -> ArmResult<Instant> {
         let msg = GripperMsg::new(
             command.kind,
             self.client_id,

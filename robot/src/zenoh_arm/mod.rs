@@ -19,7 +19,7 @@ use zenoh::pubsub::Publisher;
 use zenoh::{Session, Wait};
 
 use crate::action_gate::ActionGate;
-use crate::arm::{Arm, ArmError, Execution, Observation, Result};
+use crate::arm::{Arm, ArmError, ArmResult, Execution, Observation};
 use crate::envelope::{Envelope, EnvelopeConfig, EnvelopeError};
 use crate::frame_sync::FrameStateSync;
 use crate::gripper::GripperConfig;
@@ -146,7 +146,7 @@ impl ZenohArm {
     /// # Errors
     /// [`ArmError`] when nothing answers, someone else holds the arm, or the envelope's limits
     /// make no sense.
-    pub fn connect(config: ZenohArmConfig, envelope: EnvelopeConfig) -> Result<Self> {
+    pub fn connect(config: ZenohArmConfig, envelope: EnvelopeConfig) -> ArmResult<Self> {
         let budget = Budget::from(&envelope);
         envelope.validate()?;
         let session = link::open(&config.link)?;
@@ -212,7 +212,7 @@ impl ZenohArm {
     ///
     /// # Errors
     /// [`ArmError`] when it refuses, or its answer can't be read.
-    pub fn scene_verdict(&self) -> Result<Option<link::SceneVerdict>> {
+    pub fn scene_verdict(&self) -> ArmResult<Option<link::SceneVerdict>> {
         link::scene::verdict(&self.session, &self.config.arm)
     }
 
@@ -225,11 +225,11 @@ impl ZenohArm {
     ///
     /// # Errors
     /// [`ArmError`] when the node refuses either.
-    pub fn close(mut self) -> Result<()> {
+    pub fn close(mut self) -> ArmResult<()> {
         self.finish()
     }
 
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self) -> ArmResult<()> {
         let Some(lease) = self.lease.take() else {
             return Ok(());
         };
@@ -243,7 +243,7 @@ impl ZenohArm {
 
 /// The limits with the end effector the arm really has: what it reports against what its joints
 /// say.
-pub(crate) fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> Result<Envelope> {
+pub(crate) fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> ArmResult<Envelope> {
     let arm = Fr3::new().map_err(|e| EnvelopeError::Kinematics(e.to_string()))?;
     let tool = arm.measured_tool(&state.joints_rad(), &state.placement);
     let hand = franka_hand();
@@ -261,7 +261,7 @@ pub(crate) fn envelope_for(state: &TimedState, limits: EnvelopeConfig) -> Result
 }
 
 impl Arm for ZenohArm {
-    fn observe(&mut self) -> Result<Observation> {
+    fn observe(&mut self) -> ArmResult<Observation> {
         let state = self.ensure_active()?;
         self.publisher
             .keep_alive_at_least(Instant::now() + BETWEEN_CALLS);
@@ -283,7 +283,7 @@ impl Arm for ZenohArm {
         Ok(observation)
     }
 
-    fn execute(&mut self, action: &Action) -> Result<Execution> {
+    fn execute(&mut self, action: &Action) -> ArmResult<Execution> {
         if self.pacer.is_under_way() {
             self.wait_settled(self.publisher.goal(), None)?;
         }
@@ -295,7 +295,7 @@ impl Arm for ZenohArm {
         }
     }
 
-    fn look_ahead(&mut self) -> Result<Option<Ahead<Observation>>> {
+    fn look_ahead(&mut self) -> ArmResult<Option<Ahead<Observation>>> {
         if !self.pacer.is_under_way() {
             return Ok(None);
         }
@@ -315,7 +315,7 @@ impl Arm for ZenohArm {
         }))
     }
 
-    fn follow_on(&mut self, action: &Action, until: Until) -> Result<Option<Execution>> {
+    fn follow_on(&mut self, action: &Action, until: Until) -> ArmResult<Option<Execution>> {
         if self.pacer.looked_s().is_none() {
             if let Some(looked) = self.looked.take() {
                 self.pacer.took(looked.elapsed().as_secs_f64());
@@ -343,7 +343,7 @@ impl Arm for ZenohArm {
         self.publisher.keep_alive_until(deadline);
     }
 
-    fn stop(&mut self) -> Result<()> {
+    fn stop(&mut self) -> ArmResult<()> {
         self.publisher.disable();
         self.settled = None;
         self.pacer.rest();

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use franka_node::{CmdRequest, Kind, Phase};
 
 use super::{ZenohArm, BETWEEN_CALLS};
-use crate::arm::{Arm, ArmError, Result};
+use crate::arm::{Arm, ArmError, ArmResult};
 use crate::frame_sync::STATE_TIMEOUT;
 use crate::link::{self, Monitor, TimedState};
 
 impl ZenohArm {
     /// A state in which the arm is active and ours, or why not.
-    pub(super) fn active_state(&self) -> Result<TimedState> {
+    pub(super) fn active_state(&self) -> ArmResult<TimedState> {
         let state = self.sync.state()?;
         let arm = || self.config.arm.clone();
         match state.phase() {
@@ -42,7 +42,7 @@ impl ZenohArm {
     /// Makes sure the arm is active. It is enabled when it was never started, when we stopped
     /// it, or when the node's watchdog stopped it because our own deadline had passed; an arm
     /// that someone else stopped stays stopped.
-    pub(super) fn ensure_active(&mut self) -> Result<TimedState> {
+    pub(super) fn ensure_active(&mut self) -> ArmResult<TimedState> {
         match self.active_state() {
             Err(ArmError::Stopped { .. }) if self.may_enable || self.publisher.stopped_itself() => {
                 self.enable()
@@ -52,13 +52,13 @@ impl ZenohArm {
     }
 
     /// Starts a session, forgetting what was commanded before it.
-    pub(super) fn enable(&mut self) -> Result<TimedState> {
+    pub(super) fn enable(&mut self) -> ArmResult<TimedState> {
         self.gate.forget();
         self.restart()
     }
 
     /// Starts a session.
-    pub(super) fn restart(&mut self) -> Result<TimedState> {
+    pub(super) fn restart(&mut self) -> ArmResult<TimedState> {
         self.publisher.disable();
         self.settled = None;
         self.refused_before = self.refused_targets();

@@ -20,7 +20,7 @@ use super::back_out::Trail;
 use super::encode::EncodedObservation;
 use super::latent::LatentModel;
 use crate::anchors::{Anchors, GoalIndex};
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Keeps the second level's noise apart from the first's.
 const LEVEL_TWO: u64 = 0x6c65_7665_6c32;
@@ -156,7 +156,7 @@ impl<'a> Hierarchy<'a> {
         look: &Look,
         constraints: &Constraints,
         step: u32,
-    ) -> Result<Plan> {
+    ) -> RunResult<Plan> {
         let mut goal = match self.goal.take() {
             Some(goal) => goal,
             None => {
@@ -246,7 +246,7 @@ impl<'a> Hierarchy<'a> {
         goal: &GoalPursuit,
         constraints: &Constraints,
         step: u32,
-    ) -> Result<(Waypoint, Option<Plan>)> {
+    ) -> RunResult<(Waypoint, Option<Plan>)> {
         let weights = &goal.weights;
         let bounds = constraints.bounds.as_ref();
         let recorded = self.second.anchors.zip(goal.recorded.as_ref());
@@ -307,7 +307,7 @@ impl<'a> Hierarchy<'a> {
         weights: &GoalWeights,
         constraints: &Constraints,
         step: u32,
-    ) -> Result<Plan> {
+    ) -> RunResult<Plan> {
         let range = second.config.macro_actions;
         let range = MacroRange {
             low: range.low.map(|v| v as f32),
@@ -329,7 +329,7 @@ impl<'a> Hierarchy<'a> {
         second: &LevelTwo,
         seen: &EncodedObservation,
         action: &Action,
-    ) -> Result<Latent> {
+    ) -> RunResult<Latent> {
         let after = seen
             .clone()
             .foresee(&second.model, self.first.extrinsics(), action)?;
@@ -342,7 +342,7 @@ impl<'a> Hierarchy<'a> {
         latent: Latent,
         way: Vec<Action>,
         bounds: Option<&RelativeBounds>,
-    ) -> Result<Waypoint> {
+    ) -> RunResult<Waypoint> {
         let first = way.first().copied().unwrap_or_default();
         let along_axes = first.translation_m.iter();
         let farthest = along_axes.fold(0.0f64, |most, t| most.max(t.abs()));
@@ -389,7 +389,7 @@ impl Controller<Observation> for Hierarchy<'_> {
         observation: &Observation,
         constraints: &Constraints,
         step: u32,
-    ) -> Result<Decision> {
+    ) -> RunResult<Decision> {
         let seen = self.first.encode(observation)?;
         let distance = self.first.distance(&seen, self.pursuit.goal);
         if self.pursuit.ends_at(distance) {
@@ -407,7 +407,7 @@ impl Controller<Observation> for Hierarchy<'_> {
         Ok(Decision::Act { distance, plan })
     }
 
-    fn distance(&mut self, observation: &Observation) -> Result<f32> {
+    fn distance(&mut self, observation: &Observation) -> RunResult<f32> {
         let seen = self.first.encode(observation)?;
         Ok(self.first.distance(&seen, self.pursuit.goal))
     }

@@ -10,7 +10,7 @@ use foresight_robot::Observation;
 
 use super::encode::{EncodedObservation, LastLook};
 use super::sentences::SentenceGoals;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// A world model with an episode's goals encoded.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl<'a> LatentModel<'a> {
     }
 
     /// What the encoder sees of an observation's frame, `[3, H, W]`.
-    pub(super) fn pixels(&self, observation: &Observation) -> Result<Vec<f32>> {
+    pub(super) fn pixels(&self, observation: &Observation) -> RunResult<Vec<f32>> {
         Ok(self.model.pixels(&observation.frame.image)?)
     }
 
@@ -112,7 +112,7 @@ impl<'a> LatentModel<'a> {
         goal: &Latent,
         weighting: GoalWeighting,
         bounds: Option<&RelativeBounds>,
-    ) -> Result<GoalWeights> {
+    ) -> RunResult<GoalWeights> {
         let weights = self
             .energy_towards(encoded, goal)
             .weights(weighting, bounds);
@@ -131,7 +131,7 @@ impl CostModel for LatentModel<'_> {
     type GoalContext = LatentGoal;
     type Error = RunError;
 
-    fn encode(&self, observation: &Observation) -> Result<EncodedObservation> {
+    fn encode(&self, observation: &Observation) -> RunResult<EncodedObservation> {
         Ok(self.looks.encode(self.model, observation)?)
     }
 
@@ -139,7 +139,7 @@ impl CostModel for LatentModel<'_> {
         &self,
         encoded: EncodedObservation,
         committed: &Action,
-    ) -> Result<EncodedObservation> {
+    ) -> RunResult<EncodedObservation> {
         Ok(encoded.foresee(self.model, self.extrinsics, committed)?)
     }
 
@@ -152,7 +152,7 @@ impl CostModel for LatentModel<'_> {
         goal: usize,
         encoded: &EncodedObservation,
         bounds: Option<&RelativeBounds>,
-    ) -> Result<LatentGoal> {
+    ) -> RunResult<LatentGoal> {
         let to = self.goal(goal, encoded);
         if let Some(why) = self.sentences.as_ref().and_then(SentenceGoals::refused) {
             return Err(why);

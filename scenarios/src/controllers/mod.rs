@@ -37,7 +37,7 @@ pub use true_dynamics::TrueDynamics;
 use crate::anchors::Anchors;
 use crate::env::ObservedSimulator;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// What controllers are made of; loaded once, used for any number of episodes.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// [`RunError::Model`] when it can't be used.
-    pub fn model(dir: &Path) -> Result<Self> {
+    pub fn model(dir: &Path) -> RunResult<Self> {
         ModelSource::model_on(dir, ComputeDevice::Cpu, Precision::F32)
     }
 
@@ -101,7 +101,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// As [`ModelSource::model`], and when the device doesn't answer.
-    pub fn model_on(dir: &Path, device: ComputeDevice, precision: Precision) -> Result<Self> {
+    pub fn model_on(dir: &Path, device: ComputeDevice, precision: Precision) -> RunResult<Self> {
         let model =
             WorldModel::load_on(dir, device, precision).map_err(|e| RunError::model(dir, e))?;
         let head = match GoalHead::is_in(dir) {
@@ -131,7 +131,7 @@ impl ModelSource {
         anchors: Option<&Path>,
         device: ComputeDevice,
         precision: Precision,
-    ) -> Result<Self> {
+    ) -> RunResult<Self> {
         let ModelSource::Latent(loaded) = &mut self else {
             return Ok(self);
         };
@@ -158,7 +158,7 @@ impl ModelSource {
     ///
     /// # Errors
     /// [`RunError::Model`] when the policy can't be used.
-    pub fn with_policy(self, folder: &Path) -> Result<Self> {
+    pub fn with_policy(self, folder: &Path) -> RunResult<Self> {
         Ok(match self {
             ModelSource::Latent(eyes) => {
                 let policy = Policy::load(folder, &eyes.model.config().encoder);
@@ -222,7 +222,7 @@ impl ModelSource {
         &self,
         spec: &EpisodeSpec,
         goals: &[RgbImage],
-    ) -> Result<ReadyController<'_>> {
+    ) -> RunResult<ReadyController<'_>> {
         let scenario = &spec.loaded.scenario;
         let (method, seed) = (scenario.planner.method(), spec.seed);
         let mut observed = None;
@@ -283,7 +283,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// [`RunError::Model`] when the model fails.
-    pub fn encode(&self, images: &[RgbImage]) -> Result<Vec<foresight_predictor::Latent>> {
+    pub fn encode(&self, images: &[RgbImage]) -> RunResult<Vec<foresight_predictor::Latent>> {
         let images: Vec<&RgbImage> = images.iter().collect();
         let encoded = self.model.encode(&images);
         encoded.map_err(|e| RunError::model(&self.dir, e))
@@ -293,7 +293,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// [`RunError::Model`] when an image is empty.
-    pub fn pixels(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>> {
+    pub fn pixels(&self, images: &[RgbImage]) -> RunResult<Vec<Vec<f32>>> {
         let pixels = images.iter().map(|image| self.model.pixels(image));
         let pixels: Result<_, _> = pixels.collect();
         pixels.map_err(|e| RunError::model(&self.dir, e))

@@ -7,7 +7,7 @@ use foresight_planner::{
 use foresight_robot::Observation;
 
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// A position off by this much weighs as much as a gripper off by all its stroke, m.
 const POSITION_SCALE_M: f64 = 0.05;
@@ -38,7 +38,7 @@ impl Oracle {
     ///
     /// # Errors
     /// [`RunError::Input`] when a goal's pose is not known.
-    pub fn of(spec: &EpisodeSpec) -> Result<Self> {
+    pub fn of(spec: &EpisodeSpec) -> RunResult<Self> {
         let poses = spec.goal_poses().into_iter().zip(&spec.goal_states);
         let goals = poses.map(|(pose, state)| {
             pose.map(|pose| OracleGoal {
@@ -61,11 +61,11 @@ impl CostModel for Oracle {
     type GoalContext = OracleGoal;
     type Error = RunError;
 
-    fn encode(&self, observation: &Observation) -> Result<Pose> {
+    fn encode(&self, observation: &Observation) -> RunResult<Pose> {
         Ok(observation.pose)
     }
 
-    fn foresee(&self, pose: Pose, committed: &Action) -> Result<Pose> {
+    fn foresee(&self, pose: Pose, committed: &Action) -> RunResult<Pose> {
         Ok(pose.apply(committed))
     }
 
@@ -73,7 +73,12 @@ impl CostModel for Oracle {
         self.goals[goal].distance(pose)
     }
 
-    fn begin_goal(&self, goal: usize, _: &Pose, _: Option<&RelativeBounds>) -> Result<OracleGoal> {
+    fn begin_goal(
+        &self,
+        goal: usize,
+        _: &Pose,
+        _: Option<&RelativeBounds>,
+    ) -> RunResult<OracleGoal> {
         Ok(self.goals[goal])
     }
 

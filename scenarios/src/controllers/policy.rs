@@ -6,7 +6,7 @@ use foresight_predictor::{Latent, WorldModel};
 use foresight_robot::Observation;
 
 use super::encode::EncodedObservation;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// A policy with an episode's goals encoded.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Controller<Observation> for PolicyController<'_> {
         observation: &Observation,
         constraints: &Constraints,
         _step: u32,
-    ) -> Result<Decision> {
+    ) -> RunResult<Decision> {
         let seen = EncodedObservation::new(self.model, observation)?;
         let (goal, aim) = &self.goals[self.pursuit.goal];
         let distance = seen.latent.distance(goal);
@@ -57,7 +57,7 @@ impl Controller<Observation> for PolicyController<'_> {
         Ok(Decision::Act { distance, plan })
     }
 
-    fn distance(&mut self, observation: &Observation) -> Result<f32> {
+    fn distance(&mut self, observation: &Observation) -> RunResult<f32> {
         let seen = EncodedObservation::new(self.model, observation)?;
         Ok(seen.latent.distance(&self.goals[self.pursuit.goal].0))
     }

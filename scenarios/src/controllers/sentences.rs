@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encode::EncodedObservation;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// A stage of a sentence as it was pursued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl<'a> SentenceGoals<'a> {
         spec: &EpisodeSpec,
         head: Option<&'a GoalHead>,
         log: SaidLog,
-    ) -> Result<Option<Self>> {
+    ) -> RunResult<Option<Self>> {
         let subgoals = &spec.loaded.scenario.subgoal;
         if subgoals.iter().all(|goal| goal.say.is_none()) {
             return Ok(None);
@@ -192,7 +192,7 @@ impl<'a> SentenceGoals<'a> {
 ///
 /// # Errors
 /// [`RunError::NotUnderstood`] says what is wrong with it.
-pub fn heard(head: &GoalHead, sentence: &str) -> Result<Understood> {
+pub fn heard(head: &GoalHead, sentence: &str) -> RunResult<Understood> {
     let config = head.config();
     understand(sentence, &config.vocabulary, config.most_words)
         .map_err(|e| RunError::NotUnderstood(e.to_string()))

@@ -14,7 +14,7 @@ use super::encode::EncodedObservation;
 use crate::action_map::ActionMap;
 use crate::env::{virtual_arm_config, ObservedSimulator};
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// A model's encoder with an episode's goals encoded, and the simulator for a predictor.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl CostModel for TrueDynamics<'_> {
     type GoalContext = TrueGoal;
     type Error = RunError;
 
-    fn encode(&self, observation: &Observation) -> Result<TrueState> {
+    fn encode(&self, observation: &Observation) -> RunResult<TrueState> {
         let needs = || RunError::Input("true dynamics need a simulator in virtual time".into());
         Ok(TrueState {
             simulator: self.observed.get().ok_or_else(needs)?,
@@ -109,7 +109,7 @@ impl CostModel for TrueDynamics<'_> {
         })
     }
 
-    fn foresee(&self, _: TrueState, _: &Action) -> Result<TrueState> {
+    fn foresee(&self, _: TrueState, _: &Action) -> RunResult<TrueState> {
         Err(RunError::Input(
             "true dynamics begin at rest; set motion = \"stop_and_go\"".into(),
         ))
@@ -124,7 +124,7 @@ impl CostModel for TrueDynamics<'_> {
         goal: usize,
         state: &TrueState,
         bounds: Option<&RelativeBounds>,
-    ) -> Result<TrueGoal> {
+    ) -> RunResult<TrueGoal> {
         let latents = [&state.seen.latent, &self.goals[goal]].map(|l| &l.values[..]);
         let space = &self.model.config().action_space;
         let weights = GoalWeights::by_moving(self.weighting, latents, space, bounds, |moves| {

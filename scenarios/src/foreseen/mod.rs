@@ -21,7 +21,7 @@ use serde::Serialize;
 use self::estimate::Sums;
 use self::gauge::Gauge;
 use self::track::{l1, Foresees, Track};
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 pub use self::displacement::{Displacements, FalseMotion, Fit, Kind};
 pub use self::estimate::Estimate;
@@ -161,7 +161,7 @@ pub fn measure(
     options: ForeseenOptions,
     stage: &dyn Fn(&'static str),
     done: &(dyn Fn() + Sync),
-) -> Result<Foreseen> {
+) -> RunResult<Foreseen> {
     stage("encoding");
     let fitted = Track::all(model, fitting, done)?;
     let tracks = Track::all(model, held_out, done)?;
@@ -201,7 +201,7 @@ struct Gauges {
 }
 
 impl Gauges {
-    fn fit(tracks: &[Track], options: GaugeOptions) -> Result<Self> {
+    fn fit(tracks: &[Track], options: GaugeOptions) -> RunResult<Self> {
         let states = tracks.iter().flat_map(|track| &track.states);
         let poses = states.map(|pose| {
             let [x, y, z] = pose.position_m;
@@ -239,7 +239,7 @@ fn foreseen(
     gauges: &Gauges,
     tracks: &[Track],
     options: ForeseenOptions,
-) -> Result<Foreseen> {
+) -> RunResult<Foreseen> {
     if tracks.is_empty() {
         return Err(RunError::Input(
             "there is no episode with two states to measure".into(),
@@ -249,7 +249,7 @@ fn foreseen(
     let measured = tracks
         .par_iter()
         .map(|track| of_track(predictor, gauges, track, options.steps_ahead))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<RunResult<Vec<_>>>()?;
     let (mut robot, mut object, mut samples) = (Sums::new(), Sums::new(), Vec::new());
     for (track, read) in tracks.iter().zip(measured) {
         read.robot.iter().for_each(|r| robot.add(track.scene, *r));
@@ -321,7 +321,7 @@ fn of_track(
     gauges: &Gauges,
     track: &Track,
     steps_ahead: usize,
-) -> Result<TrackRead> {
+) -> RunResult<TrackRead> {
     let robot_off = |at: usize, read: &[f64]| {
         let state = &track.states[at];
         let squares = (0..3).map(|i| (state.position_m[i] - read[i]).powi(2));

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::displacement::Kind;
 use super::track::{l1, Foresees, Track};
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Steps ahead that are shown.
 const SHOWN: [usize; 4] = [1, 2, 4, 8];
@@ -43,7 +43,7 @@ pub(super) fn examples(
     predictor: &impl Foresees,
     [(known, known_store), (tracks, store)]: [(&[Track], &dyn EpisodeStore); 2],
     of_each: usize,
-) -> Result<Vec<Example>> {
+) -> RunResult<Vec<Example>> {
     let labelled = tracks.iter().any(|track| !track.objects.is_empty());
     let kinds = if labelled {
         Kind::ALL.map(Some).to_vec()
@@ -81,14 +81,14 @@ pub(super) fn examples(
                 episode: store.episodes()[track.episode].path.clone(),
                 start,
                 from: frame(store, track, start)?,
-                moments: moments.collect::<Result<_>>()?,
+                moments: moments.collect::<RunResult<_>>()?,
             });
         }
     }
     Ok(examples)
 }
 
-fn nearest(known: &[Track], store: &dyn EpisodeStore, latent: &[f32]) -> Result<RgbImage> {
+fn nearest(known: &[Track], store: &dyn EpisodeStore, latent: &[f32]) -> RunResult<RgbImage> {
     let all = known.par_iter().flat_map_iter(|track| {
         let of = move |at: usize| (l1(&track.latents[at], latent), track, at);
         (0..track.len()).map(of)
@@ -98,7 +98,7 @@ fn nearest(known: &[Track], store: &dyn EpisodeStore, latent: &[f32]) -> Result<
     frame(store, track, at)
 }
 
-fn frame(store: &dyn EpisodeStore, track: &Track, at: usize) -> Result<RgbImage> {
+fn frame(store: &dyn EpisodeStore, track: &Track, at: usize) -> RunResult<RgbImage> {
     let number = [track.numbers[at]];
     let frames = store.frames(track.episode, &View::default(), &number);
     let frames = frames.map_err(|e| RunError::Input(e.to_string()))?;

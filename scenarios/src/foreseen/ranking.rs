@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::estimate::{Estimate, Sums};
 use super::gauge::Gauge;
 use super::track::{l1, Foresees, Track};
-use crate::error::Result;
+use crate::error::RunResult;
 use crate::probe::ranks::spearman;
 
 /// Fewer actions from a state have no order worth the name.
@@ -46,7 +46,7 @@ pub(super) fn rankings(
     gauge: &Gauge,
     tracks: &[Track],
     seed: u64,
-) -> Result<Vec<Ranking>> {
+) -> RunResult<Vec<Ranking>> {
     let mut states: BTreeMap<(u64, u32), Vec<&Track>> = BTreeMap::new();
     for track in tracks.iter().filter(|t| !t.objects.is_empty()) {
         if let Some(branch) = track.branch {
@@ -66,7 +66,7 @@ pub(super) fn rankings(
         let correlated = usable
             .par_iter()
             .map(|(_, branches)| of_state(predictor, gauge, branches, steps))
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<RunResult<Vec<_>>>()?;
         let mut sums = Sums::new();
         let mut counted = 0;
         for ((scene, _), goals) in usable.iter().zip(&correlated) {
@@ -98,12 +98,12 @@ fn of_state(
     gauge: &Gauge,
     branches: &[&Track],
     steps: usize,
-) -> Result<Vec<[f64; 6]>> {
+) -> RunResult<Vec<[f64; 6]>> {
     let imagined = branches.iter().map(|branch| {
         let ahead = predictor.ahead(branch, 0, steps)?;
         Ok(ahead.into_iter().last().unwrap_or_default())
     });
-    let imagined: Vec<Vec<f32>> = imagined.collect::<Result<_>>()?;
+    let imagined: Vec<Vec<f32>> = imagined.collect::<RunResult<_>>()?;
     let read = gauge.read(&imagined.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     let mut goals = Vec::new();
     for goal in branches {

@@ -7,7 +7,7 @@ use foresight_predictor::{Latent, WorldModel};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// States a second a predictor's steps stand for, as in the official training.
 const STEPS_HZ: f64 = 4.0;
@@ -44,13 +44,13 @@ impl Track {
         model: &WorldModel,
         store: &dyn EpisodeStore,
         done: &(dyn Fn() + Sync),
-    ) -> Result<Vec<Self>> {
+    ) -> RunResult<Vec<Self>> {
         let read = (0..store.episodes().len()).into_par_iter().map(|episode| {
             let track = Track::read(model, store, episode);
             done();
             track
         });
-        let tracks: Result<Vec<Self>> = read.collect();
+        let tracks: RunResult<Vec<Self>> = read.collect();
         let mut tracks = tracks?;
         tracks.retain(|track| track.states.len() > 1);
         // Episodes of a scene one after another.
@@ -58,7 +58,7 @@ impl Track {
         Ok(tracks)
     }
 
-    fn read(model: &WorldModel, store: &dyn EpisodeStore, episode: usize) -> Result<Self> {
+    fn read(model: &WorldModel, store: &dyn EpisodeStore, episode: usize) -> RunResult<Self> {
         let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
         let view = View::default();
         let extras = store.extras(episode).map_err(input)?;
@@ -111,11 +111,11 @@ pub(super) trait Foresees: Sync {
     ///
     /// # Errors
     /// [`RunError::Imagination`].
-    fn ahead(&self, track: &Track, start: usize, steps: usize) -> Result<Vec<Vec<f32>>>;
+    fn ahead(&self, track: &Track, start: usize, steps: usize) -> RunResult<Vec<Vec<f32>>>;
 }
 
 impl Foresees for WorldModel {
-    fn ahead(&self, track: &Track, start: usize, steps: usize) -> Result<Vec<Vec<f32>>> {
+    fn ahead(&self, track: &Track, start: usize, steps: usize) -> RunResult<Vec<Vec<f32>>> {
         let mut actions = ActionSequences::zeros(1, steps);
         for (i, pair) in track.states[start..=start + steps].windows(2).enumerate() {
             let action = pair[0].action_to(&pair[1]).to_array().map(|v| v as f32);

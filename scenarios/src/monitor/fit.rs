@@ -5,7 +5,7 @@ use super::scales::{ScalarScale, TokenScale};
 use super::transition::{Expectation, Transition};
 use super::whitening::Whitening;
 use crate::controllers::LoadedModel;
-use crate::error::Result;
+use crate::error::RunResult;
 use crate::scenario::Scenario;
 
 /// Clean episodes reach this quantile of a channel's maxima in one of twenty: channels count as
@@ -37,8 +37,8 @@ pub struct FitHeader<'a> {
 pub fn fit(
     header: FitHeader<'_>,
     runs: usize,
-    load: impl Fn(usize) -> Result<Vec<Transition>>,
-) -> Result<Fitted> {
+    load: impl Fn(usize) -> RunResult<Vec<Transition>>,
+) -> RunResult<Fitted> {
     let threshold_runs = runs / 2;
     let least = (1.0 / header.false_alarms).ceil() as usize - 1;
     if threshold_runs < least.max(2) {
@@ -105,7 +105,7 @@ pub fn fit(
             .map(|s| s.score)
             .fold(f64::NEG_INFINITY, f64::max))
     });
-    let maxima: Vec<f64> = odd.collect::<Result<_>>()?;
+    let maxima: Vec<f64> = odd.collect::<RunResult<_>>()?;
     fitted.threshold = conformal_threshold(maxima, header.false_alarms)
         .ok_or_else(|| wrong("their scores are not finite".into()))?;
     Ok(fitted)

@@ -10,7 +10,7 @@ use super::scales::{fingers, ScalarScale, TokenScale};
 use super::transition::{Expectation, Transition};
 use super::whitening::Whitening;
 use crate::controllers::LoadedModel;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::scenario::Scenario;
 
 /// The version of the file.
@@ -66,7 +66,7 @@ impl Fitted {
     ///
     /// # Errors
     /// [`RunError::Input`] when there is none or it is no monitor.
-    pub fn read(file: &Path) -> Result<Self> {
+    pub fn read(file: &Path) -> RunResult<Self> {
         let wrong = |what: String| {
             unusable(format!(
                 "{}: {what}; make one with `foresight monitor fit RUNS… --out {}`",
@@ -89,7 +89,7 @@ impl Fitted {
     ///
     /// # Errors
     /// [`RunError::Write`] when the disk refuses.
-    pub fn write(&self, file: &Path) -> Result<()> {
+    pub fn write(&self, file: &Path) -> RunResult<()> {
         let text = serde_json::to_string(self).map_err(|e| RunError::write(file, e))?;
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| RunError::write(folder, e))?;
@@ -101,7 +101,7 @@ impl Fitted {
     ///
     /// # Errors
     /// [`RunError::Input`] when it was fitted to another model or to other sub-goals.
-    pub fn check(&self, scenario: &Scenario, loaded: &LoadedModel) -> Result<()> {
+    pub fn check(&self, scenario: &Scenario, loaded: &LoadedModel) -> RunResult<()> {
         let foreign = |what: String| {
             Err(unusable(format!(
                 "{what}; fit one to successful runs of this scenario and model: `foresight monitor fit RUNS…`"
@@ -125,7 +125,7 @@ impl Fitted {
     }
 
     /// Whether the latents are of its size.
-    fn check_shape(&self, model: &WorldModel) -> Result<()> {
+    fn check_shape(&self, model: &WorldModel) -> RunResult<()> {
         let whole = self.references.len() == 2 * self.one_step_channels();
         let shape = model.latent_shape();
         let [_, width] = shape;
@@ -265,7 +265,7 @@ pub(super) fn scalars(t: &Transition, expectation: Expectation) -> Vec<(u32, f64
 ///
 /// # Errors
 /// [`RunError::Input`] when they can't be read.
-pub fn weights_sha256(folder: &Path) -> Result<String> {
+pub fn weights_sha256(folder: &Path) -> RunResult<String> {
     checkpoint::sha256(&folder.join(checkpoint::WEIGHTS_FILE))
         .map_err(|e| unusable(format!("the model's weights can't be read: {e}")))
 }

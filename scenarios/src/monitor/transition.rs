@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action_map::ActionMap;
 use crate::controllers::EncodedObservation;
-use crate::error::Result;
+use crate::error::RunResult;
 
 /// What reached latents are held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub(crate) fn expect(
     pose: &Pose,
     extrinsics: Option<[f32; 6]>,
     action: &Action,
-) -> Result<Latent> {
+) -> RunResult<Latent> {
     let action = match expectation {
         Expectation::Action => *action,
         Expectation::NoAction => Action::default(),
@@ -105,7 +105,7 @@ impl Transition {
         expectation: Expectation,
         pose: &Pose,
         extrinsics: Option<[f32; 6]>,
-    ) -> Result<Self> {
+    ) -> RunResult<Self> {
         let (before, action) = (&self.before, &self.action);
         self.expected = expect(model, expectation, before, pose, extrinsics, action)?;
         Ok(self)

@@ -15,7 +15,7 @@ use crate::alarm::{Alarm, MonitorConfig, SurpriseMap};
 use crate::controllers::{EncodedObservation, LastLook, LoadedModel, ModelSource};
 use crate::env::Executed;
 use crate::episode_spec::EpisodeSpec;
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// What a look told.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ impl<'a> Monitor<'a> {
         spec: &EpisodeSpec,
         source: &'a ModelSource,
         looks: LastLook,
-    ) -> Result<Option<Self>> {
+    ) -> RunResult<Option<Self>> {
         let Some(config) = &spec.loaded.scenario.monitor else {
             return Ok(None);
         };
@@ -85,7 +85,7 @@ impl<'a> Monitor<'a> {
     ///
     /// # Errors
     /// [`RunError`] when the model fails.
-    pub fn acted(&mut self, step: &Step<'_, Observation, Executed>) -> Result<()> {
+    pub fn acted(&mut self, step: &Step<'_, Observation, Executed>) -> RunResult<()> {
         let executed = &step.execution.execution;
         let seen = self.looks.encode(self.model, step.observation)?;
         let transition = Transition {
@@ -108,7 +108,7 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
-    fn expecting(&self, transition: Transition, pose: &Pose) -> Result<Transition> {
+    fn expecting(&self, transition: Transition, pose: &Pose) -> RunResult<Transition> {
         transition.expecting(self.model, self.fitted.expectation, pose, self.extrinsics)
     }
 
@@ -116,7 +116,7 @@ impl<'a> Monitor<'a> {
     ///
     /// # Errors
     /// [`RunError::Monitor`] when the score is no number, [`RunError`] when the model fails.
-    pub fn looked(&mut self, look: &Observation) -> Result<Option<Watched>> {
+    pub fn looked(&mut self, look: &Observation) -> RunResult<Option<Watched>> {
         let Some((step, mut transition, in_motion)) = self.acted.take() else {
             return Ok(None);
         };
@@ -187,7 +187,7 @@ impl<'a> GoalCheck<'a> {
     ///
     /// # Errors
     /// [`RunError::Input`] when its file is missing, damaged or another model's.
-    pub fn of(spec: &EpisodeSpec, source: &'a ModelSource, goal: &RgbImage) -> Result<Self> {
+    pub fn of(spec: &EpisodeSpec, source: &'a ModelSource, goal: &RgbImage) -> RunResult<Self> {
         let missing = || unusable("latent success needs a model that looks".into());
         let loaded = source.eyes().ok_or_else(missing)?;
         let config = spec.loaded.scenario.monitor.clone().unwrap_or_default();
@@ -210,7 +210,7 @@ impl<'a> GoalCheck<'a> {
     ///
     /// # Errors
     /// [`RunError::Monitor`] when that is no number, [`RunError`] when the model fails.
-    pub fn distance(&self, look: &Observation) -> Result<f64> {
+    pub fn distance(&self, look: &Observation) -> RunResult<f64> {
         let seen = EncodedObservation::new(self.model, look)?;
         let end = Transition::at_end(&self.goal, &seen.latent, look.pose.gripper);
         let share = self.fitted.score(&end, None).score / self.fitted.threshold;

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
 use super::{latents, Recordings};
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Frames the map is fitted on.
 const FIT_FRAMES: usize = 6000;
@@ -43,7 +43,7 @@ pub fn fit_and_judge(
     model: &WorldModel,
     train: &Recordings,
     held_out: &Recordings,
-) -> Result<LinearProbe> {
+) -> RunResult<LinearProbe> {
     for set in [train, held_out] {
         if (0..set.steps()).all(|step| set.object(step).is_none()) {
             return Err(RunError::Input(
@@ -83,7 +83,7 @@ pub fn fit_and_judge(
 /// Features with a constant `[F, D + 1]`, targets `[F, 7]`, and whether the object is held.
 type Rows = (DMatrix<f64>, DMatrix<f64>, Vec<bool>);
 
-fn rows(model: &WorldModel, set: &Recordings, most: usize) -> Result<Rows> {
+fn rows(model: &WorldModel, set: &Recordings, most: usize) -> RunResult<Rows> {
     let count = most.min(set.steps());
     let steps: Vec<usize> = (0..count).map(|i| i * set.steps() / count).collect();
     let latents = latents(model, set, &steps)?;
@@ -120,7 +120,7 @@ fn mean_token(latent: &Latent) -> Vec<f64> {
 }
 
 /// `(XᵀX + λI)⁻¹ XᵀY`, the constant unpenalised.
-fn ridge(x: &DMatrix<f64>, y: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+fn ridge(x: &DMatrix<f64>, y: &DMatrix<f64>) -> RunResult<DMatrix<f64>> {
     let mut gram = x.transpose() * x;
     let features = gram.nrows() - 1;
     let penalty = RIDGE * gram.diagonal().rows(0, features).mean();

@@ -18,7 +18,7 @@ pub use prediction::PredictionErrors;
 pub use ranks::{EnergyRanks, RankOptions};
 pub use recordings::Recordings;
 
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Everything `foresight probe` measures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +42,7 @@ pub fn probe(
     train: &Recordings,
     held_out: &Recordings,
     ranks: &RankOptions,
-) -> Result<Probe> {
+) -> RunResult<Probe> {
     Ok(Probe {
         linear: linear::fit_and_judge(model, train, held_out)?,
         ranks: ranks::measure(model, ranks)?,
@@ -55,7 +55,7 @@ fn latents(
     model: &WorldModel,
     set: &Recordings,
     steps: &[usize],
-) -> Result<Vec<foresight_predictor::Latent>> {
+) -> RunResult<Vec<foresight_predictor::Latent>> {
     let [height, width] = model.config().encoder.img_size;
     let mut latents = Vec::with_capacity(steps.len());
     for chunk in steps.chunks(512) {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{latents, Recordings};
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Most episodes looked at.
 const EPISODES: usize = 150;
@@ -51,7 +51,7 @@ pub struct PredictionErrors {
 ///
 /// # Errors
 /// When they don't fit the model.
-pub fn measure(model: &WorldModel, set: &Recordings) -> Result<PredictionErrors> {
+pub fn measure(model: &WorldModel, set: &Recordings) -> RunResult<PredictionErrors> {
     let mut steps: Vec<(usize, f32, f32)> = Vec::new();
     for episode in set.episodes().take(EPISODES) {
         let all: Vec<usize> = episode.collect();
@@ -63,7 +63,7 @@ pub fn measure(model: &WorldModel, set: &Recordings) -> Result<PredictionErrors>
                 let predicted = ahead(model, set, all[i], now)?.distance(next);
                 Ok((all[i], predicted, now.distance(next)))
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<RunResult<Vec<_>>>()?;
         steps.extend(errors);
     }
     let over = |chosen: &dyn Fn(usize) -> bool| {
@@ -92,7 +92,7 @@ pub fn measure(model: &WorldModel, set: &Recordings) -> Result<PredictionErrors>
 }
 
 /// The latent the model expects after a recorded step's action.
-fn ahead(model: &WorldModel, set: &Recordings, step: usize, now: &Latent) -> Result<Latent> {
+fn ahead(model: &WorldModel, set: &Recordings, step: usize, now: &Latent) -> RunResult<Latent> {
     let mut action = ActionSequences::zeros(1, 1);
     action.action_mut(0, 0).copy_from_slice(&set.action(step));
     let pose = Pose::from_array(set.state(step).map(f64::from));

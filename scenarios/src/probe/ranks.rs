@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 
 /// Number of the first scene inside the validation split: far from what is recorded.
 const FIRST_SCENE: u64 = 800_000;
@@ -63,11 +63,11 @@ pub struct EnergyRanks {
 ///
 /// # Errors
 /// When a scene can't be posed.
-pub fn measure(model: &WorldModel, options: &RankOptions) -> Result<EnergyRanks> {
+pub fn measure(model: &WorldModel, options: &RankOptions) -> RunResult<EnergyRanks> {
     let scenes = (0..options.scenes)
         .into_par_iter()
         .map(|number| scene(model, options, number))
-        .collect::<Result<Vec<[f64; 3]>>>()?;
+        .collect::<RunResult<Vec<[f64; 3]>>>()?;
     let mean = |i: usize| scenes.iter().map(|s| s[i]).sum::<f64>() / scenes.len().max(1) as f64;
     Ok(EnergyRanks {
         scenes: options.scenes,
@@ -78,7 +78,7 @@ pub fn measure(model: &WorldModel, options: &RankOptions) -> Result<EnergyRanks>
 }
 
 /// Correlations `[hand, object, planned]` in one scene.
-fn scene(model: &WorldModel, options: &RankOptions, number: u64) -> Result<[f64; 3]> {
+fn scene(model: &WorldModel, options: &RankOptions, number: u64) -> RunResult<[f64; 3]> {
     let seed = Split::Validation
         .seed(FIRST_SCENE + number)
         .map_err(|e| RunError::Input(e.to_string()))?;
@@ -149,7 +149,7 @@ fn planned(
     [from, to]: [&Pose; 2],
     candidates: usize,
     rng: &mut ChaCha8Rng,
-) -> Result<f64> {
+) -> RunResult<f64> {
     let mut actions = ActionSequences::zeros(candidates, 1);
     let mut distances = Vec::new();
     for sample in 0..candidates {
@@ -167,7 +167,7 @@ fn planned(
     Ok(spearman(&energies, &distances))
 }
 
-fn picture(model: &WorldModel, simulator: &mut Simulator, state: &GoalState) -> Result<Latent> {
+fn picture(model: &WorldModel, simulator: &mut Simulator, state: &GoalState) -> RunResult<Latent> {
     simulator.set_goal_state(state)?;
     let [height, width] = model.config().encoder.img_size;
     let image = simulator.render(width as u32, height as u32);

@@ -8,7 +8,7 @@ pub mod phrases;
 use foresight_predictor::goal_head::GoalHead;
 use foresight_sim::Scene;
 
-use crate::error::{Result, RunError};
+use crate::error::{RunError, RunResult};
 use crate::load::LoadedScenario;
 use crate::scenario::SubGoalSpec;
 
@@ -43,7 +43,7 @@ pub fn instead(loaded: &mut LoadedScenario, sentence: &str) {
 ///
 /// # Errors
 /// [`RunError::Input`] when something is said to a model without a goal head, or a stage is not the head's.
-pub fn expand(loaded: &mut LoadedScenario, head: Option<&GoalHead>) -> Result<()> {
+pub fn expand(loaded: &mut LoadedScenario, head: Option<&GoalHead>) -> RunResult<()> {
     if loaded
         .scenario
         .subgoal

@@ -9,13 +9,47 @@ use candle_core::{Device, Result, Tensor};
 use foresight_predictor::compact::CompactConfig;
 use foresight_predictor::layout::Entry;
 use foresight_predictor::side_network::NetworkLayers;
-
-use crate::compact_trainer::CompactObjectives;
+use serde::{Deserialize, Serialize};
 
 /// Changes are told by squares of so many pixels a side.
 const SQUARE: usize = 4;
 /// Squares that change less than this share of the mean one aren't magnified further.
 const LEAST_CHANGE: f32 = 0.1;
+
+/// What counts how much.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompactObjectives {
+    /// Weight of the Epps–Pulley statistic times the batch size; the published one is 0.1.
+    pub sigreg: f64,
+    /// Weight of the inverse dynamics, the squared error of actions as the predictor is told them.
+    pub inverse_dynamics: f64,
+    /// Weight of the latents foreseen all the way from a clip's first picture, beside one step ahead.
+    pub rollout: f64,
+    /// Weight of the hand's pose told from a latent, the squared error in an action's numbers: true latents
+    /// and those foreseen from a clip's first picture on.
+    pub proprioception: f64,
+    /// Weight of the picture's change told from the latents before and after it, true and foreseen ones; 1
+    /// is what telling nothing costs.
+    pub changes: f64,
+    /// Hidden width of what tells these from latents.
+    #[serde(alias = "inverse_hidden")]
+    pub hidden: usize,
+}
+
+impl Default for CompactObjectives {
+    /// The published two, alone.
+    fn default() -> Self {
+        CompactObjectives {
+            sigreg: 0.1,
+            inverse_dynamics: 0.0,
+            rollout: 0.0,
+            proprioception: 0.0,
+            changes: 0.0,
+            hidden: 256,
+        }
+    }
+}
 
 /// The right answers.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use foresight_predictor::compact::convert;
 use foresight_predictor::parameters::Tensors;
 use foresight_predictor::rope::RopeTable;
 use foresight_predictor::side_network::NetworkLayers;
-use foresight_training::compact_trainer::{losses, CompactObjectives};
+use foresight_training::compact_trainer::losses;
 use foresight_training::objectives::sigreg::{self, Sketch};
-use foresight_training::objectives::told::Told;
+use foresight_training::objectives::told::{CompactObjectives, Told};
 
 use crate::support::{close, values};
 
