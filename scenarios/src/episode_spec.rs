@@ -204,7 +204,7 @@ impl EpisodeSpec {
     /// # Errors
     /// [`RunError::Input`] when the model takes the pose and nothing says it, or the scenario says
     /// it to a model that takes none.
-    pub fn extrinsics_for(&self, model: &WorldModel) -> RunResult<Option<[f64; 6]>, RunError> {
+    pub fn extrinsics_for(&self, model: &WorldModel) -> Result<Option<[f64; 6]>, RunError> {
         let stated = self.loaded.scenario.camera.extrinsics;
         let name = &model.config().name;
         if !model.takes_extrinsics() {
