@@ -11,7 +11,7 @@ use super::*;
 struct Perfect;
 
 impl Foresees for Perfect {
-    fn ahead(&self, track: &Track, start: usize, steps: usize) -> Result<Vec<Vec<f32>>> {
+    fn ahead(&self, track: &Track, start: usize, steps: usize) -> RunResult<Vec<Vec<f32>>> {
         Ok(track.latents[start + 1..=start + steps].to_vec())
     }
 }
@@ -20,7 +20,7 @@ impl Foresees for Perfect {
 struct Persistence;
 
 impl Foresees for Persistence {
-    fn ahead(&self, track: &Track, start: usize, steps: usize) -> Result<Vec<Vec<f32>>> {
+    fn ahead(&self, track: &Track, start: usize, steps: usize) -> RunResult<Vec<Vec<f32>>> {
         Ok(vec![track.latents[start].clone(); steps])
     }
 }
