@@ -84,7 +84,7 @@ impl Capture {
     /// Subscribes; what arrives is passed over until [`Capture::begin`].
     ///
     /// # Errors
-    /// [`ArmError`] when the link can't be opened or a subscription is refused.
+    /// [`crate::ArmError`] when the link can't be opened or a subscription is refused.
     pub fn connect(link: &LinkConfig, arm: &str, cameras: &[String]) -> ArmResult<Self> {
         let session = link::open(link)?;
         let (sender, received) = mpsc::channel();

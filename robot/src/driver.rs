@@ -33,7 +33,7 @@ impl Driver {
     /// Connects and takes the lease.
     ///
     /// # Errors
-    /// [`ArmError`] when nobody answers or someone else holds the arm.
+    /// [`crate::ArmError`] when nobody answers or someone else holds the arm.
     pub fn acquire(config: &ZenohArmConfig) -> ArmResult<Self> {
         let viewer = Viewer::connect(config)?;
         let client_id = config.client_id();
@@ -51,7 +51,7 @@ impl Driver {
     /// when they are there.
     ///
     /// # Errors
-    /// [`ArmError::Command`] when the arm doesn't get there or is stopped on the way.
+    /// [`crate::ArmError::Command`] when the arm doesn't get there or is stopped on the way.
     pub fn home(&self, speed: f64) -> ArmResult<()> {
         let request = CmdRequest {
             speed: Some(speed),
@@ -63,7 +63,7 @@ impl Driver {
     /// Finds the gripper's stops: it closes and opens once.
     ///
     /// # Errors
-    /// [`ArmError::Command`] when there is no gripper or it fails.
+    /// [`crate::ArmError::Command`] when there is no gripper or it fails.
     pub fn gripper_home(&self) -> ArmResult<()> {
         let session = self.viewer.session();
         link::command(session, &self.arm, "gripper_home", self.client_id)
@@ -72,7 +72,7 @@ impl Driver {
     /// Opens the gripper.
     ///
     /// # Errors
-    /// [`ArmError`] when the command can't be sent.
+    /// [`crate::ArmError`] when the command can't be sent.
     pub fn gripper_open(&mut self) -> ArmResult<()> {
         self.send(GripperKind::Width, STROKE_M, 0.0)
     }
@@ -80,7 +80,7 @@ impl Driver {
     /// Closes the gripper on what is between the fingers, pressing with `force_n`.
     ///
     /// # Errors
-    /// [`ArmError`] when the command can't be sent.
+    /// [`crate::ArmError`] when the command can't be sent.
     pub fn gripper_close(&mut self, force_n: f64) -> ArmResult<()> {
         self.send(GripperKind::Grasp, 0.0, force_n)?;
         let (width_m, held) = self.gripper();
@@ -99,7 +99,7 @@ impl Driver {
     /// Gives the lease back.
     ///
     /// # Errors
-    /// [`ArmError`] when the node refuses.
+    /// [`crate::ArmError`] when the node refuses.
     pub fn release(self) -> ArmResult<()> {
         self.lease.release()
     }

@@ -17,7 +17,7 @@ impl Worker {
     /// Starts `work`, which ends when the flag it is given is set.
     ///
     /// # Errors
-    /// [`ArmError::Link`] with `what` was being done when the thread can't be made.
+    /// [`crate::ArmError::Link`] with `what` was being done when the thread can't be made.
     pub(crate) fn start(
         name: String,
         what: &str,

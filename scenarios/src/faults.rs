@@ -62,7 +62,7 @@ impl FaultInjector {
     /// Before an action: lets the fault happen when its time has come, and says so.
     ///
     /// # Errors
-    /// [`RunError::Simulator`] when the scene can't take it.
+    /// [`crate::RunError::Simulator`] when the scene can't take it.
     pub fn before(
         &mut self,
         action: &Action,

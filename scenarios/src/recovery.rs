@@ -50,7 +50,7 @@ pub fn mending(spec: &EpisodeSpec, goal: usize, look: &Observation) -> Mending {
 /// the envelope, the fingers as they are.
 ///
 /// # Errors
-/// [`RunError::Arm`] when the arm can't be driven.
+/// [`crate::RunError::Arm`] when the arm can't be driven.
 pub fn retreat(arm: &mut dyn Arm, to: &Pose) -> RunResult<String> {
     let mut far_m = f64::INFINITY;
     for _ in 0..RETREAT_ACTIONS {
@@ -78,7 +78,7 @@ pub fn retreat(arm: &mut dyn Arm, to: &Pose) -> RunResult<String> {
 /// Opens the hand, rises, and says what the sub-goals look like now.
 ///
 /// # Errors
-/// [`RunError::Arm`] when the arm can't be driven.
+/// [`crate::RunError::Arm`] when the arm can't be driven.
 pub fn begin_again(env: &mut Env, spec: &EpisodeSpec) -> RunResult<EpisodeSpec> {
     for gripper in [-1.0, 0.0] {
         let rise = Action {

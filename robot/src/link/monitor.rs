@@ -128,7 +128,7 @@ impl Monitor {
     /// camera.
     ///
     /// # Errors
-    /// [`ArmError::Link`] when a subscription is refused.
+    /// [`crate::ArmError::Link`] when a subscription is refused.
     pub fn subscribe(session: &Session, arm: &str, cameras: &[&str]) -> ArmResult<Self> {
         let received = Received {
             cameras: cameras.iter().map(|_| CameraFrames::default()).collect(),

@@ -60,7 +60,7 @@ impl SetpointPublisher {
     /// Starts the thread; it sends nothing before [`SetpointPublisher::enable`].
     ///
     /// # Errors
-    /// [`ArmError::Link`] when the publisher or the thread can't be made.
+    /// [`crate::ArmError::Link`] when the publisher or the thread can't be made.
     pub(crate) fn start(
         session: &Session,
         arm: &str,

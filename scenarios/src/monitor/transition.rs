@@ -57,7 +57,7 @@ pub fn expected_action(planned: &Action, sent: &Action, map: &ActionMap) -> Acti
 /// The latent that `expectation` has of `action` where `before` was seen from `pose`.
 ///
 /// # Errors
-/// [`RunError::Imagination`] when the model fails.
+/// [`crate::RunError::Imagination`] when the model fails.
 pub(crate) fn expect(
     model: &WorldModel,
     expectation: Expectation,
@@ -98,7 +98,7 @@ impl Transition {
     /// Fills in what `expectation` has of the action.
     ///
     /// # Errors
-    /// [`RunError::Imagination`] when the model fails.
+    /// [`crate::RunError::Imagination`] when the model fails.
     pub fn expecting(
         mut self,
         model: &WorldModel,
