@@ -33,7 +33,7 @@ pub struct FitHeader<'a> {
 /// the rest the threshold.
 ///
 /// # Errors
-/// [`RunError::Input`] when they are too few or show too little; those of `load`.
+/// [`crate::RunError::Input`] when they are too few or show too little; those of `load`.
 pub fn fit(
     header: FitHeader<'_>,
     runs: usize,
