@@ -64,6 +64,11 @@ class Benchmark:
         info = self._env.compute_ob_info()
         return np.concatenate([info["proprio/effector_pos"], info["proprio/effector_yaw"], info["proprio/gripper_opening"]])
 
+    def _within_bounds(self, told: np.ndarray) -> np.ndarray:
+        """What OGBench's controller makes of `told`: inside its workspace, between open and closed."""
+        low, high = self._env._workspace_bounds
+        return np.concatenate([np.clip(told[:3], low, high), told[3:4], np.clip(told[4:], 0.0, 1.0)])
+
     def _advance(self, told: np.ndarray) -> None:
         """One step of the simulator towards `told`, by OGBench's own controller."""
         env = self._env
@@ -87,9 +92,7 @@ class Benchmark:
 
     def step(self, action: np.ndarray) -> State:
         before = self._told
-        told = before + np.clip(action[[0, 1, 2, 5, 6]], -FARTHEST, FARTHEST)
-        low, high = self._env._workspace_bounds
-        told[:3], told[4] = np.clip(told[:3], low, high), np.clip(told[4], 0.0, 1.0)
+        told = self._within_bounds(before + np.clip(action[[0, 1, 2, 5, 6]], -FARTHEST, FARTHEST))
         for step in range(1, STEPS_AN_ACTION + 1):
             self._advance(before + (told - before) * step / STEPS_AN_ACTION)
         self._told = told
@@ -134,11 +137,8 @@ class Benchmark:
                     _, info = env.set_new_target()
                     demonstrator.reset(None, info)
                 action = demonstrator.select_action(None, env.compute_ob_info())
-                told = self._measured() + env.unnormalize_action(action)
-                low, high = env._workspace_bounds
-                told[:3], told[4] = np.clip(told[:3], low, high), np.clip(told[4], 0.0, 1.0)
-                self._advance(told)
-                self._told = told
+                self._told = self._within_bounds(self._measured() + env.unnormalize_action(action))
+                self._advance(self._told)
             states.append(self.state())
             if pictures:
                 frames.append(self.render())
