@@ -53,6 +53,15 @@ class Benchmark(Protocol):
     def close(self, state: Any, goal: Any) -> bool:
         """Whether `state` counts as `goal`, by the published measure."""
 
+    def object_m(self, state: Any) -> np.ndarray:
+        """`[3]`: where the object is."""
+
+    def held(self, state: Any) -> bool: ...
+
+    def apart(self, state: Any, goal: Any) -> float:
+        """How far `state` is from `goal`, in distances at which it would count as it; what the arm has to be at the goal
+        is part of it, and weighs little."""
+
     def kinds(self, start: Any, goal: Any) -> list[str]:
         """What a task asks for, by which they are counted."""
 

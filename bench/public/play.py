@@ -3,14 +3,16 @@
 A task is two states of an episode nobody trained on, the published 25 steps of the simulator apart, and 50 steps to get
 from the one to the other; what is seen of the goal is its picture. A start that already counts as the goal is no task:
 those are counted and left out. Success is the simulator's own state, by the published measure. Beside the model play
-one who does nothing, one who does anything, one who knows where the hand is at the goal and goes there, and one who
-repeats the recorded way whose ends look most like now and the goal.
+one who does nothing, one who does anything, one who knows where the hand is at the goal and goes there, one who
+repeats the recorded way whose ends look most like now and the goal, and, when asked for, one who searches in the
+simulator itself.
 """
 
 import argparse
 import json
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from foresight_bridge.episodes import read_frames
 
 LEAST_HORIZON = 2
 """Actions that are planned ahead at least, while there are so many left."""
+SIMULATED, ELITES, ITERATIONS = 64, 8, 5
+"""Candidates of the search in the simulator itself, those that it goes on from, and how often."""
 
 
 def wilson(successes, episodes, z=1.96):
@@ -43,6 +47,33 @@ class Model:
         settings = [*self.settings, f"planner.horizon={ahead}"]
         pose = world.pose(world.state())
         return self.planner.plan(world.render(), task["picture"], pose, seed=seed, settings=settings).actions[0]
+
+
+class Dynamics:
+    """The planner's search with the simulator in place of the model, told how far apart true states are: foresight
+    without fault. Fewer candidates than the model has, since each is simulated."""
+
+    def __init__(self, benchmark):
+        self.imagined = make(benchmark)
+
+    def cost(self, ahead, goal):
+        for action in ahead:
+            state = self.imagined.step(action)
+        return self.imagined.apart(state, goal)
+
+    def act(self, world, task, left, seed):
+        horizon = min(left, max(OFFSET - (BUDGET - left), LEAST_HORIZON))
+        rng, here = np.random.default_rng([seed, 2]), world.state()
+        candidates = np.array([[world.draw_action(rng) for _ in range(horizon)] for _ in range(SIMULATED)])
+        for _ in range(ITERATIONS):
+            costs = []
+            for ahead in candidates:
+                self.imagined.set(here)
+                costs.append(self.cost(ahead, task["goal"]))
+            elites = candidates[np.argsort(costs)[:ELITES]]
+            best, mean, std = elites[0], elites.mean(0), elites.std(0)
+            candidates = np.concatenate([[best, mean], rng.normal(mean, std, (SIMULATED - 2, *mean.shape))])
+        return best[0]
 
 
 class Nothing:
@@ -118,12 +149,13 @@ def main():
     args = parser.parse_args()
     world, results = make(args.benchmark), {}
     settings = [*world.settings, *args.set]
-    with Planner(args.model) as planner:
+    names = args.players.split(",")
+    with Planner(args.model) if "model" in names else nullcontext() as planner:
         made = {
             "model": lambda: Model(planner, settings), "nothing": Nothing, "random": Random, "blind": Blind,
-            "nearest": lambda: Nearest(args.data),
+            "nearest": lambda: Nearest(args.data), "dynamics": lambda: Dynamics(args.benchmark),
         }
-        players = {name: made[name]() for name in args.players.split(",")}
+        players = {name: made[name]() for name in names}
         counts = {name: {} for name in players}
         solved, seconds = 0, 0.0
         for seed in range(args.seed, args.seed + args.episodes):

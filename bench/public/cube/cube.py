@@ -18,6 +18,8 @@ CLOSE_M = 0.04
 """Success as OGBench counts it: the cube's centre within this of where it is at the goal."""
 FARTHEST = np.array([0.2, 0.2, 0.2, 1.0, 1.0])
 """What an action asks for at most: along x, y and z, m, about the vertical, rad, closedness."""
+ARM_WEIGHT = 0.2
+"""Of where the arm is beside where the cube is, in how far two states are apart."""
 STEPS_OF_PHYSICS = 25
 """0.002 s each, in one of the simulator's steps, 0.05 s."""
 HELD = 0.5
@@ -110,9 +112,18 @@ class Benchmark:
     def close(self, state: State, goal: State) -> bool:
         return bool(np.linalg.norm(state.cube_m - goal.cube_m) <= CLOSE_M)
 
+    def object_m(self, state: State) -> np.ndarray:
+        return state.cube_m
+
+    def held(self, state: State) -> bool:
+        return bool(state.told[4] > HELD and np.linalg.norm(state.told[:3] - state.cube_m) < CLOSE_M)
+
+    def apart(self, state: State, goal: State) -> float:
+        arm = np.linalg.norm(state.told[:3] - goal.told[:3]) + CLOSE_M * abs(state.told[4] - goal.told[4])
+        return float(np.linalg.norm(state.cube_m - goal.cube_m) + ARM_WEIGHT * arm) / CLOSE_M
+
     def kinds(self, start: State, goal: State) -> list[str]:
-        held = start.told[4] > HELD and np.linalg.norm(start.told[:3] - start.cube_m) < CLOSE_M
-        return ["cube held at the start" if held else "cube to be grasped"]
+        return ["cube held at the start" if self.held(start) else "cube to be grasped"]
 
     def draw_action(self, rng: np.random.Generator) -> np.ndarray:
         drawn = rng.uniform(-FARTHEST, FARTHEST)

@@ -83,6 +83,15 @@ class Benchmark:
     def close(self, state: np.ndarray, goal: np.ndarray) -> bool:
         return bool(np.linalg.norm(state[:4] - goal[:4]) < CLOSE_PX and turned_rad(state, goal) < CLOSE_RAD)
 
+    def object_m(self, state: np.ndarray) -> np.ndarray:
+        return np.array([state[2] / 1000, state[3] / 1000, 0.0])
+
+    def held(self, state: np.ndarray) -> bool:
+        return False
+
+    def apart(self, state: np.ndarray, goal: np.ndarray) -> float:
+        return float(np.linalg.norm(state[:4] - goal[:4]) / CLOSE_PX + turned_rad(state, goal) / CLOSE_RAD)
+
     def kinds(self, start: np.ndarray, goal: np.ndarray) -> list[str]:
         stays = np.linalg.norm(start[2:4] - goal[2:4]) < CLOSE_PX and turned_rad(start, goal) < CLOSE_RAD
         return [] if stays else ["block moves"]

@@ -15,6 +15,7 @@ from test_bridge import Served, served
 
 from foresight_bridge import Planner, PlanRefused
 from foresight_bridge.__main__ import save_goals
+from foresight_bridge.episodes import Truth, write_episode
 
 PROGRAM = os.environ.get("FORESIGHT")
 MODEL = Path(__file__).resolve().parents[3] / "models/tabletop"
@@ -109,6 +110,38 @@ class Program(unittest.TestCase):
             done = run("replay", csv, *words)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             np.testing.assert_allclose(bridge.environment.arm().o_t_ee[:3, 3], rows[-1][:3], atol=5e-3)
+
+    def test_what_a_loop_saw_is_measured_by_its_truth(self) -> None:
+        arm = FakeArm()
+        picture, state = arm.render(), arm.arm()
+
+        def write(folder: str, scene: int, branch: tuple[int, int] | None) -> None:
+            """The object moves by as many times 9 mm a step as the branch's number says."""
+            by_m = 0.009 * (branch[1] if branch else 1)
+            places = [np.array([0.5 + by_m * step, 0.0, 0.02]) for step in range(3)]
+            name = f"scene_{scene}_{branch}"
+            truth = Truth(scene, places, [False] * 3, branch)
+            write_episode(
+                self.folder / folder, name, [state] * 3, [picture] * 3, camera=arm.camera, max_width_m=0.08,
+                task="stand", success=None, truth=truth,
+            )
+
+        for scene in range(4):
+            write("train", 1_000_000_000 + scene, None)
+        for index in range(5):
+            write("validation", 2_000_000_000, (0, index))
+        self.assertEqual(run("dataset", "validate", self.folder / "train").returncode, 0)
+        words = ("--data", self.folder / "train", "--validation", self.folder / "validation", "--gauge-steps", 5)
+        done = run("model", "foresees", MODEL, *words, "--steps", 2, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        objects = json.loads(done.stdout)["object"]
+        self.assertEqual([(r["steps_ahead"], r["states"], r["goals"]) for r in objects["rankings"]], [(1, 1, 5), (2, 1, 5)])
+        pushed = {d["steps_ahead"]: d["count"] for d in objects["displacements"] if d["kind"] == "push"}
+        self.assertEqual(pushed[1], 2 * 3)  # both steps of the branches that move it by more than a centimetre
+        # A scene for evaluation is none to be trained on.
+        write("kept_out", 3000, None)
+        told = run("dataset", "validate", self.folder / "kept_out")
+        self.assertNotEqual(told.returncode, 0, told.stdout)
 
     def test_plans_for_python(self) -> None:
         environment = FakeArm()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +18,25 @@ from .geometry import Array, euler_of_rotation
 
 STEP_S = 0.25
 """What a step counts as: the time between two states of a 4 Hz model."""
+
+SPLITS = ((2_000_000_000, "validation"), (1_000_000_000, "train"), (0, "evaluation"))
+"""What the episodes of a scene are for, by the least of its seeds."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What only a simulator knows. Nothing is trained on it; `foresight model foresees` measures by it."""
+
+    scene: int
+    """The scene's seed: what is measured in one scene isn't independent. Foresight's own seeds: from 1,000,000,000
+    on for training, from 2,000,000,000 on for validation; below 1,000,000 for evaluation, which nothing trains on."""
+    object_m: Sequence[Array]
+    """Where the object is at each state, `[T, 3]`, m, base frame."""
+    held: Sequence[bool]
+    """Whether it is between the fingers, `T`."""
+    branch: tuple[int, int] | None = None
+    """Where the episode begins in a state of the scene's others: which state that is, and which of its branches this
+    is. Actions from one and the same state are ranked."""
 
 
 def write_episode(
@@ -29,10 +51,13 @@ def write_episode(
     success: bool | None,
     lab: str = "BRIDGE",
     date: str = "2000-01-01",
+    truth: Truth | None = None,
 ) -> Path:
     """Writes one episode of as many frames as states; the folder. An episode that is there already is left alone."""
     if len(states) != len(frames) or not states:
         raise ValueError(f"{len(states)} states, {len(frames)} frames")
+    if truth is not None and not len(truth.object_m) == len(truth.held) == len(states):
+        raise ValueError(f"{len(states)} states, {len(truth.object_m)} places of the object, {len(truth.held)} of held")
     outcome = {True: "success", False: "failure", None: "unknown"}[success]
     folder = root / lab / outcome / date / name
     if folder.exists():
@@ -49,9 +74,11 @@ def write_episode(
         robot["joint_positions"] = np.array([s.joints_rad for s in states])
         file["observation/camera_extrinsics/front"] = np.tile(camera.extrinsics, (len(states), 1))
         file["observation/timestamp/time_s"] = STEP_S * np.arange(len(states))
+        if truth is not None:
+            _write_truth(file.create_group("simulator_state"), truth)
     header = struct.pack("<8sIIII", b"FSRGB8\r\n", 1, len(frames), camera.height_px, camera.width_px)
     (partial / "recordings/frames/front.rgb8").write_bytes(header + np.stack(frames).tobytes())
-    said = {
+    said: dict[str, Any] = {
         "uuid": name,
         "lab": lab,
         "date": date,
@@ -60,8 +87,42 @@ def write_episode(
         "success": success,
         "ext1_cam_serial": "front",
     }
+    if truth is not None:
+        said["foresight"] = _recording(truth, task)
     (partial / f"metadata_{name}.json").write_text(json.dumps(said, indent=2) + "\n")
     return partial.rename(folder)
+
+
+def _write_truth(group: h5py.Group, truth: Truth) -> None:
+    """As Foresight's own recordings have it; of how objects are turned, of a target and of a scene of its own kind
+    nothing is known here."""
+    steps = len(truth.held)
+    group["object_position_m"] = np.array(truth.object_m, dtype=np.float64)
+    group["object_quaternion_xyzw"] = np.tile([0.0, 0.0, 0.0, 1.0], (steps, 1))
+    group["held"] = np.array(truth.held, dtype=np.uint8)
+    group["upright"] = np.ones(steps, dtype=np.uint8)
+    group["target_position_m"] = np.zeros(2)
+    group["scene"] = np.frombuffer(b"null", np.uint8)
+    group.attrs["scene_seed"] = truth.scene
+
+
+def _recording(truth: Truth, task: str) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "schema": 1,
+        "split": next(split for first, split in SPLITS if truth.scene >= first),
+        "seed": truth.scene,
+        "scenario": task,
+        "behaviour": task,
+        "start": "",
+        "waypoint_noise_m": 0.0,
+        "random_action_share": 0.0,
+        "step_rate_hz": 1.0 / STEP_S,
+        "program_version": f"foresight-bridge {version('foresight-bridge')}",
+    }
+    if truth.branch is not None:
+        state, index = truth.branch
+        said["branch_of"] = {"seed": truth.scene, "step": state, "index": index}
+    return said
 
 
 def read_frames(folder: Path) -> tuple[Image, Array]:

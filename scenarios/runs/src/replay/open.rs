@@ -204,16 +204,16 @@ fn replay_scene(
     size: Option<(u32, u32)>,
     notes: &mut Vec<String>,
 ) -> Result<Option<ReplayScene>, RunError> {
-    let scene = serde_json::from_str(&track.scene)
-        .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
     let Some(initial_state) = &track.initial_state else {
         notes.push(
-            "the recording doesn't say how it began (it is from an older version, or a branch of \
-             another episode): its poses are followed"
+            "the recording doesn't say how it began (it is from an older version, another simulator, \
+             or a branch of another episode): its poses are followed"
                 .into(),
         );
         return Ok(None);
     };
+    let scene = serde_json::from_str(&track.scene)
+        .map_err(|e| RunError::Input(format!("the recording's scene can't be read: {e}")))?;
     let safety = serde_json::from_str(&initial_state.envelope)
         .map_err(|e| RunError::Input(format!("the recording's limits can't be read: {e}")))?;
     let (width_px, height_px) = size.unwrap_or((64, 64));
