@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from benchmark import make
 from foresight_bridge.environment import ArmState
-from foresight_bridge.episodes import Truth, write_episode
+from foresight_bridge.episodes import TRAIN_SEED, Truth, write_episode
 from foresight_bridge.geometry import placement, rotation_of_euler
 
 BRANCHES, BRANCH_ACTIONS = 16, 2
@@ -47,11 +47,11 @@ def main():
     parser.add_argument("benchmark")
     parser.add_argument("episodes", type=int)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seed", type=int, default=1_000_000_000, help="of the first; evaluation's are below a million")
+    parser.add_argument("--seed", type=int, default=TRAIN_SEED, help="of the first")
     parser.add_argument("--branches", action="store_true", help="of one state of each episode too, for `model foresees`")
     args = parser.parse_args()
-    if args.seed < 1_000_000_000:
-        parser.error("seeds below 1000000000 aren't for training")
+    if args.seed < TRAIN_SEED:
+        parser.error(f"seeds below {TRAIN_SEED} are for evaluation")
     world = make(args.benchmark)
     started = time.monotonic()
     for seed in range(args.seed, args.seed + args.episodes):

@@ -19,8 +19,8 @@ from .geometry import Array, euler_of_rotation
 STEP_S = 0.25
 """What a step counts as: the time between two states of a 4 Hz model."""
 
-SPLITS = ((2_000_000_000, "validation"), (1_000_000_000, "train"), (0, "evaluation"))
-"""What the episodes of a scene are for, by the least of its seeds."""
+TRAIN_SEED, VALIDATION_SEED = 1_000_000_000, 2_000_000_000
+"""The first seeds of Foresight's scenes for training and for validation; below, scenes are kept for evaluation."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Truth:
     """What only a simulator knows. Nothing is trained on it; `foresight model foresees` measures by it."""
 
     scene: int
-    """The scene's seed: what is measured in one scene isn't independent. Foresight's own seeds: from 1,000,000,000
-    on for training, from 2,000,000,000 on for validation; below 1,000,000 for evaluation, which nothing trains on."""
+    """The scene's seed, `TRAIN_SEED` or more, for validation `VALIDATION_SEED` or more: what is measured in one scene
+    isn't independent."""
     object_m: Sequence[Array]
     """Where the object is at each state, `[T, 3]`, m, base frame."""
     held: Sequence[bool]
@@ -58,6 +58,8 @@ def write_episode(
         raise ValueError(f"{len(states)} states, {len(frames)} frames")
     if truth is not None and not len(truth.object_m) == len(truth.held) == len(states):
         raise ValueError(f"{len(states)} states, {len(truth.object_m)} places of the object, {len(truth.held)} of held")
+    if truth is not None and truth.scene < TRAIN_SEED:
+        raise ValueError(f"the scene of seed {truth.scene} is for evaluation; recorded ones begin with {TRAIN_SEED}")
     outcome = {True: "success", False: "failure", None: "unknown"}[success]
     folder = root / lab / outcome / date / name
     if folder.exists():
@@ -109,7 +111,7 @@ def _write_truth(group: h5py.Group, truth: Truth) -> None:
 def _recording(truth: Truth, task: str) -> dict[str, Any]:
     said: dict[str, Any] = {
         "schema": 1,
-        "split": next(split for first, split in SPLITS if truth.scene >= first),
+        "split": "train" if truth.scene < VALIDATION_SEED else "validation",
         "seed": truth.scene,
         "scenario": task,
         "behaviour": task,
