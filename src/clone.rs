@@ -41,7 +41,7 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
     } = args;
     let recipe: CloneRecipe = read_recipe(&training.recipe, &training.set)?;
     let folder = match proposals {
-        true => level_two::proposals_folder(&encoder)?,
+        true => level_two::proposals_folder(&encoder, training.resume)?,
         false => training.out.join("model"),
     };
     let validation = training.validation.as_deref();

@@ -156,12 +156,16 @@ fn a_second_level_is_trained_beside_the_first_and_leads_it() {
     assert!(weights(&model) == weights(Path::new(&first)));
 
     let cloned = text(&work.path().join("cloned"));
-    done(&[
+    let (recipe, encoder) = (
+        text(&project("models/tabletop/proposals.toml")),
+        text(&model),
+    );
+    let clone = [
         "clone",
-        &text(&project("models/tabletop/proposals.toml")),
+        &recipe,
         "--proposals",
         "--encoder",
-        &text(&model),
+        &encoder,
         "--data",
         &data,
         "--out",
@@ -172,8 +176,10 @@ fn a_second_level_is_trained_beside_the_first_and_leads_it() {
         "optimisation.schedule.anneal_steps=1",
         "--set",
         "optimisation.schedule.warmup_steps=1",
-    ]);
+    ];
+    done(&clone);
     assert!(model.join("level-2-proposals/policy.json").is_file());
+    refused(&clone, "is there already");
 
     let (model, once) = (text(&model), work.path().join("once"));
     let steps = run(

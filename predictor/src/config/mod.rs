@@ -172,11 +172,7 @@ impl PredictorConfig {
 
     /// Action, state and, with extrinsics, camera tokens in front of every frame's patches.
     pub fn condition_tokens(&self) -> usize {
-        if self.use_extrinsics {
-            3
-        } else {
-            2
-        }
+        2 + usize::from(self.use_extrinsics)
     }
 
     /// Hidden width of the MLP.
@@ -259,12 +255,10 @@ fn heads(network: &str, width: usize, heads: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn grid(network: &str, [height, width]: [usize; 2], patch: usize) -> Result<(), String> {
-    if height < patch
-        || width < patch
-        || !height.is_multiple_of(patch)
-        || !width.is_multiple_of(patch)
-    {
+fn grid(network: &str, size: [usize; 2], patch: usize) -> Result<(), String> {
+    let whole = |side: usize| side > 0 && side.is_multiple_of(patch);
+    let [height, width] = size;
+    if !size.into_iter().all(whole) {
         return Err(format!(
             "{network}: img_size {height}×{width} is not a whole number of {patch} px patches"
         ));

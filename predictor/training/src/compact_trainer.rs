@@ -110,12 +110,12 @@ pub fn losses(
         if objectives.rollout > 0.0 {
             rollout = add(objectives.rollout, (&ahead - &later)?.sqr()?.mean_all()?)?;
         }
-        if let (Some(right), true) = (&told.poses, objectives.proprioception > 0.0) {
+        if let Some(right) = &told.poses {
             let imagined = Tensor::cat(&[&latents.narrow(1, 0, 1)?, &ahead], 1)?;
             let term = asked("pose", [latents, &imagined], right)?;
             proprioception = add(objectives.proprioception, term)?;
         }
-        if let (Some(right), true) = (&told.changes, objectives.changes > 0.0) {
+        if let Some(right) = &told.changes {
             let first = latents.narrow(1, 0, 1)?;
             let first = first.broadcast_as((batch, frames - 1, d))?;
             let pair = |after| Tensor::cat(&[&first, after], 2);

@@ -119,8 +119,9 @@ fn section(summary: &RunSummary<'_>) -> String {
 /// Where a policy that proposes macro-actions belongs in a model folder with a second level.
 ///
 /// # Errors
-/// When it has none.
-pub fn proposals_folder(model: &Path) -> Result<std::path::PathBuf> {
+/// When it has none, or, unless a run is `resumed`, proposals already.
+pub fn proposals_folder(model: &Path, resumed: bool) -> Result<std::path::PathBuf> {
+    let folder = model.join(PROPOSALS);
     if !LevelTwo::is_in(model) {
         bail!(
             "{} has no second level that proposals could be for; train one with `foresight train \
@@ -128,5 +129,9 @@ pub fn proposals_folder(model: &Path) -> Result<std::path::PathBuf> {
             model.display()
         );
     }
-    Ok(model.join(PROPOSALS))
+    if folder.exists() && !resumed {
+        let there = folder.display();
+        bail!("{there} is there already: move it away, or train for a copy of the model folder");
+    }
+    Ok(folder)
 }
