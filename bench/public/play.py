@@ -37,14 +37,17 @@ def wilson(successes, episodes, z=1.96):
     return max((middle - spread) / whole, 0.0), min((middle + spread) / whole, 1.0)
 
 
+def horizon(left):
+    """Actions planned ahead: to be there when the recorded episode was; then there is a little longer."""
+    return min(left, max(OFFSET - (BUDGET - left), LEAST_HORIZON))
+
+
 class Model:
     def __init__(self, planner, settings):
         self.planner, self.settings = planner, settings
 
     def act(self, world, task, left, seed):
-        # It means to be there when the recorded episode was; then it has a little longer.
-        ahead = min(left, max(OFFSET - (BUDGET - left), LEAST_HORIZON))
-        settings = [*self.settings, f"planner.horizon={ahead}"]
+        settings = [*self.settings, f"planner.horizon={horizon(left)}"]
         pose = world.pose(world.state())
         return self.planner.plan(world.render(), task["picture"], pose, seed=seed, settings=settings).actions[0]
 
@@ -62,9 +65,8 @@ class Dynamics:
         return self.imagined.apart(state, goal)
 
     def act(self, world, task, left, seed):
-        horizon = min(left, max(OFFSET - (BUDGET - left), LEAST_HORIZON))
         rng, here = np.random.default_rng([seed, 2]), world.state()
-        candidates = np.array([[world.draw_action(rng) for _ in range(horizon)] for _ in range(SIMULATED)])
+        candidates = np.array([[world.draw_action(rng) for _ in range(horizon(left))] for _ in range(SIMULATED)])
         for _ in range(ITERATIONS):
             costs = []
             for ahead in candidates:
