@@ -138,6 +138,31 @@ def play(world, player, task, seed):
     return False
 
 
+def so_far(tasks_file, asked):
+    """What an earlier, interrupted run has played, a line a task and player."""
+    if not tasks_file.exists():
+        tasks_file.write_text(json.dumps(asked) + "\n")
+    first, *lines = tasks_file.read_text().splitlines()
+    if json.loads(first) != asked:
+        raise SystemExit(f"{tasks_file} is of another run, {first}: delete it or name another --json")
+    return [json.loads(line) for line in lines]
+
+
+def summary(played):
+    """Successes and tasks by player and kind."""
+    results = {}
+    for line in played:
+        for kind in ["all", *line["kinds"]]:
+            count = results.setdefault(line["player"], {}).setdefault(kind, {"successes": 0, "played": 0})
+            count["successes"] += line["achieved"]
+            count["played"] += 1
+    for player, kinds in results.items():
+        for kind, count in kinds.items():
+            low, high = count["ci95"] = wilson(count["successes"], count["played"])
+            print(f"{player}, {kind}: {count['successes']} of {count['played']} ({100 * low:.0f} to {100 * high:.0f} %)")
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmark")
@@ -147,41 +172,39 @@ def main():
     parser.add_argument("--players", default="model,nothing,random,blind,nearest")
     parser.add_argument("--data", type=Path, help="recorded episodes, for nearest")
     parser.add_argument("--set", action="append", default=[], help="planner settings over the benchmark's")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, required=True, help="counts; every task beside it, FILE.tasks")
     args = parser.parse_args()
-    world, results = make(args.benchmark), {}
+    world = make(args.benchmark)
     settings = [*world.settings, *args.set]
     names = args.players.split(",")
-    with Planner(args.model) if "model" in names else nullcontext() as planner:
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    tasks_file = args.json.with_suffix(".tasks")
+    played = so_far(tasks_file, {"benchmark": args.benchmark, "model": str(args.model), "settings": settings})
+    done, solved = {(line["seed"], line["player"]) for line in played}, 0
+    with Planner(args.model) if "model" in names else nullcontext() as planner, tasks_file.open("a") as tasks:
         made = {
             "model": lambda: Model(planner, settings), "nothing": Nothing, "random": Random, "blind": Blind,
             "nearest": lambda: Nearest(args.data), "dynamics": lambda: Dynamics(args.benchmark),
         }
         players = {name: made[name]() for name in names}
-        counts = {name: {} for name in players}
-        solved, seconds = 0, 0.0
         for seed in range(args.seed, args.seed + args.episodes):
             task = task_of(world, seed)
             if world.close(task["start"], task["goal"]):
                 solved += 1
                 continue
             for name, player in players.items():
+                if (seed, name) in done:
+                    continue
                 started = time.monotonic()
                 achieved = play(world, player, task, seed)
-                seconds += (time.monotonic() - started) * (name == "model")
-                for kind in ["all", *task["kinds"]]:
-                    count = counts[name].setdefault(kind, [0, 0])
-                    count[0] += achieved
-                    count[1] += 1
-    for name, kinds in counts.items():
-        for kind, (successes, played) in kinds.items():
-            low, high = wilson(successes, played)
-            results.setdefault(name, {})[kind] = {"successes": successes, "played": played, "ci95": [low, high]}
-            print(f"{name}, {kind}: {successes} of {played} ({100 * low:.0f} to {100 * high:.0f} %)")
-    print(f"{solved} of {args.episodes} starts were solved already; {seconds:.0f} s with the model")
-    if args.json:
-        said = {"solved_starts": solved, "seed": args.seed, "episodes": args.episodes, "settings": settings, **results}
-        args.json.write_text(json.dumps(said, indent=2) + "\n")
+                took_s = round(time.monotonic() - started, 2)
+                line = {"seed": seed, "player": name, "kinds": task["kinds"], "achieved": achieved, "seconds": took_s}
+                played.append(line)
+                print(json.dumps(line), file=tasks, flush=True)
+    results = summary([line for line in played if 0 <= line["seed"] - args.seed < args.episodes])
+    print(f"{solved} of {args.episodes} starts were solved already")
+    said = {"solved_starts": solved, "seed": args.seed, "episodes": args.episodes, "settings": settings, **results}
+    args.json.write_text(json.dumps(said, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 
 mod candle;
 mod cpu;
+pub(crate) mod stepwise;
 
 use std::fmt;
 

@@ -2,14 +2,13 @@
 //!
 //! One token a step needs a few megabytes whatever the samples, so budgets of memory are not asked.
 
-use foresight_planner::{ActionSequences, Pose};
+use foresight_planner::ActionSequences;
 use rayon::prelude::*;
 
 use super::config::CompactConfig;
 use super::network::NORM_EPS;
-use crate::backend::LatentPredictor;
+use crate::backend::stepwise::StepwisePredictor;
 use crate::config::PredictorConfig;
-use crate::error::Result;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::inference::{ExecutionContext, PackedLinear};
 use crate::kernels::modulated::{
@@ -18,7 +17,7 @@ use crate::kernels::modulated::{
 use crate::kernels::packed::Rows;
 use crate::kernels::{elementwise, Element, InstructionSet};
 use crate::parameters::Parameters;
-use crate::rollout::{next_pose, Budget, Rollout, RolloutStart};
+use crate::rollout::{Budget, RolloutStart};
 
 /// Samples that one thread takes through the horizon together.
 const SAMPLES_PER_CHUNK: usize = 64;
@@ -83,15 +82,24 @@ impl<E: Element> PackedRollouts<E> {
             head: [linear("head.fc1"), linear("head.fc2")],
         }
     }
+}
 
-    /// Rolls every sequence from `start` through the first `depth` blocks and hands each sample's
-    /// latent of every step, counted from 0, to `see` with what it keeps of the sample; returns
-    /// that in sample order.
+impl<E: Element> StepwisePredictor for PackedRollouts<E> {
+    fn architecture(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// LeWorldModel's: mean squared differences.
+    fn apart(distance: &GoalDistance, latent: &[f32]) -> f32 {
+        distance.squared(latent)
+    }
+
     fn roll_out<R: Send + Default>(
         &self,
         start: &RolloutStart,
         sequences: &ActionSequences,
         depth: usize,
+        _budget: Budget,
         see: impl Fn(&mut R, usize, &[f32]) + Sync,
     ) -> Vec<R> {
         let threads = rayon::current_num_threads().max(1);
@@ -116,66 +124,6 @@ impl<E: Element> PackedRollouts<E> {
                 kept
             })
             .collect()
-    }
-}
-
-impl<E: Element> LatentPredictor for PackedRollouts<E> {
-    fn config(&self) -> &PredictorConfig {
-        &self.config
-    }
-
-    fn rollout(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        sample: usize,
-    ) -> Result<Rollout> {
-        start.check(&self.config)?;
-        let mut window = Window::new(self, usize::MAX, start.latent, 1);
-        let (mut latents, mut poses, mut pose) = (Vec::new(), Vec::<Pose>::new(), start.pose);
-        for step in 0..sequences.horizon() {
-            let action = sequences.action(sample, step);
-            latents.push(window.step([action].into_iter()).to_vec());
-            pose = next_pose(&pose, action);
-            poses.push(pose);
-        }
-        Ok(Rollout { latents, poses })
-    }
-
-    fn final_latents(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        _budget: Budget,
-    ) -> Result<Vec<Vec<f32>>> {
-        start.check(&self.config)?;
-        let last = sequences.horizon().wrapping_sub(1);
-        let keep = |kept: &mut Vec<f32>, step: usize, latent: &[f32]| {
-            if step == last {
-                *kept = latent.to_vec();
-            }
-        };
-        Ok(self.roll_out(start, sequences, usize::MAX, keep))
-    }
-
-    /// LeWorldModel's: squared distances, their mean over the latent's entries.
-    fn energies(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        depth: usize,
-        distance: &GoalDistance,
-        _budget: Budget,
-    ) -> Result<Vec<f32>> {
-        start.check(&self.config)?;
-        let horizon = sequences.horizon();
-        let add = |energy: &mut f32, step: usize, latent: &[f32]| {
-            let weight = distance.step_weight(step, horizon);
-            if weight > 0.0 {
-                *energy += weight * distance.squared(latent);
-            }
-        };
-        Ok(self.roll_out(start, sequences, depth, add))
     }
 }
 

@@ -3,12 +3,11 @@
 use foresight_planner::{ActionSequences, Pose};
 use rayon::prelude::*;
 
-use super::LatentPredictor;
 use crate::ac_predictor::rope_table;
+use crate::backend::stepwise::StepwisePredictor;
 use crate::block::NORM_EPS;
 use crate::config::PredictorConfig;
 use crate::encoder::LATENT_EPS;
-use crate::error::Result;
 use crate::goal_distance::GoalDistance;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::inference::{
@@ -18,7 +17,7 @@ use crate::kernels::packed::{LeftOperand, Rows};
 use crate::kernels::{elementwise, BlockShape, Element, InstructionSet};
 use crate::layout;
 use crate::parameters::Parameters;
-use crate::rollout::{next_pose, Budget, Rollout, RolloutStart};
+use crate::rollout::{next_pose, Budget, RolloutStart};
 
 /// A predictor's weights, packed for this machine.
 #[derive(Debug)]
@@ -68,9 +67,31 @@ impl<E: Element> PackedPredictor<E> {
         }
     }
 
-    /// Rolls every sequence from `start` through the first `depth` blocks and hands each sample's
-    /// latent of every step, counted from 0, to `see` with what it keeps of the sample; returns
-    /// that in sample order.
+    /// `predictor_embed` of the context latent: the same for every sample, so done once.
+    fn embed_start(&self, latent: &[f32]) -> Vec<f32> {
+        let config = &self.config;
+        let mut rows = Rows::new();
+        let mut embedded = vec![0.0; config.tokens_per_frame() * config.predictor_embed_dim];
+        let execution = ExecutionContext {
+            instruction_set: self.instruction_set,
+            parallel: false,
+        };
+        let rows = round(&mut rows, latent, config.embed_dim);
+        self.embed.set(execution, rows, &mut embedded);
+        embedded
+    }
+}
+
+impl<E: Element> StepwisePredictor for PackedPredictor<E> {
+    fn architecture(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// The paper's: mean absolute differences.
+    fn apart(distance: &GoalDistance, latent: &[f32]) -> f32 {
+        distance.of(latent)
+    }
+
     fn roll_out<R: Send + Default>(
         &self,
         start: &RolloutStart,
@@ -110,85 +131,6 @@ impl<E: Element> PackedPredictor<E> {
                 kept
             })
             .collect()
-    }
-
-    /// `predictor_embed` of the context latent: the same for every sample, so done once.
-    fn embed_start(&self, latent: &[f32]) -> Vec<f32> {
-        let config = &self.config;
-        let mut rows = Rows::new();
-        let mut embedded = vec![0.0; config.tokens_per_frame() * config.predictor_embed_dim];
-        let execution = ExecutionContext {
-            instruction_set: self.instruction_set,
-            parallel: false,
-        };
-        let rows = round(&mut rows, latent, config.embed_dim);
-        self.embed.set(execution, rows, &mut embedded);
-        embedded
-    }
-}
-
-impl<E: Element> LatentPredictor for PackedPredictor<E> {
-    fn config(&self) -> &PredictorConfig {
-        &self.config
-    }
-
-    fn rollout(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        sample: usize,
-    ) -> Result<Rollout> {
-        start.check(&self.config)?;
-        let embedded = self.embed_start(start.latent);
-        let horizon = sequences.horizon();
-        let execution = ExecutionContext {
-            instruction_set: self.instruction_set,
-            parallel: true,
-        };
-        let mut batch = SampleBatch::new(self, execution, usize::MAX, start, 1, horizon);
-        let (mut latents, mut poses) = (Vec::<Vec<f32>>::new(), Vec::new());
-        for step in 0..horizon {
-            let previous = latents.last().map_or(&[][..], Vec::as_slice);
-            let latent = batch.step(&embedded, previous, &[sequences.action(sample, step)]);
-            latents.push(latent);
-            poses.push(batch.poses[0]);
-        }
-        Ok(Rollout { latents, poses })
-    }
-
-    fn final_latents(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        budget: Budget,
-    ) -> Result<Vec<Vec<f32>>> {
-        start.check(&self.config)?;
-        let (depth, last) = (self.config.depth, sequences.horizon().wrapping_sub(1));
-        let keep = |kept: &mut Vec<f32>, step: usize, latent: &[f32]| {
-            if step == last {
-                *kept = latent.to_vec();
-            }
-        };
-        Ok(self.roll_out(start, sequences, depth, budget, keep))
-    }
-
-    fn energies(
-        &self,
-        start: &RolloutStart,
-        sequences: &ActionSequences,
-        depth: usize,
-        distance: &GoalDistance,
-        budget: Budget,
-    ) -> Result<Vec<f32>> {
-        start.check(&self.config)?;
-        let horizon = sequences.horizon();
-        let add = |energy: &mut f32, step: usize, latent: &[f32]| {
-            let weight = distance.step_weight(step, horizon);
-            if weight > 0.0 {
-                *energy += weight * distance.of(latent);
-            }
-        };
-        Ok(self.roll_out(start, sequences, depth, budget, add))
     }
 }
 
