@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
+use foresight_datasets::picture;
 use foresight_planner::{Landscape, Pose};
 use foresight_predictor::npz::Trajectory;
 use foresight_predictor::{Budget, WorldModel};
@@ -14,7 +15,7 @@ use foresight_scenarios::{LoadedScenario, RunError};
 use image::RgbImage;
 use serde_json::json;
 
-use crate::plan::{camera, open_image, parse_state};
+use crate::plan::{camera, parse_state};
 
 /// Arguments of `foresight energy`.
 #[derive(Debug, Args)]
@@ -169,9 +170,14 @@ fn notes(landscape: &Landscape, minimum_m: [f64; 3], box_m: f64) -> Vec<String> 
     let edges = landscape.edges(minimum_m);
     let width_m = landscape.half_width_m;
     if !edges.is_empty() {
+        // Beyond the model's box nothing would be learnt from a larger grid.
+        let more = match width_m < box_m {
+            true => format!("give a larger --half-width-m than {width_m}"),
+            false => "one action doesn't reach it: several do, as a plan of more steps".into(),
+        };
+        let edges = edges.join(" and ");
         notes.push(format!(
-            "the lowest energy lies on the grid's edge along {}: a lower one may lie beyond; give a larger --half-width-m than {width_m}",
-            edges.join(" and ")
+            "the lowest energy lies on the grid's edge along {edges}: a lower one may lie beyond; {more}"
         ));
     }
     if width_m > box_m {
@@ -222,8 +228,8 @@ fn task(args: &EnergyArgs) -> Result<Task> {
         bail!("give --context, --goal and --state, or --npz, or --run and --step");
     };
     Ok(Task {
-        context: open_image(context)?,
-        goal: open_image(goal)?,
+        context: picture::open(context)?,
+        goal: picture::open(goal)?,
         pose: parse_state(state)?,
         true_m: None,
     })

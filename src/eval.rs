@@ -5,7 +5,7 @@ mod physics;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use clap::Args;
 use foresight_report::evaluate_into;
 use foresight_scenarios::evaluate::EvaluatedEpisode;
@@ -72,7 +72,10 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    // Every file is read before hours are spent on the first.
+    // Every file is read, and every folder there, before hours are spent on the first.
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).with_context(|| format!("--out {}", out.display()))?;
+    }
     let mut loaded = Vec::new();
     for file in &args.scenarios {
         let (mut scenario, source) = args.overrides.load(file)?;

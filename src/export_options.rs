@@ -43,6 +43,12 @@ impl ExportOptions {
             if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
                 bail!("{option}: there is no folder {}; make it", folder.display());
             }
+            if let Some(folder) = file.as_deref().filter(|f| f.is_dir()) {
+                bail!(
+                    "{option}: {} is a folder; name a file in it",
+                    folder.display()
+                );
+            }
         }
         Ok(())
     }

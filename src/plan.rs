@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use clap::Args;
+use foresight_datasets::picture;
 use foresight_planner::{
-    git_lfs, pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy,
-    EnergyError, Plan, PlannerConfig, Pose, SeededNoise, WaypointSource,
+    pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
+    PlannerConfig, Pose, SeededNoise, WaypointSource,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::npz::Trajectory;
@@ -245,29 +246,11 @@ fn task(args: &PlanArgs) -> Result<Task> {
         bail!("give --context, --goal and --state, or --npz");
     };
     Ok(Task {
-        context: open_image(context)?,
-        goal: open_image(goal)?,
+        context: picture::open(context)?,
+        goal: picture::open(goal)?,
         pose: parse_state(state)?,
         goal_pose: None,
     })
-}
-
-/// An image file as RGB.
-///
-/// # Errors
-/// When it is no PNG or JPEG.
-pub(crate) fn open_image(path: &Path) -> Result<RgbImage> {
-    if git_lfs::is_pointer(path) {
-        bail!(
-            "{}: {}; {}",
-            path.display(),
-            git_lfs::PROBLEM,
-            git_lfs::REMEDY
-        );
-    }
-    let image = image::open(path)
-        .with_context(|| format!("{}: give a PNG or JPEG image", path.display()))?;
-    Ok(image.into_rgb8())
 }
 
 /// A pose from `x,y,z,rx,ry,rz,g`.
@@ -292,6 +275,9 @@ pub(crate) fn camera(text: Option<&str>, model: &WorldModel) -> Result<Option<[f
         (None, false) => Ok(None),
         (Some(text), true) => {
             let camera = numbers::<6>("--extrinsics", text, "six numbers: x,y,z,rx,ry,rz")?;
+            if let Some(doubt) = pose_units::camera_doubt(&camera) {
+                bail!("--extrinsics {text:?}: {doubt}");
+            }
             Ok(Some(camera.map(|v| v as f32)))
         }
         (None, true) => bail!(

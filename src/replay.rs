@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use clap::{Args, ValueEnum};
 use foresight_report::replay_folder;
 use foresight_report::timeline::exporter;
@@ -106,6 +106,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<bool> {
     }
     let scenario = args.scenario.as_deref().map(read).transpose()?;
     args.exports.check()?;
+    std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
     let place = place(&args, scenario.as_ref())?;
     let open = OpenOptions {
         scenario: scenario.filter(|_| !args.robot),

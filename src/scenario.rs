@@ -1,9 +1,12 @@
 //! `foresight scenario`: check scenario files, or print their JSON schema or reference.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
+use foresight_planner::WaypointSource;
+use foresight_predictor::{LevelTwo, WorldModel};
+use foresight_scenarios::monitor::{own_file, Fitted};
 use foresight_scenarios::schema::json_schema;
 
 use crate::overrides::read;
@@ -40,12 +43,11 @@ pub(crate) fn run(args: ScenarioArgs) -> Result<()> {
         ScenarioCommand::Check { files } => {
             let mut faulty = 0;
             for file in &files {
-                let checked = read(file).and_then(|loaded| loaded.model_dir().map(|_| loaded));
-                match checked {
-                    Ok(loaded) => println!("{}: {} is fine", file.display(), loaded.scenario.name),
+                match check(file) {
+                    Ok(name) => println!("{}: {name} is fine", file.display()),
                     Err(error) => {
                         faulty += 1;
-                        eprintln!("{error}");
+                        eprintln!("{error:#}");
                     }
                 }
             }
@@ -55,4 +57,28 @@ pub(crate) fn run(args: ScenarioArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The name of a scenario that can be played, as far as its files tell.
+fn check(file: &Path) -> Result<String> {
+    let loaded = read(file)?;
+    let at = || file.display().to_string();
+    let dir = loaded.model_dir()?;
+    WorldModel::check(&dir).with_context(at)?;
+    let scenario = &loaded.scenario;
+    let planner = &scenario.planner;
+    let foreseen = planner.level_two.waypoints == WaypointSource::Foreseen;
+    if planner.levels > 1 && foreseen && !LevelTwo::is_in(&dir) {
+        bail!(
+            "{}: planner.levels = 2, and the model {} has no second level; train one with `foresight train --level 2`",
+            at(),
+            dir.display()
+        );
+    }
+    if let Some(monitor) = &scenario.monitor {
+        let own = own_file(&dir, &scenario.name);
+        let fitted = monitor.file.as_ref().map_or(own, |file| loaded.path(file));
+        Fitted::read(&fitted).with_context(at)?;
+    }
+    Ok(loaded.scenario.name)
 }

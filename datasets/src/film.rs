@@ -11,6 +11,7 @@ use crate::error::{DatasetError, Result};
 use crate::frames::FrameStack;
 use crate::layout;
 use crate::mp4_header::VideoHeader;
+use crate::picture;
 use crate::trajectory::Trajectory;
 use crate::video;
 
@@ -227,9 +228,7 @@ pub fn is_image(path: &Path) -> bool {
 }
 
 fn open_image(path: &Path) -> Result<RgbImage> {
-    let image = image::open(path);
-    let image = image.map_err(|e| DatasetError::corrupt(path, format!("it is no image: {e}")))?;
-    Ok(image.to_rgb8())
+    picture::open(path).map_err(|e| DatasetError::corrupt(path, e.reason))
 }
 
 /// When a video's frames are shown, s behind the first: as its header says, or, where that can't be

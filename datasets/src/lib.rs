@@ -44,6 +44,7 @@ mod loose;
 pub mod metadata;
 pub mod mp4_header;
 mod open;
+pub mod picture;
 mod recorder;
 mod sampler;
 mod sampling;

@@ -7,6 +7,8 @@ use std::f64::consts::TAU;
 
 /// Farther from its base no arm of this size comes, tool included, m.
 pub const FARTHEST_M: f64 = 1.2;
+/// Farther away no camera sees what an arm does, m.
+pub const FARTHEST_CAMERA_M: f64 = 10.0;
 /// A full turn and the error of writing it down, rad.
 const FULL_TURN_RAD: f64 = TAU + 1e-3;
 
@@ -24,6 +26,20 @@ pub fn doubt(pose: &[f64; 7]) -> Option<String> {
     ];
     let doubts: Vec<String> = doubts.into_iter().flatten().collect();
     (!doubts.is_empty()).then(|| doubts.join("; "))
+}
+
+/// What of a camera's pose `[x, y, z, rx, ry, rz]` can't be metres and radians in the arm's base frame.
+pub fn camera_doubt(pose: &[f64; 6]) -> Option<String> {
+    let [x, y, z, angles @ ..] = pose;
+    // Written so that NaN is doubtful.
+    let near = [x, y, z].iter().all(|v| v.abs() <= FARTHEST_CAMERA_M);
+    let place = (!near).then(|| {
+        format!(
+            "the camera stands at [{x}, {y}, {z}], farther from the arm than {FARTHEST_CAMERA_M} m; give metres in \
+             the robot's base frame"
+        )
+    });
+    place.or_else(|| angles.iter().copied().find_map(angle))
 }
 
 fn position(at: &[f64; 3]) -> Option<String> {

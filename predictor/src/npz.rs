@@ -41,6 +41,18 @@ pub enum ArrayValues {
     I64(Vec<i64>),
 }
 
+impl ArrayValues {
+    /// NumPy's name of the type.
+    fn type_name(&self) -> &'static str {
+        match self {
+            ArrayValues::U8(_) => "uint8",
+            ArrayValues::F32(_) => "float32",
+            ArrayValues::F64(_) => "float64",
+            ArrayValues::I64(_) => "int64",
+        }
+    }
+}
+
 /// One array.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
@@ -187,8 +199,9 @@ impl Trajectory {
         let shape = without_batch(&observations.shape, 4);
         let (Some(&[t, h, w, 3]), ArrayValues::U8(pixels)) = (shape, &observations.values) else {
             return Err(wrong(format!(
-                "`observations` of shape {:?} is not [1,T,H,W,3] of uint8",
-                observations.shape
+                "`observations` {:?} of {} is not [1,T,H,W,3] of uint8",
+                observations.shape,
+                observations.values.type_name()
             )));
         };
         if h == 0 || w == 0 || t == 0 {
@@ -197,7 +210,10 @@ impl Trajectory {
         let values: Vec<f64> = match states.values {
             ArrayValues::F32(v) => v.into_iter().map(f64::from).collect(),
             ArrayValues::F64(v) => v,
-            _ => return Err(wrong("`states` is not float".into())),
+            other => {
+                let what = format!("`states` is of {}, not float", other.type_name());
+                return Err(wrong(what));
+            }
         };
         if without_batch(&states.shape, 2) != Some(&[t, 7]) {
             return Err(wrong(format!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use candle_nn::{Linear, Module};
+use foresight_planner::git_lfs;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
@@ -168,6 +169,9 @@ pub(crate) fn io(path: &Path, source: std::io::Error) -> PredictorError {
 pub(crate) fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorError {
     PredictorError::File {
         path: path.to_path_buf(),
-        what: what.to_string(),
+        what: match git_lfs::is_pointer(path) {
+            true => format!("{}; {}", git_lfs::PROBLEM, git_lfs::REMEDY),
+            false => what.to_string(),
+        },
     }
 }

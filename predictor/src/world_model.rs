@@ -59,6 +59,14 @@ pub struct WorldModel {
     budget: Budget,
 }
 
+fn no_predictor(folder: &Path) -> PredictorError {
+    PredictorError::File {
+        path: folder.to_path_buf(),
+        what: "this model has no action-conditioned predictor, so it can't plan; train one with `foresight train`"
+            .into(),
+    }
+}
+
 impl WorldModel {
     /// Loads a model folder (`config.json`, `model.safetensors`; or a compact model's) to compute on the CPU
     /// in f32.
@@ -79,10 +87,7 @@ impl WorldModel {
             return WorldModel::load_compact(folder, device, precision);
         }
         let loaded = checkpoint::load(folder)?;
-        let predictor = loaded.predictor.ok_or_else(|| PredictorError::File {
-            path: folder.to_path_buf(),
-            what: "this model has no action-conditioned predictor, so it can't plan; train one with `foresight train`".into(),
-        })?;
+        let predictor = loaded.predictor.ok_or_else(|| no_predictor(folder))?;
         WorldModel::from_tensors_on(
             loaded.config,
             &loaded.encoder,
@@ -90,6 +95,21 @@ impl WorldModel {
             device,
             precision,
         )
+    }
+
+    /// Whether a model folder can plan, as far as its description and its weights' names and shapes tell: no
+    /// more of the weights is read.
+    ///
+    /// # Errors
+    /// As [`WorldModel::load`].
+    pub fn check(folder: &Path) -> Result<()> {
+        if compact::is_compact(folder) {
+            return compact::read(folder).map(drop);
+        }
+        match checkpoint::check(folder)?.predictor {
+            Some(_) => Ok(()),
+            None => Err(no_predictor(folder)),
+        }
     }
 
     fn load_compact(folder: &Path, device: ComputeDevice, precision: Precision) -> Result<Self> {

@@ -166,12 +166,20 @@ pub enum ArmError {
         /// zenoh's own words.
         reason: String,
     },
-    /// A zenoh configuration file can't be used.
-    #[error("{}: {reason}; correct the file that robot.franka.link.zenoh_config names", path.display())]
+    /// A zenoh configuration file or a certificate can't be used.
+    #[error("{}: {reason}", path.display())]
     LinkFile {
         /// The file.
         path: std::path::PathBuf,
-        /// What is wrong with it: the field, where one is.
+        /// What is wrong with it, the field where one is, and what to do.
+        reason: String,
+    },
+    /// An endpoint that can't be one.
+    #[error("the endpoint {endpoint:?}: {reason}")]
+    Endpoint {
+        /// As it was given.
+        endpoint: String,
+        /// What is wrong with it, and what to do.
         reason: String,
     },
     /// The node refused a command or did not answer.
@@ -258,7 +266,7 @@ pub enum ArmError {
 impl ArmError {
     /// Whether the user can mend it in the files that were given.
     pub fn is_input(&self) -> bool {
-        matches!(self, ArmError::LinkFile { .. })
+        matches!(self, ArmError::LinkFile { .. } | ArmError::Endpoint { .. })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use foresight_planner::{pose_units, GripperRule, PlannerConfig, Pose};
+use foresight_datasets::picture;
+use foresight_planner::{pose_units, GripperRule, PlannerConfig};
 use foresight_robot::WorkspaceBox;
 use foresight_settings::Diagnostic;
 use foresight_sim::distribution::DistributionError;
-use foresight_sim::{goals, Simulator};
 
+use crate::reach;
 use crate::scenario::{GoalStateName, PointRange, RobotKind, Scenario, SubGoalSpec, Success};
 
 /// Most steps one sub-goal may have.
@@ -70,38 +71,9 @@ pub(crate) fn faults(scenario: &Scenario, file: &Path) -> Vec<Diagnostic> {
     let demonstrations = scenario.demonstrations.faults().into_iter();
     faults.extend(demonstrations.map(|fault| fault.within("demonstrations")));
     if faults.is_empty() && scenario.robot.kind == RobotKind::Sim {
-        reach(scenario, &mut faults);
+        reach::faults(scenario, &mut faults);
     }
     faults
-}
-
-/// Sub-goals with a region of which the arm can't take a corner, in the orientation it has there.
-fn reach(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
-    let scene = scenario.scene.sample(scenario.seed);
-    for (i, goal) in scenario.subgoal.iter().enumerate() {
-        let (from, pose) = match &goal.state {
-            Some(GoalStateName::Reach { from }) => (from, scene.start.pose()),
-            Some(GoalStateName::CarryTo { from }) => (from, goals::lifted(&scene, 0.0).arm),
-            _ => continue,
-        };
-        let corner = |k: usize| Pose {
-            position_m: [
-                from.x_m[k & 1],
-                from.y_m[(k >> 1) & 1],
-                from.z_m[(k >> 2) & 1],
-            ],
-            ..pose
-        };
-        let corners: Vec<Pose> = (0..8).map(corner).collect();
-        if let Err(error) = Simulator::check_reach(&corners) {
-            let what = format!(
-                "sub-goal {:?}: its region is partly beyond the arm's reach: {error}",
-                goal.name
-            );
-            let remedy = "give a region that the arm reaches everywhere";
-            faults.push(Diagnostic::new(format!("subgoal.{i}.state"), what, remedy));
-        }
-    }
 }
 
 fn names(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
@@ -144,14 +116,12 @@ fn camera(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
             format!("the cameras' pictures stand side by side: give a multiple of {cameras}"),
         ));
     }
-    // Written so that NaN is at fault. A calibration in millimetres or degrees is, too.
-    let sane = |at: [f64; 6]| at.iter().all(|v| v.abs() <= 10.0);
-    if let Some(at) = camera.extrinsics.filter(|at| !sane(*at)) {
-        faults.push(Diagnostic::new(
-            "camera.extrinsics",
-            format!("the camera stands at {at:?}"),
-            "give [x, y, z, rx, ry, rz] in m and rad",
-        ));
+    if let Some(doubt) = camera
+        .extrinsics
+        .as_ref()
+        .and_then(pose_units::camera_doubt)
+    {
+        faults.push(Diagnostic::new("camera.extrinsics", doubt, ""));
     }
 }
 
@@ -249,6 +219,8 @@ fn subgoals(scenario: &Scenario, file: &Path, faults: &mut Vec<Diagnostic>) {
                         format!("{here}: the goal image {} does not exist", path.display()),
                         "paths are relative to the scenario file; check the name",
                     ));
+                } else if let Err(what) = picture::open(&path) {
+                    faults.push(Diagnostic::new(at("image"), format!("{here}: {what}"), ""));
                 }
             }
             (None, Some(state)) => {
@@ -433,9 +405,10 @@ fn success(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
 fn robot(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let robot = &scenario.robot;
     if let Some(home) = &robot.home {
-        let numbers = home.position_m.iter().chain(&home.euler_rad);
-        let inside = scenario.safety.workspace.contains(&home.position_m, 0.0);
-        if !inside || numbers.into_iter().any(|v| !v.is_finite()) {
+        let ([x, y, z], [rx, ry, rz]) = (home.position_m, home.euler_rad);
+        if let Some(doubt) = pose_units::doubt(&[x, y, z, rx, ry, rz, 0.0]) {
+            faults.push(Diagnostic::new("robot.home", doubt, "give m and rad"));
+        } else if !scenario.safety.workspace.contains(&home.position_m, 0.0) {
             faults.push(Diagnostic::new(
                 "robot.home.position_m",
                 format!("robot.home is at {:?} m", home.position_m),

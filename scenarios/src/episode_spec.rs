@@ -1,6 +1,8 @@
 //! What makes an episode: a scenario with a seed, which decides the scene and the goals.
 
-use foresight_datasets::extrinsics;
+use std::path::Path;
+
+use foresight_datasets::{extrinsics, picture};
 use foresight_planner::{Pose, SubGoal};
 use foresight_predictor::WorldModel;
 use foresight_robot::link::begin_scene;
@@ -94,10 +96,8 @@ impl EpisodeSpec {
         let mut drawn = Vec::new();
         for (subgoal, goal) in subgoals.iter_mut().zip(&goals) {
             subgoal.pose = goal.pose;
-            let path = format!("{} of seed {seed}", goal.name).into();
-            let image = image::load_from_memory(&goal.image);
-            let image = image.map_err(|source| RunError::Image { path, source })?;
-            drawn.push(image.to_rgb8());
+            let name = format!("{} of seed {seed}", goal.name);
+            drawn.push(picture::decode(Path::new(&name), &goal.image)?);
         }
         spec.drawn = Some(drawn).filter(|drawn| !drawn.is_empty());
         Ok(spec)
@@ -293,12 +293,7 @@ impl EpisodeSpec {
         let mut images = Vec::new();
         for (goal, state) in scenario.subgoal.iter().zip(&self.goal_states) {
             let image = match (&goal.image, state, &self.goal_scene) {
-                (Some(path), _, _) => {
-                    let path = self.loaded.path(path);
-                    let read =
-                        image::open(&path).map_err(|source| RunError::Image { path, source })?;
-                    read.to_rgb8()
-                }
+                (Some(path), _, _) => picture::open(&self.loaded.path(path))?,
                 (None, Some(state), Some(scene)) => {
                     let (width, height) = (scenario.camera.width_px, scenario.camera.height_px);
                     render(scene, state, width, height)?

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use foresight_datasets::picture::PictureError;
 use foresight_planner::PlanError;
 use foresight_predictor::PredictorError;
 use foresight_robot::ArmError;
@@ -27,13 +28,8 @@ pub enum RunError {
     #[error("not understood: {0}; nothing is moved")]
     NotUnderstood(String),
     /// A goal image.
-    #[error("can't read the goal image {}: {source}; give a PNG or JPEG", .path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: image::ImageError,
-    },
+    #[error("goal image {0}")]
+    Image(#[from] PictureError),
     /// The model.
     #[error("can't use the model in {}: {source}", .dir.display())]
     Model {
@@ -99,7 +95,8 @@ impl RunError {
             RunError::Scenario(_)
             | RunError::Input(_)
             | RunError::NotUnderstood(_)
-            | RunError::Image { .. } => true,
+            | RunError::Image(_)
+            | RunError::Write { .. } => true,
             RunError::Arm(error) => error.is_input(),
             _ => false,
         }

@@ -95,7 +95,8 @@ pub struct EvaluatedEpisode {
 /// Plays episodes of consecutive seeds. An episode that can't be played counts as a failure.
 ///
 /// # Errors
-/// [`RunError`] when the scenario drives a real arm, or seeds are not evaluation seeds.
+/// [`RunError`] when seeds are not evaluation seeds, or something is wrong that the user has to mend: a file that isn't
+/// there, a setting, a full disk.
 pub fn evaluate(
     loaded: &LoadedScenario,
     source: &ModelSource,
@@ -144,7 +145,7 @@ pub fn evaluate_with(
         .num_threads(if served { 1 } else { options.jobs.max(1) })
         .build()
         .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
-    let judged = |number: u32| {
+    let judged = |number: u32| -> RunResult<EvaluatedEpisode> {
         let seed = options.seed + u64::from(number);
         let episode = match EpisodeSpec::begin(loaded, seed).and_then(|spec| play(&spec)) {
             Ok(outcome) => EvaluatedEpisode {
@@ -160,6 +161,7 @@ pub fn evaluate_with(
                 alarms: outcome.alarms,
                 verdict: outcome.verdict,
             },
+            Err(error) if !is_the_episode_s(&error) => return Err(error),
             Err(error) => EvaluatedEpisode {
                 seed,
                 steps: 0,
@@ -175,22 +177,33 @@ pub fn evaluate_with(
             },
         };
         done(&episode);
-        episode
+        Ok(episode)
     };
     let numbers = 0..options.episodes as u32; // the split has a million seeds
-    let runs: Vec<EvaluatedEpisode> = pool.install(|| {
+    let runs: RunResult<Vec<EvaluatedEpisode>> = pool.install(|| {
         numbers
             .into_par_iter()
             .with_max_len(1)
             .map(judged)
             .collect()
     });
+    let runs = runs?;
     let planned_by = format!(
         "{}, {}",
         source.describe(),
         loaded.scenario.planner.describe()
     );
     Ok(summarise(&loaded.scenario.name, planned_by, options, runs))
+}
+
+/// Whether an error is what an episode came to. What the user has to mend, or the disk, is no failure of the task:
+/// it would be one in every episode.
+fn is_the_episode_s(error: &RunError) -> bool {
+    match error {
+        RunError::NotUnderstood(_) => true,
+        RunError::Model { .. } => false,
+        _ => !error.is_input(),
+    }
 }
 
 /// What an episode that couldn't be played counts as.

@@ -37,6 +37,7 @@ pub mod monitor;
 pub mod naming;
 pub mod physics;
 pub mod probe;
+mod reach;
 pub mod recovery;
 pub mod reference;
 pub mod say;

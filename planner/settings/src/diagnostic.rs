@@ -234,13 +234,13 @@ impl Remedies {
             let known: Vec<&str> = known.split(", ").collect();
             return known_key(wrong.split(", ").next().unwrap_or(wrong), &known);
         }
+        // What is quoted in these is the value, not a name.
+        if what.starts_with("invalid type") || what.starts_with("invalid value") {
+            return self.wrong_type.into();
+        }
         let mut quoted = what.split('`').skip(1).step_by(2);
         let Some(first) = quoted.next() else {
-            return if what.starts_with("invalid type") || what.starts_with("invalid value") {
-                self.wrong_type.into()
-            } else {
-                "check the TOML syntax here".into()
-            };
+            return "see the reference for what this key takes".into();
         };
         if what.starts_with("missing field") {
             let told = self.missing.iter().find(|(key, _)| *key == first);

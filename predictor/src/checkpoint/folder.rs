@@ -36,15 +36,7 @@ pub struct Loaded {
 /// # Errors
 /// When it is no model folder, damaged, or its tensors don't fit its configuration.
 pub fn load(folder: impl AsRef<Path>) -> Result<Loaded, CheckpointError> {
-    let folder = folder.as_ref();
-    let checkpoint = Checkpoint::open(folder)?;
-    let config = checkpoint.config().cloned().ok_or_else(|| {
-        CheckpointError::unsupported(
-            folder,
-            "it is a checkpoint, but no model folder of ours",
-            "make one with `foresight model convert SOURCE --out FOLDER`",
-        )
-    })?;
+    let (checkpoint, config) = open(folder.as_ref())?;
     let encoder = checkpoint.tensors(Part::Encoder, &layout::encoder(&config.encoder))?;
     let predictor = config
         .predictor
@@ -56,6 +48,31 @@ pub fn load(folder: impl AsRef<Path>) -> Result<Loaded, CheckpointError> {
         encoder,
         predictor,
     })
+}
+
+/// Whether a model folder's description and the names and shapes of its weights agree; no weight is read.
+///
+/// # Errors
+/// As [`load`], but for damage within the weights.
+pub(crate) fn check(folder: &Path) -> Result<ModelConfig, CheckpointError> {
+    let (checkpoint, config) = open(folder)?;
+    checkpoint.check(Part::Encoder, &layout::encoder(&config.encoder))?;
+    if let Some(predictor) = &config.predictor {
+        checkpoint.check(Part::AcPredictor, &layout::predictor(predictor))?;
+    }
+    Ok(config)
+}
+
+fn open(folder: &Path) -> Result<(Checkpoint, ModelConfig), CheckpointError> {
+    let checkpoint = Checkpoint::open(folder)?;
+    let config = checkpoint.config().cloned().ok_or_else(|| {
+        CheckpointError::unsupported(
+            folder,
+            "it is a checkpoint, but no model folder of ours",
+            "make one with `foresight model convert SOURCE --out FOLDER`",
+        )
+    })?;
+    Ok((checkpoint, config))
 }
 
 /// Writes a model folder from tensors under official names, without a mask predictor; `dtype` is f32, f16 or bf16.

@@ -39,6 +39,7 @@ pub use card::{conversion_card, CARD_FILE};
 pub use entry::Entry;
 pub use error::CheckpointError;
 pub use family::VJEPA21_LICENCE;
+pub(crate) use folder::check;
 pub use folder::{
     check_finite, convert, load, part_sha256, save, save_tuned, sha256, Loaded, CONFIG_FILE,
     WEIGHTS_FILE,

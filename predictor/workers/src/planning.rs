@@ -1,5 +1,8 @@
 //! A whole decision for programs that keep their own loop: two pictures and a pose in, actions out.
 
+use std::path::Path;
+
+use foresight_datasets::picture;
 use foresight_planner::{pose_units, solve, Action, Constraints, PlannerConfig, Pose, SeededNoise};
 use foresight_predictor::goal_distance::GoalWeighting;
 use foresight_predictor::WorldModel;
@@ -95,7 +98,5 @@ pub(crate) fn plan(
 }
 
 fn picture(name: &str, file: &[u8]) -> Result<RgbImage, String> {
-    let image = image::load_from_memory(file);
-    let image = image.map_err(|e| format!("the {name} picture: {e}; send a PNG or JPEG file"))?;
-    Ok(image.into_rgb8())
+    picture::decode(Path::new(name), file).map_err(|e| format!("the picture {e}"))
 }

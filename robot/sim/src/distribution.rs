@@ -12,6 +12,12 @@ use crate::scene::{Camera, Light, Object, ObjectKind, Scene, StartPose, TableTop
 /// The stream of a seed's random numbers that draws the jitter of all cameras but the first.
 const OTHER_CAMERAS_STREAM: u64 = 7;
 
+/// Fields of view that a camera can have, rad.
+const LEAST_FOV_RAD: f64 = 0.01;
+const MOST_FOV_RAD: f64 = 3.0;
+/// Farther away no camera sees what an arm does, m.
+const FARTHEST_CAMERA_M: f64 = 10.0;
+
 /// `[low, high]`; a value is drawn evenly from between them.
 pub type Range = [f64; 2];
 
@@ -169,7 +175,7 @@ pub enum DistributionError {
     /// No object kinds.
     #[error("scene distribution: object_kinds is empty; name at least one of \"box\", \"cup\"")]
     NoKinds,
-    /// Several objects or targets that can't be.
+    /// Several objects or targets that can't be, or a camera that can't.
     #[error("scene distribution: {what}; {remedy}")]
     Several {
         /// The key at fault.
@@ -207,7 +213,9 @@ impl SceneDistribution {
             return Err(DistributionError::NoKinds);
         }
         let (near, pi) = (2.0, std::f64::consts::PI);
-        let checks: [(&'static str, Range, f64, f64); 24] = [
+        let (fov, apart) = ([self.camera_fov_rad; 2], [self.target_min_distance_m; 2]);
+        let (eye, look_at) = (self.camera_eye_jitter_m, self.camera_look_at_jitter_m);
+        let checks: [(&'static str, Range, f64, f64); 30] = [
             ("box_width_m", self.box_width_m, 0.01, 0.075),
             ("box_height_m", self.box_height_m, 0.01, 0.3),
             ("cup_diameter_m", self.cup_diameter_m, 0.02, 0.075),
@@ -237,6 +245,12 @@ impl SceneDistribution {
                 pi / 2.0,
             ),
             ("light_azimuth_rad", self.light_azimuth_rad, -pi, pi),
+            ("light_intensity", self.light_intensity, 0.0, 10.0),
+            ("light_ambient", self.light_ambient, 0.0, 10.0),
+            ("target_min_distance_m", apart, 0.0, 2.0 * near),
+            ("camera_eye_jitter_m", [eye; 2], 0.0, near),
+            ("camera_look_at_jitter_m", [look_at; 2], 0.0, near),
+            ("camera_fov_rad", fov, LEAST_FOV_RAD, MOST_FOV_RAD),
         ];
         for (field, [low, high], min, max) in checks {
             // Written so that NaN fails too.
@@ -247,6 +261,31 @@ impl SceneDistribution {
                     high,
                     min,
                     max,
+                });
+            }
+        }
+        let first = Camera {
+            eye_m: self.camera_eye_m,
+            look_at_m: self.camera_look_at_m,
+            fov_rad: self.camera_fov_rad,
+        };
+        for (field, camera) in std::iter::once(("camera_eye_m", &first))
+            .chain(self.other_cameras.iter().map(|c| ("other_cameras", c)))
+        {
+            let apart = (0..3).map(|i| (camera.eye_m[i] - camera.look_at_m[i]).powi(2));
+            let mut places = camera.eye_m.iter().chain(&camera.look_at_m);
+            // Written so that NaN fails too.
+            let sane = places.all(|v| v.abs() <= FARTHEST_CAMERA_M)
+                && apart.sum::<f64>() > 1e-4
+                && (LEAST_FOV_RAD..=MOST_FOV_RAD).contains(&camera.fov_rad);
+            if !sane {
+                return Err(DistributionError::Several {
+                    field,
+                    what: format!(
+                        "a camera at {:?} m looks at {:?} m, {} rad wide",
+                        camera.eye_m, camera.look_at_m, camera.fov_rad
+                    ),
+                    remedy: "give two places in m, at most 10 from the base and more than 1 cm apart, and an angle of 0.01 to 3 rad",
                 });
             }
         }

@@ -4,6 +4,9 @@ use foresight_planner::WorkspaceBounds;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Farther out the arm never comes, and a box that reaches there is in other units than metres.
+const MOST_M: f64 = 2.0;
+
 /// A box in the base frame, m, inclusive at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,8 +131,8 @@ pub enum EnvelopeError {
         /// Largest sensible value.
         high: f64,
     },
-    /// The box is empty or inside out on an axis.
-    #[error("the workspace box is empty on {axis}: min_m {min} is not below max_m {max}")]
+    /// The box is empty or inside out on an axis, or so large that it is none.
+    #[error("the workspace box goes from min_m {min} to max_m {max} on {axis}; give metres in the base frame, ascending, within -{MOST_M} and {MOST_M}")]
     Box {
         /// The axis.
         axis: char,
@@ -230,7 +233,8 @@ impl EnvelopeConfig {
         let WorkspaceBox { min_m, max_m } = self.workspace;
         for (i, axis) in ['x', 'y', 'z'].into_iter().enumerate() {
             let (min, max) = (min_m[i], max_m[i]);
-            if !(min.is_finite() && max.is_finite() && min < max) {
+            // Written so that NaN fails too.
+            if !(-MOST_M <= min && min < max && max <= MOST_M) {
                 return Err(EnvelopeError::Box { axis, min, max });
             }
         }

@@ -73,8 +73,9 @@ impl LinkConfig {
 /// TLS needs zenoh's threads arranged, see [`arrange_threads`](super::arrange_threads).
 ///
 /// # Errors
-/// [`ArmError::LinkFile`] when the configuration file can't be used; [`ArmError::Link`] when an
-/// option is refused, an endpoint can't be listened on, or a
+/// [`ArmError::LinkFile`] when the configuration file or a certificate can't be used;
+/// [`ArmError::Endpoint`] when an endpoint is none, or a `tls/` one has no certificates;
+/// [`ArmError::Link`] when an option is refused, an endpoint can't be listened on, or a
 /// `tls/` endpoint is named although zenoh sends and receives on several threads.
 pub fn open(config: &LinkConfig) -> ArmResult<Session> {
     let mut zenoh = match &config.zenoh_config {
@@ -88,6 +89,12 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
     };
     let connect = or_own(&config.connect, file.connect);
     let listen = or_own(&config.listen, file.listen);
+    for endpoint in connect.iter().chain(&listen) {
+        if let Some(reason) = endpoint_doubt(endpoint) {
+            let endpoint = endpoint.clone();
+            return Err(ArmError::Endpoint { endpoint, reason });
+        }
+    }
     if let (true, true, Some(path)) = (connect.is_empty(), listen.is_empty(), &config.zenoh_config)
     {
         if !file.multicast {
@@ -122,6 +129,12 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
         ];
         for (key, file) in files {
             if let Some(file) = file {
+                std::fs::File::open(file).map_err(|e| ArmError::LinkFile {
+                    path: file.clone(),
+                    reason: format!(
+                        "{e}; give PEM files as `foresight robot certificates` makes them"
+                    ),
+                })?;
                 set(
                     &format!("transport/link/tls/{key}"),
                     file.display().to_string().into(),
@@ -131,8 +144,19 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
         set("transport/link/tls/enable_mtls", tls.mutual.into())?;
     }
     let opening = || format!("opening a session (connect {connect:?}, listen {listen:?})");
-    let mut endpoints = connect.iter().chain(&listen);
-    if endpoints.any(|e| e.starts_with("tls/")) && !on_one_thread() {
+    let tls = connect
+        .iter()
+        .chain(&listen)
+        .find(|e| e.starts_with("tls/"));
+    if let (Some(endpoint), None, None) = (tls, &config.tls, &config.zenoh_config) {
+        return Err(ArmError::Endpoint {
+            endpoint: endpoint.clone(),
+            reason: "tls/ takes certificates, and none are given; give their folder with --certificates, or their \
+                     files in robot.franka.link.tls"
+                .into(),
+        });
+    }
+    if tls.is_some() && !on_one_thread() {
         return Err(link_error(
             opening(),
             format!(
@@ -146,10 +170,26 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
         .map_err(|e| link_error(opening(), e))
 }
 
+/// What is wrong with an endpoint, and what to do; `None` of one that can be tried. zenoh itself finds some of
+/// it only when it connects, and then tries for ever.
+fn endpoint_doubt(endpoint: &str) -> Option<String> {
+    let address = endpoint
+        .strip_prefix("tcp/")
+        .or_else(|| endpoint.strip_prefix("tls/"));
+    // Behind these stand zenoh's options.
+    let address = address.and_then(|a| a.split(['?', '#']).next());
+    let (host, port) = address.and_then(|a| a.rsplit_once(':')).unwrap_or_default();
+    let sane = !host.is_empty() && !host.contains(['/', ' ']) && port.parse::<u16>().is_ok();
+    (!sane).then(|| {
+        "it isn't tcp/HOST:PORT or tls/HOST:PORT with a port up to 65535; give one such as tcp/127.0.0.1:7447".into()
+    })
+}
+
 fn bad_file(path: &Path, reason: &str) -> ArmError {
+    let reason = super::plain(reason);
     ArmError::LinkFile {
         path: path.to_path_buf(),
-        reason: super::plain(reason),
+        reason: format!("{reason}; correct the file that robot.franka.link.zenoh_config names"),
     }
 }
 

@@ -71,3 +71,45 @@ fn a_bad_file_is_named_with_its_field_and_without_places_in_sources() {
     };
     assert!(open(&config).map(drop).unwrap_err().is_input());
 }
+
+#[test]
+fn endpoints_and_certificates_that_cannot_be_are_refused_before_anything_is_tried() {
+    for endpoint in [
+        "",
+        "127.0.0.1:7447",
+        "tcp/127.0.0.1",
+        "tcp/127.0.0.1:99999",
+        "tcp/127.0.0.1:abc",
+        "tcp/:7447",
+        "tcp://127.0.0.1:7447",
+        "http/127.0.0.1:7447",
+        "quic/127.0.0.1:7447",
+    ] {
+        let error = open(&LinkConfig::to(endpoint)).map(drop).unwrap_err();
+        assert!(error.is_input(), "{error}");
+        let words = error.to_string();
+        assert!(words.contains(&format!("{endpoint:?}")), "{words}");
+        assert!(words.contains("tcp/HOST:PORT"), "{words}");
+    }
+    for endpoint in [
+        "tcp/127.0.0.1:7447",
+        "tls/fr3.lab:7447",
+        "tcp/[::1]:0",
+        "tcp/10.0.0.1:7447?rel=1#iface=eth0",
+    ] {
+        assert_eq!(endpoint_doubt(endpoint), None);
+    }
+    let bare = open(&LinkConfig::to("tls/127.0.0.1:7447")).map(drop);
+    let words = bare.unwrap_err().to_string();
+    assert!(words.contains("--certificates"), "{words}");
+    let nowhere = LinkConfig {
+        tls: Some(TlsConfig {
+            certificate: Some("nowhere/planner.pem".into()),
+            ..TlsConfig::default()
+        }),
+        ..LinkConfig::to("tls/127.0.0.1:7447")
+    };
+    let error = open(&nowhere).map(drop).unwrap_err();
+    assert!(error.is_input(), "{error}");
+    assert!(error.to_string().contains("nowhere/planner.pem"), "{error}");
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use foresight_scenarios::monitor::MonitorConfig;
 use foresight_scenarios::scenario::MotionMode;
 use foresight_scenarios::{
     evaluate, Evaluation, EvaluationOptions, LoadedScenario, ModelSource, Variation,
@@ -44,4 +45,20 @@ fn episodes_without_stops_achieve_the_same_in_less_time_and_the_same_every_time(
         assert_eq!(run.verdict, same.verdict);
         assert_eq!(run.arm_seconds.to_bits(), same.arm_seconds.to_bits());
     }
+}
+
+#[test]
+fn what_the_user_has_to_mend_ends_an_evaluation_and_is_no_row_of_failures() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("reach.toml");
+    let mut loaded = LoadedScenario::read(&file).expect("the bundled scenario");
+    loaded.scenario.monitor = Some(MonitorConfig::default());
+    let options = EvaluationOptions {
+        episodes: 3,
+        seed: 920_000,
+        jobs: 2,
+        variation: Variation::Plain,
+    };
+    let error = evaluate(&loaded, &ModelSource::Oracle, &options, |_| {}).expect_err("no eyes");
+    assert!(error.is_input(), "{error}");
+    assert!(error.to_string().contains("remove [monitor]"), "{error}");
 }

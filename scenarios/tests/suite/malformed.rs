@@ -138,7 +138,111 @@ fn the_workspace_box_is_required_and_must_make_sense() {
     let inside_out = GOOD.replace("max_m = [0.65", "max_m = [0.25");
     let (line, message) = fault(&inside_out);
     assert_eq!(line, 6, "{message}");
-    assert!(message.contains("empty on x"), "{message}");
+    assert!(message.contains("on x; give metres"), "{message}");
+    let in_mm = GOOD.replace("max_m = [0.65, 0.22, 0.35]", "max_m = [650, 220, 350]");
+    let (line, message) = fault(&in_mm);
+    assert_eq!(line, 6, "{message}");
+    assert!(message.contains("max_m 650 on x; give metres"), "{message}");
+}
+
+#[test]
+fn what_stands_or_films_where_it_cannot_is_refused() {
+    for (table, key, words) in [
+        (
+            "scene",
+            "object_x_m = [0.42, 1.0]",
+            "beyond the arm's reach",
+        ),
+        (
+            "scene",
+            "object_x_m = [-0.6, -0.5]",
+            "beyond the arm's reach",
+        ),
+        (
+            "scene",
+            "start_relative_to_object = false\nstart_x_m = [1.2, 1.3]",
+            "where the hand starts",
+        ),
+        ("scene", "camera_fov_rad = 27.5", "camera_fov_rad"),
+        ("scene", "camera_fov_rad = 0", "camera_fov_rad"),
+        (
+            "scene",
+            "camera_eye_m = [1120, 360, 500]",
+            "at most 10 from the base",
+        ),
+        (
+            "scene",
+            "camera_eye_m = [0.50, 0.015, 0.10]",
+            "more than 1 cm apart",
+        ),
+        (
+            "scene",
+            "camera_eye_jitter_m = -0.04",
+            "camera_eye_jitter_m",
+        ),
+        ("scene", "light_intensity = [-1, 5]", "light_intensity"),
+        ("scene", "light_ambient = [nan, nan]", "light_ambient"),
+        (
+            "scene",
+            "target_min_distance_m = 110",
+            "target_min_distance_m",
+        ),
+        (
+            "camera",
+            "extrinsics = [1.1, 0.4, 0.5, 90, 0, 0]",
+            "full turn",
+        ),
+        (
+            "robot.home",
+            "position_m = [0.5, 0.0, 0.2]\neuler_rad = [180, 0, 0]",
+            "full turn",
+        ),
+    ] {
+        let text = format!("{GOOD}\n[{table}]\n{key}\n");
+        let (_, message) = fault(&text);
+        assert!(message.contains(words), "{key}: {message}");
+    }
+    let over_the_disc = GOOD.replace("\"grasped\"", "\"placed\"");
+    let far = format!("{over_the_disc}\n[scene]\ntarget_x_m = [1.0, 1.1]\n");
+    assert!(
+        fault(&far).1.contains("its pose is partly beyond"),
+        "{}",
+        fault(&far).1
+    );
+    // The disc doesn't matter to who never goes there.
+    parse(&format!("{GOOD}\n[scene]\ntarget_x_m = [1.0, 1.1]\n")).expect("a grasp");
+}
+
+#[test]
+fn a_goal_image_that_is_none_is_named_before_anything_is_played() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("test.toml");
+    let text = GOOD
+        .replace("state = \"grasped\"", "image = \"goal.png\"")
+        .replace("[success.grasp]\nheight_m = 0.03\n", "[success.latent]\n");
+    let message = |content: &[u8]| {
+        std::fs::write(folder.path().join("goal.png"), content).expect("written");
+        LoadedScenario::parse(&text, &file).map_err(|e| e.to_string())
+    };
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    for (content, words) in [
+        (&pointer[..], "git lfs pull"),
+        (b"<html>not found</html>", "give a PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "give a PNG or JPEG"),
+    ] {
+        let message = message(content).expect_err("no picture");
+        assert!(
+            message.contains("goal.png") && message.contains(words),
+            "{message}"
+        );
+    }
+    // What a file holds is told from its content: downloads are often called something else.
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    let picture = image::RgbImage::new(16, 16);
+    picture
+        .write_to(&mut jpeg, image::ImageFormat::Jpeg)
+        .expect("a JPEG");
+    message(jpeg.get_ref()).expect("a JPEG called .png");
 }
 
 #[test]
