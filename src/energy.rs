@@ -5,17 +5,14 @@ use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
 use clap::Args;
-use foresight_datasets::picture;
-use foresight_planner::{Landscape, Pose};
-use foresight_predictor::npz::Trajectory;
+use foresight_planner::{Action, Landscape, Pose};
 use foresight_predictor::{Budget, WorldModel};
 use foresight_report::landscape::{self, Marks};
 use foresight_runs::read::RunData;
 use foresight_scenarios::{LoadedScenario, RunError};
-use image::RgbImage;
 use serde_json::json;
 
-use crate::plan::{camera, parse_state};
+use crate::task::{Task, TaskArgs};
 
 /// Arguments of `foresight energy`.
 #[derive(Debug, Args)]
@@ -23,26 +20,13 @@ pub(crate) struct EnergyArgs {
     /// Model folder with an encoder and a predictor; the run's own with --run.
     #[arg(long, required_unless_present = "run")]
     model: Option<PathBuf>,
-    /// What the camera sees now.
-    #[arg(long, value_name = "IMAGE", required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
-    context: Option<PathBuf>,
-    /// What it should see.
-    #[arg(long, value_name = "IMAGE", required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
-    goal: Option<PathBuf>,
-    /// The robot's pose now: x,y,z in m, extrinsic xyz Euler angles in rad, gripper 0 to 1.
-    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ,G", allow_hyphen_values = true, required_unless_present_any = ["npz", "run"], conflicts_with_all = ["npz", "run"])]
-    state: Option<String>,
-    /// Where the camera stands, for models that take its pose, as `plan --extrinsics`.
-    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ", allow_hyphen_values = true)]
-    extrinsics: Option<String>,
-    /// An episode instead, as `plan --npz`: from its first frame to its last.
-    #[arg(long, value_name = "FILE", conflicts_with = "run")]
-    npz: Option<PathBuf>,
+    #[command(flatten)]
+    task: TaskArgs,
     /// With --npz: from its last frame to its first.
     #[arg(long, requires = "npz")]
     reverse: bool,
     /// A step of a run instead: what was seen then, and the goal pursued.
-    #[arg(long, value_name = "RUN", requires = "step")]
+    #[arg(long, value_name = "RUN", requires = "step", conflicts_with_all = ["context", "npz"])]
     run: Option<PathBuf>,
     /// The step of --run, from 1 as the report counts.
     #[arg(long, requires = "run")]
@@ -62,15 +46,6 @@ pub(crate) struct EnergyArgs {
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
-}
-
-/// Between which images, and from where.
-struct Task {
-    context: RgbImage,
-    goal: RgbImage,
-    pose: Pose,
-    /// What really led from one to the other, m.
-    true_m: Option<[f64; 3]>,
 }
 
 /// Runs `foresight energy`.
@@ -96,7 +71,7 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
     };
     let energy = model
         .energy(context, &task.pose, goal, Budget::default())
-        .with_extrinsics(camera(args.extrinsics.as_deref(), &model)?);
+        .with_extrinsics(args.task.camera(&model)?);
     let landscape = Landscape::compute(&energy, args.grid, args.half_width_m, args.repeat)?;
     let seconds = started.elapsed().as_secs_f64();
     let Some((minimum_m, lowest)) = landscape.minimum() else {
@@ -108,10 +83,8 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
     let csv = args.out.join("energy.csv");
     std::fs::write(&csv, as_csv(&landscape)).map_err(|e| RunError::write(&csv, e))?;
     let png = args.out.join("energy.png");
-    let marks = Marks {
-        minimum_m,
-        true_m: task.true_m,
-    };
+    let true_m = task.true_action.map(|action| action.translation_m);
+    let marks = Marks { minimum_m, true_m };
     landscape::picture(&landscape, &marks)
         .save(&png)
         .map_err(|e| RunError::write(&png, e))?;
@@ -127,7 +100,7 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
             "minimum_m": minimum_m,
             "lowest_energy": lowest,
             "distance_of_the_images": standing,
-            "true_translation_m": task.true_m,
+            "true_translation_m": true_m,
             "energies": landscape.energies,
             "grid": landscape.side,
             "half_width_m": landscape.half_width_m,
@@ -143,7 +116,7 @@ pub(crate) fn run(args: EnergyArgs) -> Result<()> {
     let cm = |v: [f64; 3]| v.map(|v| format!("{:+.1}", 100.0 * v)).join(" ");
     println!("distance of the images' latents: {standing:.4}");
     println!("lowest energy {lowest:.4} at Δ {} cm", cm(minimum_m));
-    if let Some(true_m) = task.true_m {
+    if let Some(true_m) = true_m {
         let remark = if landscape::is_outside(&landscape, true_m) {
             "; outside the grid, --half-width-m makes it larger"
         } else {
@@ -201,38 +174,7 @@ fn task(args: &EnergyArgs) -> Result<Task> {
     if let (Some(run), Some(step)) = (&args.run, args.step) {
         return of_run(run, step);
     }
-    if let Some(path) = &args.npz {
-        let mut episode = Trajectory::read(path)?;
-        if args.reverse {
-            episode.frames.reverse();
-            episode.states.reverse();
-        }
-        let (mut frames, states) = (episode.frames, episode.states);
-        let (Some(goal), true) = (frames.pop(), !frames.is_empty()) else {
-            bail!(
-                "{}: the episode needs a first and a last frame",
-                path.display()
-            );
-        };
-        let (Some(first), Some(last)) = (states.first(), states.last()) else {
-            bail!("{}: the episode has no states", path.display());
-        };
-        return Ok(Task {
-            context: frames.swap_remove(0),
-            goal,
-            pose: *first,
-            true_m: Some(first.action_to(last).translation_m),
-        });
-    }
-    let (Some(context), Some(goal), Some(state)) = (&args.context, &args.goal, &args.state) else {
-        bail!("give --context, --goal and --state, or --npz, or --run and --step");
-    };
-    Ok(Task {
-        context: picture::open(context)?,
-        goal: picture::open(goal)?,
-        pose: parse_state(state)?,
-        true_m: None,
-    })
+    args.task.read(args.reverse)
 }
 
 fn of_run(run: &std::path::Path, step: usize) -> Result<Task> {
@@ -255,7 +197,7 @@ fn of_run(run: &std::path::Path, step: usize) -> Result<Task> {
         context,
         goal: goal.clone(),
         pose: Pose::from_array(trace.pose),
-        true_m: Some([chosen[0], chosen[1], chosen[2]]),
+        true_action: Some(Action::from_array(chosen)),
     })
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn run(args: EvalArgs) -> Result<()> {
     };
     // Every file is read, and every folder there, before hours are spent on the first.
     if let Some(out) = &args.out {
-        std::fs::create_dir_all(out).with_context(|| format!("--out {}", out.display()))?;
+        std::fs::create_dir_all(out)
+            .with_context(|| format!("--out {} has to be a folder", out.display()))?;
     }
     let mut loaded = Vec::new();
     for file in &args.scenarios {

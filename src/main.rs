@@ -35,6 +35,7 @@ mod scenario;
 mod serve;
 mod sim;
 mod stream;
+mod task;
 mod train;
 mod train_compact;
 mod train_goals;

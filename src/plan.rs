@@ -1,26 +1,24 @@
 //! `foresight plan`: one decision from images on disk.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{bail, Result};
 use clap::Args;
-use foresight_datasets::picture;
 use foresight_planner::{
-    pose_units, solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
-    PlannerConfig, Pose, SeededNoise, WaypointSource,
+    solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
+    PlannerConfig, SeededNoise, WaypointSource,
 };
 use foresight_predictor::goal_distance::GoalWeighting;
-use foresight_predictor::npz::Trajectory;
 use foresight_predictor::{Budget, ComputeDevice, Latent, LevelTwo, Precision, WorldModel};
 use foresight_scenarios::controllers::hierarchy::Look;
 use foresight_scenarios::controllers::{EncodedObservation, Hierarchy, LatentModel, SecondLevel};
 use foresight_settings::Change;
-use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::overrides::{preset_change, preset_names, SetArgs};
+use crate::task::{Task, TaskArgs};
 use crate::workers::{shared, WorkersArgs};
 
 /// Arguments of `foresight plan`.
@@ -29,40 +27,8 @@ pub(crate) struct PlanArgs {
     /// Model folder with an encoder and a predictor.
     #[arg(long)]
     model: PathBuf,
-    /// What the camera sees now.
-    #[arg(
-        long,
-        value_name = "IMAGE",
-        required_unless_present = "npz",
-        conflicts_with = "npz"
-    )]
-    context: Option<PathBuf>,
-    /// What it should see.
-    #[arg(
-        long,
-        value_name = "IMAGE",
-        required_unless_present = "npz",
-        conflicts_with = "npz"
-    )]
-    goal: Option<PathBuf>,
-    /// The robot's pose now: x,y,z in m in its base frame, extrinsic xyz Euler angles in rad,
-    /// gripper from 0 (open) to 1 (closed).
-    #[arg(
-        long,
-        value_name = "X,Y,Z,RX,RY,RZ,G",
-        allow_hyphen_values = true,
-        required_unless_present = "npz",
-        conflicts_with = "npz"
-    )]
-    state: Option<String>,
-    /// Where the camera stands, for models that take its pose: x,y,z in m in the robot's base
-    /// frame, extrinsic xyz Euler angles in rad, its z axis pointing into the picture.
-    #[arg(long, value_name = "X,Y,Z,RX,RY,RZ", allow_hyphen_values = true)]
-    extrinsics: Option<String>,
-    /// An episode instead: observations of 1×T×H×W×3 and states of 1×T×7. Plans from its first
-    /// frame to its last.
-    #[arg(long, value_name = "FILE")]
-    npz: Option<PathBuf>,
+    #[command(flatten)]
+    task: TaskArgs,
     /// Settings of the search that the options below change. The box is the model's own, except the
     /// notebook's.
     #[arg(long, value_parser = preset_names(), default_value = "paper")]
@@ -105,15 +71,6 @@ pub(crate) struct PlanArgs {
     json: bool,
 }
 
-/// What to plan from and to.
-struct Task {
-    context: RgbImage,
-    goal: RgbImage,
-    pose: Pose,
-    /// The pose at the goal, where an episode tells it.
-    goal_pose: Option<Pose>,
-}
-
 /// Wall-clock seconds.
 struct Seconds {
     load: f64,
@@ -126,7 +83,7 @@ struct Seconds {
 /// # Errors
 /// When the model, an image or an option can't be used.
 pub(crate) fn run(args: PlanArgs) -> Result<()> {
-    let task = task(&args)?;
+    let task = args.task.read(false)?;
     let asked = asked(&args)?;
     let started = Instant::now();
     let mut model = WorldModel::load_on(&args.model, args.device, args.precision)?;
@@ -135,7 +92,7 @@ pub(crate) fn run(args: PlanArgs) -> Result<()> {
     }
     let settings = in_the_model_s_box(asked, &model)?;
     let cem = settings.cem();
-    let extrinsics = camera(args.extrinsics.as_deref(), &model)?;
+    let extrinsics = args.task.camera(&model)?;
     let load = started.elapsed().as_secs_f64();
 
     let started = Instant::now();
@@ -218,89 +175,6 @@ fn at_two_levels(
     let hierarchy = Hierarchy::new(first, second, settings, args.seed);
     let mut hierarchy = hierarchy.with_pictures(vec![model.pixels(&task.goal)?]);
     Ok(hierarchy.plan(&seen, &look, &Constraints::default(), 0)?)
-}
-
-fn task(args: &PlanArgs) -> Result<Task> {
-    if let Some(path) = &args.npz {
-        let mut episode = Trajectory::read(path)?;
-        let frames = episode.frames.len();
-        let (Some(goal), Some(goal_pose)) = (episode.frames.pop(), episode.states.pop()) else {
-            bail!("{}: the episode has no frame", path.display());
-        };
-        let (Some(context), Some(pose)) =
-            (episode.frames.into_iter().next(), episode.states.first())
-        else {
-            bail!(
-                "{}: the episode has {frames} frame; planning needs a first and a last one",
-                path.display()
-            );
-        };
-        return Ok(Task {
-            context,
-            goal,
-            pose: *pose,
-            goal_pose: Some(goal_pose),
-        });
-    }
-    let (Some(context), Some(goal), Some(state)) = (&args.context, &args.goal, &args.state) else {
-        bail!("give --context, --goal and --state, or --npz");
-    };
-    Ok(Task {
-        context: picture::open(context)?,
-        goal: picture::open(goal)?,
-        pose: parse_state(state)?,
-        goal_pose: None,
-    })
-}
-
-/// A pose from `x,y,z,rx,ry,rz,g`.
-///
-/// # Errors
-/// When it is not seven finite numbers, or the gripper is out of range.
-pub(crate) fn parse_state(text: &str) -> Result<Pose> {
-    let array = numbers::<7>("--state", text, "seven numbers: x,y,z,rx,ry,rz,g")?;
-    if let Some(doubt) = pose_units::doubt(&array) {
-        bail!("--state {text:?}: {doubt}");
-    }
-    Ok(Pose::from_array(array))
-}
-
-/// Where the camera stands, from `x,y,z,rx,ry,rz`, for a model that takes its pose.
-///
-/// # Errors
-/// When it is not six finite numbers, the model takes it and it is missing, or the other way round.
-pub(crate) fn camera(text: Option<&str>, model: &WorldModel) -> Result<Option<[f32; 6]>> {
-    let name = &model.config().name;
-    match (text, model.takes_extrinsics()) {
-        (None, false) => Ok(None),
-        (Some(text), true) => {
-            let camera = numbers::<6>("--extrinsics", text, "six numbers: x,y,z,rx,ry,rz")?;
-            if let Some(doubt) = pose_units::camera_doubt(&camera) {
-                bail!("--extrinsics {text:?}: {doubt}");
-            }
-            Ok(Some(camera.map(|v| v as f32)))
-        }
-        (None, true) => bail!(
-            "the model {name} plans with the camera's pose; add --extrinsics X,Y,Z,RX,RY,RZ: \
-             where the camera stands in the robot's base frame, m and rad"
-        ),
-        (Some(_), false) => {
-            bail!("the model {name} doesn't take the camera's pose; leave out --extrinsics")
-        }
-    }
-}
-
-/// `N` finite numbers, separated by commas.
-fn numbers<const N: usize>(flag: &str, text: &str, wanted: &str) -> Result<[f64; N]> {
-    let values: Option<Vec<f64>> = text.split(',').map(|v| v.trim().parse().ok()).collect();
-    let array = values.and_then(|values| <[f64; N]>::try_from(values).ok());
-    let Some(array) = array else {
-        bail!("{flag} {text:?} is not {wanted}");
-    };
-    if array.iter().any(|v| !v.is_finite()) {
-        bail!("{flag} {text:?} has a value that is not finite");
-    }
-    Ok(array)
 }
 
 /// What the flags and `--set` say of the search, and the settings that these changes make.
@@ -387,7 +261,7 @@ fn as_json(
         "iterations": plan.iterations,
         "evaluations": plan.evaluations,
         "distance_before": distance,
-        "true_action": task.goal_pose.map(|goal| task.pose.action_to(&goal).to_array()),
+        "true_action": task.true_action.as_ref().map(Action::to_array),
         "seconds": {"load": seconds.load, "encode": seconds.encode, "search": seconds.search},
     })
 }
@@ -409,8 +283,8 @@ fn print(task: &Task, plan: &Plan, distance: f32, seconds: &Seconds) {
     for (i, action) in plan.actions.iter().enumerate() {
         row(&(i + 1).to_string(), action);
     }
-    if let Some(goal) = &task.goal_pose {
-        row("true", &task.pose.action_to(goal));
+    if let Some(action) = &task.true_action {
+        row("true", action);
     }
     if !plan.macro_actions.is_empty() {
         println!("\nled by the second level's macro-actions:");
@@ -422,36 +296,4 @@ fn print(task: &Task, plan: &Plan, distance: f32, seconds: &Seconds) {
         "\n{} evaluations; loading {:.1} s, encoding {:.1} s, search {:.1} s",
         plan.evaluations, seconds.load, seconds.encode, seconds.search
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{numbers, parse_state};
-
-    #[test]
-    fn a_camera_is_six_numbers_for_models_that_take_one() {
-        let wanted = "six numbers";
-        let camera = numbers::<6>("--extrinsics", "1,0,-0.5, 0,3.1,0", wanted).unwrap();
-        assert_eq!(camera, [1.0, 0.0, -0.5, 0.0, 3.1, 0.0]);
-        for bad in ["", "1,2,3,4,5", "1,2,3,4,5,6,7", "0,0,0,0,0,inf"] {
-            assert!(numbers::<6>("--extrinsics", bad, wanted).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_state_is_seven_finite_numbers_with_a_gripper_in_range() {
-        let pose = parse_state("0.5, -0.1,0.2,3.25,0,-1.5,1").unwrap();
-        assert_eq!(pose.to_array(), [0.5, -0.1, 0.2, 3.25, 0.0, -1.5, 1.0]);
-        for bad in [
-            "",
-            "1,2,3",
-            "0,0,0,0,0,0,2",
-            "0,0,0,0,0,nan,0",
-            "0.467,-0.0158,0.4648,-179.26,-0.0014,90.006,0.04",
-            "467,-15.8,464.8,-3.1,0,0,0.04",
-            "a,0,0,0,0,0,0",
-        ] {
-            assert!(parse_state(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -106,7 +106,8 @@ pub(crate) fn run(args: ReplayArgs) -> Result<bool> {
     }
     let scenario = args.scenario.as_deref().map(read).transpose()?;
     args.exports.check()?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("--out {} has to be a folder", args.out.display()))?;
     let place = place(&args, scenario.as_ref())?;
     let open = OpenOptions {
         scenario: scenario.filter(|_| !args.robot),
