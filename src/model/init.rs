@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{self, WeightType, PRESETS};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::{layout, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -86,12 +85,9 @@ fn configuration(args: &InitArgs) -> Result<ModelConfig> {
             bail!("{} describes no encoder", path.display());
         };
         return Ok(ModelConfig {
-            model_type: MODEL_TYPE.into(),
-            name: "random".into(),
-            encoder: encoder.config,
             predictor: architecture.predictor.map(|p| p.config),
             mask_predictor: architecture.mask_predictor.map(|p| p.config),
-            action_space: Default::default(),
+            ..ModelConfig::of("random", encoder.config)
         });
     }
     let name = args.arch.as_deref().unwrap_or_default();

@@ -9,7 +9,6 @@ use candle_core::{DType, Tensor};
 use clap::Args;
 use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::checkpoint::{self, Architecture, Checkpoint, CheckpointError, Part};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::{backend, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
 use serde_json::{json, Value};
@@ -112,12 +111,8 @@ fn forward(
             .filter(|p| !p.config.use_extrinsics),
     );
     let config = ModelConfig {
-        model_type: MODEL_TYPE.into(),
-        name: String::new(),
-        encoder: config,
         predictor: predictor.as_ref().map(|(_, p)| p.config.clone()),
-        mask_predictor: None,
-        action_space: Default::default(),
+        ..ModelConfig::of("", config)
     };
     if let Err(problem) = config.validate() {
         bail!(
