@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use foresight_training::goal_head::{GoalHeadOptions, GoalHeadTask};
 use foresight_training::run::RunOptions;
+use foresight_training::state::begun;
 
 use crate::training::train;
 
@@ -59,6 +60,7 @@ pub(crate) fn run(args: TrainGoalsArgs) -> Result<()> {
     let optimisation = options.optimisation();
     let checked = optimisation.check(1).map_err(anyhow::Error::msg);
     checked.context("by --steps, --batch and --rate")?;
+    begun(&args.out, args.resume)?;
     let began = Instant::now();
     let validation = args.validation.as_deref();
     let mut task = GoalHeadTask::new(&options, &args.model, &args.data, validation)

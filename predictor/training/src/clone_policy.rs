@@ -1,5 +1,6 @@
 //! A behaviour-cloning policy from demonstrations: moments with a later frame as their goal.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
@@ -64,6 +65,16 @@ impl PolicyTask {
         };
         config.check().map_err(anyhow::Error::msg)?;
         let mut episodes = episodes::open(data, validation, &recipe.data)?;
+        let both = [&episodes.training, &episodes.held_out];
+        let entries = both.into_iter().flat_map(|subset| subset.episodes());
+        let there: BTreeSet<&str> = entries.map(IndexEntry::behaviour_or_task).collect();
+        let mut wanted = recipe.behaviours.iter();
+        if let Some(unknown) = wanted.find(|b| !there.contains(b.as_str())) {
+            bail!(
+                "behaviours: no episode in {} is of {unknown:?}, they are of {there:?}; name some of these",
+                data.display()
+            );
+        }
         for (subset, path) in [
             (&mut episodes.training, data),
             (&mut episodes.held_out, &episodes.held_out_root),
