@@ -27,7 +27,7 @@ pub(super) struct InitArgs {
     /// Seed of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The model folder to write.
+    /// The model folder to write; a new one.
     #[arg(long)]
     out: PathBuf,
     /// Type of the written weights: f32, f16 or bf16.
@@ -36,6 +36,7 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<()> {
+    super::must_be_new(&args.out)?;
     let started = Instant::now();
     let mut config = configuration(args)?;
     if args.mask_predictor {

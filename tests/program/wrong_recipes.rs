@@ -110,6 +110,31 @@ fn wrong_signs_and_units_are_refused_before_anything_is_read() {
 }
 
 #[test]
+fn no_model_is_written_over_another() {
+    let work = tempfile::tempdir().unwrap();
+    let out = work.path().join("model");
+    let (to, model) = (out.display().to_string(), project("models/tabletop"));
+    std::fs::create_dir(&out).unwrap();
+    let (done, said) = foresight(&["model", "convert", &model, "--out", &to]);
+    assert!(done, "{said}");
+    std::fs::write(out.join("level-2.json"), "{}").unwrap();
+    let files = || {
+        let entries = std::fs::read_dir(&out).unwrap();
+        let read = entries.map(|entry| {
+            let file = entry.unwrap().path();
+            (file.clone(), std::fs::read(file).unwrap())
+        });
+        read.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = files();
+    for command in [vec!["convert", &model], vec!["init", "--arch", "tiny"]] {
+        let (done, said) = foresight(&[&["model"][..], &command, &["--out", &to]].concat());
+        assert!(!done && said.contains("give a new folder"), "{said}");
+        assert!(files() == before);
+    }
+}
+
+#[test]
 fn a_run_is_not_overwritten_and_behaviours_are_those_of_the_recordings() {
     let work = tempfile::tempdir().unwrap();
     let path = |name: &str| work.path().join(name).display().to_string();
