@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{Architecture, Checkpoint, Format, Inferred, Part};
 use foresight_predictor::mask_predictor::MaskPredictorConfig;
@@ -114,11 +114,19 @@ impl ArchitectureArgs {
                 .unwrap_or_default(),
             ..ModelConfig::of(name, encoder.config)
         };
-        if let Err(problem) = config.validate() {
-            bail!("{path}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size");
-        }
+        must_be_possible(checkpoint, &config)?;
         Ok(config)
     }
+}
+
+/// Refuses sizes that no network can have.
+pub(super) fn must_be_possible(checkpoint: &Checkpoint, config: &ModelConfig) -> Result<()> {
+    config.validate().map_err(|problem| {
+        anyhow!(
+            "{}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size",
+            checkpoint.path().display()
+        )
+    })
 }
 
 /// Reads a configuration in either form.

@@ -13,7 +13,7 @@ use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::{backend, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
 use serde_json::{json, Value};
 
-use super::architecture::ArchitectureArgs;
+use super::architecture::{must_be_possible, ArchitectureArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -114,12 +114,7 @@ fn forward(
         predictor: predictor.as_ref().map(|(_, p)| p.config.clone()),
         ..ModelConfig::of("", config)
     };
-    if let Err(problem) = config.validate() {
-        bail!(
-            "{}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size",
-            checkpoint.path().display()
-        );
-    }
+    must_be_possible(checkpoint, &config)?;
     let pixels = pattern(&config.encoder);
     let (latents, energy) = match predictor {
         Some((predictor, _)) => {

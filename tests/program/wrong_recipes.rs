@@ -135,6 +135,27 @@ fn no_model_is_written_over_another() {
 }
 
 #[test]
+fn no_look_at_a_model_passes_what_cannot_be_loaded() {
+    let model = project("models/tabletop");
+    for command in ["inspect", "verify"] {
+        for (flag, value, named) in [
+            ("--encoder-heads", "5", "can't be cut into 5 heads"),
+            ("--encoder-heads", "0", "can't be cut into 0 heads"),
+            ("--img-size", "33", "33×33 is not a whole number"),
+            ("--img-size", "0", "0×0 is not a whole number"),
+        ] {
+            let (done, said) = foresight(&["model", command, &model, flag, value]);
+            assert!(
+                !done && said.contains(named),
+                "{command} {flag} {value}: {said}"
+            );
+        }
+    }
+    let (done, said) = foresight(&["model", "inspect", &model]);
+    assert!(done, "{said}");
+}
+
+#[test]
 fn a_run_is_not_overwritten_and_behaviours_are_those_of_the_recordings() {
     let work = tempfile::tempdir().unwrap();
     let path = |name: &str| work.path().join(name).display().to_string();
