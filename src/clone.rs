@@ -44,11 +44,11 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         true => level_two::proposals_folder(&encoder, training.resume)?,
         false => training.out.join("model"),
     };
-    let validation = training.validation.as_deref();
+    let (validation, options) = (training.validation.as_deref(), training.options()?);
     let data = &training.data;
     let mut task = PolicyTask::new(&recipe, &encoder, data, validation, start.as_deref())
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
-    let outcome = train(&mut task, &recipe.optimisation, &training.options())?;
+    let outcome = train(&mut task, &recipe.optimisation, &options)?;
     task.save(&folder)?;
     training.tell(["policy", "error"], &outcome, &folder);
     Ok(())

@@ -8,7 +8,9 @@ mod init;
 mod inspect;
 mod verify;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{bail, Result};
 use clap::{Args, Subcommand};
 
 /// Arguments of `foresight model`.
@@ -32,6 +34,18 @@ enum ModelCommand {
     Foresees(foresees::ForeseesArgs),
     /// Record, train an encoder and a predictor: from nothing to a model. Goes on where it stopped.
     Build(build::BuildArgs),
+}
+
+/// Refuses a folder that isn't new: what lies beside a model's weights (a second level, proposals, monitors, a
+/// goal head) is of those weights.
+fn must_be_new(folder: &Path) -> Result<()> {
+    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!(
+            "{} isn't empty, and no model is written over another; give a new folder with --out",
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Runs `foresight model`.

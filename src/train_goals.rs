@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use foresight_training::goal_head::{GoalHeadOptions, GoalHeadTask};
 use foresight_training::run::RunOptions;
+use foresight_training::state::begun;
 
 use crate::training::train;
 
@@ -51,11 +52,15 @@ pub(crate) struct TrainGoalsArgs {
 /// When model or data can't be used, or training fails.
 pub(crate) fn run(args: TrainGoalsArgs) -> Result<()> {
     let options = GoalHeadOptions {
-        steps: args.steps.max(1),
-        batch: args.batch.max(1),
+        steps: args.steps,
+        batch: args.batch,
         seed: args.seed,
         rate: args.rate,
     };
+    let optimisation = options.optimisation();
+    let checked = optimisation.check(1).map_err(anyhow::Error::msg);
+    checked.context("by --steps, --batch and --rate")?;
+    begun(&args.out, args.resume)?;
     let began = Instant::now();
     let validation = args.validation.as_deref();
     let mut task = GoalHeadTask::new(&options, &args.model, &args.data, validation)
@@ -63,7 +68,7 @@ pub(crate) fn run(args: TrainGoalsArgs) -> Result<()> {
     eprintln!("{}", task.describe());
     let mut run = RunOptions::new(&args.out);
     run.resume = args.resume;
-    let outcome = train(&mut task, &options.optimisation(), &run)?;
+    let outcome = train(&mut task, &optimisation, &run)?;
     let training = task.save(&args.model, &outcome, began.elapsed().as_secs_f64())?;
     if args.json {
         println!(

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use foresight_training::optimisation::Optimisation;
 use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, TrainingTask};
+use foresight_training::state::begun;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Raised by Ctrl-C: whatever trains saves and stops. A command can train several things.
@@ -44,14 +45,18 @@ pub(crate) struct TrainingArgs {
 
 impl TrainingArgs {
     /// Where and how often things happen.
-    pub(crate) fn options(&self) -> RunOptions {
+    ///
+    /// # Errors
+    /// When the folder has a run that it isn't asked to go on with.
+    pub(crate) fn options(&self) -> Result<RunOptions> {
+        begun(&self.out, self.resume)?;
         let mut options = RunOptions::new(&self.out);
         options.resume = self.resume;
         if let Some(every) = self.every {
             options.checkpoint_every = every;
             options.validate_every = every;
         }
-        options
+        Ok(options)
     }
 
     /// Says what became of it: `what` was trained, its held-out `measure`, the folder it was written to.

@@ -1,6 +1,6 @@
 //! Writes episodes, each whole or not at all.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,19 +43,19 @@ impl Recorder {
         format!("episode_{seed:010}{branch}")
     }
 
-    /// Seeds of the episodes already recorded, whatever their outcome and date; branches don't count.
+    /// Seeds and folders of the episodes already recorded, whatever their outcome and date; branches don't
+    /// count.
     ///
     /// # Errors
     /// [`DatasetError::Io`].
-    pub fn recorded_seeds(&self) -> Result<HashSet<u64>> {
+    pub fn recorded(&self) -> Result<HashMap<u64, PathBuf>> {
         let folders = layout::episode_folders(&self.root.join(&self.lab))?;
-        Ok(folders
-            .iter()
-            .filter_map(|folder| {
-                let name = folder.file_name()?.to_string_lossy();
-                name.strip_prefix("episode_")?.parse().ok()
-            })
-            .collect())
+        let named = folders.into_iter().filter_map(|folder| {
+            let name = folder.file_name()?.to_str()?;
+            let seed: u64 = name.strip_prefix("episode_")?.parse().ok()?;
+            Some((seed, folder))
+        });
+        Ok(named.collect())
     }
 
     /// Writes an episode and returns its folder; fills in the metadata's paths and lengths.

@@ -72,6 +72,7 @@ impl PolicyConfig {
         if self.hidden == 0 {
             return Err("a policy's hidden layers need a width".into());
         }
+        crate::config::check_around(self.euler_around_rad)?;
         self.eyes().check(self.img_size)
     }
 

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{Architecture, Checkpoint, Format, Inferred, Part};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::mask_predictor::MaskPredictorConfig;
 use foresight_predictor::{EncoderConfig, ModelConfig, PredictorConfig};
 use serde::de::DeserializeOwned;
@@ -107,21 +106,27 @@ impl ArchitectureArgs {
             );
         }
         let config = ModelConfig {
-            model_type: MODEL_TYPE.into(),
-            name: name.into(),
-            encoder: encoder.config,
             predictor: architecture.predictor.map(|p| p.config),
             mask_predictor: mask_predictor.map(|p| p.config),
             action_space: checkpoint
                 .config()
                 .map(|c| c.action_space.clone())
                 .unwrap_or_default(),
+            ..ModelConfig::of(name, encoder.config)
         };
-        if let Err(problem) = config.validate() {
-            bail!("{path}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size");
-        }
+        must_be_possible(checkpoint, &config)?;
         Ok(config)
     }
+}
+
+/// Refuses sizes that no network can have.
+pub(super) fn must_be_possible(checkpoint: &Checkpoint, config: &ModelConfig) -> Result<()> {
+    config.validate().map_err(|problem| {
+        anyhow!(
+            "{}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size",
+            checkpoint.path().display()
+        )
+    })
 }
 
 /// Reads a configuration in either form.

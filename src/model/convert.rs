@@ -14,7 +14,7 @@ use super::architecture::ArchitectureArgs;
 pub(super) struct ConvertArgs {
     /// A .pt, a .safetensors, or a folder with config.json and model.safetensors.
     source: PathBuf,
-    /// The model folder to write.
+    /// The model folder to write; a new one.
     #[arg(long)]
     out: PathBuf,
     /// Type of the written weights: f32, f16 or bf16.
@@ -67,6 +67,7 @@ fn compact(args: &ConvertArgs) -> Result<()> {
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
+    super::must_be_new(&args.out)?;
     if !args.actions.is_empty() || compact::is_checkpoint(&args.source) {
         return compact(args);
     }

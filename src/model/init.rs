@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{self, WeightType, PRESETS};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::{layout, ModelConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -28,7 +27,7 @@ pub(super) struct InitArgs {
     /// Seed of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The model folder to write.
+    /// The model folder to write; a new one.
     #[arg(long)]
     out: PathBuf,
     /// Type of the written weights: f32, f16 or bf16.
@@ -37,6 +36,7 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<()> {
+    super::must_be_new(&args.out)?;
     let started = Instant::now();
     let mut config = configuration(args)?;
     if args.mask_predictor {
@@ -86,12 +86,9 @@ fn configuration(args: &InitArgs) -> Result<ModelConfig> {
             bail!("{} describes no encoder", path.display());
         };
         return Ok(ModelConfig {
-            model_type: MODEL_TYPE.into(),
-            name: "random".into(),
-            encoder: encoder.config,
             predictor: architecture.predictor.map(|p| p.config),
             mask_predictor: architecture.mask_predictor.map(|p| p.config),
-            action_space: Default::default(),
+            ..ModelConfig::of("random", encoder.config)
         });
     }
     let name = args.arch.as_deref().unwrap_or_default();

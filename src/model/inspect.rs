@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_predictor::checkpoint::{Architecture, Audit, Checkpoint, Part};
-use foresight_predictor::compact;
+use foresight_predictor::{compact, ModelConfig};
 use serde_json::{json, Value};
 
-use super::architecture::{format_name, ArchitectureArgs};
+use super::architecture::{format_name, must_be_possible, ArchitectureArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -69,7 +69,14 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
             unfit.join("\n")
         );
     }
-    Ok(())
+    let Some(encoder) = &architecture.encoder else {
+        return Ok(());
+    };
+    let config = ModelConfig {
+        predictor: architecture.predictor.as_ref().map(|p| p.config.clone()),
+        ..ModelConfig::of("", encoder.config.clone())
+    };
+    must_be_possible(&checkpoint, &config)
 }
 
 /// Parameters, bytes and tensors by type of one part.

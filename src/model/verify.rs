@@ -9,12 +9,11 @@ use candle_core::{DType, Tensor};
 use clap::Args;
 use foresight_planner::{ActionSequences, Energy, Pose};
 use foresight_predictor::checkpoint::{self, Architecture, Checkpoint, CheckpointError, Part};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::parameters::{Parameters, Tensors};
 use foresight_predictor::{backend, layout, Budget, EncoderConfig, ModelConfig, WorldModel};
 use serde_json::{json, Value};
 
-use super::architecture::ArchitectureArgs;
+use super::architecture::{must_be_possible, ArchitectureArgs};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -112,19 +111,10 @@ fn forward(
             .filter(|p| !p.config.use_extrinsics),
     );
     let config = ModelConfig {
-        model_type: MODEL_TYPE.into(),
-        name: String::new(),
-        encoder: config,
         predictor: predictor.as_ref().map(|(_, p)| p.config.clone()),
-        mask_predictor: None,
-        action_space: Default::default(),
+        ..ModelConfig::of("", config)
     };
-    if let Err(problem) = config.validate() {
-        bail!(
-            "{}: {problem}; correct it with --config, --encoder-heads, --predictor-heads or --img-size",
-            checkpoint.path().display()
-        );
-    }
+    must_be_possible(checkpoint, &config)?;
     let pixels = pattern(&config.encoder);
     let (latents, energy) = match predictor {
         Some((predictor, _)) => {

@@ -375,7 +375,9 @@ fn masked_pretraining_learns_resumes_and_gives_an_encoder() {
     ];
     for (set, told) in [
         ("objectives.masked=1.0", "takes the place of"),
-        ("mask_prediction.ema_momentum=1.5", "between 0 and 1"),
+        ("mask_prediction.ema_momentum=1.5", "from 0 to 1"),
+        ("mask_prediction.losses.lambda_rises=[4, 4]", "lambda_rises"),
+        ("optimisation.schedule.total_steps=0", "total_steps = 0"),
         ("mask_prediction.clip_frames=3", "tubelet"),
     ] {
         let errors = refused(&[&all[..], &["--set", set]].concat());

@@ -175,7 +175,14 @@ fn what_is_wrong_is_named_and_nothing_is_lost() {
     record(&data, Split::Train, 3);
     record(&data, Split::Validation, 1);
     let out = root.path().join("run");
-    let short = ["--set", "optimisation.schedule.total_steps=4"];
+    let short = [
+        "--set",
+        "optimisation.schedule.total_steps=4",
+        "--set",
+        "optimisation.schedule.warmup_steps=1",
+        "--set",
+        "optimisation.schedule.anneal_steps=1",
+    ];
     finished(finetune(&data, &out, &short));
 
     let refused = |out: &Path, more: &[&str], parts: &[&str]| {

@@ -21,3 +21,4 @@ mod runs_as_data;
 mod sentences;
 mod two_levels;
 mod workers;
+mod wrong_recipes;

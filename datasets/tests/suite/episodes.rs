@@ -59,7 +59,7 @@ fn evaluation_scenes_are_refused() {
             .expect_err("wrong split");
         assert!(error.to_string().contains("evaluation") || error.to_string().contains("train"));
     }
-    assert_eq!(recorder.recorded_seeds().expect("listed").len(), 0);
+    assert_eq!(recorder.recorded().expect("listed").len(), 0);
 
     // A recording whose metadata was changed by hand is caught when read.
     let folder = record(root.path(), 1).remove(0);
@@ -174,11 +174,7 @@ fn a_store_gives_what_was_recorded_and_a_recording_resumes() {
     // An episode that was being written when the power went is neither read nor counted.
     fs::create_dir_all(root.path().join("SIM/.partial-episode_1000000009")).expect("made");
     let recorder = Recorder::new(root.path(), "SIM").expect("a recorder");
-    let mut seeds: Vec<u64> = recorder
-        .recorded_seeds()
-        .expect("listed")
-        .into_iter()
-        .collect();
+    let mut seeds: Vec<u64> = recorder.recorded().expect("listed").into_keys().collect();
     seeds.sort_unstable();
     assert_eq!(seeds, (TRAIN..TRAIN + 5).collect::<Vec<_>>());
 

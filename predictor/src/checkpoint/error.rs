@@ -1,5 +1,7 @@
 //! What can be wrong with a checkpoint.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::audit::Audit;
@@ -69,6 +71,9 @@ pub enum CheckpointError {
 pub(super) const COPY_AGAIN: &str =
     "download or copy it again and compare its size with the original";
 
+/// What PyTorch's files began with before they were archives, after the pickle's protocol.
+const BEFORE_ZIP: [u8; 12] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
 impl CheckpointError {
     /// What makes an error of an input or output error with `path` while doing `action`.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> CheckpointError {
@@ -98,6 +103,38 @@ impl CheckpointError {
             problem: problem.into(),
             remedy: remedy.into(),
         }
+    }
+
+    /// What a file that can't be read by its name, which ends in `extension`, is by its first bytes; `None`
+    /// where they don't tell, or tell the same.
+    pub(super) fn misnamed(path: &Path, extension: &str) -> Option<Self> {
+        let mut start = Vec::new();
+        let file = File::open(path).ok()?;
+        file.take(16).read_to_end(&mut start).ok()?;
+        let (kind, problem, remedy) = match &start[..] {
+            [_, _, _, _, _, _, _, _, b'{', ..] => (
+                "safetensors",
+                "it is a safetensors file",
+                "rename it to .safetensors",
+            ),
+            [b'P', b'K', 3, 4, ..] => (
+                "pt",
+                "it is a zip archive, as torch.save writes them",
+                "rename it to .pt",
+            ),
+            [0x80, _, rest @ ..] if rest.starts_with(&BEFORE_ZIP) => (
+                "",
+                "it was saved by PyTorch before 1.6, or as it did",
+                "load it with a current PyTorch and torch.save it again",
+            ),
+            [0x80, 2..=5, ..] => (
+                "",
+                "it is a pickle of Python, not what torch.save writes",
+                "load it in Python and torch.save its state dict",
+            ),
+            _ => return None,
+        };
+        (kind != extension).then(|| CheckpointError::unsupported(path, problem, remedy))
     }
 
     pub(super) fn lfs_pointer(path: &Path) -> Self {

@@ -17,8 +17,8 @@ use super::error::CheckpointError;
 use super::folder::{encode, write};
 use super::Part;
 use crate::config::{
-    ActionSpace, EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem,
-    Vjepa21Options, LEVELS, MODEL_TYPE,
+    EncoderConfig, EncoderLevel, ModelConfig, PredictorConfig, RopeVariant, Stem, Vjepa21Options,
+    LEVELS,
 };
 use crate::mask_predictor::{MaskPredictorConfig, Vjepa21PredictorOptions};
 use crate::parameters::Parameters;
@@ -92,12 +92,8 @@ pub fn preset(name: &str) -> Option<ModelConfig> {
         _ => return None,
     };
     Some(ModelConfig {
-        model_type: MODEL_TYPE.into(),
-        name: format!("{name}-random"),
-        encoder,
         predictor,
-        mask_predictor: None,
-        action_space: ActionSpace::default(),
+        ..ModelConfig::of(&format!("{name}-random"), encoder)
     })
 }
 

@@ -67,10 +67,11 @@ pub fn open(
         .checked_add(8)
         .filter(|end| *end <= length && header_length <= MAX_HEADER);
     let Some(data_start) = data_start else {
-        return Err(CheckpointError::damaged(
+        let misnamed = CheckpointError::misnamed(path, "safetensors");
+        return Err(misnamed.unwrap_or_else(|| CheckpointError::damaged(
             path,
             format!("its header of {header_length} bytes doesn't fit into its {length} bytes, so it is cut short or no safetensors file"),
-        ));
+        )));
     };
     let mut header = Vec::with_capacity(header_length as usize);
     reader

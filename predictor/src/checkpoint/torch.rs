@@ -82,6 +82,9 @@ pub(super) fn index(
 }
 
 fn not_an_archive(path: &Path, length: u64, reason: &str) -> CheckpointError {
+    if let Some(misnamed) = CheckpointError::misnamed(path, "pt") {
+        return misnamed;
+    }
     let mut start = [0u8; 4];
     let zip_start = File::open(path)
         .and_then(|mut f| f.read_exact(&mut start))
@@ -91,12 +94,6 @@ fn not_an_archive(path: &Path, length: u64, reason: &str) -> CheckpointError {
         CheckpointError::damaged(
             path,
             format!("it begins like a PyTorch checkpoint but is cut short after {length} bytes ({reason})"),
-        )
-    } else if start[0] == 0x80 {
-        CheckpointError::unsupported(
-            path,
-            "it was saved by PyTorch before 1.6",
-            "load it with a current PyTorch and torch.save it again",
         )
     } else {
         CheckpointError::unsupported(

@@ -84,23 +84,27 @@ pub(super) fn unwrap<T>(
     tensors: BTreeMap<String, T>,
     several: bool,
 ) -> Result<Unwrapped<T>, String> {
-    let prefixes: BTreeSet<String> = tensors
-        .keys()
-        .filter_map(|n| before(n))
-        .map(Into::into)
-        .collect();
-    if prefixes.iter().all(|prefix| is_usual(prefix)) {
+    // Which network each leads to, by its tensor that is known.
+    let known = tensors.keys().filter_map(|name| {
+        let prefix = before(name)?;
+        let predicts = name[prefix.len()..].contains("predictor_embed");
+        let network = if predicts { "predictor." } else { "encoder." };
+        Some((prefix.to_owned(), network))
+    });
+    let prefixes: BTreeMap<String, &str> = known.collect();
+    if prefixes.keys().all(|prefix| is_usual(prefix)) {
         return Ok(Unwrapped {
             tensors,
             outside: Vec::new(),
         });
     }
+    let unnamed = prefixes.keys().filter(|p| parts(p).1.is_empty()).count();
     let mut networks: BTreeMap<String, &str> = BTreeMap::new();
-    for prefix in &prefixes {
-        let network = if several {
-            parts(prefix).1
-        } else {
-            String::new()
+    for (prefix, known) in &prefixes {
+        let network = match (several, parts(prefix).1) {
+            (false, _) => String::new(),
+            (true, named) if named.is_empty() && unnamed > 1 => (*known).to_owned(),
+            (true, named) => named,
         };
         if let Some(other) = networks.insert(network, prefix) {
             return Err(format!(
@@ -108,7 +112,7 @@ pub(super) fn unwrap<T>(
             ));
         }
     }
-    let outer: BTreeSet<&str> = prefixes.iter().map(|prefix| parts(prefix).0).collect();
+    let outer: BTreeSet<&str> = prefixes.keys().map(|prefix| parts(prefix).0).collect();
     let mut unwrapped = Unwrapped {
         tensors: BTreeMap::new(),
         outside: Vec::new(),

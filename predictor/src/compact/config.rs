@@ -109,6 +109,7 @@ impl CompactConfig {
         if !self.action_scale.iter().all(|s| s.is_finite() && *s > 0.0) {
             return Err("every number of action_scale must be above 0".into());
         }
+        self.action_space.validate()?;
         match &self.eyes {
             CompactEyes::Convolutional { channels, points } => {
                 self.eyes(channels, *points).check([self.side_px; 2])
@@ -195,12 +196,9 @@ impl CompactConfig {
     /// And of both.
     pub(crate) fn as_model(&self) -> ModelConfig {
         ModelConfig {
-            model_type: crate::config::MODEL_TYPE.into(),
-            name: self.name.clone(),
-            encoder: self.as_encoder(),
             predictor: Some(self.as_predictor()),
-            mask_predictor: None,
             action_space: self.action_space.clone(),
+            ..ModelConfig::of(&self.name, self.as_encoder())
         }
     }
 }

@@ -3,6 +3,7 @@
 mod encoder;
 mod mask_predictor;
 
+use std::f64::consts::TAU;
 use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,57 @@ impl Default for ActionSpace {
     }
 }
 
+impl ActionSpace {
+    /// Whether its numbers can be in the units they are in.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn validate(&self) -> Result<(), String> {
+        let an_action = [ABOVE_0[0], 1.0];
+        let numbers = [
+            ("fps", self.fps, RATE_HZ),
+            ("max_translation_m", self.max_translation_m, an_action),
+            ("max_rotation_rad", self.max_rotation_rad, [0.0, TAU]),
+        ];
+        check_numbers("action_space.", &numbers)
+    }
+}
+
+/// Least and most of what must be above 0.
+pub const ABOVE_0: [f64; 2] = [f64::MIN_POSITIVE, f64::INFINITY];
+/// Of what must be at least 0.
+pub const FROM_0: [f64; 2] = [0.0, f64::INFINITY];
+/// Of how often a second something is seen or done.
+pub const RATE_HZ: [f64; 2] = [f64::MIN_POSITIVE, 1000.0];
+
+/// Refuses what is no number from the least to the most it may be.
+///
+/// # Errors
+/// A sentence naming the first such by its key, `table` in front, and what it must be.
+pub fn check_numbers(table: &str, numbers: &[(&str, f64, [f64; 2])]) -> Result<(), String> {
+    let wrong = |number: &&(&str, f64, [f64; 2])| {
+        let (_, value, [least, most]) = number;
+        !(value.is_finite() && (least..=most).contains(&value))
+    };
+    let Some((key, value, [least, most])) = numbers.iter().find(wrong) else {
+        return Ok(());
+    };
+    let must = match (*least == ABOVE_0[0], most.is_finite()) {
+        (true, true) => format!("above 0 and at most {most}"),
+        (true, false) => "a number above 0".to_owned(),
+        (false, true) => format!("from {least} to {most}"),
+        (false, false) => format!("a number of at least {least}"),
+    };
+    Err(format!("{table}{key} = {value} must be {must}"))
+}
+
+/// Refuses degrees where poses lie around some angles, rad.
+pub(crate) fn check_around(around: Option<[f64; 3]>) -> Result<(), String> {
+    let angles = around.unwrap_or_default();
+    let numbers = angles.map(|angle| ("euler_around_rad", angle, [-TAU, TAU]));
+    check_numbers("", &numbers)
+}
+
 /// The `config.json` of a model folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
@@ -113,9 +165,8 @@ pub(crate) fn unrolled(pose: [f32; 7], around: Option<[f64; 3]>) -> [f32; 7] {
     let mut state = pose;
     if let Some(around) = around {
         for (angle, around) in state[3..6].iter_mut().zip(around) {
-            const TURN: f64 = std::f64::consts::TAU;
-            let turns = ((f64::from(*angle) - around) / TURN).round();
-            *angle = (f64::from(*angle) - turns * TURN) as f32;
+            let turns = ((f64::from(*angle) - around) / TAU).round();
+            *angle = (f64::from(*angle) - turns * TAU) as f32;
         }
     }
     state
@@ -182,6 +233,18 @@ impl PredictorConfig {
 }
 
 impl ModelConfig {
+    /// A folder of an encoder alone.
+    pub fn of(name: &str, encoder: EncoderConfig) -> Self {
+        ModelConfig {
+            model_type: MODEL_TYPE.into(),
+            name: name.to_owned(),
+            encoder,
+            predictor: None,
+            mask_predictor: None,
+            action_space: ActionSpace::default(),
+        }
+    }
+
     /// Sizes that divide and agree, so that no network is built on a typing error.
     ///
     /// # Errors
@@ -190,6 +253,8 @@ impl ModelConfig {
         let e = &self.encoder;
         positive("encoder.patch_size", e.patch_size)?;
         positive("encoder.tubelet_size", e.tubelet_size)?;
+        positive("encoder.depth", e.depth)?;
+        self.action_space.validate()?;
         heads("encoder", e.embed_dim, e.num_heads)?;
         grid("encoder", e.img_size, e.patch_size)?;
         if e.stem == Stem::TwoLevel
@@ -218,6 +283,8 @@ impl ModelConfig {
         }
         if let Some(p) = &self.predictor {
             positive("predictor.patch_size", p.patch_size)?;
+            positive("predictor.depth", p.depth)?;
+            check_around(p.euler_around_rad)?;
             heads("predictor", p.predictor_embed_dim, p.num_heads)?;
             grid("predictor", p.img_size, p.patch_size)?;
             if p.embed_dim != e.latent_dim() {

@@ -60,6 +60,47 @@ fn truncated_files_say_so() {
 }
 
 #[test]
+fn a_file_under_another_kind_s_name_is_told_by_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        message(&path)
+    };
+    let whole =
+        |name: &str| std::fs::read(support::root().join("09_checkpoints").join(name)).unwrap();
+    let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let tensors = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    for (name, bytes, told) in [
+        (
+            "zip.safetensors",
+            whole("bad_wrong_shapes.pt"),
+            "rename it to .pt",
+        ),
+        ("tensors.pt", tensors, "rename it to .safetensors"),
+        (
+            "pickle.pt",
+            b"\x80\x04\x95\x05\0\0\0\0\0\0\0}\x94.....".to_vec(),
+            "a pickle of Python",
+        ),
+        (
+            "pickle.safetensors",
+            b"\x80\x02}q\0X\x01\0\0\0aq\x01K\x01s.".to_vec(),
+            "a pickle of Python",
+        ),
+        (
+            "old.pt",
+            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec(),
+            "PyTorch before 1.6",
+        ),
+    ] {
+        let error = named(name, &bytes);
+        assert!(error.contains(told), "{error}");
+        assert!(!error.contains("cut short"), "{error}");
+    }
+}
+
+#[test]
 fn garbage_is_no_checkpoint() {
     let error = message(&file("bad_garbage.pt"));
     assert!(error.contains("no PyTorch checkpoint"), "{error}");

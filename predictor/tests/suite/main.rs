@@ -9,6 +9,7 @@ mod foreign_checkpoints;
 mod goal_distance;
 #[path = "../support/loud.rs"]
 mod loud;
+mod model_config;
 #[path = "../../../datasets/tests/suite/mutate.rs"]
 mod mutate;
 mod npz_damage;

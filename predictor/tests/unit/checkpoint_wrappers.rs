@@ -43,6 +43,30 @@ fn any_wrapper_that_leads_to_known_names_is_taken_off() {
 }
 
 #[test]
+fn networks_under_names_of_their_own_are_told_apart_by_what_they_hold() {
+    let two = [
+        "jepa.enc.norm.bias",
+        "jepa.enc.patch_embed.proj.weight",
+        "jepa.pred.predictor_embed.weight",
+        "jepa.pred.predictor_norm.bias",
+    ];
+    let (found, outside) = names(&two, true).unwrap();
+    assert_eq!(
+        found,
+        [
+            "encoder.norm.bias",
+            "encoder.patch_embed.proj.weight",
+            "predictor.predictor_embed.weight",
+            "predictor.predictor_norm.bias"
+        ]
+    );
+    assert_eq!(outside, [""; 0]);
+    let twice = ["a.x.patch_embed.proj.weight", "a.y.patch_embed.proj.weight"];
+    let problem = names(&twice, true).unwrap_err();
+    assert!(problem.contains("there twice"), "{problem}");
+}
+
+#[test]
 fn two_models_in_one_dictionary_are_refused_by_their_prefixes() {
     let two = [
         "student.encoder.patch_embed.proj.weight",

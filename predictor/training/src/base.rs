@@ -53,7 +53,8 @@ impl Base {
         if let Some(new) = &new {
             config.predictor = Some(new.config(&config.encoder, settings.data.frames));
             config.action_space = new.action_space.clone();
-            config.validate().map_err(anyhow::Error::msg)?;
+            let checked = config.validate().map_err(anyhow::Error::msg);
+            checked.context("in the recipe's table predictor")?;
         }
         // Who is shown a longer past than it could see so far sees it from now on.
         let shown = NonZeroUsize::new(settings.data.frames.saturating_sub(1));
@@ -165,12 +166,8 @@ impl Base {
             let tensors = self.checkpoint.tensors(Part::AcPredictor, &entries)?;
             return Ok(Parameters::from_tensors(entries, &tensors)?);
         };
-        let mut parameters = Parameters::zeros(entries);
-        initialise(
-            &mut parameters,
-            Part::AcPredictor,
-            settings.optimisation.seed,
-        );
+        let (mut parameters, seed) = (Parameters::zeros(entries), settings.optimisation.seed);
+        initialise(&mut parameters, Part::AcPredictor, seed);
         if new.start_at_persistence && !start_at_persistence(&mut parameters) {
             bail!(
                 "start_at_persistence needs predictor_embed_dim = {}, the encoder's width",

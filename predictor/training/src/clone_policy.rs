@@ -1,5 +1,6 @@
 //! A behaviour-cloning policy from demonstrations: moments with a later frame as their goal.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
@@ -18,7 +19,7 @@ use crate::lighting::Lighting;
 use crate::policy_trainer::{PolicyBatch, PolicyLosses, PolicyTrainer};
 use crate::recipe::CloneRecipe;
 use crate::run::{Parts, TrainingTask};
-use crate::settings::Crop;
+use crate::settings::{self, Crop};
 use crate::TrainState;
 
 /// Moments the held-out losses are computed on.
@@ -52,6 +53,7 @@ impl PolicyTask {
         if !(0.0..=1.0).contains(&recipe.other_hues_share) {
             bail!("other_hues_share must be from 0 to 1");
         }
+        settings::check(&recipe.data, &recipe.optimisation, 1)?;
         let (_, model) = open_folder(encoder)?;
         let config = PolicyConfig {
             img_size: model.encoder.img_size,
@@ -63,6 +65,16 @@ impl PolicyTask {
         };
         config.check().map_err(anyhow::Error::msg)?;
         let mut episodes = episodes::open(data, validation, &recipe.data)?;
+        let both = [&episodes.training, &episodes.held_out];
+        let entries = both.into_iter().flat_map(|subset| subset.episodes());
+        let there: BTreeSet<&str> = entries.map(IndexEntry::behaviour_or_task).collect();
+        let mut wanted = recipe.behaviours.iter();
+        if let Some(unknown) = wanted.find(|b| !there.contains(b.as_str())) {
+            bail!(
+                "behaviours: no episode in {} is of {unknown:?}, they are of {there:?}; name some of these",
+                data.display()
+            );
+        }
         for (subset, path) in [
             (&mut episodes.training, data),
             (&mut episodes.held_out, &episodes.held_out_root),
@@ -98,24 +110,15 @@ impl PolicyTask {
                 config: config.clone(),
             })
         };
-        let batch = optimisation.batch_size;
-        let training = moments(episodes.training, data, batch, optimisation.seed)?;
-        let held_out_root = &episodes.held_out_root;
-        let held_out = moments(
-            episodes.held_out,
-            held_out_root,
-            VALIDATION_MOMENTS,
-            VALIDATION_SEED,
-        )?;
+        let (batch, seed) = (optimisation.batch_size, optimisation.seed);
+        let training = moments(episodes.training, data, batch, seed)?;
+        let (few, fixed) = (VALIDATION_MOMENTS, VALIDATION_SEED);
+        let held_out = moments(episodes.held_out, &episodes.held_out_root, few, fixed)?;
         let parameters = match start {
             Some(folder) => policy::weights(folder, &config)?,
-            None => init::random(
-                policy::layout(&config),
-                optimisation.seed,
-                policy::initial_std,
-            ),
+            None => init::random(policy::layout(&config), seed, policy::initial_std),
         };
-        let (readers, seed) = (readers(recipe.data.workers)?, optimisation.seed);
+        let readers = readers(recipe.data.workers)?;
         let hues = recipe.other_hues_share;
         Ok(PolicyTask {
             trainer: PolicyTrainer::new(config, parameters),
@@ -132,7 +135,7 @@ impl PolicyTask {
     /// # Errors
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let tensors = self.trainer.state().parameters()?.to_tensors()?;
+        let tensors = self.trainer.state.parameters()?.to_tensors()?;
         Ok(policy::save(folder, &self.held_out.config, &tensors)?)
     }
 }
@@ -188,7 +191,7 @@ impl Moments {
 
 impl TrainingTask for PolicyTask {
     fn state(&mut self) -> &mut TrainState {
-        self.trainer.state_mut()
+        &mut self.trainer.state
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {

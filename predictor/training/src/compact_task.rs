@@ -19,7 +19,7 @@ use crate::init;
 use crate::objectives::told::{self, CompactObjectives, Told};
 use crate::optimisation::Optimisation;
 use crate::run::{Parts, TrainingTask};
-use crate::settings::{Crop, Data};
+use crate::settings::{self, Crop, Data};
 use crate::TrainState;
 
 /// Clips the held-out losses are computed on.
@@ -63,7 +63,9 @@ impl CompactTask {
             objectives,
             ..
         } = recipe;
-        config.validate().map_err(anyhow::Error::msg)?;
+        let checked = config.validate().and_then(|()| objectives.check());
+        checked.map_err(anyhow::Error::msg)?;
+        settings::check(&recipe.data, &recipe.optimisation, 1)?;
         if recipe.data.frames < 2 {
             bail!("data.frames must be at least 2: a step has a frame before and one after it");
         }
@@ -110,7 +112,7 @@ impl CompactTask {
     /// # Errors
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let mut tensors = self.trainer.state().parameters()?.to_tensors()?;
+        let mut tensors = self.trainer.state.parameters()?.to_tensors()?;
         let own = compact::layout(&self.held_out.config);
         tensors.retain(|name, _| own.iter().any(|(own, _)| own == name));
         Ok(compact::save(folder, &self.held_out.config, &tensors)?)
@@ -157,7 +159,7 @@ impl Clips {
 
 impl TrainingTask for CompactTask {
     fn state(&mut self) -> &mut TrainState {
-        self.trainer.state_mut()
+        &mut self.trainer.state
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {

@@ -160,7 +160,8 @@ fn rolled_out(
 pub(crate) struct CompactTrainer {
     config: CompactConfig,
     objectives: CompactObjectives,
-    state: TrainState,
+    /// Parameters, gradients and optimiser.
+    pub(crate) state: TrainState,
 }
 
 impl CompactTrainer {
@@ -177,20 +178,7 @@ impl CompactTrainer {
         }
     }
 
-    /// Parameters, gradients and optimiser.
-    pub(crate) fn state(&self) -> &TrainState {
-        &self.state
-    }
-
-    /// Parameters, gradients and optimiser, to update or restore them.
-    pub(crate) fn state_mut(&mut self) -> &mut TrainState {
-        &mut self.state
-    }
-
     /// Losses of a batch; its gradients replace those of the last call.
-    ///
-    /// # Errors
-    /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &CompactBatch) -> Result<CompactLosses> {
         self.state.clear()?;
         let heads = self.state.heads(|_| true)?;
@@ -218,9 +206,6 @@ impl CompactTrainer {
     }
 
     /// Losses of a batch without touching anything.
-    ///
-    /// # Errors
-    /// When shapes don't agree.
     pub(crate) fn evaluate(&self, batch: &CompactBatch) -> Result<CompactLosses> {
         let heads = self.state.heads(|_| true)?;
         let latents = Tensor::cat(&self.see(&heads, batch)?, 0)?;

@@ -152,8 +152,8 @@ impl GoalHeadTask {
             "{}; held out: {}; {} words, {} parameters",
             of(&self.training),
             of(&self.held_out),
-            self.trainer.config().vocabulary.len(),
-            self.trainer.config().parameters()
+            self.trainer.config.vocabulary.len(),
+            self.trainer.config.parameters()
         )
     }
 
@@ -177,9 +177,9 @@ impl GoalHeadTask {
         let config = GoalHeadConfig {
             least_fit: self.least_fit()?,
             training: training.clone(),
-            ..self.trainer.config().clone()
+            ..self.trainer.config.clone()
         };
-        let tensors = self.trainer.state().parameters()?.to_tensors()?;
+        let tensors = self.trainer.state.parameters()?.to_tensors()?;
         save(folder, &config, &tensors)?;
         Ok(training)
     }
@@ -244,7 +244,7 @@ impl GoalHeadTask {
         all: &'a [Demonstration],
         rng: &mut ChaCha8Rng,
     ) -> Option<SaidMoment<'a>> {
-        let config = self.trainer.config();
+        let config = &self.trainer.config;
         let (said, there) = match untrue {
             true => {
                 let claim = self.names.untrue(of, all, rng)?;
@@ -267,7 +267,7 @@ impl GoalHeadTask {
     }
 
     fn batch(&self, moments: &[SaidMoment<'_>]) -> candle_core::Result<GoalBatch> {
-        let network = &self.trainer.config().network;
+        let network = &self.trainer.config.network;
         let b = moments.len();
         let shape = (b, network.tokens_per_frame(), network.embed_dim);
         let floats =
@@ -292,11 +292,7 @@ impl GoalHeadTask {
             asked: Asked {
                 now: frames(&|m| m.frame)?,
                 states: floats(moments.iter().flat_map(state).collect(), 7)?,
-                words: Tensor::from_vec(
-                    words,
-                    (b, self.trainer.config().most_words),
-                    &Device::Cpu,
-                )?,
+                words: Tensor::from_vec(words, (b, self.trainer.config.most_words), &Device::Cpu)?,
                 stages: Tensor::from_vec(stages, b, &Device::Cpu)?,
             },
             goal: frames(&end)?,
@@ -336,7 +332,7 @@ struct SaidMoment<'a> {
 
 impl TrainingTask for GoalHeadTask {
     fn state(&mut self) -> &mut TrainState {
-        self.trainer.state_mut()
+        &mut self.trainer.state
     }
 
     fn gradients(&mut self, step: usize) -> Result<Parts, PredictorError> {

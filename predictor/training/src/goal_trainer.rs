@@ -48,8 +48,9 @@ pub(crate) struct GoalLosses {
 
 /// A goal head's parameters, gradients and optimiser.
 pub(crate) struct GoalTrainer {
-    config: GoalHeadConfig,
-    state: TrainState,
+    pub(crate) config: GoalHeadConfig,
+    /// Parameters, gradients and optimiser.
+    pub(crate) state: TrainState,
 }
 
 impl GoalTrainer {
@@ -58,18 +59,6 @@ impl GoalTrainer {
             config,
             state: TrainState::new(parameters),
         }
-    }
-
-    pub(crate) fn config(&self) -> &GoalHeadConfig {
-        &self.config
-    }
-
-    pub(crate) fn state(&self) -> &TrainState {
-        &self.state
-    }
-
-    pub(crate) fn state_mut(&mut self) -> &mut TrainState {
-        &mut self.state
     }
 
     /// Losses of a batch; its gradients replace those of the last call.

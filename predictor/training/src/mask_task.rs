@@ -7,7 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use foresight_datasets::{ClipSampler, ClipWindow};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
-use foresight_predictor::config::{MaskPredictorConfig, Vjepa21PredictorOptions, MODEL_TYPE};
+use foresight_predictor::config::{check_numbers, ABOVE_0, FROM_0};
+use foresight_predictor::config::{MaskPredictorConfig, Vjepa21PredictorOptions};
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, EncoderConfig, ModelConfig, PredictorError};
 use rand::{Rng, SeedableRng};
@@ -74,12 +75,8 @@ impl MaskTask {
         check(recipe, size)?;
         let predictor = predictor_of(&encoder, size);
         let config = ModelConfig {
-            model_type: MODEL_TYPE.into(),
-            name: recipe.name.clone(),
-            encoder: encoder.clone(),
-            predictor: None,
             mask_predictor: Some(predictor.clone()),
-            action_space: Default::default(),
+            ..ModelConfig::of(&recipe.name, encoder.clone())
         };
         config.validate().map_err(anyhow::Error::msg)?;
         let optimisation = &recipe.optimisation;
@@ -132,13 +129,8 @@ impl MaskTask {
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let tensors = self.trainer.averaged_encoder()?;
-        Ok(checkpoint::save(
-            folder,
-            &self.config,
-            &tensors,
-            None,
-            DType::F32,
-        )?)
+        let (config, dtype) = (&self.config, DType::F32);
+        Ok(checkpoint::save(folder, config, &tensors, None, dtype)?)
     }
 }
 
@@ -149,12 +141,15 @@ fn check(recipe: &PretrainRecipe, size: &MaskPrediction) -> Result<()> {
     if size.masks.is_empty() {
         bail!("mask_prediction.masks needs a mask at least");
     }
-    if !(0.0..=1.0).contains(&size.ema_momentum) {
-        bail!(
-            "mask_prediction.ema_momentum is {}, but must lie between 0 and 1",
-            size.ema_momentum
-        );
-    }
+    recipe.check()?;
+    let [start, end] = size.losses.lambda_rises.map(|iteration| iteration as f64);
+    let numbers = [
+        ("ema_momentum", size.ema_momentum, [0.0, 1.0]),
+        ("losses.loss_exp", size.losses.loss_exp, ABOVE_0),
+        ("losses.lambda_value", size.losses.lambda_value, FROM_0),
+        ("losses.lambda_rises", end, [start + 1.0, f64::INFINITY]),
+    ];
+    check_numbers("mask_prediction.", &numbers).map_err(anyhow::Error::msg)?;
     let [height, width] = recipe.encoder.img_size;
     let grid = recipe.encoder.clip_grid([size.clip_frames, height, width]);
     grid.map_err(anyhow::Error::msg)

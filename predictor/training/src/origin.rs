@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::state::STATE_FILE;
+use crate::state;
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 
@@ -56,13 +56,7 @@ impl Origin {
     /// named.
     pub fn enter(&self, folder: &Path, resume: bool) -> Result<bool> {
         let path = folder.join(FILE);
-        let begun = folder.join(STATE_FILE).exists();
-        if begun && !resume {
-            bail!(
-                "{} has a run already; add --resume to go on with it, or choose another folder",
-                folder.display()
-            );
-        }
+        let begun = state::begun(folder, resume)?;
         if resume && path.exists() {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("reading {}", path.display()))?;

@@ -45,7 +45,8 @@ pub(crate) struct PolicyLosses {
 #[derive(Debug)]
 pub(crate) struct PolicyTrainer {
     config: PolicyConfig,
-    state: TrainState,
+    /// Parameters, gradients and optimiser.
+    pub(crate) state: TrainState,
 }
 
 impl PolicyTrainer {
@@ -57,20 +58,7 @@ impl PolicyTrainer {
         }
     }
 
-    /// Parameters, gradients and optimiser.
-    pub(crate) fn state(&self) -> &TrainState {
-        &self.state
-    }
-
-    /// Parameters, gradients and optimiser, to update or restore them.
-    pub(crate) fn state_mut(&mut self) -> &mut TrainState {
-        &mut self.state
-    }
-
     /// Losses of a batch; its gradients replace those of the last call.
-    ///
-    /// # Errors
-    /// When shapes don't agree.
     pub(crate) fn compute_gradients(&mut self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         self.state.clear()?;
         let heads = self.state.heads(|_| true)?;
@@ -84,9 +72,6 @@ impl PolicyTrainer {
     }
 
     /// Losses of a batch without touching anything.
-    ///
-    /// # Errors
-    /// When shapes don't agree.
     pub(crate) fn evaluate(&self, batch: &PolicyBatch) -> Result<PolicyLosses> {
         let pieces = self.pieces(&self.state.heads(|_| true)?, batch, |_| Ok(()))?;
         Ok(PolicyLosses::sum(

@@ -9,7 +9,6 @@ use candle_core::DType;
 use foresight_datasets::{ClipSampler, ClipWindow};
 use foresight_predictor::checkpoint::init::initialise;
 use foresight_predictor::checkpoint::{self, Part};
-use foresight_predictor::config::MODEL_TYPE;
 use foresight_predictor::offline::COLLAPSED;
 use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{ModelConfig, PredictorError};
@@ -42,16 +41,9 @@ impl EncoderTask {
     /// # Errors
     /// When recipe or recordings can't be used.
     pub fn new(recipe: &PretrainRecipe, data: &Path, validation: Option<&Path>) -> Result<Self> {
-        let config = ModelConfig {
-            model_type: MODEL_TYPE.into(),
-            name: recipe.name.clone(),
-            encoder: recipe.encoder.clone(),
-            predictor: None,
-            mask_predictor: None,
-            action_space: Default::default(),
-        };
+        let config = ModelConfig::of(&recipe.name, recipe.encoder.clone());
         config.validate().map_err(anyhow::Error::msg)?;
-        recipe.objectives.check().map_err(anyhow::Error::msg)?;
+        recipe.check()?;
         let optimisation = &recipe.optimisation;
         let frames = if recipe.objectives.need_pairs() { 2 } else { 1 };
         let clips = optimisation.batch_size / frames;
@@ -70,12 +62,9 @@ impl EncoderTask {
         let mut parameters = Parameters::zeros(layout);
         initialise(&mut parameters, Part::Encoder, optimisation.seed);
         let readers = readers(recipe.data.workers)?;
+        let (encoder, objectives) = (recipe.encoder.clone(), recipe.objectives.clone());
         Ok(EncoderTask {
-            trainer: EncoderTrainer::new(
-                recipe.encoder.clone(),
-                parameters,
-                recipe.objectives.clone(),
-            )?,
+            trainer: EncoderTrainer::new(encoder, parameters, objectives)?,
             config,
             held_out,
             feed: Feed::new(&readers, move |step| training.step(step, clips)),
@@ -88,13 +77,8 @@ impl EncoderTask {
     /// When it can't be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let tensors = self.trainer.state().parameters()?.to_tensors()?;
-        Ok(checkpoint::save(
-            folder,
-            &self.config,
-            &tensors,
-            None,
-            DType::F32,
-        )?)
+        let (config, dtype) = (&self.config, DType::F32);
+        Ok(checkpoint::save(folder, config, &tensors, None, dtype)?)
     }
 }
 

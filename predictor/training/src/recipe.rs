@@ -1,9 +1,10 @@
 //! What `pretrain` and `clone` are told: committed as TOML beside the model they made.
 
+use anyhow::{bail, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::optimisation::Optimisation;
-use crate::settings::{Crop, Data};
+use crate::settings::{self, Crop, Data};
 use crate::{BlockMaskOptions, MaskLossOptions, Objectives};
 use foresight_predictor::config::EncoderConfig;
 
@@ -28,6 +29,26 @@ pub struct PretrainRecipe {
     pub crop: Option<Crop>,
     /// Optimiser.
     pub optimisation: Optimisation,
+}
+
+impl PretrainRecipe {
+    /// What no type catches.
+    ///
+    /// # Errors
+    /// Which value can't be, and what it must be.
+    pub fn check(&self) -> Result<()> {
+        self.objectives.check().map_err(anyhow::Error::msg)?;
+        let learns = self.mask_prediction.is_some() || self.objectives.any();
+        settings::check(&self.data, &self.optimisation, usize::from(learns))?;
+        // An encoder with random weights is what others are held against.
+        if !learns && self.optimisation.schedule.total_steps > 0 {
+            bail!(
+                "no weight of [objectives] is above 0, so there is nothing to learn: give one, or \
+                 optimisation.schedule.total_steps = 0 for random weights"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Masked prediction of clips: a moving average of the encoder says what a predictor should have

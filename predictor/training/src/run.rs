@@ -87,7 +87,8 @@ pub struct Outcome {
 /// in the state of `task` when it ends by itself (in worker 0, where there are several).
 ///
 /// # Errors
-/// When the disk refuses, a loss is not finite, or a tensor operation fails.
+/// When the folder has a run that it isn't asked to go on with, the disk refuses, a loss is not finite, or a
+/// tensor operation fails.
 pub fn run(
     task: &mut dyn TrainingTask,
     optimisation: &Optimisation,
@@ -96,6 +97,7 @@ pub fn run(
     show: impl FnMut(&Progress),
 ) -> Result<Outcome, PredictorError> {
     let folder = &options.folder;
+    let begun = state::begun(folder, options.resume)?;
     std::fs::create_dir_all(folder).map_err(|source| PredictorError::Io {
         path: folder.clone(),
         source,
@@ -105,7 +107,7 @@ pub fn run(
         step: 0,
         best: f64::INFINITY,
     };
-    if options.resume && state_file.exists() {
+    if begun {
         at = state::restore(&state_file, task.state())?;
     }
     let leads = options.workers.rank() == 0;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 use foresight_datasets::{ClipOptions, Draws};
+use foresight_predictor::config::{check_numbers, ABOVE_0, FROM_0};
 use foresight_predictor::{ComputeDevice, EncoderConfig};
 use foresight_settings::{lay_over, parse, Renamed, SourceTable};
 use serde::de::DeserializeOwned;
@@ -106,14 +107,14 @@ impl Settings {
     /// Which setting can't be, and what it must be.
     pub fn check(&self, workers: usize) -> Result<()> {
         let positive = [
-            ("optimisation.batch_size", self.optimisation.batch_size),
             ("memory.micro_batch", self.memory.micro_batch),
             ("run.validation_clips", self.run.validation_clips),
-            ("optimisation.schedule.total_steps", self.steps()),
+            ("loss.whitened_directions", self.loss.whitened_directions),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             bail!("{name} must be at least 1");
         }
+        check(&self.data, &self.optimisation, 1)?;
         if !self.optimisation.batch_size.is_multiple_of(workers) {
             bail!(
                 "optimisation.batch_size = {} can't be shared by {workers} processes; make it a \
@@ -139,9 +140,6 @@ impl Settings {
         }
         self.check_emphasis()?;
         self.check_adapters()?;
-        if !(0.0..1.0).contains(&self.data.validation_share) {
-            bail!("data.validation_share must be at least 0 and below 1");
-        }
         self.crop.as_ref().map_or(Ok(()), Crop::check)
     }
 
@@ -162,19 +160,15 @@ impl Settings {
 
     fn check_emphasis(&self) -> Result<()> {
         let loss = &self.loss;
-        for (name, weight) in [
-            ("latent_weight", loss.latent_weight),
-            ("whitened_weight", loss.whitened_weight),
-            ("rollout_weight", loss.rollout_weight),
-        ] {
-            if !(weight.is_finite() && weight >= 0.0) {
-                bail!("loss.{name} = {weight} must be a number of at least 0");
-            }
-        }
         let surprising = self.data.surprising;
-        if !(surprising.is_finite() && surprising > 0.0) {
-            bail!("data.surprising = {surprising} must be a number above 0");
-        }
+        let numbers = [
+            ("loss.latent_weight", loss.latent_weight, FROM_0),
+            ("loss.whitened_weight", loss.whitened_weight, FROM_0),
+            ("loss.rollout_weight", loss.rollout_weight, FROM_0),
+            ("loss.loss_exp", loss.loss_exp, ABOVE_0),
+            ("data.surprising", f64::from(surprising), ABOVE_0),
+        ];
+        check_numbers("", &numbers).map_err(anyhow::Error::msg)?;
         if surprising == 1.0 {
             return Ok(());
         }
@@ -267,6 +261,13 @@ impl Settings {
     pub fn transform(&self, encoder: &EncoderConfig) -> Result<FrameTransform> {
         Crop::transform(self.crop.as_ref(), encoder)
     }
+}
+
+/// What no type catches of what every recipe has: which clips, and how weights are moved in at least so
+/// many steps.
+pub(crate) fn check(data: &Data, optimisation: &Optimisation, least_steps: usize) -> Result<()> {
+    let checked = data.check().and_then(|()| optimisation.check(least_steps));
+    checked.map_err(anyhow::Error::msg)
 }
 
 /// A recipe of an encoder or a policy: what it says over the defaults of the table `data`.

@@ -14,6 +14,22 @@ use foresight_predictor::error::PredictorError;
 /// Name of the state file in a training run's folder.
 pub const STATE_FILE: &str = "state.safetensors";
 
+/// Whether `folder` has a run, to go on with.
+///
+/// # Errors
+/// When it has one and isn't asked to go on.
+pub fn begun(folder: &Path, resume: bool) -> Result<bool, PredictorError> {
+    let begun = folder.join(STATE_FILE).exists();
+    if begun && !resume {
+        return Err(PredictorError::File {
+            path: folder.to_path_buf(),
+            what: "it has a run already; add --resume to go on with it, or choose another folder"
+                .into(),
+        });
+    }
+    Ok(begun)
+}
+
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use foresight_datasets::metadata::{BranchOf, Recording, SCHEMA};
-use foresight_datasets::{Episode, Recorder, Split};
+use foresight_datasets::{layout, Episode, FrameStack, Metadata, Recorder, Split};
 use foresight_robot::{Arm, EnvelopeConfig, VirtualArm, VirtualArmConfig};
 use foresight_sim::{SceneDistribution, Simulator};
 use rand::SeedableRng;
@@ -74,6 +74,41 @@ impl RecordingPlan {
             date: String::new(),
         }
     }
+
+    /// How an episode of a seed that is there differs from what would be recorded, as far as it says.
+    fn recorded_otherwise(&self, seed: u64, folder: &Path) -> Option<String> {
+        let metadata = layout::metadata_file(folder).and_then(|file| Metadata::read(&file));
+        let metadata = metadata.unwrap_or_default();
+        let actions = metadata.trajectory_length.checked_sub(1);
+        let files = layout::frame_files(folder).unwrap_or_default();
+        let shape = files.first().map(|(_, file)| FrameStack::read_shape(file));
+        let px = |width: u32, height: u32| format!("{width}×{height} px");
+        let was = [
+            metadata.foresight.map(|recording| recording.scenario),
+            actions.map(|actions| actions.to_string()),
+            shape.and_then(|s| s.ok()).map(|s| px(s.width, s.height)),
+        ];
+        let width = self.image_px * self.scenes.sample(seed).cameras().count() as u32;
+        let now = [
+            ("the scenario was", self.scenario.clone()),
+            ("its actions were", self.steps.to_string()),
+            ("its frames were", px(width, self.image_px)),
+        ];
+        let both = was.into_iter().zip(now);
+        let differences = both.filter_map(|(was, (what, now))| {
+            let was = was.filter(|was| *was != now)?;
+            Some(format!("{what} {was}, now {now}"))
+        });
+        let differences: Vec<String> = differences.collect();
+        (!differences.is_empty()).then(|| {
+            format!(
+                "{} was recorded from something else ({}); record into another folder, or other episodes \
+                 with --seed",
+                folder.display(),
+                differences.join("; ")
+            )
+        })
+    }
 }
 
 /// One recorded episode and what it took.
@@ -116,8 +151,12 @@ pub fn record_all(
         )));
     }
     let recorder = Recorder::new(root, LAB)?;
-    let there = recorder.recorded_seeds()?;
+    let there = recorder.recorded()?;
     let seeds: Vec<u64> = seeds.collect();
+    let other = |seed: &u64| plan.recorded_otherwise(*seed, there.get(seed)?);
+    if let Some(fault) = seeds.par_iter().find_map_first(other) {
+        return Err(RecordError::Plan(fault));
+    }
     let summary = Mutex::new(RecordingSummary::default());
     let start = Instant::now();
     let pool = rayon::ThreadPoolBuilder::new()
@@ -130,7 +169,7 @@ pub fn record_all(
             .into_par_iter()
             .with_max_len(1)
             .try_for_each(|seed| -> Result<(), RecordError> {
-                if there.contains(&seed) {
+                if there.contains_key(&seed) {
                     lock(&summary).already_there += 1;
                     done(seed);
                     return Ok(());

@@ -132,6 +132,38 @@ fn evaluation_scenes_and_foreign_splits_are_refused() {
 }
 
 #[test]
+fn what_was_recorded_from_something_else_is_not_gone_on_with() {
+    let root = tempfile::tempdir().unwrap();
+    let seeds = Split::Train.recording_seeds(80, 2).expect("train seeds");
+    record_all(&plan(), seeds.clone(), root.path(), 1, |_| {}).expect("recorded");
+    let before = files(root.path());
+    let (mut other, mut longer, mut larger, mut two) = (plan(), plan(), plan(), plan());
+    other.scenario = "other".into();
+    longer.steps = 9;
+    larger.image_px = 48;
+    two.scenes.other_cameras = vec![two.scenes.camera.clone()];
+    for (plan, told) in [
+        (&other, "the scenario was test, now other"),
+        (&longer, "its actions were 6, now 9"),
+        (&larger, "its frames were 32×32 px, now 48×48 px"),
+        (&two, "its frames were 32×32 px, now 64×32 px"),
+    ] {
+        let more = seeds.start..seeds.end + 1;
+        let error = record_all(plan, more, root.path(), 1, |_| {}).expect_err(told);
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(files(root.path()) == before, "{told}");
+    }
+    // Other episodes may come from elsewhere, and what an older program didn't write down is no difference.
+    let others = Split::Train.recording_seeds(90, 1).expect("train seeds");
+    record_all(&longer, others, root.path(), 1, |_| {}).expect("recorded");
+    for name in before.keys().filter(|name| name.contains("metadata_")) {
+        fs::write(root.path().join(name), "{}").expect("written");
+    }
+    let summary = record_all(&other, seeds, root.path(), 1, |_| {}).expect("gone on with");
+    assert_eq!((summary.recorded, summary.already_there), (0, 2));
+}
+
+#[test]
 fn branches_leave_one_and_the_same_state_and_their_episode_alone() {
     let plain = plan();
     let mut branched = plan();

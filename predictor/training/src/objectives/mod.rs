@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use hand::HandCamera;
 
-use foresight_predictor::config::EncoderConfig;
+use foresight_predictor::config::{check_numbers, EncoderConfig, FROM_0};
 use foresight_predictor::layout::Entry;
 
 /// Metres that count as 1 in regression targets.
@@ -83,28 +83,30 @@ impl Objectives {
         self.next_latent > 0.0 || self.inverse_dynamics > 0.0
     }
 
+    fn weights(&self) -> [(&'static str, f64, [f64; 2]); 8] {
+        [
+            ("proprioception", self.proprioception, FROM_0),
+            ("residual_decoder", self.residual_decoder, FROM_0),
+            ("next_latent", self.next_latent, FROM_0),
+            ("sigreg", self.sigreg, FROM_0),
+            ("inverse_dynamics", self.inverse_dynamics, FROM_0),
+            ("masked", self.masked, FROM_0),
+            ("hand", self.hand, FROM_0),
+            ("object", self.object, FROM_0),
+        ]
+    }
+
+    /// Whether any signal is on.
+    pub fn any(&self) -> bool {
+        self.weights().iter().any(|(_, weight, _)| *weight > 0.0)
+    }
+
     /// Checks the weights.
     ///
     /// # Errors
     /// A sentence naming the field and what it must be.
     pub fn check(&self) -> std::result::Result<(), String> {
-        let weights = [
-            ("proprioception", self.proprioception),
-            ("residual_decoder", self.residual_decoder),
-            ("next_latent", self.next_latent),
-            ("sigreg", self.sigreg),
-            ("inverse_dynamics", self.inverse_dynamics),
-            ("masked", self.masked),
-            ("hand", self.hand),
-            ("object", self.object),
-        ];
-        for (name, weight) in weights {
-            if !weight.is_finite() || weight < 0.0 {
-                return Err(format!(
-                    "objectives.{name} must be a number ≥ 0, not {weight}"
-                ));
-            }
-        }
+        check_numbers("objectives.", &self.weights())?;
         if !(0.0..1.0).contains(&self.ema_momentum) {
             return Err(format!(
                 "objectives.ema_momentum must be in [0, 1), not {}",

@@ -7,6 +7,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use foresight_predictor::compact::CompactConfig;
+use foresight_predictor::config::{check_numbers, FROM_0};
 use foresight_predictor::layout::Entry;
 use foresight_predictor::side_network::NetworkLayers;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,24 @@ impl Default for CompactObjectives {
             changes: 0.0,
             hidden: 256,
         }
+    }
+}
+
+impl CompactObjectives {
+    /// Checks the weights.
+    ///
+    /// # Errors
+    /// A sentence naming the field and what it must be.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let numbers = [
+            ("sigreg", self.sigreg, FROM_0),
+            ("inverse_dynamics", self.inverse_dynamics, FROM_0),
+            ("rollout", self.rollout, FROM_0),
+            ("proprioception", self.proprioception, FROM_0),
+            ("changes", self.changes, FROM_0),
+            ("hidden", self.hidden as f64, [1.0, f64::INFINITY]),
+        ];
+        check_numbers("objectives.", &numbers)
     }
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::{bail, Result};
 use foresight_datasets::{ClipOptions, ClipShape, Draws, OnBadEpisode, Sampling, View};
 use foresight_predictor::checkpoint::WeightType;
-use foresight_predictor::config::ActionSpace;
+use foresight_predictor::config::{check_numbers, ActionSpace, RATE_HZ};
 use foresight_predictor::transform::ImageTransform;
 use foresight_predictor::{ComputeDevice, EncoderConfig, Precision, PredictorConfig};
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,16 @@ impl Crop {
 }
 
 impl Data {
+    /// What no type catches, and no sampler of clips.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let numbers = [
+            ("fps", self.fps, RATE_HZ),
+            ("assumed_rate_hz", self.assumed_rate_hz, RATE_HZ),
+            ("validation_share", self.validation_share, [0.0, 0.999]),
+        ];
+        check_numbers("data.", &numbers)
+    }
+
     /// How clips are drawn, by `draws` and `seed`.
     pub fn clip_options(&self, draws: Draws, seed: u64) -> ClipOptions {
         ClipOptions {

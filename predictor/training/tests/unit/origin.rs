@@ -1,6 +1,7 @@
 //! Unit tests of `src/origin.rs`.
 
 use super::*;
+use crate::state::STATE_FILE;
 
 fn origin(changes: &[&str]) -> Origin {
     let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();

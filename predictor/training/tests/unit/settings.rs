@@ -64,10 +64,96 @@ fn impossible_settings_are_refused_with_their_name() {
         ("loss.whitened_weight=-1.0", "loss.whitened_weight"),
         ("data.surprising=4.0", "loss.metric"),
         ("compute.precision=bf16", "GPUs only"),
+        ("loss.whitened_directions=0", "loss.whitened_directions"),
+        ("loss.loss_exp=-1.0", "loss.loss_exp = -1"),
+        ("data.fps=-4", "data.fps = -4"),
+        ("data.fps=5000", "at most 1000"),
+        (
+            "optimisation.schedule.reference=-1e-3",
+            "reference = -0.001",
+        ),
+        ("optimisation.schedule.start=nan", "schedule.start = NaN"),
+        ("optimisation.schedule.warmup_steps=94501", "warmup_steps"),
+        ("optimisation.schedule.anneal_steps=94501", "anneal_steps"),
+        ("optimisation.schedule.total_steps=0", "total_steps = 0"),
+        ("optimisation.weight_decay=-0.04", "weight_decay = -0.04"),
+        ("optimisation.final_weight_decay=-0.4", "final_weight_decay"),
+        ("optimisation.clip_norm=-1.0", "clip_norm = -1"),
+        ("optimisation.clip_norm=0.0", "clip_norm = 0"),
     ] {
         let error = set(&[change]).unwrap().check(2).unwrap_err().to_string();
         assert!(error.contains(name), "{change}: {error}");
     }
+}
+
+fn whole(name: &str) -> std::path::PathBuf {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    project.join(name)
+}
+
+#[test]
+fn the_recipes_that_are_shipped_are_possible() {
+    use crate::compact_task::CompactRecipe;
+    use crate::recipe::{CloneRecipe, PretrainRecipe};
+    let encoders = std::fs::read_dir(whole("models/tabletop/encoders")).unwrap();
+    let encoders = encoders.map(|entry| entry.unwrap().path());
+    let others = [
+        "models/tabletop/pretrain.toml",
+        "models/two_views/pretrain.toml",
+    ]
+    .map(whole);
+    let mut seen = 0;
+    for file in encoders
+        .chain(others)
+        .filter(|f| f.extension().is_some_and(|e| e == "toml"))
+    {
+        let recipe: PretrainRecipe = read_recipe(&file, &[]).unwrap();
+        let checked = recipe.check();
+        assert!(checked.is_ok(), "{}: {checked:?}", file.display());
+        seen += 1;
+    }
+    assert!(seen > 7, "{seen}");
+    for name in ["pusht", "cube"] {
+        let file = whole(&format!("bench/public/{name}/compact.toml"));
+        let recipe: CompactRecipe = read_recipe(&file, &[]).unwrap();
+        recipe.model.validate().unwrap();
+        recipe.objectives.check().unwrap();
+        check(&recipe.data, &recipe.optimisation, 1).unwrap();
+    }
+    for name in [
+        "models/tabletop/clone.toml",
+        "models/tabletop/proposals.toml",
+        "bench/robosuite/clone.toml",
+    ] {
+        let recipe: CloneRecipe = read_recipe(&whole(name), &[]).unwrap();
+        check(&recipe.data, &recipe.optimisation, 1).unwrap();
+    }
+    for name in [
+        "models/tabletop/level_two.toml",
+        "bench/robosuite/finetune.toml",
+    ] {
+        Settings::resolve(Some(&whole(name)), &[])
+            .unwrap()
+            .check(1)
+            .unwrap();
+    }
+}
+
+#[test]
+fn an_encoder_that_learns_nothing_is_asked_for_or_refused() {
+    let file = whole("models/tabletop/encoders/random.toml");
+    let of = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
+        let recipe: crate::recipe::PretrainRecipe = read_recipe(&file, &changes).unwrap();
+        recipe.check().map_err(|e| e.to_string())
+    };
+    of(&[]).unwrap();
+    let error = of(&["optimisation.schedule.total_steps=9"]).unwrap_err();
+    assert!(error.contains("nothing to learn"), "{error}");
+    let error = of(&["objectives.sigreg=1.0"]).unwrap_err();
+    assert!(error.contains("total_steps = 0 must be"), "{error}");
+    let error = of(&["objectives.sigreg=-1.0"]).unwrap_err();
+    assert!(error.contains("objectives.sigreg = -1"), "{error}");
 }
 
 /// Whoever makes a transform of it, not only fine-tuning's settings.
