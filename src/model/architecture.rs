@@ -42,32 +42,23 @@ impl ArchitectureArgs {
         if lacks(Part::MaskPredictor, architecture.mask_predictor.is_some()) {
             architecture.mask_predictor = checkpoint.architecture()?.mask_predictor;
         }
-        if let Some(encoder) = &mut architecture.encoder {
-            if let Some(heads) = self.encoder_heads {
-                encoder.config.num_heads = heads;
-                encoder.heads_known = true;
-            }
-            if let Some(side) = self.img_size {
-                encoder.config.img_size = [side; 2];
-            }
+        let tell =
+            |told: Option<usize>, known: &mut bool, heads: &mut usize, size: &mut [usize; 2]| {
+                (*heads, *known) = told.map_or((*heads, *known), |told| (told, true));
+                *size = self.img_size.map_or(*size, |side| [side; 2]);
+            };
+        let [encoder, predictor] = [self.encoder_heads, self.predictor_heads];
+        if let Some(of) = &mut architecture.encoder {
+            let (known, c) = (&mut of.heads_known, &mut of.config);
+            tell(encoder, known, &mut c.num_heads, &mut c.img_size);
         }
-        if let Some(predictor) = &mut architecture.predictor {
-            if let Some(heads) = self.predictor_heads {
-                predictor.config.num_heads = heads;
-                predictor.heads_known = true;
-            }
-            if let Some(side) = self.img_size {
-                predictor.config.img_size = [side; 2];
-            }
+        if let Some(of) = &mut architecture.predictor {
+            let (known, c) = (&mut of.heads_known, &mut of.config);
+            tell(predictor, known, &mut c.num_heads, &mut c.img_size);
         }
-        if let Some(predictor) = &mut architecture.mask_predictor {
-            if let Some(heads) = self.predictor_heads {
-                predictor.config.num_heads = heads;
-                predictor.heads_known = true;
-            }
-            if let Some(side) = self.img_size {
-                predictor.config.img_size = [side; 2];
-            }
+        if let Some(of) = &mut architecture.mask_predictor {
+            let (known, c) = (&mut of.heads_known, &mut of.config);
+            tell(predictor, known, &mut c.num_heads, &mut c.img_size);
         }
         Ok(architecture)
     }
@@ -86,24 +77,23 @@ impl ArchitectureArgs {
         let Some(encoder) = architecture.encoder else {
             bail!("{path}: there is no encoder in it, and a model needs its own; give a checkpoint with both");
         };
-        if !encoder.heads_known {
-            bail!(
-                "{path}: no released encoder is {} wide, so its number of attention heads is not known; give it with --encoder-heads or --config",
-                encoder.config.embed_dim
-            );
-        }
-        if let Some(predictor) = architecture.predictor.as_ref().filter(|p| !p.heads_known) {
-            bail!(
-                "{path}: no released predictor is {} wide, so its number of attention heads is not known; give it with --predictor-heads or --config",
-                predictor.config.predictor_embed_dim
-            );
+        let known = |what: &str, known: bool, width: usize, flag: &str| {
+            if known {
+                return Ok(());
+            }
+            bail!("{path}: no released {what} is {width} wide, so its number of attention heads is not known; give it with {flag} or --config")
+        };
+        let (told, width) = (encoder.heads_known, encoder.config.embed_dim);
+        known("encoder", told, width, "--encoder-heads")?;
+        let flag = "--predictor-heads";
+        if let Some(p) = &architecture.predictor {
+            let (told, width) = (p.heads_known, p.config.predictor_embed_dim);
+            known("predictor", told, width, flag)?;
         }
         let mask_predictor = architecture.mask_predictor.filter(|_| mask_predictor);
-        if let Some(predictor) = mask_predictor.as_ref().filter(|p| !p.heads_known) {
-            bail!(
-                "{path}: no released mask predictor is {} wide, so its number of attention heads is not known; give it with --predictor-heads or --config",
-                predictor.config.predictor_embed_dim
-            );
+        if let Some(p) = &mask_predictor {
+            let (told, width) = (p.heads_known, p.config.predictor_embed_dim);
+            known("mask predictor", told, width, flag)?;
         }
         let config = ModelConfig {
             predictor: architecture.predictor.map(|p| p.config),

@@ -111,30 +111,24 @@ impl CheckpointError {
         let mut start = Vec::new();
         let file = File::open(path).ok()?;
         file.take(16).read_to_end(&mut start).ok()?;
-        let (kind, problem, remedy) = match &start[..] {
-            [_, _, _, _, _, _, _, _, b'{', ..] => (
-                "safetensors",
-                "it is a safetensors file",
-                "rename it to .safetensors",
-            ),
-            [b'P', b'K', 3, 4, ..] => (
-                "pt",
-                "it is a zip archive, as torch.save writes them",
-                "rename it to .pt",
-            ),
-            [0x80, _, rest @ ..] if rest.starts_with(&BEFORE_ZIP) => (
-                "",
-                "it was saved by PyTorch before 1.6, or as it did",
-                "load it with a current PyTorch and torch.save it again",
-            ),
-            [0x80, 2..=5, ..] => (
-                "",
-                "it is a pickle of Python, not what torch.save writes",
-                "load it in Python and torch.save its state dict",
-            ),
+        let told = match (extension, &start[..]) {
+            ("safetensors", [_, _, _, _, _, _, _, _, b'{', ..]) => return None,
+            (_, [_, _, _, _, _, _, _, _, b'{', ..]) => {
+                "it is a safetensors file; rename it to .safetensors"
+            }
+            ("safetensors", [b'P', b'K', 3, 4, ..]) => {
+                "it is a zip archive, as torch.save writes them; rename it to .pt"
+            }
+            (_, [0x80, _, rest @ ..]) if rest.starts_with(&BEFORE_ZIP) => {
+                "it is as PyTorch saved before 1.6; load it with a current PyTorch and torch.save it again"
+            }
+            (_, [0x80, 2..=5, ..]) => {
+                "it is a pickle of Python, not what torch.save writes; load it in Python and torch.save its state dict"
+            }
             _ => return None,
         };
-        (kind != extension).then(|| CheckpointError::unsupported(path, problem, remedy))
+        let (problem, remedy) = told.split_once("; ")?;
+        Some(CheckpointError::unsupported(path, problem, remedy))
     }
 
     pub(super) fn lfs_pointer(path: &Path) -> Self {

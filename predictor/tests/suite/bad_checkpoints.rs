@@ -91,7 +91,7 @@ fn a_file_under_another_kind_s_name_is_told_by_what_it_is() {
         (
             "old.pt",
             b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec(),
-            "PyTorch before 1.6",
+            "as PyTorch saved before 1.6",
         ),
     ] {
         let error = named(name, &bytes);

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{RwLock, RwLockReadGuard};
 
 use candle_core::{Error, Result};
-use foresight_predictor::config::PredictorConfig;
+use foresight_predictor::config::{check_numbers, PredictorConfig, ABOVE_0};
 use foresight_predictor::kernels::PARAMETER_NAMES;
 use foresight_predictor::layout::{self, Entry};
 use foresight_predictor::parameters::Parameters;
@@ -80,12 +80,8 @@ impl AdapterConfig {
     /// # Errors
     /// Which can't be, and what it must be.
     pub fn check(&self) -> std::result::Result<(), String> {
-        if self.rank == 0 {
-            return Err("adapters.rank must be at least 1".into());
-        }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return Err(format!("adapters.alpha = {} must be above 0", self.alpha));
-        }
+        let rank = ("rank", self.rank as f64, [1.0, f64::INFINITY]);
+        check_numbers("adapters.", &[rank, ("alpha", self.alpha, ABOVE_0)])?;
         if self.layers.is_empty() {
             return Err("adapters.layers is empty: name qkv, proj, fc1 or fc2".into());
         }
@@ -253,22 +249,16 @@ impl Adapters {
         step(values.values_mut());
         for target in &self.targets {
             let (name_a, name_b) = target.names();
-            let (old_a, old_b) = (
-                &before[values.range(&name_a)],
-                &before[values.range(&name_b)],
-            );
+            let [old_a, old_b] = [&name_a, &name_b].map(|name| &before[values.range(name)]);
             let (a, b) = (values.slice(&name_a), values.slice(&name_b));
             let (r, input) = (target.rank, target.input);
             let rows = weights.slice_mut(&target.weight).par_chunks_mut(input);
             rows.zip(b.par_chunks(r).zip(old_b.par_chunks(r)))
                 .for_each(|(row, (b, old_b))| {
                     for k in 0..r {
-                        add_scaled(row, self.scale * b[k], &a[k * input..(k + 1) * input]);
-                        add_scaled(
-                            row,
-                            -self.scale * old_b[k],
-                            &old_a[k * input..(k + 1) * input],
-                        );
+                        let of_rank = k * input..(k + 1) * input;
+                        add_scaled(row, self.scale * b[k], &a[of_rank.clone()]);
+                        add_scaled(row, -self.scale * old_b[k], &old_a[of_rank]);
                     }
                 });
         }

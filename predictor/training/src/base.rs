@@ -201,14 +201,9 @@ impl Base {
         let clips = |subset, path: &Path, options: ClipOptions| {
             source.clips(subset, path, options, self.predictor.clone())
         };
-        Ok((
-            clips(episodes.training, data, settings.clip_options())?,
-            clips(
-                episodes.held_out,
-                &episodes.held_out_root,
-                settings.held_out_options(),
-            )?,
-        ))
+        let training = clips(episodes.training, data, settings.clip_options())?;
+        let (root, options) = (&episodes.held_out_root, settings.held_out_options());
+        Ok((training, clips(episodes.held_out, root, options)?))
     }
 
     /// The resulting model's description.
@@ -242,14 +237,8 @@ impl Base {
         let dtype = settings.output.dtype.dtype();
         let parameters = trainer.state().parameters()?;
         if let Some(macro_actions) = summary.macro_actions {
-            return level_two::save(
-                &self.folder,
-                &self.predictor,
-                macro_actions,
-                &parameters,
-                summary,
-                folder,
-            );
+            let (of, network) = (&self.folder, &self.predictor);
+            return level_two::save(of, network, macro_actions, &parameters, summary, folder);
         }
         if let (Some(adapters), Some(beside)) = (trainer.state().adapters(), folder.parent()) {
             let tensors = adapters.values()?.to_tensors()?.into_iter().collect();

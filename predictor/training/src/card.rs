@@ -48,86 +48,50 @@ impl RunSummary<'_> {
              encoder is that model's, unchanged.\n",
             inputs.model.display()
         );
-        let schedule = &settings.optimisation.schedule;
         let data = &settings.data;
         let views: Vec<String> = data.views.iter().map(ToString::to_string).collect();
-        let rows = [
-            (
-                "Started from",
-                format!(
-                    "`{}`, weights sha256 `{}`",
-                    inputs.model.display(),
-                    inputs.model_sha256
-                ),
-            ),
-            (
-                "Data",
-                format!("`{}`, {} episodes", inputs.data.display(), inputs.episodes),
-            ),
-            (
-                "Held out",
-                format!(
-                    "{}, {} episodes",
-                    inputs.validation, inputs.validation_episodes
-                ),
-            ),
-            (
-                "Left out",
-                format!(
-                    "{} unusable episodes, {} clips; of {} episodes the frames or states without \
-                     counterpart",
-                    self.left_out[0], self.left_out[1], self.length_mismatches
-                ),
-            ),
-            (
-                "Clips",
-                format!(
-                    "{} frames at {} Hz, {:?} sampling, cameras {}",
-                    data.frames,
-                    data.fps,
-                    data.sampling,
-                    views.join(", ")
-                ),
-            ),
-            (
-                "Trained",
-                format!(
-                    "{} of {} parameters of the predictor",
-                    self.trained[0], self.trained[1]
-                ),
-            ),
-            (
-                "Steps",
-                format!(
-                    "{} of {} clips by {} process(es), learning rate up to {:e}, weight decay {}",
-                    self.steps,
-                    settings.optimisation.batch_size,
-                    self.workers,
-                    schedule.reference,
-                    settings.optimisation.weight_decay
-                ),
-            ),
-            (
-                "Loss",
-                format!(
-                    "teacher forcing + {} × rollout of {} steps, exponent {}",
-                    settings.loss.rollout_weight, settings.loss.auto_steps, settings.loss.loss_exp
-                ),
-            ),
-            ("Seed", settings.optimisation.seed.to_string()),
-            (
-                "Made by",
-                format!(
-                    "foresight {} (started with {})",
-                    env!("CARGO_PKG_VERSION"),
-                    self.origin.program_version
-                ),
-            ),
-        ];
-        text += "| | |\n|---|---|\n";
-        for (name, value) in rows {
-            let _ = writeln!(text, "| {name} | {value} |");
-        }
+        let optimisation = &settings.optimisation;
+        let _ = write!(
+            text,
+            "| | |\n|---|---|\n\
+             | Started from | `{}`, weights sha256 `{}` |\n\
+             | Data | `{}`, {} episodes |\n\
+             | Held out | {}, {} episodes |\n\
+             | Left out | {} unusable episodes, {} clips; of {} episodes the frames or states without \
+             counterpart |\n\
+             | Clips | {} frames at {} Hz, {:?} sampling, cameras {} |\n\
+             | Trained | {} of {} parameters of the predictor |\n\
+             | Steps | {} of {} clips by {} process(es), learning rate up to {:e}, weight decay {} |\n\
+             | Loss | teacher forcing + {} × rollout of {} steps, exponent {} |\n\
+             | Seed | {} |\n\
+             | Made by | foresight {} (started with {}) |\n",
+            inputs.model.display(),
+            inputs.model_sha256,
+            inputs.data.display(),
+            inputs.episodes,
+            inputs.validation,
+            inputs.validation_episodes,
+            self.left_out[0],
+            self.left_out[1],
+            self.length_mismatches,
+            data.frames,
+            data.fps,
+            data.sampling,
+            views.join(", "),
+            self.trained[0],
+            self.trained[1],
+            self.steps,
+            optimisation.batch_size,
+            self.workers,
+            optimisation.schedule.reference,
+            optimisation.weight_decay,
+            settings.loss.rollout_weight,
+            settings.loss.auto_steps,
+            settings.loss.loss_exp,
+            optimisation.seed,
+            env!("CARGO_PKG_VERSION"),
+            self.origin.program_version
+        );
         text += "\n## Held-out losses\n\n";
         let _ = writeln!(
             text,

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 use candle_core::{Device, Tensor};
 use foresight_datasets::{ClipSampler, ClipWindow, Draws, EpisodeStore, IndexEntry, Subset};
+use foresight_predictor::config::check_numbers;
 use foresight_predictor::policy::{self, PolicyConfig};
 use foresight_predictor::PredictorError;
 use rayon::prelude::*;
@@ -47,12 +48,12 @@ impl PolicyTask {
         validation: Option<&Path>,
         start: Option<&Path>,
     ) -> Result<Self> {
-        if recipe.farthest_goal_steps == 0 {
-            bail!("farthest_goal_steps must be at least 1");
-        }
-        if !(0.0..=1.0).contains(&recipe.other_hues_share) {
-            bail!("other_hues_share must be from 0 to 1");
-        }
+        let (farthest, hues) = (recipe.farthest_goal_steps, recipe.other_hues_share);
+        let numbers = [
+            ("farthest_goal_steps", farthest as f64, [1.0, f64::INFINITY]),
+            ("other_hues_share", f64::from(hues), [0.0, 1.0]),
+        ];
+        check_numbers("", &numbers).map_err(anyhow::Error::msg)?;
         settings::check(&recipe.data, &recipe.optimisation, 1)?;
         let (_, model) = open_folder(encoder)?;
         let config = PolicyConfig {
@@ -81,11 +82,10 @@ impl PolicyTask {
         ] {
             subset.retain(|entry| demonstrates(recipe, entry));
             if subset.episodes().is_empty() {
+                let wanted = &recipe.behaviours;
                 bail!(
-                    "no episode in {} is of the behaviours {:?}; `foresight dataset info` lists \
-                     those there are",
-                    path.display(),
-                    recipe.behaviours
+                    "no episode in {} is of the behaviours {wanted:?}",
+                    path.display()
                 );
             }
         }
@@ -119,7 +119,6 @@ impl PolicyTask {
             None => init::random(policy::layout(&config), seed, policy::initial_std),
         };
         let readers = readers(recipe.data.workers)?;
-        let hues = recipe.other_hues_share;
         Ok(PolicyTask {
             trainer: PolicyTrainer::new(config, parameters),
             feed: Feed::new(&readers, move |step| {

@@ -161,14 +161,9 @@ impl EncoderTrainer {
         };
         if objectives.next_latent > 0.0 {
             let [now, next] = halves(&latents)?;
-            let predicted = next_latent::predict(
-                config,
-                self.state.shared(),
-                &heads,
-                &now,
-                &batch.states[..pairs],
-                &batch.actions,
-            )?;
+            let (shared, actions) = (self.state.shared(), &batch.actions);
+            let states = &batch.states[..pairs];
+            let predicted = next_latent::predict(config, shared, &heads, &now, states, actions)?;
             let loss = errors::mean(Error::Absolute, &predicted, &next, None)?;
             losses.next_latent = total.add(&loss, objectives.next_latent)?;
             if objectives.hand > 0.0 {

@@ -288,6 +288,9 @@ impl GoalHeadTask {
         let words: Vec<u32> = moments.iter().flat_map(|m| m.words.clone()).collect();
         let stages: Vec<u32> = moments.iter().map(|m| m.stage as u32).collect();
         let known = |there: f32| if there < 0.0 { 0.0 } else { 1.0 };
+        let true_said = moments.iter().map(|m| f32::from(u8::from(!m.untrue)));
+        let there = moments.iter().flat_map(|m| m.there);
+        let there_or_not = there.clone();
         Ok(GoalBatch {
             asked: Asked {
                 now: frames(&|m| m.frame)?,
@@ -297,25 +300,9 @@ impl GoalHeadTask {
             },
             goal: frames(&end)?,
             place: floats(moments.iter().flat_map(place).collect(), PLACE)?,
-            true_said: Tensor::from_vec(
-                moments
-                    .iter()
-                    .map(|m| f32::from(u8::from(!m.untrue)))
-                    .collect::<Vec<f32>>(),
-                b,
-                &Device::Cpu,
-            )?,
-            there: floats(
-                moments
-                    .iter()
-                    .flat_map(|m| m.there.map(|t| t.max(0.0)))
-                    .collect(),
-                FITS,
-            )?,
-            known: floats(
-                moments.iter().flat_map(|m| m.there.map(known)).collect(),
-                FITS,
-            )?,
+            true_said: Tensor::from_vec(true_said.collect::<Vec<f32>>(), b, &Device::Cpu)?,
+            there: floats(there.map(|t| t.max(0.0)).collect(), FITS)?,
+            known: floats(there_or_not.map(known).collect(), FITS)?,
         })
     }
 }

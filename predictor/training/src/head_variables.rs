@@ -69,11 +69,8 @@ impl HeadVariables {
             .chain(&self.constants)
             .map(|(name, tensor)| Ok((name.clone(), tensor.to_dtype(place.dtype)?)))
             .collect::<Result<_>>()?;
-        Ok(VarBuilder::from_tensors(
-            tensors,
-            place.dtype,
-            &place.device,
-        ))
+        let TrainingDevice { device, dtype } = place;
+        Ok(VarBuilder::from_tensors(tensors, *dtype, device))
     }
 
     /// `x` through the linear layer `name`.

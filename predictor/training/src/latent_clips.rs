@@ -302,12 +302,9 @@ impl LatentClips {
             let values: Vec<f32> = clips.iter().flat_map(part).copied().collect();
             Tensor::from_vec(values, (b, rows, width), &Device::Cpu)
         };
+        let tokens = t * config.tokens_per_frame();
         Ok(PredictorBatch {
-            latents: joined(
-                |c| &c.latents,
-                t * config.tokens_per_frame(),
-                config.embed_dim,
-            )?,
+            latents: joined(|c| &c.latents, tokens, config.embed_dim)?,
             actions: joined(|c| &c.actions, t - 1, 7)?,
             states: joined(|c| &c.states, t, 7)?,
             extrinsics: if config.use_extrinsics {

@@ -64,14 +64,10 @@ impl LatentSource {
         let dataset = path.display().to_string();
         let source = ClipSampler::new(Box::new(episodes), options)
             .with_context(|| format!("in {dataset}"))?;
-        Ok(LatentClips::new(
-            source,
-            &dataset,
-            Arc::clone(&self.encoder),
-            self.transform.clone(),
-            network,
-            self.cache.clone(),
-        ))
+        let (encoder, transform) = (Arc::clone(&self.encoder), self.transform.clone());
+        let cache = self.cache.clone();
+        let clips = LatentClips::new(source, &dataset, encoder, transform, network, cache);
+        Ok(clips)
     }
 }
 

@@ -256,37 +256,11 @@ impl CustomOp3 for LayerNorm {
 /// # Errors
 /// When `x` is not an f32 tensor on the CPU.
 pub(crate) fn gelu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Gelu)
-}
-
-struct Gelu;
-
-/// Values of a piece of an element-wise pass.
-const VALUES: usize = 1 << 14;
-
-impl CustomOp1 for Gelu {
-    fn name(&self) -> &'static str {
-        "gelu"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values(storage, layout)?;
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(VALUES)
-            .zip(x.par_chunks(VALUES))
-            .for_each(|(y, x)| elementwise::gelu(x, y));
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let mut dx: Vec<f32> = grad.flatten_all()?.to_vec1()?;
-        read([x], |[x]| {
-            dx.par_chunks_mut(VALUES)
-                .zip(x.par_chunks(VALUES))
-                .for_each(|(dx, x)| elementwise::gelu_backward(x, dx));
-        })?;
-        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
-    }
+    x.contiguous()?.apply_op1(ValueByValue {
+        name: "gelu",
+        forward: |x, y| elementwise::gelu(x, y),
+        backward: |x, dx| elementwise::gelu_backward(x, dx),
+    })
 }
 
 /// What of `x` is above 0.
@@ -294,29 +268,48 @@ impl CustomOp1 for Gelu {
 /// # Errors
 /// When `x` is not an f32 tensor on the CPU.
 pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    x.contiguous()?.apply_op1(ValueByValue {
+        name: "relu",
+        forward: |x, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = x.max(0.0)),
+        backward: |x, dx| {
+            let pairs = dx.iter_mut().zip(x);
+            pairs.for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
+        },
+    })
 }
 
-struct Relu;
+/// A function of each value by itself.
+struct ValueByValue {
+    name: &'static str,
+    /// Its values at `x`.
+    forward: fn(&[f32], &mut [f32]),
+    /// Gradients after it, in place, to those before it.
+    backward: fn(&[f32], &mut [f32]),
+}
 
-impl CustomOp1 for Relu {
+/// Values of a piece of an element-wise pass.
+const VALUES: usize = 1 << 14;
+
+impl CustomOp1 for ValueByValue {
     fn name(&self) -> &'static str {
-        "relu"
+        self.name
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut y = values(storage, layout)?.to_vec();
-        y.iter_mut().for_each(|y| *y = y.max(0.0));
+        let x = values(storage, layout)?;
+        let mut y = vec![0.0; x.len()];
+        let pieces = y.par_chunks_mut(VALUES).zip(x.par_chunks(VALUES));
+        pieces.for_each(|(y, x)| (self.forward)(x, y));
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let mut dx: Vec<f32> = grad.flatten_all()?.to_vec1()?;
-        read([y], |[y]| {
-            let pairs = dx.iter_mut().zip(y);
-            pairs.for_each(|(dx, y)| *dx = if *y > 0.0 { *dx } else { 0.0 });
+        read([x], |[x]| {
+            let pieces = dx.par_chunks_mut(VALUES).zip(x.par_chunks(VALUES));
+            pieces.for_each(|(dx, x)| (self.backward)(x, dx));
         })?;
-        Ok(Some(Tensor::from_vec(dx, y.shape(), y.device())?))
+        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
     }
 }
 

@@ -178,11 +178,8 @@ impl TrainingTask for MaskTask {
         let groups = self.feed.take(step)?;
         self.trainer.state_mut().set_momentum(self.momentum);
         let see = &mut |_: usize, _: usize, _: &_| ();
-        Ok(parts(&self.trainer.compute_gradients(
-            &groups,
-            step as u64,
-            see,
-        )?))
+        let losses = self.trainer.compute_gradients(&groups, step as u64, see)?;
+        Ok(parts(&losses))
     }
 
     fn validate(&mut self) -> Result<Parts, PredictorError> {

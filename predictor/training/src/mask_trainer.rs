@@ -237,12 +237,8 @@ impl MaskTrainer {
     }
 
     fn target(&self) -> Result<ReferenceEncoder> {
-        let tensors = self.averaged_encoder()?;
-        let vb = VarBuilder::from_tensors(
-            tensors.into_iter().collect(),
-            candle_core::DType::F32,
-            &Device::Cpu,
-        );
+        let tensors = self.averaged_encoder()?.into_iter().collect();
+        let vb = VarBuilder::from_tensors(tensors, candle_core::DType::F32, &Device::Cpu);
         ReferenceEncoder::new(&self.encoder_config, vb)
     }
 
@@ -272,15 +268,9 @@ impl MaskTrainer {
         let [height, _] = self.predictor_config.img_size;
         let side = height / self.predictor_config.patch_size;
         let offset = self.options.offset_context_loss;
-        let distances = match self.options.weight_distance_loss {
-            true => Some(mask_losses::distances(
-                &masks.context,
-                &masks.masked,
-                side,
-                offset,
-            )?),
-            false => None,
-        };
+        let distances = || mask_losses::distances(&masks.context, &masks.masked, side, offset);
+        let weighed = self.options.weight_distance_loss;
+        let distances = weighed.then(distances).transpose()?;
         let context = select(targets, &ids(&masks.context)?)?;
         let context = mask_losses::loss(predicted, &context, distances.as_ref(), p)?;
         Ok((masked, Some(context)))

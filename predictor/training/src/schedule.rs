@@ -55,41 +55,6 @@ impl WsdSchedule {
     }
 }
 
-/// Linear from `start` to `reference` in `warmup_steps`, then half a cosine to `last`
-/// (`WarmupCosineSchedule` of the official `src/utils/schedulers.py`), which pre-training uses.
-/// Past `total_steps` it stays at `last`; the official one rises again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WarmupCosineSchedule {
-    /// Rate at step 0.
-    pub start: f64,
-    /// Rate after warm-up.
-    pub reference: f64,
-    /// Rate at the end.
-    pub last: f64,
-    /// Steps of warm-up.
-    pub warmup_steps: usize,
-    /// All steps.
-    pub total_steps: usize,
-}
-
-impl WarmupCosineSchedule {
-    /// The learning rate of iteration `iteration`, counted from 0; the official scheduler steps
-    /// before it is read.
-    pub fn rate(&self, iteration: usize) -> f64 {
-        let step = (iteration + 1).min(self.total_steps);
-        if step < self.warmup_steps {
-            let progress = step as f64 / self.warmup_steps as f64;
-            return self.start + progress * (self.reference - self.start);
-        }
-        let cosine = CosineSchedule {
-            reference: self.reference,
-            last: self.last,
-            total_steps: self.total_steps.saturating_sub(self.warmup_steps),
-        };
-        cosine.at(step - self.warmup_steps).max(self.last)
-    }
-}
-
 /// Half a cosine from `reference` at the start to `last` at the end (`CosineWDSchedule` of the
 /// official `src/utils/schedulers.py`). Past `total_steps` it stays at `last`.
 #[derive(Debug, Clone, Copy, PartialEq)]

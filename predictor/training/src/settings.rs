@@ -85,12 +85,8 @@ impl Settings {
     /// # Errors
     /// As [`Settings::resolve`]; when the recipe describes no predictor.
     pub fn recipe(file: &Path, changes: &[String]) -> Result<Self> {
-        let settings: Settings = layered(
-            training_defaults()?,
-            &RENAMED_IN_RECIPES,
-            Some(file),
-            changes,
-        )?;
+        let defaults = training_defaults()?;
+        let settings: Settings = layered(defaults, &RENAMED_IN_RECIPES, Some(file), changes)?;
         if settings.predictor.is_none() {
             bail!(
                 "{} describes no predictor: add [predictor] with predictor_embed_dim, depth and \
@@ -106,15 +102,20 @@ impl Settings {
     /// # Errors
     /// Which setting can't be, and what it must be.
     pub fn check(&self, workers: usize) -> Result<()> {
-        let positive = [
-            ("memory.micro_batch", self.memory.micro_batch),
-            ("run.validation_clips", self.run.validation_clips),
-            ("loss.whitened_directions", self.loss.whitened_directions),
-        ];
-        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            bail!("{name} must be at least 1");
-        }
         check(&self.data, &self.optimisation, 1)?;
+        let (loss, frames) = (&self.loss, self.data.frames);
+        let (clips, directions) = (self.run.validation_clips, loss.whitened_directions);
+        let [any, before] = [f64::INFINITY, frames.saturating_sub(1) as f64];
+        let numbers = [
+            ("memory.micro_batch", self.memory.micro_batch, [1.0, any]),
+            ("run.validation_clips", clips, [1.0, any]),
+            ("loss.whitened_directions", directions, [1.0, any]),
+            // A frame alone has no action.
+            ("data.frames", frames, [2.0, any]),
+            ("loss.auto_steps", loss.auto_steps, [1.0, before]),
+        ];
+        let numbers = numbers.map(|(key, value, bounds)| (key, value as f64, bounds));
+        check_numbers("", &numbers).map_err(anyhow::Error::msg)?;
         if !self.optimisation.batch_size.is_multiple_of(workers) {
             bail!(
                 "optimisation.batch_size = {} can't be shared by {workers} processes; make it a \
@@ -125,19 +126,6 @@ impl Settings {
         TrainingDevice::check(self.compute.device, self.compute.precision)?;
         let shape = self.clip_options().shape;
         shape.check().map_err(anyhow::Error::msg)?;
-        if self.data.frames < 2 {
-            bail!(
-                "data.frames = {} must be at least 2: one has no action",
-                self.data.frames
-            );
-        }
-        if self.loss.auto_steps == 0 || self.loss.auto_steps >= self.data.frames {
-            bail!(
-                "loss.auto_steps = {} must be 1 to {}, one less than data.frames",
-                self.loss.auto_steps,
-                self.data.frames - 1
-            );
-        }
         self.check_emphasis()?;
         self.check_adapters()?;
         self.crop.as_ref().map_or(Ok(()), Crop::check)

@@ -46,12 +46,8 @@ pub struct Position {
 /// When the disk refuses.
 pub fn save(path: &Path, state: &TrainState, at: Position) -> Result<(), PredictorError> {
     let (first, second, _) = state.optimiser().moments();
-    write(
-        path,
-        state,
-        at,
-        &[("first_moment", first), ("second_moment", second)],
-    )
+    let moments = [("first_moment", first), ("second_moment", second)];
+    write(path, state, at, &moments)
 }
 
 /// As [`save`] without the optimiser: weights to be kept, not to be trained on.

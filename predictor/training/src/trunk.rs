@@ -305,11 +305,8 @@ impl CustomOp1 for TrunkOp {
         if !self.input_gradient {
             return Ok(None);
         }
-        Ok(Some(Tensor::from_vec(
-            grad,
-            grad_res.shape(),
-            grad_res.device(),
-        )?))
+        let gradient = Tensor::from_vec(grad, grad_res.shape(), grad_res.device());
+        gradient.map(Some)
     }
 }
 

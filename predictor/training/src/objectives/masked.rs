@@ -36,11 +36,8 @@ pub fn layout(config: &EncoderConfig) -> Vec<Entry> {
     let mut entries = Vec::new();
     linear(&mut entries, "head.masked.embed", d, d);
     entries.push(("head.masked.token".into(), vec![d]));
-    entries.extend(layout::blocks(
-        "head.masked.blocks",
-        DEPTH,
-        layout::encoder_block(config),
-    ));
+    let block = layout::encoder_block(config);
+    entries.extend(layout::blocks("head.masked.blocks", DEPTH, block));
     entries.push(("head.masked.norm.weight".into(), vec![d]));
     entries.push(("head.masked.norm.bias".into(), vec![d]));
     linear(&mut entries, "head.masked.proj", d, d);

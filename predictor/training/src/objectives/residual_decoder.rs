@@ -26,12 +26,8 @@ pub fn layout(config: &EncoderConfig) -> Vec<Entry> {
     let pixels = decoded(config);
     let image = pixels * config.tokens_per_frame();
     linear(&mut entries, "head.patch", config.embed_dim, pixels);
-    linear(
-        &mut entries,
-        "head.pose_decoder.fc1",
-        proprioception::SIZE,
-        POSE_HIDDEN,
-    );
+    let pose = proprioception::SIZE;
+    linear(&mut entries, "head.pose_decoder.fc1", pose, POSE_HIDDEN);
     linear(&mut entries, "head.pose_decoder.fc2", POSE_HIDDEN, image);
     entries
 }

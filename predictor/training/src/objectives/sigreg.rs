@@ -62,11 +62,8 @@ pub fn statistic(x: &Tensor, sketch: Sketch, seed: u64) -> Result<Tensor> {
         let norm = direction.iter().map(|v| v * v).sum::<f32>().sqrt();
         direction.iter_mut().for_each(|v| *v /= norm.max(1e-12));
     }
-    along(
-        x,
-        &Tensor::from_vec(directions, (sketch.directions, d), &Device::Cpu)?,
-        sketch,
-    )
+    let directions = Tensor::from_vec(directions, (sketch.directions, d), &Device::Cpu)?;
+    along(x, &directions, sketch)
 }
 
 /// The statistic of `x [S, D]`, averaged over the unit vectors `directions [K, D]`.

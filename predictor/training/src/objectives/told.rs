@@ -85,11 +85,8 @@ pub struct Told {
 
 /// Names, inputs and outputs of the layers that tell what counts.
 pub(crate) fn layout(config: &CompactConfig, objectives: &CompactObjectives) -> Vec<Entry> {
-    let (d, a, p) = (
-        config.latent_dim,
-        config.actions.len(),
-        config.without_angles().len(),
-    );
+    let (d, a) = (config.latent_dim, config.actions.len());
+    let p = config.without_angles().len();
     let [height, width] = config.frame_size();
     let squares = 3 * (height / SQUARE) * (width / SQUARE);
     let asked = [

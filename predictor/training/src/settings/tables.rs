@@ -89,14 +89,11 @@ pub struct NewPredictor {
 impl NewPredictor {
     /// The architecture behind an encoder, for clips of `frames` frames.
     pub fn config(&self, encoder: &EncoderConfig, frames: usize) -> PredictorConfig {
+        let size = [self.predictor_embed_dim, self.depth, self.num_heads];
         PredictorConfig {
             euler_around_rad: self.euler_around_rad,
             context_steps: self.context_steps,
-            ..PredictorConfig::behind(
-                encoder,
-                frames,
-                [self.predictor_embed_dim, self.depth, self.num_heads],
-            )
+            ..PredictorConfig::behind(encoder, frames, size)
         }
     }
 }

@@ -9,7 +9,7 @@ use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{layout, EncoderConfig};
 use foresight_training::mask_losses::distances;
 use foresight_training::mask_trainer::{ENCODER, PREDICTOR};
-use foresight_training::schedule::{CosineSchedule, WarmupCosineSchedule};
+use foresight_training::schedule::CosineSchedule;
 use foresight_training::{BlockMasks, ClipGroup, MaskLossOptions, MaskTrainer};
 use serde_json::Value;
 
@@ -229,20 +229,18 @@ fn parity_mask_training_step() {
         let opt = &fixture.json["opt"];
         let number = |key: &str| opt[key].as_f64().unwrap();
         let total_steps = (number("ipe_scale") * number("epochs") * number("ipe")) as usize;
-        let rate = WarmupCosineSchedule {
-            start: number("start_lr"),
-            reference: number("lr"),
-            last: number("final_lr"),
-            warmup_steps: (number("warmup") * number("ipe")) as usize,
-            total_steps,
-        };
+        // The first step of the official `WarmupCosineSchedule`.
+        let warmup_steps = number("warmup") * number("ipe");
+        assert!(warmup_steps > 1.0, "{warmup_steps}");
+        let rise = (number("lr") - number("start_lr")) / warmup_steps;
+        let rate = number("start_lr") + rise;
         let decay = CosineSchedule {
             reference: number("wd"),
             last: number("final_wd"),
             total_steps,
         };
         let ema: [f64; 2] = serde_json::from_value(opt["ema"].clone()).unwrap();
-        let (rate, decay, momentum) = (rate.rate(0), decay.value(0), ema[0].min(ema[1]));
+        let (rate, decay, momentum) = (rate, decay.value(0), ema[0].min(ema[1]));
         let schedule = |key: &str, got: f64| {
             close(
                 key,
