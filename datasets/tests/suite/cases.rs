@@ -138,8 +138,24 @@ fn trained(path: &Path, on_bad_episode: OnBadEpisode) -> Result<(), DatasetError
 }
 
 /// Cases in which something is wrong that can't be read, with what validation says of it.
-const BAD: [(&str, &str); 9] = [
+const BAD: [(&str, &str); 13] = [
     ("droid_one_of_two_spoilt", "11111111.mp4"),
+    (
+        "h5_link_to_commands_only",
+        "robot_state/cartesian_position is missing",
+    ),
+    (
+        "h5_pose_elsewhere",
+        "robot_state/cartesian_position is a link that can't be followed: it leads into another",
+    ),
+    (
+        "h5_time_dangling",
+        "read_end is a link that can't be followed: it leads to nowhere",
+    ),
+    (
+        "h5_time_elsewhere",
+        "read_end is a link that can't be followed: it leads into another file",
+    ),
     ("h5_times_ns", "nanoseconds"),
     ("lerobot_fps_wrong", "correct fps"),
     ("lerobot_lfs_film", "git lfs pull"),
@@ -255,6 +271,9 @@ fn frame_n_is_frame_n_and_row_n_row_n() {
         ("h5_gripper_T1", 0, 0, 15),
         ("h5_pose_float16", 0, 0, 15),
         ("h5_soft_link", 0, 0, 15),
+        ("h5_two_soft_links", 0, 0, 20),
+        ("h5_two_soft_links_new", 0, 0, 20),
+        ("h5_joints_commanded_only", 0, 0, 20),
         ("meta_int_serials", 0, 0, 12),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -364,6 +383,11 @@ fn what_is_left_out_and_what_is_doubtful_is_said() {
         notes.contains("joint_positions") && notes.contains("left out"),
         "{notes}"
     );
+    // A link of the same name leads from the commands to other joints.
+    let commanded = open("h5_joints_commanded_only").extras(0).unwrap();
+    assert_eq!(commanded.trajectory.joints_rad, Vec::<[f64; 7]>::new());
+    let commanded = open("h5_two_soft_links").extras(0).unwrap().commanded;
+    assert!((commanded[0].to_array()[0] - 0.65).abs() < 1e-9);
     let notes = open("h5_nan_extrinsics_right").episodes()[0]
         .notes
         .join("\n");
