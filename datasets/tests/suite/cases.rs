@@ -262,6 +262,8 @@ fn frame_n_is_frame_n_and_row_n_row_n() {
         ("lerobot_first_row_missing", 0, 100, 12),
         ("lerobot_first_row_missing", 1, 200, 9),
         ("lerobot_images_in_parquet", 1, 100, 12),
+        ("lerobot_decimal", 1, 100, 12),
+        ("lerobot_decimal_bytes", 1, 100, 12),
         ("droid_film_ms_times", 0, 0, 48),
         ("droid_film_uneven", 0, 0, 40),
         ("droid_film_hevc_10bit", 0, 0, 20),
@@ -355,6 +357,8 @@ fn sizes_cameras_outcomes_and_tasks_are_those_of_the_files() {
         "{}",
         actions[0].mean
     );
+    let decimal = validated(&case("lerobot_decimal_gripper")).unwrap();
+    assert!((states(decimal.as_ref(), 0)[1].gripper - 0.01).abs() < 1e-12);
     for (name, usable, unusable) in [
         ("lerobot_null_video_of_one", [0, 2], 1),
         ("lerobot_one_nan", [0, 2], 1),
