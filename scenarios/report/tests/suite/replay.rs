@@ -214,6 +214,18 @@ fn long_steps_are_cut_and_slow_speed_gets_there_too() {
 }
 
 #[test]
+fn a_gripper_in_metres_is_asked_about() {
+    let out = tempfile::tempdir().expect("a folder");
+    let csv = out.path().join("opening.csv");
+    std::fs::write(&csv, "0.4,0,0.3,3.1,0,0,0.08\n0.42,0,0.3,3.1,0,0,0.02\n").expect("written");
+    let notes = open(&csv, &OpenOptions::default()).expect("a table").notes;
+    assert!(
+        notes.iter().any(|n| n.contains("opening in m")),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn wrong_input_is_named() {
     let out = tempfile::tempdir().expect("a folder");
     let error = play(out.path(), &options()).expect_err("no recording");
