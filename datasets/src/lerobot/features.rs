@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::splits;
 use crate::entry::{CameraEntry, PictureStorage};
 use crate::error::{DatasetError, Result};
 use crate::json_text;
@@ -142,7 +143,7 @@ impl Info {
     ///
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when it is none, of another version, or
-    /// has a rate that can't be.
+    /// has a rate or splits that can't be.
     pub fn read(root: &Path) -> Result<Self> {
         let path = root.join(INFO);
         let bytes = fs::read(&path).map_err(|e| DatasetError::io("read", &path, e))?;
@@ -172,14 +173,26 @@ impl Info {
             text => text,
         };
         let objects = |name: &str| info[name].as_object().into_iter().flatten();
-        let splits =
-            objects("splits").filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())));
+        let splits = objects("splits").filter(|(_, range)| !range.is_null());
+        let splits: BTreeMap<String, String> = splits
+            .map(|(name, range)| {
+                let text = range.as_str().map(str::to_owned);
+                (name.clone(), text.unwrap_or_else(|| range.to_string()))
+            })
+            .collect();
+        let other = splits.iter().find(|(_, r)| splits::parsed(r).is_none());
+        if let Some((name, range)) = other {
+            return Err(wrong(format!(
+                "splits.{name} = {range} is no range of episodes, and what it holds out isn't \
+                 known; write one as \"80:100\" or \"80:\", or take it out"
+            )));
+        }
         let robot = text("robot_type", "");
         Ok(Info {
             robot_type: (!robot.is_empty()).then_some(robot),
             total_frames: json_text::number(info.get("total_frames")).map(|n| n as usize),
             fps,
-            splits: splits.collect(),
+            splits,
             data_path: text("data_path", DATA_PATH),
             video_path: text("video_path", VIDEO_PATH),
             features: objects("features")

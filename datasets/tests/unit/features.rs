@@ -14,6 +14,26 @@ fn path_patterns_are_filled_and_stay_inside() {
     assert!(fill("{episode}", "", 0, 0).is_err());
 }
 
+#[test]
+fn splits_that_are_no_ranges_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("meta")).unwrap();
+    let read = |splits: &str| {
+        let text = format!(r#"{{"codebase_version": "v3.0", "fps": 15, "splits": {splits}}}"#);
+        fs::write(folder.path().join(INFO), text).unwrap();
+        Info::read(folder.path()).map(|info| info.splits)
+    };
+    let splits = read(r#"{"train": "0:1", "val": "1:", "test": null}"#).unwrap();
+    assert_eq!((splits.len(), splits["val"].as_str()), (2, "1:"));
+    for (splits, words) in [
+        (r#"{"train": "0:1", "val": [1]}"#, "splits.val = [1]"),
+        (r#"{"val": "20%"}"#, "splits.val = 20%"),
+    ] {
+        let reason = read(splits).unwrap_err().to_string();
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
 fn pose_of(names: &[&str]) -> Result<[usize; 7], String> {
     let feature = Feature {
         dtype: "float32".to_owned(),
