@@ -264,19 +264,38 @@ fn outcome(columns: &Columns, rows: &Range<usize>) -> Result<Option<bool>> {
     Ok(None)
 }
 
-/// Pictures of some rows of a column.
-pub(super) fn pictures(columns: &Columns, key: &str, rows: &Range<usize>) -> Result<Vec<RgbImage>> {
-    let files = columns.bytes(key, Some(PICTURE), rows.clone())?;
+/// Pictures of some rows of a column, all of one size.
+pub(super) fn pictures(
+    columns: &Columns,
+    key: &str,
+    rows: impl Iterator<Item = Range<usize>>,
+) -> Result<Vec<RgbImage>> {
     let wrong = |row: usize, why: String| {
-        let reason = format!("the picture in row {row} of {key} can't be read: {why}");
+        let reason = format!("the picture in row {row} of {key} can't be used: {why}");
         DatasetError::corrupt(columns.path(), reason)
     };
-    let decoded = rows.clone().zip(files).map(|(row, file)| {
-        let file = file
-            .first()
-            .ok_or_else(|| wrong(row, "it is missing".to_owned()))?;
-        let image = image::load_from_memory(file).map_err(|e| wrong(row, e.to_string()))?;
-        Ok(image.into_rgb8())
-    });
-    decoded.collect()
+    let mut images: Vec<RgbImage> = Vec::new();
+    for rows in rows {
+        let files = columns.bytes(key, Some(PICTURE), rows.clone())?;
+        for (row, file) in rows.zip(files) {
+            let missing = || wrong(row, "it is missing".to_owned());
+            let image = image::load_from_memory(file.first().ok_or_else(missing)?);
+            let image = image.map_err(|e| wrong(row, e.to_string()))?.into_rgb8();
+            let [width, height] = [image.width(), image.height()];
+            if let Some(first) = images.first().map(RgbImage::dimensions) {
+                if first != (width, height) {
+                    let (w, h) = first;
+                    return Err(wrong(
+                        row,
+                        format!(
+                            "it is {width}×{height} px, and others of its episode are {w}×{h} \
+                             px; bring them to one size"
+                        ),
+                    ));
+                }
+            }
+            images.push(image);
+        }
+    }
+    Ok(images)
 }
