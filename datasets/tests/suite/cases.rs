@@ -138,9 +138,11 @@ fn trained(path: &Path, on_bad_episode: OnBadEpisode) -> Result<(), DatasetError
 }
 
 /// Cases in which something is wrong that can't be read, with what validation says of it.
-const BAD: [(&str, &str); 16] = [
+const BAD: [(&str, &str); 20] = [
     ("droid_film_resized", "from 64×48 to 96×64 px at 1.00 s"),
     ("droid_one_of_two_spoilt", "11111111.mp4"),
+    ("h5_array_elements", "it holds arrays in each element"),
+    ("h5_compound", "it holds a compound type"),
     (
         "h5_link_to_commands_only",
         "robot_state/cartesian_position is missing",
@@ -158,6 +160,8 @@ const BAD: [(&str, &str); 16] = [
         "read_end is a link that can't be followed: it leads into another file",
     ),
     ("h5_times_ns", "nanoseconds"),
+    ("h5_vlen", "it holds elements of variable length"),
+    ("lerobot_film_30_fps", "the film has 30.0 frames a second"),
     ("lerobot_fps_wrong", "correct fps"),
     ("lerobot_lfs_film", "git lfs pull"),
     ("lerobot_listed_twice", "lists episode 1 more than once"),
@@ -354,6 +358,8 @@ fn sizes_cameras_outcomes_and_tasks_are_those_of_the_files() {
         );
         assert!(!store.episodes()[0].path.contains("failure"));
     }
+    let words = validated(&case("lerobot_success_in_words")).unwrap();
+    assert_eq!(words.episodes()[1].success, Some(true));
     let tasks = validated(&case("lerobot_task_called_1")).unwrap();
     let behaviours = Statistics::of(tasks.as_ref(), None).unwrap().behaviours;
     assert_eq!((behaviours["1"], behaviours["wipe the table"]), (1, 1));
