@@ -52,12 +52,8 @@ impl DroidStore {
 }
 
 impl EpisodeStore for DroidStore {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.episodes
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.episodes, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {

@@ -227,12 +227,8 @@ fn join(cartesian: &[f64], gripper: &[f64]) -> Vec<Pose> {
 }
 
 impl EpisodeStore for LeRobotStore {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.episodes
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.episodes, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
