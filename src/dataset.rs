@@ -9,7 +9,7 @@ use foresight_datasets::doubts::Doubts;
 use foresight_datasets::index::{self, UnusableEntry};
 use foresight_datasets::inspect::{Depth, Inspection};
 use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
-use foresight_datasets::{EpisodeStore, Index, IndexEntry};
+use foresight_datasets::{EpisodeStore, Index, IndexEntry, View};
 use indicatif::{ProgressBar, ProgressStyle};
 
 mod convert;
@@ -207,7 +207,17 @@ fn validate(root: &Path, inspection: Inspection, deep: &deep::DeepArgs, json: bo
     let faults: Vec<_> = episodes.iter().flat_map(|e| named(e, &e.faults)).collect();
     let notes: Vec<_> = episodes.iter().flat_map(|e| named(e, &e.notes)).collect();
     let mismatches = length_mismatches(episodes);
-    let doubts = Doubts::of(store.as_ref(), usize::MAX).words();
+    let mut doubts = Doubts::of(store.as_ref(), usize::MAX).words();
+    let without = |e: &IndexEntry| Some((e.path.clone(), e.camera(&View::default()).err()?));
+    let without: Vec<_> = episodes.iter().filter_map(without).collect();
+    if let Some((path, reason)) = without.first() {
+        doubts.push(format!(
+            "{} of {} episodes lack the left camera, which finetune looks through unless told \
+             otherwise; {path}: {reason}",
+            without.len(),
+            episodes.len()
+        ));
+    }
     let depths = match deep.deep && !episodes.is_empty() {
         true => Some(deep.look(store.as_ref())?),
         false => None,

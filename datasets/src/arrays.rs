@@ -3,6 +3,10 @@
 use half::f16;
 use hdf5_pure::{Dataset, Datatype, DatatypeByteOrder, File};
 
+mod links;
+
+use links::Link;
+
 /// Values of a dataset, at most: two days of poses at 15 Hz. What a damaged header claims beyond
 /// that is not worth the memory of finding out.
 const MOST_VALUES: u64 = 1 << 24;
@@ -49,21 +53,16 @@ impl Array {
 /// # Errors
 /// Naming it when it is missing, unreadable or has values that are not finite.
 pub(crate) fn required(file: &File, name: &str) -> Result<Array, String> {
-    optional(file, name)?.ok_or_else(|| match relinked(file, name) {
-        Some(target) => format!("the dataset {name} is a link to {target}, where no dataset is"),
-        None => format!(
-            "the dataset {name} is missing; one behind a link into another file has to be copied \
-             into this one"
-        ),
-    })
+    optional(file, name)?.ok_or_else(|| format!("the dataset {name} is missing"))
 }
 
 /// A dataset that may be missing.
 ///
 /// # Errors
-/// Naming it when it is there but unreadable or has values that are not finite.
+/// Naming it when it is there but unreadable, a link that leads nowhere, or has values that are
+/// not finite.
 pub(crate) fn optional(file: &File, name: &str) -> Result<Option<Array>, String> {
-    let Some(dataset) = find(file, name) else {
+    let Some(dataset) = find(file, name)? else {
         return Ok(None);
     };
     let shape = believable(&dataset, name)?;
@@ -135,97 +134,56 @@ fn values(dataset: &Dataset) -> Result<Vec<f64>, String> {
         Datatype::FixedPoint { .. } | Datatype::FloatingPoint { .. } => {
             dataset.read_f64().map_err(text)
         }
-        _ => Err("it holds no numbers; write it as float64".to_owned()),
+        other => {
+            let kind = match other {
+                Datatype::Compound { .. } => "a compound type of several members",
+                Datatype::Array { .. } => "arrays in each element",
+                Datatype::VariableLength { .. } => "elements of variable length",
+                Datatype::String { .. } => "texts",
+                Datatype::BitField { .. } => "bit fields",
+                Datatype::Opaque { .. } => "bytes of an unknown type",
+                Datatype::Reference { .. } => "references",
+                _ => "a type of its own",
+            };
+            Err(format!("it holds {kind}, no plain numbers"))
+        }
     }
 }
 
 /// A dataset by its path, through soft links too, which the HDF5 library passes over.
-fn find(file: &File, name: &str) -> Option<Dataset> {
-    if let Ok(dataset) = file.dataset(name) {
-        return Some(dataset);
-    }
+///
+/// # Errors
+/// Naming a link that leads to no dataset of the file.
+fn find(file: &File, name: &str) -> Result<Option<Dataset>, String> {
+    let broken = |why: &str| {
+        format!(
+            "{name} is a link that can't be followed: {why}; store the dataset itself there, or \
+             take the link out"
+        )
+    };
     let mut path = name.to_owned();
     for _ in 0..MOST_LINKS {
-        path = relinked(file, &path)?;
         if let Ok(dataset) = file.dataset(&path) {
-            return Some(dataset);
+            return Ok(Some(dataset));
         }
-    }
-    None
-}
-
-/// A path with the first of its parts that is a soft link replaced by what that names.
-fn relinked(file: &File, path: &str) -> Option<String> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    for at in 0..parts.len() {
-        let until = parts[..=at].join("/");
-        if file.group(&until).is_ok() || file.dataset(&until).is_ok() {
-            continue;
-        }
-        let target = target_of(file.as_bytes(), parts[at])?;
-        let rest = &parts[at + 1..];
-        let target = match target.strip_prefix('/') {
-            Some(absolute) => vec![absolute.to_owned()],
-            None => vec![parts[..at].join("/"), target],
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let Some((at, link)) = links::first(file, &parts) else {
+            return match path == name {
+                true => Ok(None),
+                false => Err(broken(&format!("it leads to {path}, where no dataset is"))),
+            };
         };
-        let rest = rest.iter().map(|part| (*part).to_owned());
-        let joined: Vec<String> = target.into_iter().chain(rest).collect();
-        return Some(joined.join("/"));
+        let Link::Soft(target) = link else {
+            return Err(broken("it leads into another file"));
+        };
+        let (from, behind) = match target.strip_prefix('/') {
+            Some(from_root) => (&parts[..0], from_root),
+            None => (&parts[..at], target.as_str()),
+        };
+        let led = [from, &[behind], &parts[at + 1..]].concat();
+        path = led.join("/");
     }
-    None
-}
-
-/// What a soft link of this name points at, by the bytes of the file: in newer groups a link
-/// message, its name behind its length and the target behind its own; in older ones an entry of
-/// the group's table that says where in the group's heap name and target stand.
-fn target_of(bytes: &[u8], name: &str) -> Option<String> {
-    let printable = |bytes: &[u8]| -> Option<String> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let fits = !text.is_empty() && !text.chars().any(char::is_control);
-        fits.then(|| text.to_owned())
-    };
-    let number = |at: usize, length: usize| -> Option<usize> {
-        let bytes = bytes.get(at..at.checked_add(length)?)?;
-        let value = bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |n, b| n << 8 | u64::from(*b));
-        usize::try_from(value).ok()
-    };
-    let found = |what: &[u8]| -> Vec<usize> {
-        let windows = bytes.windows(what.len()).enumerate();
-        windows
-            .filter(|(_, w)| *w == what)
-            .map(|(at, _)| at)
-            .collect()
-    };
-    let heaps = found(b"HEAP").into_iter();
-    let heaps: Vec<[usize; 2]> = heaps
-        .filter_map(|at| Some([number(at + 24, 8)?, number(at + 8, 8)?]))
-        .collect();
-    let tables = found(b"SNOD");
-    found(name.as_bytes()).into_iter().find_map(|at| {
-        let end = at + name.len();
-        if at > 0 && number(at - 1, 1) == Some(name.len()) {
-            let length = number(end, 2)?;
-            if let Some(target) = bytes.get(end + 2..end + 2 + length).and_then(printable) {
-                return Some(target);
-            }
-        }
-        let heap = heaps
-            .iter()
-            .find(|[from, size]| at >= *from && at - from < *size)?[0];
-        let entries = tables.iter().flat_map(|table| {
-            let count = number(table + 6, 2).unwrap_or(0);
-            (0..count).map(move |entry| table + 8 + 40 * entry)
-        });
-        // Name, no object, and of what kind the rest is: 2, a link's target.
-        let mut links = entries.filter(|entry| {
-            number(*entry, 8) == Some(at - heap) && number(entry + 16, 4) == Some(2)
-        });
-        let target = heap.checked_add(number(links.next()? + 24, 4)?)?;
-        printable(bytes.get(target..)?.split(|b| *b == 0).next()?)
-    })
+    Err(broken("it leads back to itself"))
 }
 
 /// Why a dataset can't be read, and what to do: HDF5 can store one array in many ways, and h5py reads all

@@ -221,24 +221,12 @@ pub fn to_droid(
     options: &ConvertOptions,
     mut done: impl FnMut(usize, usize),
 ) -> Result<Converted> {
-    let mut plan = plan(store, out, options)?;
+    let plan = plan(store, out, options)?;
     if plan.episodes.is_empty() {
         return Err(nothing(store, out, &plan.converted));
     }
     complete(out, |out| {
-        let mut converted = std::mem::take(&mut plan.converted);
-        each_episode(
-            store,
-            options,
-            &plan.episodes,
-            &mut converted,
-            &mut done,
-            |episode| {
-                let (views, durable) = (&plan.views, false);
-                Ok(droid_episode(store, episode, views, out, options, durable))
-            },
-        )?;
-        Ok(converted)
+        droid_episodes(store, out, options, plan, &mut done, false)
     })
 }
 
@@ -252,26 +240,21 @@ pub fn append_to_droid(
     out: &Path,
     options: &ConvertOptions,
 ) -> Result<Converted> {
-    let mut plan = plan(store, out, options)?;
-    let mut converted = std::mem::take(&mut plan.converted);
-    let one = |episode| {
-        Ok(droid_episode(
-            store,
-            episode,
-            &plan.views,
-            out,
-            options,
-            true,
-        ))
-    };
-    each_episode(
-        store,
-        options,
-        &plan.episodes,
-        &mut converted,
-        &mut |_, _| {},
-        one,
-    )?;
+    let plan = plan(store, out, options)?;
+    droid_episodes(store, out, options, plan, &mut |_, _| {}, true)
+}
+
+fn droid_episodes(
+    store: &dyn EpisodeStore,
+    out: &Path,
+    options: &ConvertOptions,
+    plan: Plan,
+    done: &mut impl FnMut(usize, usize),
+    durable: bool,
+) -> Result<Converted> {
+    let (views, episodes, mut converted) = (plan.views, plan.episodes, plan.converted);
+    let one = |episode| Ok(droid_episode(store, episode, &views, out, options, durable));
+    each_episode(store, options, &episodes, &mut converted, done, one)?;
     Ok(converted)
 }
 

@@ -52,12 +52,8 @@ impl DroidStore {
 }
 
 impl EpisodeStore for DroidStore {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.episodes
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.episodes, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
@@ -94,10 +90,10 @@ impl EpisodeStore for DroidStore {
             return FrameStack::read_some(&folder.join(layout::FRAMES).join(name), numbers);
         }
         let name = match view.half {
-            None => format!("{}.mp4", camera.name),
-            Some(_) => format!("{}{}.mp4", camera.name, layout::STEREO_SUFFIX),
+            None => camera.name.clone(),
+            Some(_) => format!("{}{}", camera.name, layout::STEREO_SUFFIX),
         };
-        let file = folder.join(layout::VIDEOS).join(name);
+        let file = layout::video_file(&folder, &name)?;
         let images = video::frames_at(&file, numbers)?;
         if images.len() != numbers.len() {
             return Err(DatasetError::corrupt(

@@ -103,8 +103,18 @@ impl IndexEntry {
                 _ => String::new(),
             };
             let faults: String = self.faults.iter().map(|f| format!("; {f}")).collect();
+            let role = |name: &str| {
+                let mut roles = self.roles.iter().filter(|(_, camera)| *camera == name);
+                roles
+                    .next()
+                    .map_or(name.to_owned(), |(role, _)| role.clone())
+            };
+            let other = names.first().map_or(String::new(), |name| {
+                let name = role(name);
+                format!(" (to look through it, add --set 'data.views=[\"{name}\"]')")
+            });
             return Err(format!(
-                "it has no usable camera {view}{which}; it has {}{faults}",
+                "it has no usable camera {view}{which}; it has {}{other}{faults}",
                 names.join(", ")
             ));
         };

@@ -54,8 +54,15 @@ impl FrameStack {
         let mut stack = FrameStack::new(0, 0);
         for (at, image) in images.iter().enumerate() {
             let part = half_of(image, half);
+            let (width, height) = part.dimensions();
             if at == 0 {
-                (stack.width, stack.height) = part.dimensions();
+                (stack.width, stack.height) = (width, height);
+            } else if (stack.width, stack.height) != (width, height) {
+                return Err(DatasetError::Mismatch(format!(
+                    "picture {at} of those asked for is {width}×{height} px, the first {}×{} px; \
+                     an episode's pictures have one size",
+                    stack.width, stack.height
+                )));
             }
             stack.push(part.as_raw())?;
         }

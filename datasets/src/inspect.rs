@@ -98,15 +98,20 @@ pub(crate) fn inspect(folder: &Path, path: String, inspection: Inspection) -> Re
             Err(fault) => faults.push(fault),
         }
     }
+    let others = layout::other_films(folder)?;
     if cameras.is_empty() {
-        return Err(match faults.into_iter().next() {
-            Some(fault) => fault,
-            None => DatasetError::episode(
-                folder,
-                format!("it has neither {} nor {}", layout::FRAMES, layout::VIDEOS),
+        let none = || match others.first() {
+            Some(film) => film.clone(),
+            None => format!(
+                "it has neither {} nor an MP4 in {}",
+                layout::FRAMES,
+                layout::VIDEOS
             ),
-        });
+        };
+        let first = faults.into_iter().next();
+        return Err(first.unwrap_or_else(|| DatasetError::episode(folder, none())));
     }
+    notes.extend(others);
 
     let duration_s = match (trajectory.time_s.first(), trajectory.time_s.last()) {
         (Some(first), Some(last)) => last - first,

@@ -55,12 +55,8 @@ impl Joined {
 }
 
 impl EpisodeStore for Joined {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.entries
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.entries, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {

@@ -1,5 +1,6 @@
 //! Where an episode's files lie below a dataset's root.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +39,8 @@ pub(crate) fn outcome_of(episode: &Path) -> Option<bool> {
     })
 }
 
-/// Every episode folder below a root, in path order: a folder that has a trajectory or a
-/// metadata file.
+/// Every episode folder below a root, each once, in path order: a folder that has a trajectory or
+/// a metadata file. Links to folders are followed.
 ///
 /// # Errors
 /// [`DatasetError::Io`] when a folder cannot be listed.
@@ -47,6 +48,9 @@ pub fn episode_folders(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     walk(root, 0, &mut found)?;
     found.sort();
+    // A link may lead to an episode that is there anyway.
+    let mut real = HashSet::new();
+    found.retain(|folder| fs::canonicalize(folder).map_or(true, |path| real.insert(path)));
     Ok(found)
 }
 
@@ -64,7 +68,13 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
             found.push(folder.to_path_buf());
             return Ok(());
         }
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let leads_on = || match (fs::canonicalize(entry.path()), fs::canonicalize(folder)) {
+            (Ok(to), Ok(from)) => to.is_dir() && !from.starts_with(to),
+            _ => false,
+        };
+        let is_folder = entry
+            .file_type()
+            .is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && leads_on());
         if is_folder && !name.starts_with('.') {
             children.push(entry.path());
         }
@@ -116,12 +126,39 @@ pub fn video_files(episode: &Path) -> Result<Vec<(String, PathBuf)>> {
     cameras(&episode.join(VIDEOS), "mp4")
 }
 
+/// The video of this name, however its extension is written.
+pub(crate) fn video_file(episode: &Path, name: &str) -> Result<PathBuf> {
+    let there = video_files(episode)?.into_iter().find(|(n, _)| n == name);
+    let expected = || episode.join(VIDEOS).join(format!("{name}.mp4"));
+    Ok(there.map_or_else(expected, |(_, file)| file))
+}
+
+/// Films of an episode that aren't read, each with what to do.
+pub(crate) fn other_films(episode: &Path) -> Result<Vec<String>> {
+    const FILMS: [&str; 6] = ["avi", "m4v", "mkv", "mov", "ts", "webm"];
+    let folder = episode.join(VIDEOS);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let films = files_with(&folder, |name| {
+        let extension = Path::new(name).extension();
+        extension.is_some_and(|e| FILMS.iter().any(|film| e.eq_ignore_ascii_case(film)))
+    })?;
+    let said = |film: &PathBuf| {
+        format!(
+            "{} is not read, only MP4 is: remux it with `ffmpeg -i OLD -c copy NEW.mp4`",
+            film.display()
+        )
+    };
+    Ok(films.iter().map(said).collect())
+}
+
 fn cameras(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
     let suffix = format!(".{extension}");
-    let files = files_with(folder, |name| name.ends_with(&suffix))?;
+    let files = files_with(folder, |name| name.to_lowercase().ends_with(&suffix))?;
     Ok(files
         .into_iter()
         .filter_map(|path| {

@@ -149,12 +149,8 @@ impl LooseEpisodes {
 }
 
 impl EpisodeStore for LooseEpisodes {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.entries
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.entries, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {

@@ -100,7 +100,7 @@ fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault>
     if size == 0 {
         return Err("the video is empty; it was not copied completely".into());
     }
-    let mut moov = None;
+    let (mut moov, mut fragmented) = (None, false);
     let mut at = 0;
     while at < size {
         file.seek(SeekFrom::Start(at))?;
@@ -110,6 +110,7 @@ fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault>
         if at == 0 && head.get(4..8).is_some_and(|kind| !printable(kind)) {
             return Err("it is not an MP4 file".into());
         }
+        fragmented |= head.get(4..8) == Some(b"moof");
         let length = match boxed_length(&head, size - at) {
             Some((header, length)) if length >= header && length <= size - at => {
                 if head.get(4..8) == Some(b"moov") {
@@ -140,6 +141,9 @@ fn parse(file: &mut (impl Read + Seek), size: u64) -> Result<VideoHeader, Fault>
                 .into(),
         );
     };
+    if fragmented {
+        return Err(track::FRAGMENTED.into());
+    }
     let header = track::shown(&moov)?;
     if header.end > size {
         return Err(CUT.into());

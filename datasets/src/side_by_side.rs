@@ -96,12 +96,8 @@ fn picture_size(camera: &CameraEntry, view: &View) -> [u32; 2] {
 }
 
 impl EpisodeStore for SideBySide {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.entries
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.entries, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {

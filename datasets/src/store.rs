@@ -26,11 +26,18 @@ pub enum OnBadEpisode {
 
 /// A dataset whose episodes are read one by one.
 pub trait EpisodeStore: Send + Sync {
+    /// Its usable episodes, and the unusable ones found when it was opened, with reasons.
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]);
+
     /// Its usable episodes.
-    fn episodes(&self) -> &[IndexEntry];
+    fn episodes(&self) -> &[IndexEntry] {
+        self.listed().0
+    }
 
     /// Unusable episodes found when it was opened, with reasons.
-    fn unusable(&self) -> &[(String, String)];
+    fn unusable(&self) -> &[(String, String)] {
+        self.listed().1
+    }
 
     /// An episode's proprioception: poses and times, and where one of its cameras was.
     ///

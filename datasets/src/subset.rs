@@ -86,12 +86,8 @@ impl Subset {
 }
 
 impl EpisodeStore for Subset {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.entries
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.entries, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {

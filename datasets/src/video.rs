@@ -163,9 +163,14 @@ fn picked(
         "-",
     ];
     let output = ffmpeg(video, track, before, &options)?;
+    let reported = reported(&output.stderr);
+    let mut pairs = reported.windows(2);
+    if let Some([(before, _), (after, at_s)]) = pairs.find(|pair| pair[0].0 != pair[1].0) {
+        return Err(resized(video, *before, *after, *at_s));
+    }
     let mut rest = output.stdout.as_slice();
     let mut frames = Vec::new();
-    for ([width, height], time_s) in reported(&output.stderr) {
+    for ([width, height], time_s) in reported {
         if rest.is_empty() {
             break;
         }
@@ -265,7 +270,12 @@ fn counted(video: &Path, track: usize) -> Result<usize> {
         "null",
         "-",
     ];
-    let output = ffmpeg(video, track, &[], &options)?;
+    // So that another size of the pictures is named, not fitted to.
+    let output = ffmpeg(video, track, &["-reinit_filter", "0"], &options)?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    if let Some((before, after, at_s)) = words.lines().find_map(another_size) {
+        return Err(resized(video, before, after, at_s));
+    }
     if let Some(fault) = first_fault(&output.stderr) {
         return Err(DatasetError::corrupt(
             video,
@@ -278,6 +288,34 @@ fn counted(video: &Path, track: usize) -> Result<usize> {
         .next_back()
         .and_then(|count| count.trim().parse().ok())
         .ok_or_else(|| DatasetError::corrupt(video, "ffmpeg found no frame in it"))
+}
+
+/// The pictures' sizes before and now, and since when, s, where a line tells of another size.
+fn another_size(line: &str) -> Option<([u32; 2], [u32; 2], f64)> {
+    let (before, after) = line
+        .split_once("filter context - w:")?
+        .1
+        .split_once("incoming frame - w:")?;
+    let size = |words: &str| -> Option<[u32; 2]> {
+        let mut words = words.split_whitespace();
+        let width = words.next()?.parse().ok()?;
+        Some([width, words.nth(1)?.parse().ok()?])
+    };
+    let (before, now) = (size(before)?, size(after)?);
+    let at_s = after.split_once("pts_time:")?.1.trim().parse().ok()?;
+    (before != now).then_some((before, now, at_s))
+}
+
+/// What is wrong with a film of pictures of two sizes.
+fn resized(video: &Path, before: [u32; 2], after: [u32; 2], at_s: f64) -> DatasetError {
+    let ([a, b], [c, d]) = (before, after);
+    DatasetError::corrupt(
+        video,
+        format!(
+            "its pictures change from {a}×{b} to {c}×{d} px at {at_s:.2} s; write it anew in one \
+             size: `ffmpeg -i OLD.mp4 -vf scale={a}:{b} NEW.mp4`"
+        ),
+    )
 }
 
 /// Decodes a video completely and compares it with its header.
@@ -395,36 +433,5 @@ fn selection<T: std::fmt::Display>(by: &str, runs: &[[T; 2]]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selections_join_neighbours() {
-        assert_eq!(
-            selection("n", &runs(&[0, 1, 2, 7, 9])),
-            "between(n\\,0\\,2)+between(n\\,7\\,7)+between(n\\,9\\,9)"
-        );
-    }
-
-    #[test]
-    fn a_missing_program_is_explained() {
-        let error = unavailable(std::io::Error::from(ErrorKind::NotFound));
-        assert!(matches!(error, DatasetError::Decoder(_)));
-        assert!(error.to_string().contains("apt-get install ffmpeg"));
-    }
-
-    #[test]
-    fn a_file_that_is_no_video_is_an_error_with_a_reason() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), b"not a video").expect("written");
-        let error = frames_at(file.path(), &[0]).expect_err("no video");
-        assert!(error.to_string().contains("ffmpeg"), "{error}");
-        if available().is_ok() {
-            let words = error.to_string();
-            assert!(
-                words.contains("Invalid data") || words.contains("moov"),
-                "{words}"
-            );
-        }
-    }
-}
+#[path = "../tests/unit/video.rs"]
+mod tests;

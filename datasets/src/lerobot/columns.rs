@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use half::f16;
-use parquet::basic::LogicalType;
+use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -139,6 +139,8 @@ impl Columns {
             [low, high] => f16::from_le_bytes([*low, *high]).to_f64(),
             _ => f64::NAN,
         };
+        // Decimals are whole numbers of their last digit's unit.
+        let unit = 10_f64.powi(self.digits(name).unwrap_or(0));
         self.read(name, None, rows, |reader, some| {
             let missing = || f64::NAN;
             Ok(match reader {
@@ -146,15 +148,23 @@ impl Columns {
                     records(r, some)?.map(|v| if *v { 1.0 } else { 0.0 }, missing)
                 }
                 ColumnReader::Int32ColumnReader(r) => {
-                    records(r, some)?.map(|v| f64::from(*v), missing)
+                    records(r, some)?.map(|v| f64::from(*v) / unit, missing)
                 }
-                ColumnReader::Int64ColumnReader(r) => records(r, some)?.map(|v| *v as f64, missing),
+                ColumnReader::Int64ColumnReader(r) => {
+                    records(r, some)?.map(|v| *v as f64 / unit, missing)
+                }
                 ColumnReader::FloatColumnReader(r) => {
                     records(r, some)?.map(|v| f64::from(*v), missing)
                 }
                 ColumnReader::DoubleColumnReader(r) => records(r, some)?.map(|v| *v, missing),
                 ColumnReader::FixedLenByteArrayColumnReader(r) if self.is_short(name) => {
                     records(r, some)?.map(|v| short(v.data()), missing)
+                }
+                ColumnReader::FixedLenByteArrayColumnReader(r) if self.digits(name).is_some() => {
+                    records(r, some)?.map(|v| whole(v.data()) / unit, missing)
+                }
+                ColumnReader::ByteArrayColumnReader(r) if self.digits(name).is_some() => {
+                    records(r, some)?.map(|v| whole(v.data()) / unit, missing)
                 }
                 _ => return Err(format!("the column {name} has no numbers")),
             })
@@ -166,6 +176,13 @@ impl Columns {
         let schema = self.reader.metadata().file_metadata().schema_descr();
         self.leaf(name, None)
             .is_some_and(|at| schema.column(at).logical_type_ref() == Some(&LogicalType::Float16))
+    }
+
+    /// Digits behind the point, where a column holds decimals.
+    fn digits(&self, name: &str) -> Option<i32> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        let column = schema.column(self.leaf(name, None)?);
+        (column.converted_type() == ConvertedType::DECIMAL).then(|| column.type_scale())
     }
 
     /// Texts of some rows, one list a row; without those that are missing.
@@ -256,6 +273,13 @@ impl Columns {
         }
         Ok(all)
     }
+}
+
+/// A whole number of any width, the highest byte and its sign first.
+fn whole(bytes: &[u8]) -> f64 {
+    let highest = bytes.first().map_or(0.0, |b| f64::from(*b as i8));
+    let others = bytes.iter().skip(1);
+    others.fold(highest, |n, b| n * 256.0 + f64::from(*b))
 }
 
 /// Values of a column, `None` where one is missing.

@@ -1,11 +1,12 @@
 //! `meta/info.json`: what a dataset's columns and cameras are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::splits;
 use crate::entry::{CameraEntry, PictureStorage};
 use crate::error::{DatasetError, Result};
 use crate::json_text;
@@ -125,13 +126,24 @@ pub enum PoseColumns {
     },
 }
 
+/// What a pose's components are called, each by its own words.
+const POSE: [&[&str]; 7] = [
+    &["x"],
+    &["y"],
+    &["z"],
+    &["roll", "rx"],
+    &["pitch", "ry"],
+    &["yaw", "rz"],
+    &["gripper", "gripper_position", "closedness"],
+];
+
 impl Info {
     /// Reads a dataset's `info.json`: the version and the rate must be there, files lie where
     /// LeRobot puts them unless it says otherwise, and the rest nobody needs.
     ///
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when it is none, of another version, or
-    /// has a rate that can't be.
+    /// has a rate or splits that can't be.
     pub fn read(root: &Path) -> Result<Self> {
         let path = root.join(INFO);
         let bytes = fs::read(&path).map_err(|e| DatasetError::io("read", &path, e))?;
@@ -161,14 +173,26 @@ impl Info {
             text => text,
         };
         let objects = |name: &str| info[name].as_object().into_iter().flatten();
-        let splits =
-            objects("splits").filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())));
+        let splits = objects("splits").filter(|(_, range)| !range.is_null());
+        let splits: BTreeMap<String, String> = splits
+            .map(|(name, range)| {
+                let text = range.as_str().map(str::to_owned);
+                (name.clone(), text.unwrap_or_else(|| range.to_string()))
+            })
+            .collect();
+        let other = splits.iter().find(|(_, r)| splits::parsed(r).is_none());
+        if let Some((name, range)) = other {
+            return Err(wrong(format!(
+                "splits.{name} = {range} is no range of episodes, and what it holds out isn't \
+                 known; write one as \"80:100\" or \"80:\", or take it out"
+            )));
+        }
         let robot = text("robot_type", "");
         Ok(Info {
             robot_type: (!robot.is_empty()).then_some(robot),
             total_frames: json_text::number(info.get("total_frames")).map(|n| n as usize),
             fps,
-            splits: splits.collect(),
+            splits,
             data_path: text("data_path", DATA_PATH),
             video_path: text("video_path", VIDEO_PATH),
             features: objects("features")
@@ -180,7 +204,8 @@ impl Info {
     /// Where the poses are.
     ///
     /// # Errors
-    /// Saying which columns are looked for, and which there are.
+    /// Saying which columns are looked for, and which there are; which of them may be meant where
+    /// several may.
     pub fn pose_columns(&self) -> Result<PoseColumns, String> {
         let holds = |name: &str, wanted: usize| {
             let feature = self.features.get(name);
@@ -192,32 +217,56 @@ impl Info {
         let column = "observation.state";
         let feature = self.features.get(column);
         let names = feature.map_or(Vec::new(), Feature::components);
-        let mut missing = Vec::new();
-        let mut at = |choices: &[&str]| {
-            let is = |name: &String| {
+        // Where a name says each of the seven, and of which set: `left` of `left.x`.
+        let found = POSE.map(|words| -> Vec<(usize, String)> {
+            let all = names.iter().enumerate();
+            all.filter_map(|(at, name)| {
                 let name = name.to_lowercase();
-                name.split(['.', '/']).any(|part| choices.contains(&part))
-            };
-            names.iter().position(is).unwrap_or_else(|| {
-                missing.push(choices[0].to_owned());
-                0
+                let parts: Vec<&str> = name.split(['.', '/']).collect();
+                let others = parts.iter().filter(|part| !words.contains(part));
+                let others: Vec<&str> = others.copied().collect();
+                (others.len() < parts.len()).then(|| (at, others.join(".")))
             })
+            .collect()
+        });
+        let only = |which: usize, of: Option<&str>| {
+            let all = found[which].iter();
+            let mut at = all.filter(|(_, set)| of.is_none_or(|of| of == set));
+            at.next().filter(|_| at.next().is_none()).map(|(at, _)| *at)
         };
-        let at = [
-            at(&["x"]),
-            at(&["y"]),
-            at(&["z"]),
-            at(&["roll", "rx"]),
-            at(&["pitch", "ry"]),
-            at(&["yaw", "rz"]),
-            at(&["gripper", "gripper_position", "closedness"]),
-        ];
-        if missing.is_empty() {
+        let pose = |of: Option<&str>, gripper: Option<&str>| -> Option<[usize; 7]> {
+            let at = (0..7).filter_map(|k| only(k, if k == 6 { gripper } else { of }));
+            at.collect::<Vec<usize>>().try_into().ok()
+        };
+        let sets: BTreeSet<&str> = found[0].iter().map(|(_, set)| set.as_str()).collect();
+        let whole = sets.iter().filter_map(|&set| pose(Some(set), Some(set)));
+        let shared = sets.iter().filter_map(|&set| pose(Some(set), None));
+        let (whole, shared): (Vec<_>, Vec<_>) = (whole.collect(), shared.collect());
+        let at = pose(None, None).or(match (&whole[..], &shared[..]) {
+            ([at], _) | ([], [at]) => Some(*at),
+            _ => None,
+        });
+        if let Some(at) = at {
             return Ok(PoseColumns::Components {
                 column: column.to_owned(),
                 width: feature.map_or(0, Feature::width).max(names.len()),
                 at,
             });
+        }
+        let missing = found.iter().zip(POSE).filter(|(at, _)| at.is_empty());
+        let missing: Vec<&str> = missing.map(|(_, words)| words[0]).collect();
+        if missing.is_empty() {
+            let several = found.iter().filter(|at| at.len() > 1).map(|at| {
+                let all: Vec<&str> = at.iter().map(|(at, _)| names[*at].as_str()).collect();
+                all.join(" or ")
+            });
+            return Err(format!(
+                "the pose may be several components of {column}: {}; rename those it is not, e.g. \
+                 {} to not_{}",
+                several.collect::<Vec<_>>().join(", "),
+                names[found[0][0].0],
+                names[found[0][0].0].replace(['.', '/'], "_")
+            ));
         }
         let columns: Vec<&str> = self.features.keys().map(String::as_str).collect();
         Err(format!(
@@ -325,18 +374,5 @@ pub fn fill(pattern: &str, key: &str, chunk: usize, file: usize) -> Result<Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn path_patterns_are_filled_and_stay_inside() {
-        let pattern = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
-        assert_eq!(
-            fill(pattern, "observation.images.a", 0, 12),
-            Ok("videos/observation.images.a/chunk-000/file-012.mp4".to_owned())
-        );
-        assert!(fill("../{file_index}", "", 0, 0).is_err());
-        assert!(fill("/etc/{file_index}", "", 0, 0).is_err());
-        assert!(fill("{episode}", "", 0, 0).is_err());
-    }
-}
+#[path = "../../tests/unit/features.rs"]
+mod tests;

@@ -35,6 +35,7 @@ pub(super) fn of(splits: &BTreeMap<String, String>, number: usize) -> Option<Spl
         .iter()
         .filter(|(name, _)| *name != TRAIN)
         .filter_map(|(_, range)| parsed(range))
+        .filter(|range| !range.is_empty())
         .peekable();
     held_out.peek()?;
     match held_out.any(|range| range.contains(&number)) {
@@ -43,44 +44,21 @@ pub(super) fn of(splits: &BTreeMap<String, String>, number: usize) -> Option<Spl
     }
 }
 
-fn parsed(range: &str) -> Option<Range<usize>> {
+/// The episodes a range names, open at its ends or not; none where nothing is said. `None` of what
+/// is no range.
+pub(super) fn parsed(range: &str) -> Option<Range<usize>> {
+    if range.trim().is_empty() {
+        return Some(0..0);
+    }
     let (from, to) = range.split_once(':')?;
-    let range = from.trim().parse().ok()?..to.trim().parse().ok()?;
-    (!range.is_empty()).then_some(range)
+    let end = |text: &str, open: usize| match text.trim() {
+        "" => Some(open),
+        text => text.parse().ok(),
+    };
+    let range = end(from, 0)?..end(to, usize::MAX)?;
+    (range.start <= range.end).then_some(range)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(splits: &BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
-        let owned = |(name, range): (&&str, &String)| ((*name).to_owned(), range.clone());
-        splits.iter().map(owned).collect()
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        use Split::{Train, Validation};
-        let episodes = [Some(Train), None, Some(Validation), Some(Validation)];
-        let splits = read(&written(episodes.into_iter()));
-        assert_eq!(splits["train"], "0:2");
-        let found: Vec<_> = (0..4).map(|i| of(&splits, i)).collect();
-        assert_eq!(
-            found,
-            [Some(Train), Some(Train), Some(Validation), Some(Validation)]
-        );
-        // Nothing held out: as LeRobot writes it, and says nothing.
-        let all = read(&written([None, None].into_iter()));
-        assert_eq!((all.len(), of(&all, 1)), (1, None));
-        assert_eq!(all["train"], "0:2");
-    }
-
-    #[test]
-    fn ranges_that_are_none_hold_nothing_out() {
-        let splits = |range: &str| BTreeMap::from([("test".to_owned(), range.to_owned())]);
-        for range in ["", "3", "a:b", "5:2", "-1:4"] {
-            assert_eq!(of(&splits(range), 3), None, "{range}");
-        }
-        assert_eq!(of(&splits("2:5"), 3), Some(Split::Validation));
-    }
-}
+#[path = "../../tests/unit/lerobot_splits.rs"]
+mod tests;

@@ -76,8 +76,19 @@ impl LeRobotStore {
         };
         let mut headers = HashMap::new();
         let mut files = HashMap::new();
+        let mut last = None;
         for row in rows {
             let path = format!("episode_{:06}", row.number);
+            // Rows are in episode order.
+            if last.replace(row.number) == Some(row.number) {
+                let reason = format!(
+                    "meta/episodes lists episode {} more than once, and the first of its rows is \
+                     used; take the others out",
+                    row.number
+                );
+                store.unusable.push((path, reason));
+                continue;
+            }
             match store.place(&row, &tasks, &cameras, &mut headers, &mut files) {
                 Ok((entry, place)) => {
                     store.episodes.push(IndexEntry { path, ..entry });
@@ -142,7 +153,8 @@ impl LeRobotStore {
                 Pictures::Video(path, _) => bad.get(path).cloned(),
                 Pictures::Column(key) => {
                     let columns = Columns::open(&place.data);
-                    let read = columns.and_then(|columns| pictures(&columns, key, &place.rows));
+                    let all = std::iter::once(place.rows.clone());
+                    let read = columns.and_then(|columns| pictures(&columns, key, all));
                     read.err().map(|e| e.to_string())
                 }
             };
@@ -215,12 +227,8 @@ fn join(cartesian: &[f64], gripper: &[f64]) -> Vec<Pose> {
 }
 
 impl EpisodeStore for LeRobotStore {
-    fn episodes(&self) -> &[IndexEntry] {
-        &self.episodes
-    }
-
-    fn unusable(&self) -> &[(String, String)] {
-        &self.unusable
+    fn listed(&self) -> (&[IndexEntry], &[(String, String)]) {
+        (&self.episodes, &self.unusable)
     }
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
@@ -244,12 +252,9 @@ impl EpisodeStore for LeRobotStore {
             Pictures::Video(file, first) => (file, first),
             Pictures::Column(key) => {
                 let columns = Columns::open(&place.data)?;
-                let one = |number: &usize| {
-                    let row = place.rows.start + number;
-                    pictures(&columns, key, &(row..row + 1))
-                };
-                let images: Result<Vec<_>, _> = numbers.iter().map(one).collect();
-                return FrameStack::of_images(&images?.concat(), None);
+                let rows = numbers.iter().map(|number| place.rows.start + number);
+                let images = pictures(&columns, key, rows.map(|row| row..row + 1))?;
+                return FrameStack::of_images(&images, None);
             }
         };
         let shifted: Vec<usize> = numbers.iter().map(|n| n + first).collect();

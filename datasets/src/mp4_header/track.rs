@@ -3,6 +3,11 @@
 use super::{boxes, child, u32_at, u64_at, VideoHeader};
 
 const DAMAGED: &str = "its header is damaged";
+/// What is wrong with a film whose frames are listed in between its pictures.
+pub(super) const FRAGMENTED: &str =
+    "its header lists no frames or only some (a fragmented MP4, or \
+                                     none were recorded); remux it with `ffmpeg -i OLD.mp4 -c copy \
+                                     NEW.mp4`";
 /// Frames of all tracks that are believed: a day at 100 Hz. What a damaged header claims beyond
 /// is not worth the memory.
 const MOST_FRAMES: u64 = 1 << 23;
@@ -68,10 +73,7 @@ fn read(
     let whole = durations.iter().map(|[n, d]| u64::from(*n) * u64::from(*d));
     let ticks = whole.fold(0_u64, u64::saturating_add);
     if frames == 0 {
-        return Err(
-            "its header lists no frames (a fragmented MP4, or none were recorded); remux it with \
-             `ffmpeg -i OLD.mp4 -c copy NEW.mp4`",
-        );
+        return Err(FRAGMENTED);
     }
     if timescale == 0 || ticks == 0 || frames > MOST_FRAMES {
         return Err(DAMAGED);

@@ -152,7 +152,10 @@ impl VideoEncoder {
         if status.success() {
             return Ok(());
         }
-        let reason = words.lines().next().unwrap_or("no reason given");
+        // Encoders say who they are first, and FFmpeg only at the end that one failed.
+        let error = |line: &&str| line.to_lowercase().contains("error");
+        let reason = words.lines().find(error).or(words.lines().last());
+        let reason = reason.unwrap_or("no reason given");
         Err(DatasetError::corrupt(
             &self.path,
             format!("ffmpeg can't encode it: {reason}"),

@@ -8,7 +8,7 @@ use foresight_datasets::entry::PictureStorage;
 use foresight_datasets::inspect::Depth;
 use foresight_datasets::{
     ClipOptions, ClipSampler, ClipShape, Draws, Episode, EpisodeStore, Index, OnBadEpisode,
-    Recorder, Sampling, Split, Subset, Trajectory,
+    Recorder, Sampling, Split, Subset, Trajectory, View,
 };
 
 const TRAIN: u64 = 1_000_000_000;
@@ -165,6 +165,58 @@ fn unusable_episodes_are_listed_with_reasons() {
         .expect_err("cut short")
         .to_string()
         .contains("dataset index"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_folders_are_followed_and_each_episode_is_listed_once() {
+    use std::os::unix::fs::symlink;
+
+    let (kept, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folders = record(kept.path(), 2);
+    symlink(kept.path().join("SIM"), root.path().join("all")).unwrap();
+    symlink(&folders[0], root.path().join("one_of_them")).unwrap();
+    symlink(root.path(), root.path().join("loop")).unwrap();
+    symlink(root.path().join("gone"), root.path().join("nowhere")).unwrap();
+    let index = Index::build(root.path(), Depth::Full, |_, _| {}).unwrap();
+    let paths: Vec<&str> = index.episodes.iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "all/failure/2026-01-02/episode_1000000001",
+            "all/success/2026-01-02/episode_1000000000"
+        ]
+    );
+    assert!(index.unusable.is_empty(), "{:?}", index.unusable);
+}
+
+#[test]
+fn films_that_are_no_mp4_are_named_and_mp4_may_be_written_large() {
+    let case = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cases")
+            .join(name)
+    };
+    let root = tempfile::tempdir().unwrap();
+    let from = case("h5_soft_link/LAB/success/2024-01-02/episode_a");
+    let videos = root.path().join("recordings/MP4");
+    fs::create_dir_all(&videos).unwrap();
+    for file in ["metadata_x.json", "trajectory.h5"] {
+        fs::copy(from.join(file), root.path().join(file)).unwrap();
+    }
+    let film = from.join("recordings/MP4/11111111.mp4");
+    fs::copy(&film, videos.join("11111111.mkv")).unwrap();
+    let index = Index::build(root.path(), Depth::Quick, |_, _| {}).unwrap();
+    let reason = &index.unusable[0].reason;
+    assert!(reason.contains("11111111.mkv is not read"), "{reason}");
+
+    fs::copy(&film, videos.join("11111111.MP4")).unwrap();
+    let index = Index::build(root.path(), Depth::Quick, |_, _| {}).unwrap();
+    assert!(index.episodes[0].notes[0].contains("11111111.mkv"));
+    if crate::require::ffmpeg() {
+        let store = foresight_datasets::of_index(index, root.path());
+        assert_eq!(store.frames(0, &View::default(), &[3]).unwrap().len(), 1);
+    }
 }
 
 #[test]

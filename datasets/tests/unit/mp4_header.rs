@@ -91,6 +91,15 @@ fn turned_cut_and_second_tracks_are_what_a_player_shows() {
 }
 
 #[test]
+fn films_in_fragments_are_refused_although_some_frames_are_listed() {
+    let reason = header(&[file(), boxed(b"moof", &[0; 8])].concat()).unwrap_err();
+    assert!(
+        reason.contains("fragmented") && reason.contains("remux"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn every_cut_is_an_error() {
     let whole = file();
     for length in 0..whole.len() {

@@ -1,7 +1,7 @@
 //! CSV as programs really write it, cut into rows of cells.
 //!
 //! Excel's byte-order mark and `sep=` line, semicolons with decimal commas, quotes, tabs, NumPy's
-//! blanks and its column names behind a `#`.
+//! blanks, column names behind a `#`, a `%` or a `//`.
 
 use std::io::Cursor;
 
@@ -12,10 +12,13 @@ pub(crate) type Row = (usize, StringRecord);
 /// The line, and what is wrong there.
 pub(crate) type Fault = (usize, String);
 
+/// What a comment begins with.
+const COMMENTS: [&str; 3] = ["#", "%", "//"];
+
 /// A table's rows.
 pub(crate) struct CsvRows {
-    /// The last comment before the first row, cut as the rows are: column names, perhaps.
-    pub comment: Option<Row>,
+    /// The comments before the first row, each cut as its own line is: column names, perhaps.
+    pub comments: Vec<Row>,
     /// The rows that are neither empty nor comments.
     pub rows: Vec<Row>,
 }
@@ -39,20 +42,21 @@ impl CsvRows {
         if said.is_some() {
             lines.remove(0);
         }
-        let is_comment = |line: &str| line.starts_with('#');
+        let is_comment = |line: &str| COMMENTS.iter().any(|mark| line.starts_with(mark));
         let start = lines.iter().position(|(_, line)| !is_comment(line));
         let start = start.unwrap_or(lines.len());
-        let comment = lines[..start].last().copied();
+        let mut comments = Vec::new();
+        for (i, line) in &lines[..start] {
+            let line = line.trim_start_matches(['#', '%', '/']).trim_start();
+            // What is no table is no column's name either.
+            let cut = cells(&[(*i, line)], said.or_else(|| delimiter(line)));
+            comments.extend(cut.unwrap_or_default());
+        }
         lines.retain(|(_, line)| !is_comment(line));
         let first = lines.first().map_or("", |(_, line)| *line);
-        let delimiter = said.or_else(|| delimiter(first));
-        let comment = comment.map(|(i, line)| (i, line.trim_start_matches('#').trim_start()));
         Ok(CsvRows {
-            comment: comment
-                .map(|comment| cells(&[comment], delimiter))
-                .transpose()?
-                .and_then(|rows| rows.into_iter().next()),
-            rows: cells(&lines, delimiter)?,
+            comments,
+            rows: cells(&lines, said.or_else(|| delimiter(first)))?,
         })
     }
 }

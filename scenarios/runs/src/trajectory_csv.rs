@@ -8,10 +8,10 @@
 //! | `x_m`, `y_m`, `z_m` | position, base frame (also `x`, `y`, `z`) |
 //! | `rx_rad`, `ry_rad`, `rz_rad` | extrinsic xyz Euler angles (also `rx`, `ry`, `rz`, or `roll`, `pitch`, `yaw`) |
 //! | `gripper` | closedness, 0 open to 1 closed; open when the column is missing |
-//! | `time_s` | when, optional (also `t`, `time`) |
+//! | `time_s` | when, optional (also `t_s`, `time`, `t`) |
 //! | `action_x_m` … `action_rz_rad`, `action_gripper` | the action taken from here, optional; empty in the last row |
 //!
-//! Column names may stand behind a `#`, as NumPy writes them. A file without any is read as
+//! Column names may stand behind a `#`, a `%` or a `//`. A file without any is read as
 //! `x, y, z, rx, ry, rz[, gripper[, time]]`. Cells stand between commas, semicolons, tabs or blanks,
 //! quoted or not; decimals may be written with a comma.
 
@@ -33,9 +33,15 @@ const ALSO: [&[&str]; 7] = [
     &["rz", "yaw_rad", "yaw"],
     &["g"],
 ];
-const TIME: [&str; 3] = ["time_s", "time", "t"];
+const TIME: [&str; 4] = ["time_s", "t_s", "time", "t"];
+/// What other columns of times begin with.
+const LIKE_TIME: [&str; 9] = [
+    "time", "t_s", "t_ms", "t_us", "t_ns", "t [", "t(", "stamp", "sec",
+];
 /// Poses farther apart than this are timed in another unit, s; a large model may think for minutes.
 const LONGEST_STEP_S: f64 = 1e4;
+/// The same where no model thought in between: there are no actions.
+const LONGEST_PLAIN_STEP_S: f64 = 20.0;
 
 /// A table of poses.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,7 +96,7 @@ impl PoseTable {
     /// # Errors
     /// The line, from 1, and what is wrong there.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let CsvRows { comment, rows } = CsvRows::cut(text)?;
+        let CsvRows { comments, rows } = CsvRows::cut(text)?;
         let Some((line, first)) = rows.first() else {
             return Err((1, "the file has no poses".into()));
         };
@@ -99,21 +105,31 @@ impl PoseTable {
             let named = |c: char| c.is_alphabetic() && c != 'e' && c != 'E';
             row.iter().any(|cell| cell.contains(named))
         };
-        let comment = comment.filter(|(_, row)| row.len() == first.len() && is_head(row));
-        let (columns, rows) = match comment {
-            _ if is_head(first) => {
-                let columns = Columns::named(first).map_err(|what| (line, what))?;
-                (columns, &rows[1..])
-            }
-            Some((line, head)) => {
-                let columns = Columns::named(&head).map_err(|what| (line, what))?;
-                (columns, &rows[..])
-            }
-            None => {
-                let columns = Columns::plain(first.len()).map_err(|what| (line, what))?;
+        let (columns, rows) = match is_head(first) {
+            true => (
+                Columns::named(first).map_err(|what| (line, what))?,
+                &rows[1..],
+            ),
+            false => {
+                let mut fault = None;
+                let mut named = comments.iter().rev().filter_map(|(at, head)| {
+                    let columns = Columns::named(head);
+                    if let (true, Err(what)) =
+                        (head.len() == first.len() && is_head(head), &columns)
+                    {
+                        fault.get_or_insert((*at, what.clone()));
+                    }
+                    columns.ok()
+                });
+                let columns = match (named.next(), fault) {
+                    (Some(columns), _) => columns,
+                    (None, Some(fault)) => return Err(fault),
+                    (None, None) => Columns::plain(first.len()).map_err(|what| (line, what))?,
+                };
                 (columns, &rows[..])
             }
         };
+        columns.check_unnamed(rows).map_err(|what| (line, what))?;
         let mut table = PoseTable::default();
         let mut ended = None;
         for (line, row) in rows {
@@ -147,9 +163,18 @@ impl PoseTable {
         }
         if let (Some(start), Some(end)) = (table.time_s.first(), table.time_s.last()) {
             let step_s = (end - start) / (table.time_s.len() - 1) as f64;
-            if step_s > LONGEST_STEP_S {
+            let longest = match table.actions.is_empty() {
+                true => LONGEST_PLAIN_STEP_S,
+                false => LONGEST_STEP_S,
+            };
+            if step_s > longest {
+                let unit = if step_s > LONGEST_STEP_S {
+                    "µs or ns"
+                } else {
+                    "ms"
+                };
                 let what = format!(
-                    "the poses are {step_s} s apart; the times are probably in µs or ns: give seconds"
+                    "the poses are {step_s} s apart; the times are probably in {unit}: give seconds"
                 );
                 return Err((line, what));
             }
@@ -175,6 +200,8 @@ struct Columns {
     pose: [Option<usize>; 7],
     time: Option<usize>,
     action: Option<[usize; 7]>,
+    /// A column whose name is empty.
+    unnamed: Option<usize>,
     /// Cells in a row.
     count: usize,
 }
@@ -209,13 +236,16 @@ impl Columns {
         }
         let time = first_of(&TIME)?;
         // What would be left out without a word, although it was meant.
-        let like = |start: &str| names.iter().find(|name| name.starts_with(start));
-        if let (None, Some(name)) = (time, like("time")) {
+        let like = |starts: &[&str]| {
+            let is = |name: &&String| starts.iter().any(|start| name.starts_with(start));
+            names.iter().find(is)
+        };
+        if let (None, Some(name)) = (time, like(&LIKE_TIME)) {
             return Err(format!(
                 "the column {name} is not read; name it time_s and give seconds"
             ));
         }
-        if let (None, Some(name)) = (pose[6], like("grip")) {
+        if let (None, Some(name)) = (pose[6], like(&["grip"])) {
             return Err(format!(
                 "the column {name} is not read; name it gripper and give 0 (open) to 1 (closed)"
             ));
@@ -236,8 +266,32 @@ impl Columns {
             pose,
             time,
             action: action.ok(),
+            unnamed: names.iter().position(|n| n.is_empty() || n == "unnamed: 0"),
             count: names.len(),
         })
+    }
+
+    /// pandas writes its index without a name; one that isn't the rows' numbers is of times.
+    fn check_unnamed(&self, rows: &[csv_rows::Row]) -> Result<(), String> {
+        let (None, Some(column)) = (self.time, self.unnamed) else {
+            return Ok(());
+        };
+        let cells = rows
+            .iter()
+            .map(|(_, row)| row.get(column).unwrap_or_default());
+        let values: Option<Vec<f64>> = cells.map(csv_rows::number).collect();
+        let steps = |is: fn(f64) -> bool| {
+            let values = values.as_deref().unwrap_or_default();
+            values.len() > 1 && values.windows(2).all(|pair| is(pair[1] - pair[0]))
+        };
+        if steps(|step| step > 0.0) && !steps(|step| step == 1.0) {
+            return Err(format!(
+                "the column without a name, number {}, ascends as times do; name it time_s and \
+                 give seconds, or take it out",
+                column + 1
+            ));
+        }
+        Ok(())
     }
 
     fn plain(count: usize) -> Result<Self, String> {
@@ -251,6 +305,7 @@ impl Columns {
             pose: std::array::from_fn(|i| (i < count).then_some(i)),
             time: (count == 8).then_some(7),
             action: None,
+            unnamed: None,
             count,
         })
     }

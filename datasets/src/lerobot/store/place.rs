@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
+use serde_json::Value;
 
 use super::LeRobotStore;
 use crate::alignment;
 use crate::entry::{CameraEntry, IndexEntry, PictureStorage};
 use crate::error::{DatasetError, Result};
+use crate::json_text;
 use crate::lerobot::columns::Columns;
 use crate::lerobot::episodes::Row;
 use crate::lerobot::{features, splits};
@@ -195,9 +197,17 @@ impl LeRobotStore {
                     found(frames, size, Pictures::Video(path, first));
                 }
                 Err(reason) => faults.push(format!(
-                    "{}, where the episode begins at frame {first} of {}: {reason}",
+                    "{}, where the episode begins at frame {first} of {}: {reason}{}",
                     path.display(),
-                    header.frames
+                    header.frames,
+                    match (header.fps / fps - 1.0).abs() > WRONG_RATE {
+                        true => format!(
+                            "; the film has {:.1} frames a second, and meta/info.json says fps = \
+                             {fps}",
+                            header.fps
+                        ),
+                        false => String::new(),
+                    }
                 )),
             }
         }
@@ -212,7 +222,7 @@ impl LeRobotStore {
             duration_s: (length - 1) as f64 / fps,
             rate_hz: fps,
             stepwise: false,
-            success: outcome(columns, &rows)?,
+            success: outcome(columns, &rows),
             task: task.unwrap_or_default(),
             behaviour: String::new(),
             split: splits::of(&self.info.splits, number),
@@ -250,33 +260,54 @@ pub(super) fn usable(
 }
 
 /// Whether an episode's task was achieved, where one of the columns that say it is there.
-fn outcome(columns: &Columns, rows: &Range<usize>) -> Result<Option<bool>> {
-    for name in [features::SUCCESS, "next.success", "success"] {
-        if columns.has(name) {
-            let known = columns.known(name, rows.clone()).unwrap_or_default();
-            // At every row, or from the one on at which it is achieved.
-            let mut known = known.into_iter().flatten().peekable();
-            if known.peek().is_some() {
-                return Ok(Some(known.any(|n| n == 1.0)));
+fn outcome(columns: &Columns, rows: &Range<usize>) -> Option<bool> {
+    let names = [features::SUCCESS, "next.success", "success"].into_iter();
+    names.filter(|name| columns.has(name)).find_map(|name| {
+        // At every row, or from the one on at which it is achieved.
+        let said: Vec<bool> = match columns.known(name, rows.clone()) {
+            Ok(known) => known.into_iter().flatten().map(|n| n == 1.0).collect(),
+            Err(_) => {
+                let words = columns.texts(name, rows.clone()).unwrap_or_default();
+                let truth = |word: String| json_text::truth(Some(&Value::String(word)));
+                words.into_iter().flatten().filter_map(truth).collect()
             }
-        }
-    }
-    Ok(None)
+        };
+        (!said.is_empty()).then(|| said.contains(&true))
+    })
 }
 
-/// Pictures of some rows of a column.
-pub(super) fn pictures(columns: &Columns, key: &str, rows: &Range<usize>) -> Result<Vec<RgbImage>> {
-    let files = columns.bytes(key, Some(PICTURE), rows.clone())?;
+/// Pictures of some rows of a column, all of one size.
+pub(super) fn pictures(
+    columns: &Columns,
+    key: &str,
+    rows: impl Iterator<Item = Range<usize>>,
+) -> Result<Vec<RgbImage>> {
     let wrong = |row: usize, why: String| {
-        let reason = format!("the picture in row {row} of {key} can't be read: {why}");
+        let reason = format!("the picture in row {row} of {key} can't be used: {why}");
         DatasetError::corrupt(columns.path(), reason)
     };
-    let decoded = rows.clone().zip(files).map(|(row, file)| {
-        let file = file
-            .first()
-            .ok_or_else(|| wrong(row, "it is missing".to_owned()))?;
-        let image = image::load_from_memory(file).map_err(|e| wrong(row, e.to_string()))?;
-        Ok(image.into_rgb8())
-    });
-    decoded.collect()
+    let mut images: Vec<RgbImage> = Vec::new();
+    for rows in rows {
+        let files = columns.bytes(key, Some(PICTURE), rows.clone())?;
+        for (row, file) in rows.zip(files) {
+            let missing = || wrong(row, "it is missing".to_owned());
+            let image = image::load_from_memory(file.first().ok_or_else(missing)?);
+            let image = image.map_err(|e| wrong(row, e.to_string()))?.into_rgb8();
+            let [width, height] = [image.width(), image.height()];
+            if let Some(first) = images.first().map(RgbImage::dimensions) {
+                if first != (width, height) {
+                    let (w, h) = first;
+                    return Err(wrong(
+                        row,
+                        format!(
+                            "it is {width}×{height} px, and others of its episode are {w}×{h} \
+                             px; bring them to one size"
+                        ),
+                    ));
+                }
+            }
+            images.push(image);
+        }
+    }
+    Ok(images)
 }

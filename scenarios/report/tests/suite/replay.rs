@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use foresight_datasets::convert::{to_lerobot, ConvertOptions};
 use foresight_datasets::mp4_header::VideoHeader;
-use foresight_datasets::{layout, Split};
+use foresight_datasets::{layout, Metadata, Split, View};
 use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_report::{replay_pictures as pictures, run, RunOptions};
 use foresight_runs::replay::Place;
@@ -182,6 +182,42 @@ fn lerobot_episodes_are_followed_and_filmed() {
 }
 
 #[test]
+fn a_dataset_of_a_wrist_camera_alone_is_replayed() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/11_droid");
+    let from = &layout::episode_folders(&fixtures).expect("listed")[0];
+    let folder = tempfile::tempdir().expect("a folder");
+    let episode = folder.path().join("droid/episode");
+    std::fs::create_dir_all(episode.join(layout::VIDEOS)).expect("made");
+    let video = format!("{}/22008760.mp4", layout::VIDEOS);
+    for file in [layout::TRAJECTORY, &video] {
+        std::fs::copy(from.join(file), episode.join(file)).expect("copied");
+    }
+    let metadata = Metadata {
+        ext1_cam_serial: "11111111".into(),
+        wrist_cam_serial: "22008760".into(),
+        ..Metadata::default()
+    };
+    let file = episode.join("metadata_x.json");
+    metadata.write(&file).expect("written");
+    let droid = foresight_datasets::open(&folder.path().join("droid")).expect("an episode");
+    let reason = droid.episodes()[0].camera(&View::default()).unwrap_err();
+    assert!(reason.contains(r#"'data.views=["wrist"]'"#), "{reason}");
+    let dataset = folder.path().join("dataset");
+    let convert = ConvertOptions {
+        size: Some((96, 64)),
+        ..ConvertOptions::default()
+    };
+    to_lerobot(droid.as_ref(), &dataset, &convert, |_, _| {}).expect("converted");
+    for path in [&episode, &dataset] {
+        let opened = open(path, &OpenOptions::default()).expect("poses");
+        assert!(opened.poses.len() > 1 && opened.frames.len() == opened.poses.len());
+    }
+}
+
+#[test]
 fn a_tape_that_leaves_the_workspace_says_where_and_is_not_reproduced() {
     let out = tempfile::tempdir().expect("a folder");
     let csv = out.path().join("far.csv");
@@ -211,6 +247,18 @@ fn long_steps_are_cut_and_slow_speed_gets_there_too() {
         let replayed = play(&csv, &ReplayOptions { speed, ..options() }).expect("a replay");
         assert!(replayed.within_tolerance, "{:?}", replayed.worst);
     }
+}
+
+#[test]
+fn a_gripper_in_metres_is_asked_about() {
+    let out = tempfile::tempdir().expect("a folder");
+    let csv = out.path().join("opening.csv");
+    std::fs::write(&csv, "0.4,0,0.3,3.1,0,0,0.08\n0.42,0,0.3,3.1,0,0,0.02\n").expect("written");
+    let notes = open(&csv, &OpenOptions::default()).expect("a table").notes;
+    assert!(
+        notes.iter().any(|n| n.contains("opening in m")),
+        "{notes:?}"
+    );
 }
 
 #[test]

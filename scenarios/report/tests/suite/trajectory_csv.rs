@@ -62,6 +62,13 @@ fn tables_are_read_as_programs_write_them() {
         format!("\u{feff}{}", quoted(&format!("{head}\n{rows}"))),
         format!("# {head}\n{rows}"),
         format!("# recorded on Monday, 5 Hz\n#{head}\n{rows}"),
+        format!("# {head}\n# s,m,m,m,rad,rad,rad,1\n#\n{rows}"),
+        format!("# {head}\n# recorded on 2024-05-01\n{rows}"),
+        format!("% {head}\n{rows}"),
+        format!("// {head}\n// recorded by hand\n{rows}"),
+        format!("# {}\n{rows}", blanks(head)),
+        format!("{}\n{rows}", head.replace("time_s", "t_s")),
+        format!(",{head}\n0,{}", rows.trim().replace('\n', "\n1,")),
         format!("# {}\n{}", blanks(head), blanks(rows)),
         format!("{}\n{}", blanks(head), blanks(rows)),
         format!("{named}\n{commas}"),
@@ -121,6 +128,25 @@ fn cells_that_are_lost_or_shifted_are_faults() {
 }
 
 #[test]
+fn columns_of_times_are_never_dropped() {
+    let head = "x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,gripper";
+    let row = "0.45,0.05,0.25,3.1,0.01,0.1,0.5";
+    let text = |name: &str, times: [&str; 3]| {
+        let rows = times.map(|time| format!("{time},{row}\n"));
+        format!("{name},{head}\n{}", rows.concat())
+    };
+    for name in ["t_ms", "time_ms", "stamp", "timestamp", "t [s]"] {
+        let (line, what) = PoseTable::parse(&text(name, ["0", "1", "2"])).expect_err(name);
+        assert!(line == 1 && what.contains(name), "{name}: {what}");
+    }
+    let (_, what) = PoseTable::parse(&text("", ["0.0", "0.1", "0.2"])).expect_err("times");
+    assert!(what.contains("without a name, number 1"), "{what}");
+    // The rows' numbers, as pandas writes them.
+    let table = PoseTable::parse(&text("", ["4", "5", "6"])).unwrap();
+    assert_eq!((table.poses.len(), table.time_s.len()), (3, 0));
+}
+
+#[test]
 fn other_units_are_refused_by_name() {
     let rows = |times: [&str; 2], pose: &str| {
         let head = "time_s,x,y,z,rx,ry,rz,gripper";
@@ -134,6 +160,7 @@ fn other_units_are_refused_by_name() {
         ),
         (rows(["0", "0.1"], "450,50,250,3.1,0,0,0"), 2, "millimetres"),
         (rows(["0", "0.1"], "0.4,0,0.2,3.1,0,0,80"), 2, "percent"),
+        (rows(["0", "100"], "0.4,0,0.2,3.1,0,0,0"), 1, "in ms"),
         (rows(["0", "100000000"], "0.4,0,0.2,3.1,0,0,0"), 1, "ns"),
     ] {
         let (at, what) = PoseTable::parse(&text).expect_err(&text);

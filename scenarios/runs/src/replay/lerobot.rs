@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foresight_datasets::lerobot::store::LeRobotStore;
-use foresight_datasets::{EpisodeStore, View};
+use foresight_datasets::{EpisodeStore, Role, View};
 
 use super::options::{
     check_units, fitting, name_of, tcp_of_flange, OpenOptions, PoseFrame, FLANGE_NOTE,
@@ -30,7 +30,14 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunE
     };
     let view: View = match &options.camera {
         Some(name) => name.parse().map_err(RunError::Input)?,
-        None => View::default(),
+        // Poses are replayed whatever camera there is.
+        None => match (entry.camera(&View::default()), entry.cameras.first()) {
+            (Err(_), Some(other)) => View {
+                role: Role::Named(other.name.clone()),
+                half: None,
+            },
+            _ => View::default(),
+        },
     };
     let track = store
         .proprioception(options.episode, &view)

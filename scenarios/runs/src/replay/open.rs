@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use foresight_datasets::doubts::Doubts;
 use foresight_datasets::lerobot::store::is_lerobot;
 use foresight_datasets::{layout, video, FrameStack, Metadata, SimulatorTrack, Trajectory};
 use foresight_planner::Pose;
@@ -102,15 +103,18 @@ fn run(path: &Path) -> Result<Recording, RunError> {
 
 fn table(path: &Path) -> Result<Recording, RunError> {
     let table = PoseTable::read(path).map_err(RunError::Input)?;
+    let name = name_of(path);
+    let mut doubts = Doubts::default();
+    doubts.look(&name, &table.poses);
     Ok(Recording {
-        name: name_of(path),
+        name,
         kind: RecordingKind::Csv,
         poses: table.poses,
         time_s: table.time_s,
         actions: Vec::new(),
         frames: Vec::new(),
         replay_scene: None,
-        notes: Vec::new(),
+        notes: doubts.words(),
     })
 }
 

@@ -1,0 +1,101 @@
+//! Path patterns, and which components are the pose.
+
+use super::*;
+
+#[test]
+fn path_patterns_are_filled_and_stay_inside() {
+    let pattern = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
+    assert_eq!(
+        fill(pattern, "observation.images.a", 0, 12),
+        Ok("videos/observation.images.a/chunk-000/file-012.mp4".to_owned())
+    );
+    assert!(fill("../{file_index}", "", 0, 0).is_err());
+    assert!(fill("/etc/{file_index}", "", 0, 0).is_err());
+    assert!(fill("{episode}", "", 0, 0).is_err());
+}
+
+#[test]
+fn splits_that_are_no_ranges_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("meta")).unwrap();
+    let read = |splits: &str| {
+        let text = format!(r#"{{"codebase_version": "v3.0", "fps": 15, "splits": {splits}}}"#);
+        fs::write(folder.path().join(INFO), text).unwrap();
+        Info::read(folder.path()).map(|info| info.splits)
+    };
+    let splits = read(r#"{"train": "0:1", "val": "1:", "test": null}"#).unwrap();
+    assert_eq!((splits.len(), splits["val"].as_str()), (2, "1:"));
+    for (splits, words) in [
+        (r#"{"train": "0:1", "val": [1]}"#, "splits.val = [1]"),
+        (r#"{"val": "20%"}"#, "splits.val = 20%"),
+    ] {
+        let reason = read(splits).unwrap_err().to_string();
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
+fn pose_of(names: &[&str]) -> Result<[usize; 7], String> {
+    let feature = Feature {
+        dtype: "float32".to_owned(),
+        shape: vec![names.len()],
+        names: serde_json::json!(names),
+    };
+    let info = Info {
+        robot_type: None,
+        total_frames: None,
+        fps: 15.0,
+        splits: BTreeMap::new(),
+        data_path: DATA_PATH.to_owned(),
+        video_path: VIDEO_PATH.to_owned(),
+        features: BTreeMap::from([("observation.state".to_owned(), feature)]),
+    };
+    match info.pose_columns()? {
+        PoseColumns::Components { at, .. } => Ok(at),
+        PoseColumns::Droid => panic!("no such columns"),
+    }
+}
+
+#[test]
+fn a_pose_is_found_by_its_names_and_never_guessed() {
+    const AXES: [&str; 7] = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"];
+    let of = |set: &str, count: usize| -> Vec<String> {
+        let axes = AXES[..count].iter();
+        axes.map(|axis| format!("{set}.{axis}")).collect()
+    };
+    let pose = |sets: &[Vec<String>]| {
+        let names = sets.concat();
+        pose_of(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let gripper = vec!["gripper".to_owned()];
+    assert_eq!(pose_of(&AXES), Ok([0, 1, 2, 3, 4, 5, 6]));
+    assert_eq!(
+        pose(&[of("ee", 6), gripper.clone()]),
+        Ok([0, 1, 2, 3, 4, 5, 6])
+    );
+    // Only one of the two is whole.
+    assert_eq!(
+        pose(&[of("goal", 3), of("tcp", 6), gripper.clone()]),
+        Ok([3, 4, 5, 6, 7, 8, 9])
+    );
+    assert_eq!(
+        pose(&[of("left", 6), of("right", 7)]),
+        Ok([6, 7, 8, 9, 10, 11, 12])
+    );
+    // Two arms; a goal and a pose; two that share a gripper; two ways to say how it is turned.
+    for (sets, words) in [
+        (vec![of("left", 7), of("right", 7)], "left.x or right.x"),
+        (
+            vec![of("goal", 6), of("tcp", 6), gripper.clone()],
+            "goal.yaw or tcp.yaw",
+        ),
+        (vec![of("", 7), vec!["rx".to_owned()]], ".roll or rx"),
+    ] {
+        let reason = pose(&sets).unwrap_err();
+        assert!(
+            reason.contains(words) && reason.contains("rename"),
+            "{reason}"
+        );
+    }
+    let reason = pose(&[of("ee", 5), gripper]).unwrap_err();
+    assert!(reason.contains("lacks yaw"), "{reason}");
+}
