@@ -69,12 +69,17 @@ impl PolicyTask {
         let both = [&episodes.training, &episodes.held_out];
         let entries = both.into_iter().flat_map(|subset| subset.episodes());
         let there: BTreeSet<&str> = entries.map(IndexEntry::behaviour_or_task).collect();
-        let mut wanted = recipe.behaviours.iter();
-        if let Some(unknown) = wanted.find(|b| !there.contains(b.as_str())) {
-            bail!(
-                "behaviours: no episode in {} is of {unknown:?}, they are of {there:?}; name some of these",
-                data.display()
-            );
+        let unknown = recipe.behaviours.iter();
+        let unknown: Vec<&String> = unknown.filter(|b| !there.contains(b.as_str())).collect();
+        let what = format!(
+            "behaviours: no episode in {} is of {unknown:?}, they are of {there:?}",
+            data.display()
+        );
+        // A small recording may lack some; one that has none was meant to be another.
+        if !unknown.is_empty() && unknown.len() == recipe.behaviours.len() {
+            bail!("{what}; name some of these");
+        } else if !unknown.is_empty() {
+            tracing::warn!("{what}");
         }
         for (subset, path) in [
             (&mut episodes.training, data),
