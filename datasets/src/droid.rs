@@ -94,19 +94,7 @@ impl EpisodeStore for DroidStore {
             Some(_) => format!("{}{}", camera.name, layout::STEREO_SUFFIX),
         };
         let file = layout::video_file(&folder, &name)?;
-        let images = video::frames_at(&file, numbers)?;
-        if images.len() != numbers.len() {
-            return Err(DatasetError::corrupt(
-                &file,
-                format!(
-                    "{} of the {} frames asked for can be decoded (numbers up to {}); it was cut \
-                     short or is damaged",
-                    images.len(),
-                    numbers.len(),
-                    numbers.last().copied().unwrap_or(0)
-                ),
-            ));
-        }
+        let images = video::all_frames_at(&file, numbers)?;
         FrameStack::of_images(&images, view.half)
     }
 

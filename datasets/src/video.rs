@@ -70,6 +70,22 @@ pub fn frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>> {
     Ok(frames)
 }
 
+/// As [`frames_at`], where numbers past the end are an error.
+pub(crate) fn all_frames_at(video: &Path, numbers: &[usize]) -> Result<Vec<RgbImage>> {
+    let images = frames_at(video, numbers)?;
+    if images.len() == numbers.len() {
+        return Ok(images);
+    }
+    let reason = format!(
+        "{} of the {} frames asked for can be decoded (numbers up to {}); it was cut short or is \
+         damaged",
+        images.len(),
+        numbers.len(),
+        numbers.last().copied().unwrap_or(0)
+    );
+    Err(DatasetError::corrupt(video, reason))
+}
+
 /// Frames from the key frame before the first one on; `None` where that isn't worth it, or shows
 /// other frames than the header lists.
 fn seeking(video: &Path, runs: &[[usize; 2]], header: &VideoHeader) -> Result<Option<Vec<Shown>>> {

@@ -258,17 +258,7 @@ impl EpisodeStore for LeRobotStore {
             }
         };
         let shifted: Vec<usize> = numbers.iter().map(|n| n + first).collect();
-        let images = video::frames_at(file, &shifted)?;
-        if images.len() != numbers.len() {
-            return Err(DatasetError::corrupt(
-                file,
-                format!(
-                    "{} of the {} frames asked for can be decoded; it was cut short or is damaged",
-                    images.len(),
-                    numbers.len()
-                ),
-            ));
-        }
+        let images = video::all_frames_at(file, &shifted)?;
         FrameStack::of_images(&images, None)
     }
 
