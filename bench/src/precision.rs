@@ -227,12 +227,5 @@ fn spearman(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::spearman;
-
-    #[test]
-    fn rank_correlation_of_orders_and_their_reverse() {
-        assert_eq!(spearman(&[1.0, 2.0, 5.0], &[10.0, 11.0, 30.0]), 1.0);
-        assert_eq!(spearman(&[1.0, 2.0, 5.0], &[3.0, 2.0, 1.0]), -1.0);
-    }
-}
+#[path = "../tests/unit/precision.rs"]
+mod tests;

@@ -252,13 +252,5 @@ pub(super) fn thousands(number: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn digits_come_in_groups_of_three() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_012_173_952), "1,012,173,952");
-    }
-}
+#[path = "../../tests/unit/model_inspect.rs"]
+mod tests;

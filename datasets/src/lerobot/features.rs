@@ -143,7 +143,7 @@ impl Info {
     ///
     /// # Errors
     /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when it is none, of another version, or
-    /// has a rate or splits that can't be.
+    /// has a rate that can't be.
     pub fn read(root: &Path) -> Result<Self> {
         let path = root.join(INFO);
         let bytes = fs::read(&path).map_err(|e| DatasetError::io("read", &path, e))?;
@@ -173,19 +173,16 @@ impl Info {
             text => text,
         };
         let objects = |name: &str| info[name].as_object().into_iter().flatten();
-        let splits = objects("splits").filter(|(_, range)| !range.is_null());
-        let splits: BTreeMap<String, String> = splits
-            .map(|(name, range)| {
-                let text = range.as_str().map(str::to_owned);
-                (name.clone(), text.unwrap_or_else(|| range.to_string()))
-            })
-            .collect();
-        let other = splits.iter().find(|(_, r)| splits::parsed(r).is_none());
-        if let Some((name, range)) = other {
-            return Err(wrong(format!(
-                "splits.{name} = {range} is no range of episodes, and what it holds out isn't \
-                 known; write one as \"80:100\" or \"80:\", or take it out"
-            )));
+        let mut splits = BTreeMap::new();
+        for (name, range) in objects("splits").filter(|(_, range)| !range.is_null()) {
+            match range.as_str().filter(|r| splits::parsed(r).is_some()) {
+                Some(range) => drop(splits.insert(name.clone(), range.to_owned())),
+                None => tracing::warn!(
+                    "{}: splits.{name} = {range} is no range of episodes, so it holds none out; write \
+                     one as \"80:100\" or \"80:\"",
+                    root.display()
+                ),
+            }
         }
         let robot = text("robot_type", "");
         Ok(Info {

@@ -15,7 +15,7 @@ fn path_patterns_are_filled_and_stay_inside() {
 }
 
 #[test]
-fn splits_that_are_no_ranges_are_refused() {
+fn splits_may_be_open_and_what_is_no_range_is_none() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("meta")).unwrap();
     let read = |splits: &str| {
@@ -25,12 +25,16 @@ fn splits_that_are_no_ranges_are_refused() {
     };
     let splits = read(r#"{"train": "0:1", "val": "1:", "test": null}"#).unwrap();
     assert_eq!((splits.len(), splits["val"].as_str()), (2, "1:"));
-    for (splits, words) in [
-        (r#"{"train": "0:1", "val": [1]}"#, "splits.val = [1]"),
-        (r#"{"val": "20%"}"#, "splits.val = 20%"),
+    // What reading doesn't need costs nobody a dataset; it is told in the log.
+    for splits in [
+        r#"{"train": "0:1", "val": [1]}"#,
+        r#"{"train": "0:1", "val": "20%"}"#,
     ] {
-        let reason = read(splits).unwrap_err().to_string();
-        assert!(reason.contains(words), "{reason}");
+        let splits = read(splits).unwrap();
+        assert_eq!(splits.keys().collect::<Vec<_>>(), ["train"]);
+    }
+    for splits in ["[]", "\"train\"", "3", "null"] {
+        assert!(read(splits).unwrap().is_empty(), "{splits}");
     }
 }
 
