@@ -1,4 +1,4 @@
-//! Whether the arm reaches what a scenario draws from its ranges, wherever that falls.
+//! Whether the arm reaches what a scenario draws from its ranges, and may go there, wherever that falls.
 
 use foresight_planner::Pose;
 use foresight_settings::Diagnostic;
@@ -10,12 +10,22 @@ use crate::scenario::{GoalStateName, PointRange, Scenario, Start};
 /// Corners of a box.
 const CORNERS: usize = 8;
 
-/// Ranges of which the arm can't take a corner, in the orientation it has there.
+/// Ranges of which the arm can't take a corner, in the orientation it has there, or must not.
 pub(crate) fn faults(scenario: &Scenario, faults: &mut Vec<Diagnostic>) {
     let corner_scenes: Vec<Scene> = (0..CORNERS).map(|k| corner_scene(scenario, k)).collect();
+    let safety = &scenario.safety;
+    let inside = |at: &[f64; 3]| safety.workspace.contains(at, safety.outside_tolerance_m);
     let mut check = |path: String, what: String, remedy: &str, poses: Vec<Pose>| {
-        if let Err(error) = Simulator::check_reach(&poses) {
-            let what = format!("{what} is partly beyond the arm's reach: {error}");
+        let beyond = Simulator::check_reach(&poses).err().map(|e| e.to_string());
+        let mut places = poses.iter().map(|pose| pose.position_m);
+        let outside = || {
+            let at = places.find(|at| !inside(at))?;
+            Some(format!(
+                "it takes the hand to {at:.3?} m, outside safety.workspace"
+            ))
+        };
+        if let Some(why) = beyond.or_else(outside) {
+            let what = format!("{what} is partly beyond the arm's reach: {why}");
             faults.push(Diagnostic::new(path, what, remedy));
         }
     };

@@ -209,6 +209,9 @@ fn what_stands_or_films_where_it_cannot_is_refused() {
         "{}",
         fault(&far).1
     );
+    let lifted = GOOD.replace("\"grasped\"", "{ lifted = { height_m = 0.5 } }");
+    let message = fault(&lifted).1;
+    assert!(message.contains("outside safety.workspace"), "{message}");
     // The disc doesn't matter to who never goes there.
     parse(&format!("{GOOD}\n[scene]\ntarget_x_m = [1.0, 1.1]\n")).expect("a grasp");
 }
