@@ -207,6 +207,25 @@ fn certificates_made_by_the_command_let_a_viewer_stop() {
     ]
     .concat();
     assert!(text(&foresight(&planner)).contains("home"));
-    let stranger = foresight(&["robot", "state", "--connect", &served.endpoint]);
-    assert_eq!(stranger.status.code(), Some(3));
+    let without = foresight(&["robot", "state", "--connect", &served.endpoint]);
+    assert_eq!(without.status.code(), Some(2), "{without:?}");
+    // Certificates of another authority open nothing.
+    let other = folder.path().join("other").display().to_string();
+    text(&foresight(&[
+        "robot",
+        "certificates",
+        "--out",
+        &other,
+        "--host",
+        "127.0.0.1",
+    ]));
+    let stranger = [
+        "robot",
+        "state",
+        "--connect",
+        &served.endpoint,
+        "--certificates",
+        &other,
+    ];
+    assert_eq!(foresight(&stranger).status.code(), Some(3));
 }
