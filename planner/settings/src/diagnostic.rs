@@ -240,7 +240,7 @@ impl Remedies {
         }
         let mut quoted = what.split('`').skip(1).step_by(2);
         let Some(first) = quoted.next() else {
-            return "see the reference for what this key takes".into();
+            return "check the TOML syntax here, and in the reference what this key takes".into();
         };
         if what.starts_with("missing field") {
             let told = self.missing.iter().find(|(key, _)| *key == first);

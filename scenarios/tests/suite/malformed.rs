@@ -220,9 +220,7 @@ fn what_stands_or_films_where_it_cannot_is_refused() {
 fn a_goal_image_that_is_none_is_named_before_anything_is_played() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("test.toml");
-    let text = GOOD
-        .replace("state = \"grasped\"", "image = \"goal.png\"")
-        .replace("[success.grasp]\nheight_m = 0.03\n", "[success.latent]\n");
+    let text = GOOD.replace("state = \"grasped\"", "image = \"goal.png\"");
     let message = |content: &[u8]| {
         std::fs::write(folder.path().join("goal.png"), content).expect("written");
         LoadedScenario::parse(&text, &file).map_err(|e| e.to_string())
