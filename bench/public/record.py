@@ -15,6 +15,8 @@ from foresight_bridge.episodes import TRAIN_SEED, Truth, write_episode
 from foresight_bridge.geometry import placement, rotation_of_euler
 
 BRANCHES, BRANCH_ACTIONS = 16, 2
+FLUNG_M = 0.25
+"""Nothing is moved so far by one action; gym-pusht's block is, where a state is set in which things overlap a little."""
 
 
 def arm(pose, max_width_m):
@@ -23,8 +25,12 @@ def arm(pose, max_width_m):
 
 
 def write(world, out, name, scene, states, frames, branch=None):
+    objects_m = np.array([world.object_m(state) for state in states])
+    if np.abs(np.diff(objects_m, axis=0)).max() > FLUNG_M:
+        print(f"{name} is left out: the object was flung", flush=True)
+        return
     arms = [arm(world.pose(state), world.max_width_m) for state in states]
-    truth = Truth(scene, [world.object_m(s) for s in states], [world.held(s) for s in states], branch)
+    truth = Truth(scene, objects_m, [world.held(s) for s in states], branch)
     write_episode(
         out, name, arms, frames, camera=world.camera, max_width_m=world.max_width_m, task=world.task, success=None,
         truth=truth,
