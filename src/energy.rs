@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use foresight_planner::{Action, Landscape, Pose};
 use foresight_predictor::{Budget, WorldModel};
 use foresight_report::landscape::{self, Marks};
@@ -16,6 +16,7 @@ use crate::task::{Task, TaskArgs};
 
 /// Arguments of `foresight energy`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("given").required(true).args(["context", "npz", "run"])))]
 pub(crate) struct EnergyArgs {
     /// Model folder with an encoder and a predictor; the run's own with --run.
     #[arg(long, required_unless_present = "run")]
@@ -26,7 +27,7 @@ pub(crate) struct EnergyArgs {
     #[arg(long, requires = "npz")]
     reverse: bool,
     /// A step of a run instead: what was seen then, and the goal pursued.
-    #[arg(long, value_name = "RUN", requires = "step", conflicts_with_all = ["context", "npz"])]
+    #[arg(long, value_name = "RUN", requires = "step")]
     run: Option<PathBuf>,
     /// The step of --run, from 1 as the report counts.
     #[arg(long, requires = "run")]
@@ -192,12 +193,11 @@ fn of_run(run: &std::path::Path, step: usize) -> Result<Task> {
             run.display()
         );
     };
-    let chosen = trace.planned_action();
     Ok(Task {
         context,
         goal: goal.clone(),
         pose: Pose::from_array(trace.pose),
-        true_action: Some(Action::from_array(chosen)),
+        true_action: Some(Action::from_array(trace.planned_action())),
     })
 }
 

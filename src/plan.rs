@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{bail, Result};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use foresight_planner::{
     solve, Action, ActionSequences, CemConfig, Constraints, Energy, EnergyError, Plan,
     PlannerConfig, SeededNoise, WaypointSource,
@@ -23,6 +23,7 @@ use crate::workers::{shared, WorkersArgs};
 
 /// Arguments of `foresight plan`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("given").required(true).args(["context", "npz"])))]
 pub(crate) struct PlanArgs {
     /// Model folder with an encoder and a predictor.
     #[arg(long)]

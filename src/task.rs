@@ -27,8 +27,7 @@ pub(crate) struct TaskArgs {
     /// frame, extrinsic xyz Euler angles in rad, its z axis pointing into the picture.
     #[arg(long, value_name = "X,Y,Z,RX,RY,RZ", allow_hyphen_values = true)]
     extrinsics: Option<String>,
-    /// An episode instead: observations of 1×T×H×W×3 and states of 1×T×7. From its first frame to its
-    /// last.
+    /// An episode instead, from first to last frame: observations of 1×T×H×W×3, states of 1×T×7.
     #[arg(long, value_name = "FILE")]
     npz: Option<PathBuf>,
 }
