@@ -44,8 +44,9 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         true => level_two::proposals_folder(&encoder, training.resume)?,
         false => training.out.join("model"),
     };
-    let (validation, options) = (training.validation.as_deref(), training.options()?);
-    let data = &training.data;
+    let inputs = [("encoder", Some(&*encoder)), ("start", start.as_deref())];
+    let options = training.options(&recipe, &inputs)?;
+    let (data, validation) = (&training.data, training.validation.as_deref());
     let mut task = PolicyTask::new(&recipe, &encoder, data, validation, start.as_deref())
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &options)?;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: TrainingArgs) -> Result<Outcome> {
     let with = || format!("with the recipe {}", args.recipe.display());
     let (data, validation) = (&args.data, args.validation.as_deref());
     let folder = args.out.join("model");
-    let (optimisation, options) = (&recipe.optimisation, args.options()?);
+    let (optimisation, options) = (&recipe.optimisation, args.options(&recipe, &[])?);
     let outcome = match &recipe.mask_prediction {
         None => {
             let task = EncoderTask::new(&recipe, data, validation);

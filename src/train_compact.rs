@@ -21,7 +21,7 @@ pub(crate) struct TrainCompactArgs {
 pub(crate) fn run(args: TrainCompactArgs) -> Result<()> {
     let args = args.training;
     let recipe: CompactRecipe = read_recipe(&args.recipe, &args.set)?;
-    let (folder, options) = (args.out.join("model"), args.options()?);
+    let (folder, options) = (args.out.join("model"), args.options(&recipe, &[])?);
     let mut task = CompactTask::new(&recipe, &args.data, args.validation.as_deref())
         .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
     let outcome = train(&mut task, &recipe.optimisation, &options)?;

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use clap::Args;
+use foresight_predictor::goal_head;
 use foresight_training::goal_head::{GoalHeadOptions, GoalHeadTask};
 use foresight_training::run::RunOptions;
-use foresight_training::state::begun;
 
-use crate::training::train;
+use crate::training::{enter, train};
 
 /// Arguments of `foresight train-goals`.
 #[derive(Debug, Args)]
@@ -60,10 +60,20 @@ pub(crate) fn run(args: TrainGoalsArgs) -> Result<()> {
     let optimisation = options.optimisation();
     let checked = optimisation.check(1).map_err(anyhow::Error::msg);
     checked.context("by --steps, --batch and --rate")?;
-    begun(&args.out, args.resume)?;
+    let (model, validation) = (&args.model, args.validation.as_deref());
+    let inputs = [
+        ("model", Some(&**model)),
+        ("data", Some(&*args.data)),
+        ("validation", validation),
+    ];
+    let there = model.join(goal_head::DESCRIPTION);
+    if there.exists() && !args.resume {
+        let there = there.display();
+        bail!("{there} is there already: move it away, or train for a copy of the model folder");
+    }
+    enter(&options, &inputs, &args.out, args.resume)?;
     let began = Instant::now();
-    let validation = args.validation.as_deref();
-    let mut task = GoalHeadTask::new(&options, &args.model, &args.data, validation)
+    let mut task = GoalHeadTask::new(&options, model, &args.data, validation)
         .with_context(|| format!("with {}", args.data.display()))?;
     eprintln!("{}", task.describe());
     let mut run = RunOptions::new(&args.out);

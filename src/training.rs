@@ -7,9 +7,11 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use clap::Args;
 use foresight_training::optimisation::Optimisation;
+use foresight_training::origin::RecipeOrigin;
 use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, TrainingTask};
-use foresight_training::state::begun;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
 
 /// Raised by Ctrl-C: whatever trains saves and stops. A command can train several things.
 static STOP: OnceLock<AtomicBool> = OnceLock::new();
@@ -47,9 +49,18 @@ impl TrainingArgs {
     /// Where and how often things happen.
     ///
     /// # Errors
-    /// When the folder has a run that it isn't asked to go on with.
-    pub(crate) fn options(&self) -> Result<RunOptions> {
-        begun(&self.out, self.resume)?;
+    /// When the folder has a run that it isn't asked to go on with, or another one than of `recipe` and `inputs`
+    /// (by the names of their options).
+    pub(crate) fn options<R: Clone + Serialize + DeserializeOwned>(
+        &self,
+        recipe: &R,
+        inputs: &[(&str, Option<&Path>)],
+    ) -> Result<RunOptions> {
+        let data = [
+            ("data", Some(&*self.data)),
+            ("validation", self.validation.as_deref()),
+        ];
+        enter(recipe, &[&data, inputs].concat(), &self.out, self.resume)?;
         let mut options = RunOptions::new(&self.out);
         options.resume = self.resume;
         if let Some(every) = self.every {
@@ -80,6 +91,27 @@ impl TrainingArgs {
             );
         }
     }
+}
+
+/// Enters the folder of a recipe's run.
+///
+/// # Errors
+/// When it has a run that isn't to be gone on with, or another one.
+pub(crate) fn enter<R: Clone + Serialize + DeserializeOwned>(
+    recipe: &R,
+    inputs: &[(&str, Option<&Path>)],
+    folder: &Path,
+    resume: bool,
+) -> Result<bool> {
+    let given = inputs
+        .iter()
+        .filter_map(|(name, path)| Some(((*name).to_owned(), (*path)?.to_path_buf())));
+    RecipeOrigin {
+        program_version: env!("CARGO_PKG_VERSION").into(),
+        inputs: given.collect(),
+        recipe: recipe.clone(),
+    }
+    .enter(folder, resume)
 }
 
 /// Runs a task with a progress bar (plain lines when not a terminal); Ctrl-C saves and stops.

@@ -69,7 +69,7 @@ impl DatasetError {
     /// A file whose content is wrong; of one that Git LFS hasn't pulled, that is the reason.
     pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
         let reason = if git_lfs::is_pointer(path) {
-            format!("{}; {}", git_lfs::PROBLEM, git_lfs::REMEDY)
+            git_lfs::fault()
         } else {
             reason.into()
         };

@@ -28,7 +28,7 @@ pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
         reason,
     };
     if git_lfs::is_pointer(path) {
-        return Err(wrong(format!("{}; {}", git_lfs::PROBLEM, git_lfs::REMEDY)));
+        return Err(wrong(git_lfs::fault()));
     }
     let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     decode(path, &bytes)

@@ -14,6 +14,11 @@ pub const PROBLEM: &str =
 pub const REMEDY: &str =
     "run `git lfs install` and `git lfs pull` in its repository, or download the file itself";
 
+/// Both, of a pointer that is read on its own.
+pub fn fault() -> String {
+    format!("{PROBLEM}; {REMEDY}")
+}
+
 /// Whether `path` is a pointer; not when it can't be read.
 pub fn is_pointer(path: &Path) -> bool {
     let mut start = [0; START.len()];

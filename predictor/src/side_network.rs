@@ -170,7 +170,7 @@ pub(crate) fn damaged(path: &Path, what: &dyn std::fmt::Display) -> PredictorErr
     PredictorError::File {
         path: path.to_path_buf(),
         what: match git_lfs::is_pointer(path) {
-            true => format!("{}; {}", git_lfs::PROBLEM, git_lfs::REMEDY),
+            true => git_lfs::fault(),
             false => what.to_string(),
         },
     }

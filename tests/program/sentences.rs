@@ -40,19 +40,21 @@ fn sentences_are_learned_from_recordings_and_refused_before_anything_moves() {
     }
     let path = |path: &PathBuf| path.display().to_string();
     let (data, model, out) = (path(&data), path(&model), path(&out));
-    let trained = foresight(&[
-        "train-goals",
-        &data,
-        "--model",
-        &model,
-        "--out",
-        &out,
-        "--steps",
-        "4",
-        "--batch",
-        "4",
-        "--json",
-    ]);
+    let train = |more: &[&str]| {
+        let few = [
+            "train-goals",
+            &data,
+            "--model",
+            &model,
+            "--steps",
+            "4",
+            "--batch",
+            "4",
+            "--json",
+        ];
+        foresight(&[&few[..], more].concat())
+    };
+    let trained = train(&["--out", &out]);
     assert!(trained.status.success(), "{}", said(&trained));
     let told: serde_json::Value = serde_json::from_slice(&trained.stdout).unwrap();
     assert_eq!(told["steps"], 4, "{told}");
@@ -62,6 +64,22 @@ fn sentences_are_learned_from_recordings_and_refused_before_anything_moves() {
             .is_some_and(|n| n >= 4),
         "{told}"
     );
+    // A head is not trained over another, and a run goes on only as itself.
+    let elsewhere = format!("{out}-again");
+    for (more, reason) in [
+        (&["--out", &elsewhere][..], "is there already"),
+        (
+            &["--out", &out, "--resume", "--seed", "9"],
+            "seed was 0, now 9",
+        ),
+    ] {
+        let refused = train(more);
+        assert!(
+            !refused.status.success() && said(&refused).contains(reason),
+            "{}",
+            said(&refused)
+        );
+    }
     let scenario = path(&project("scenarios/pick_and_place_said.toml"));
     for (sentence, reason) in [
         (

@@ -183,8 +183,11 @@ fn a_run_is_not_overwritten_and_behaviours_are_those_of_the_recordings() {
     let (done, said) = pretrain(&["--set", "optimisation.seed=9"]);
     assert!(!done && said.contains("--resume"), "{said}");
     assert!(weights() == before);
+    let (done, said) = pretrain(&["--resume", "--set", "optimisation.seed=9"]);
+    assert!(!done && said.contains("seed was 1, now 9"), "{said}");
     let (done, said) = pretrain(&["--resume"]);
     assert!(done, "{said}");
+    assert!(weights() == before);
 
     let (recipe, encoder) = (
         project("models/tabletop/clone.toml"),

@@ -13,6 +13,7 @@ use foresight_predictor::parameters::Parameters;
 use foresight_predictor::{PredictorError, WorldModel};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::episodes;
 use crate::goal_trainer::{GoalBatch, GoalLosses, GoalTrainer};
@@ -39,7 +40,7 @@ const FALSE_REFUSALS: f64 = 0.02;
 const LEAST_FIT: [f32; 2] = [0.1, 0.5];
 
 /// How a goal head is trained.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GoalHeadOptions {
     /// Steps.
     pub steps: usize,

@@ -68,7 +68,7 @@ pub mod memory;
 pub mod mersenne_twister;
 pub mod objectives;
 pub mod optimisation;
-mod origin;
+pub mod origin;
 mod policy_trainer;
 mod predictor_batch;
 pub mod predictor_run;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::state;
 use anyhow::{bail, Context, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
@@ -55,72 +56,103 @@ impl Origin {
     /// When a run is there and isn't asked to go on, or is another one: every difference is
     /// named.
     pub fn enter(&self, folder: &Path, resume: bool) -> Result<bool> {
-        let path = folder.join(FILE);
-        let begun = state::begun(folder, resume)?;
-        if resume && path.exists() {
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("reading {}", path.display()))?;
-            let before: Origin = toml::from_str(&text).with_context(|| {
-                format!(
-                    "{} is damaged, so nobody knows what this run is; start over in another \
-                     folder",
-                    path.display()
-                )
-            })?;
-            let differences = self.differences(&before)?;
-            if !differences.is_empty() {
-                bail!(
-                    "the run in {} is another one; give what it was started with, or choose \
-                     another folder:\n  {}",
-                    folder.display(),
-                    differences.join("\n  ")
-                );
-            }
-            return Ok(begun);
-        }
         // `train` didn't write down once what its runs were started with.
-        let began_without = begun && self.settings.predictor.is_some();
-        if began_without {
-            tracing::warn!(
-                "{} is missing: going on with what is asked for now",
+        let written_always = self.settings.predictor.is_none();
+        enter(self, &HARMLESS, written_always, folder, resume)
+    }
+}
+
+/// What a run of a recipe was started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeOrigin<R> {
+    /// Version of the program that started it.
+    pub program_version: String,
+    /// What it started from and learned from, by the names of the command's options.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// The recipe with the changes to it.
+    pub recipe: R,
+}
+
+impl<R: Serialize + DeserializeOwned> RecipeOrigin<R> {
+    /// As [`Origin::enter`]; such a run may be made longer.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn enter(&self, folder: &Path, resume: bool) -> Result<bool> {
+        let harmless = [&HARMLESS[..], &["schedule.total_steps"]].concat();
+        enter(self, &harmless, false, folder, resume)
+    }
+}
+
+fn enter<O: Serialize + DeserializeOwned>(
+    origin: &O,
+    harmless: &[&str],
+    written_always: bool,
+    folder: &Path,
+    resume: bool,
+) -> Result<bool> {
+    let path = folder.join(FILE);
+    let begun = state::begun(folder, resume)?;
+    if begun && path.exists() {
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        let before: O = toml::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged, so nobody knows what this run is; start over in another folder",
                 path.display()
-            );
-        } else if begun {
+            )
+        })?;
+        let differences = differences(origin, &before, harmless)?;
+        if !differences.is_empty() {
             bail!(
-                "{} is gone, so nobody knows what the run in its folder is; start over in another",
-                path.display()
+                "the run in {} is another one; give what it was started with, or choose another \
+                 folder:\n  {}",
+                folder.display(),
+                differences.join("\n  ")
             );
         }
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let partial = folder.join(format!("{FILE}.partial"));
-        std::fs::write(&partial, toml::to_string(self)?)
-            .and_then(|()| std::fs::rename(&partial, &path))
-            .with_context(|| format!("writing {}", path.display()))?;
-        Ok(began_without)
+        return Ok(true);
     }
+    if begun && written_always {
+        bail!(
+            "{} is gone, so nobody knows what the run in its folder is; start over in another",
+            path.display()
+        );
+    } else if begun {
+        tracing::warn!(
+            "{} is missing: going on with what is asked for now",
+            path.display()
+        );
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let partial = folder.join(format!("{FILE}.partial"));
+    std::fs::write(&partial, toml::to_string(origin)?)
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .with_context(|| format!("writing {}", path.display()))?;
+    Ok(begun)
+}
 
-    fn differences(&self, before: &Origin) -> Result<Vec<String>> {
-        let (now, before) = (self.flat()?, before.flat()?);
-        let keys: std::collections::BTreeSet<&String> = now.keys().chain(before.keys()).collect();
-        let said = |value: Option<&String>| value.map_or("unset".to_owned(), String::clone);
-        Ok(keys
-            .into_iter()
-            .filter(|key| now.get(*key) != before.get(*key))
-            .filter(|key| !HARMLESS.iter().any(|h| key.ends_with(h)))
-            .map(|key| {
-                let (was, is) = (said(before.get(key)), said(now.get(key)));
-                format!("{key} was {was}, now {is}")
-            })
-            .collect())
-    }
+fn differences<O: Serialize>(now: &O, before: &O, harmless: &[&str]) -> Result<Vec<String>> {
+    let (now, before) = (flat(now)?, flat(before)?);
+    let keys: std::collections::BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+    let said = |value: Option<&String>| value.map_or("unset".to_owned(), String::clone);
+    Ok(keys
+        .into_iter()
+        .filter(|key| now.get(*key) != before.get(*key))
+        .filter(|key| !harmless.iter().any(|h| key.ends_with(h)))
+        .map(|key| {
+            let (was, is) = (said(before.get(key)), said(now.get(key)));
+            format!("{key} was {was}, now {is}")
+        })
+        .collect())
+}
 
-    /// Every value by its dotted key.
-    fn flat(&self) -> Result<BTreeMap<String, String>> {
-        let mut flat = BTreeMap::new();
-        let value = toml::Value::try_from(self).context("writing down the settings")?;
-        flatten("", &value, &mut flat);
-        Ok(flat)
-    }
+/// Every value by its dotted key.
+fn flat(origin: &impl Serialize) -> Result<BTreeMap<String, String>> {
+    let mut flat = BTreeMap::new();
+    let value = toml::Value::try_from(origin).context("writing down the settings")?;
+    flatten("", &value, &mut flat);
+    Ok(flat)
 }
 
 fn flatten(prefix: &str, value: &toml::Value, flat: &mut BTreeMap<String, String>) {

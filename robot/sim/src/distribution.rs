@@ -1,5 +1,6 @@
 //! Where scenes come from: ranges, and a seed.
 
+use foresight_planner::pose_units::FARTHEST_CAMERA_M;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -15,8 +16,6 @@ const OTHER_CAMERAS_STREAM: u64 = 7;
 /// Fields of view that a camera can have, rad.
 const LEAST_FOV_RAD: f64 = 0.01;
 const MOST_FOV_RAD: f64 = 3.0;
-/// Farther away no camera sees what an arm does, m.
-const FARTHEST_CAMERA_M: f64 = 10.0;
 
 /// `[low, high]`; a value is drawn evenly from between them.
 pub type Range = [f64; 2];

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::arm::ArmError;
 use crate::envelope::EnvelopeConfig;
 use crate::viewer::Viewer;
 use crate::zenoh_arm::ZenohArmConfig;
@@ -116,7 +115,8 @@ pub fn examine(examination: &Examination) -> (Vec<Check>, Option<CameraLatency>)
     let viewer = match Viewer::open(config) {
         Ok(viewer) => viewer,
         Err(error) => {
-            checks.push(Check::fail("zenoh", error.to_string(), link_remedy(&error)));
+            let remedy = "check robot.franka.link: endpoints as tcp/HOST:7447 or tls/HOST:7447, files readable and as they say";
+            checks.push(Check::fail("zenoh", error.to_string(), remedy));
             return (checks, None);
         }
     };
@@ -151,13 +151,4 @@ pub fn examine(examination: &Examination) -> (Vec<Check>, Option<CameraLatency>)
     checks.push(node::kernel(config));
     let latency = latency::camera(&viewer, &state);
     (checks, latency)
-}
-
-fn link_remedy(error: &ArmError) -> &'static str {
-    match error {
-        ArmError::LinkFile { .. } => {
-            "check the path and the contents of robot.franka.link.zenoh_config"
-        }
-        _ => "check robot.franka.link: endpoints as tcp/HOST:7447 or tls/HOST:7447, files readable",
-    }
 }
