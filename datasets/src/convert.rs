@@ -190,6 +190,7 @@ fn fill(
 ) -> Result<Converted> {
     let mut converted = std::mem::take(&mut plan.converted);
     let (plan, cameras) = (&*plan, &sketch.cameras);
+    let mut stretched = BTreeMap::new();
     let episodes = &plan.episodes;
     each_episode(store, options, episodes, &mut converted, done, |episode| {
         let (rows, numbers) = match rows(store, episode, plan, sketch.fps) {
@@ -202,10 +203,25 @@ fn fill(
                 Some(at) => (&plan.views[at], cameras[at].1),
                 None => return Ok(()),
             };
-            each_frame(store, episode, view, &numbers, size, put)
+            if let Some(from) = each_frame(store, episode, view, &numbers, size, put)? {
+                stretched.insert(episode, (from, size));
+            }
+            Ok(())
         })?;
         Ok(Ok(numbers.len()))
     })?;
+    if let Some((episode, (from, to))) = stretched.first_key_value() {
+        converted.notes.push(format!(
+            "{} episodes, {} first, have pictures of another shape: {} x {} was stretched to {} x {}; convert them \
+             apart, or choose a --size of their shape",
+            stretched.len(),
+            store.episodes()[*episode].path,
+            from.0,
+            from.1,
+            to.0,
+            to.1
+        ));
+    }
     Ok(converted)
 }
 

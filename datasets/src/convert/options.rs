@@ -101,7 +101,8 @@ pub(super) fn lerobot_name(view: &View) -> String {
     }
 }
 
-/// Hands over some of an episode's frames, a few at a time.
+/// Hands over some of an episode's frames, a few at a time. Returns the size of one that was stretched: that had
+/// another shape.
 pub(super) fn each_frame(
     store: &dyn EpisodeStore,
     episode: usize,
@@ -109,16 +110,24 @@ pub(super) fn each_frame(
     numbers: &[usize],
     (width, height): (u32, u32),
     put: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<(u32, u32)>> {
+    let mut stretched = None;
     for some in numbers.chunks(AT_ONCE) {
         let stack = store.frames(episode, view, some)?;
         for image in stack.images() {
             if image.dimensions() == (width, height) {
                 put(image.as_raw())?;
             } else {
+                let (w, h) = image.dimensions();
+                // More than a pixel of rounding in a hundred.
+                let [kept, asked] =
+                    [[w, height], [h, width]].map(|[a, b]| u64::from(a) * u64::from(b));
+                if kept.abs_diff(asked) * 100 > kept {
+                    stretched = Some((w, h));
+                }
                 put(resize(&image, width, height, FilterType::Triangle).as_raw())?;
             }
         }
     }
-    Ok(())
+    Ok(stretched)
 }

@@ -111,6 +111,19 @@ fn recordings_become_lerobot_and_droid_and_back() {
         1e-6,
     );
 
+    // Pictures of another shape are stretched, and that is said.
+    let flat = ConvertOptions {
+        size: Some((64, 16)),
+        ..ConvertOptions::default()
+    };
+    let stretched = to_lerobot(ours.as_ref(), &folder.path().join("flat"), &flat, |_, _| {});
+    let notes = stretched.expect("converted").notes.join("\n");
+    assert!(
+        notes.contains("5 episodes") && notes.contains("to 64 x 16"),
+        "{notes}"
+    );
+    assert!(!converted.notes.join("\n").contains("another shape"));
+
     // The same clip, whatever the format; also as the official loader cuts it.
     let clip = |path: &Path, sampling| {
         let shape = ClipShape {
