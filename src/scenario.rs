@@ -6,7 +6,9 @@ use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use foresight_planner::WaypointSource;
 use foresight_predictor::{LevelTwo, WorldModel};
+use foresight_robot::link::configuration;
 use foresight_scenarios::monitor::{own_file, Fitted};
+use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::schema::json_schema;
 
 use crate::overrides::read;
@@ -74,6 +76,9 @@ fn check(file: &Path) -> Result<String> {
             at(),
             dir.display()
         );
+    }
+    if scenario.robot.kind == RobotKind::Franka {
+        configuration(&loaded.franka().link).with_context(at)?;
     }
     if let Some(monitor) = &scenario.monitor {
         let own = own_file(&dir, &scenario.name);

@@ -101,6 +101,17 @@ fn bad_input_exits_with_2_and_names_line_and_remedy() {
         );
         assert!(!errors.contains("panicked"), "{errors}");
     }
+    // What connecting would refuse, `check` refuses: here a file of zenoh's that isn't there.
+    let robosuite = scenario("../bench/robosuite/reach");
+    let there = std::fs::read_to_string(robosuite).expect("the scenario");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
+    let gone = there.replace("connect = [", "zenoh_config = \"gone.json5\"\nconnect = [");
+    let gone = gone.replace("\"../../models/tabletop\"", &format!("{model:?}"));
+    std::fs::write(&file, gone).expect("written");
+    let output = foresight(&["scenario", "check", &path]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("gone.json5"), "{errors}");
     let reach = scenario("reach");
     let wrong = [
         vec!["run", "no/such.toml"],

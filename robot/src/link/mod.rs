@@ -13,7 +13,7 @@ pub(crate) use monitor::grasped;
 pub use monitor::{Monitor, RawFrame, TimedState, FROZEN};
 pub(crate) use publisher::SetpointPublisher;
 pub use scene::{begin_scene, SceneGoal, SceneVerdict};
-pub use session::{open, LinkConfig, TlsConfig};
+pub use session::{configuration, open, LinkConfig, TlsConfig};
 pub use threads::{arrange_threads, ONE_THREAD};
 pub use zenoh_runtime::ZENOH_RUNTIME_ENV;
 

@@ -11,6 +11,9 @@ use super::link_error;
 use super::threads::{on_one_thread, ONE_THREAD};
 use crate::arm::{ArmError, ArmResult};
 
+/// What an endpoint begins with whose link is encrypted.
+const TLS: &str = "tls/";
+
 /// How to reach the node and the camera. Nothing is searched for on the network: what isn't
 /// named here isn't talked to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +81,27 @@ impl LinkConfig {
 /// [`ArmError::Link`] when an option is refused, an endpoint can't be listened on, or a
 /// `tls/` endpoint is named although zenoh sends and receives on several threads.
 pub fn open(config: &LinkConfig) -> ArmResult<Session> {
+    let (zenoh, [connect, listen]) = configuration(config)?;
+    let opening = || format!("opening a session (connect {connect:?}, listen {listen:?})");
+    if !on_one_thread() && connect.iter().chain(&listen).any(|e| e.starts_with(TLS)) {
+        return Err(link_error(
+            opening(),
+            format!(
+                "TLS fails in zenoh unless one thread sends and receives; start this program \
+                 with {ZENOH_RUNTIME_ENV}='{ONE_THREAD}' in its environment"
+            ),
+        ));
+    }
+    zenoh::open(zenoh)
+        .wait()
+        .map_err(|e| link_error(opening(), e))
+}
+
+/// What zenoh is told, and the endpoints to connect to and to listen on; opens nothing.
+///
+/// # Errors
+/// As [`open`], of what `config` and its files say.
+pub fn configuration(config: &LinkConfig) -> ArmResult<(Config, [Vec<String>; 2])> {
     let mut zenoh = match &config.zenoh_config {
         Some(path) => Config::from_file(path).map_err(|e| bad_file(path, &e.to_string()))?,
         None => Config::default(),
@@ -143,11 +167,7 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
         }
         set("transport/link/tls/enable_mtls", tls.mutual.into())?;
     }
-    let opening = || format!("opening a session (connect {connect:?}, listen {listen:?})");
-    let tls = connect
-        .iter()
-        .chain(&listen)
-        .find(|e| e.starts_with("tls/"));
+    let tls = connect.iter().chain(&listen).find(|e| e.starts_with(TLS));
     if let (Some(endpoint), None, None) = (tls, &config.tls, &config.zenoh_config) {
         return Err(ArmError::Endpoint {
             endpoint: endpoint.clone(),
@@ -156,18 +176,7 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
                 .into(),
         });
     }
-    if tls.is_some() && !on_one_thread() {
-        return Err(link_error(
-            opening(),
-            format!(
-                "TLS fails in zenoh unless one thread sends and receives; start this program \
-                 with {ZENOH_RUNTIME_ENV}='{ONE_THREAD}' in its environment"
-            ),
-        ));
-    }
-    zenoh::open(zenoh)
-        .wait()
-        .map_err(|e| link_error(opening(), e))
+    Ok((zenoh, [connect, listen]))
 }
 
 /// What is wrong with an endpoint, and what to do; `None` of one that can be tried. zenoh itself finds some of
@@ -175,7 +184,7 @@ pub fn open(config: &LinkConfig) -> ArmResult<Session> {
 fn endpoint_doubt(endpoint: &str) -> Option<String> {
     let address = endpoint
         .strip_prefix("tcp/")
-        .or_else(|| endpoint.strip_prefix("tls/"));
+        .or_else(|| endpoint.strip_prefix(TLS));
     // Behind these stand zenoh's options.
     let address = address.and_then(|a| a.split(['?', '#']).next());
     let (host, port) = address.and_then(|a| a.rsplit_once(':')).unwrap_or_default();
