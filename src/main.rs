@@ -11,6 +11,7 @@ mod connection;
 mod dataset;
 mod doctor;
 #[cfg(test)]
+#[path = "../tests/unit/documented.rs"]
 mod documented;
 mod embed;
 mod energy;

@@ -380,4 +380,5 @@ fn of_track(
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/foreseen.rs"]
 mod tests;

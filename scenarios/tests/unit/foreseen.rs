@@ -1,3 +1,5 @@
+//! Unit tests of `src/foreseen/mod.rs`.
+//!
 //! Synthetic episodes in which latents are labels: what is measured is known.
 
 use foresight_datasets::metadata::BranchOf;

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::Cli;
 
-#[path = "../tests/support/book.rs"]
+#[path = "../support/book.rs"]
 mod book;
 
 /// The calls of this program in a block, as words.
