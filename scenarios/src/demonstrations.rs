@@ -29,6 +29,9 @@ pub struct DemonstrationConfig {
     /// Weight of episodes that push the object from any side: off its centre and at its corners too, so
     /// that it turns, through where it stands and past it, low and high.
     pub push_around: f64,
+    /// Weight of episodes that push the object straight ahead, 5 to 20 cm, and bring the hand back to where
+    /// the push began.
+    pub push_and_return: f64,
     /// Weight of episodes in which the hand passes the object with a centimetre or two of air.
     pub near_miss: f64,
     /// Weight of episodes that grasp the object by its rim or its edge and carry it until it slips.
@@ -111,6 +114,7 @@ impl Default for DemonstrationConfig {
             fumble: 0.14,
             random: 0.10,
             push_around: 0.0,
+            push_and_return: 0.0,
             near_miss: 0.0,
             slip: 0.0,
             empty_grasp: 0.0,
@@ -250,7 +254,7 @@ impl DemonstrationConfig {
     }
 
     /// Weights of the behaviours, in the order they are declared in.
-    pub fn weights(&self) -> [f64; 11] {
+    pub fn weights(&self) -> [f64; 12] {
         [
             self.pick_and_place,
             self.grasp,
@@ -260,6 +264,7 @@ impl DemonstrationConfig {
             self.fumble,
             self.random,
             self.push_around,
+            self.push_and_return,
             self.near_miss,
             self.slip,
             self.empty_grasp,

@@ -10,6 +10,8 @@ use crate::stage::{normal, wander, DemonstratorView, ScriptGeometry, ScriptStage
 
 /// How far from the object's middle a way over the table begins and ends at most, m.
 const WAY_M: f64 = 0.09;
+/// How far an object is pushed that is pushed far, m.
+const FAR_M: std::ops::Range<f64> = 0.05..0.2;
 /// Air between the hand and the object, or what is left of a grip, m.
 const LITTLE_M: std::ops::Range<f64> = 0.004..0.02;
 
@@ -36,8 +38,6 @@ impl Way {
         let [x, y, _] = view.object_m;
         let [hand_x, hand_y, _] = view.pose.position_m;
         let from_here = (y - hand_y).atan2(x - hand_x);
-        let inside =
-            |at: [f64; 2]| (0..2).all(|i| (site.box_min_m[i]..=site.box_max_m[i]).contains(&at[i]));
         let mut way = Way {
             middle_m: [x, y],
             along: [1.0, 0.0],
@@ -51,7 +51,7 @@ impl Way {
                 rng.random_range(0.0..std::f64::consts::TAU)
             };
             way.along = [angle.cos(), angle.sin()];
-            if inside(way.at(-WAY_M, 0.0)) && inside(way.at(WAY_M, 0.0)) {
+            if site.holds(way.at(-WAY_M, 0.0)) && site.holds(way.at(WAY_M, 0.0)) {
                 break;
             }
         }
@@ -170,6 +170,31 @@ pub(crate) fn push_around(
         1 => {}
         _ => stages.push(line(way.at(beyond - 0.06, aside), height, 1.0, 0.02)),
     }
+    stages
+}
+
+/// Straight ahead by the object's middle, and back to where the push began.
+pub(crate) fn push_and_return(
+    site: &ScriptGeometry,
+    view: &DemonstratorView,
+    rng: &mut ChaCha8Rng,
+) -> Vec<ScriptStage> {
+    let (aside, by_m) = (normal(0.004, rng), rng.random_range(FAR_M));
+    let end = |way: &Way| way.at(by_m - way.ahead_m, aside);
+    let mut way = Way::draw(site, view, 1.0, rng);
+    for _ in 0..8 {
+        if site.holds(end(&way)) {
+            break;
+        }
+        way = Way::draw(site, view, 1.0, rng);
+    }
+    let before = -way.ahead_m - rng.random_range(LITTLE_M);
+    let height = site.grasp_height_m + rng.random_range(-0.005..0.01);
+    let mut stages = prepare(view, 1.0);
+    stages.extend(way.approach(site, view, [before, aside], height));
+    stages.push(line(end(&way), height, rng.random_range(0.6..1.0), 0.006));
+    stages.push(line(way.at(before, aside), height, 1.0, 0.01));
+    stages.extend([ScriptStage::Stay; 3]);
     stages
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Behaviour {
     Random,
     /// Push the object from any side, off its centre too.
     PushAround,
+    /// Push the object far straight ahead, and come back.
+    PushAndReturn,
     /// Pass the object with little air.
     NearMiss,
     /// Grasp the object where it can't be held well, and carry it until it slips.
@@ -33,7 +35,7 @@ pub(crate) enum Behaviour {
 
 impl Behaviour {
     /// All behaviours, in the order of their weights.
-    pub(crate) const ALL: [Behaviour; 11] = [
+    pub(crate) const ALL: [Behaviour; 12] = [
         Behaviour::PickAndPlace,
         Behaviour::Grasp,
         Behaviour::Reach,
@@ -42,6 +44,7 @@ impl Behaviour {
         Behaviour::Fumble,
         Behaviour::Random,
         Behaviour::PushAround,
+        Behaviour::PushAndReturn,
         Behaviour::NearMiss,
         Behaviour::Slip,
         Behaviour::EmptyGrasp,
@@ -49,8 +52,11 @@ impl Behaviour {
 
     /// Whether its script says to the millimetre how hand and object meet.
     fn draws_contact(self) -> bool {
-        use Behaviour::{EmptyGrasp, NearMiss, PushAround, Slip};
-        matches!(self, PushAround | NearMiss | Slip | EmptyGrasp)
+        use Behaviour::{EmptyGrasp, NearMiss, PushAndReturn, PushAround, Slip};
+        matches!(
+            self,
+            PushAround | PushAndReturn | NearMiss | Slip | EmptyGrasp
+        )
     }
 
     /// The name in metadata and summaries.
@@ -64,6 +70,7 @@ impl Behaviour {
             Behaviour::Fumble => "fumble",
             Behaviour::Random => "random",
             Behaviour::PushAround => "push_around",
+            Behaviour::PushAndReturn => "push_and_return",
             Behaviour::NearMiss => "near_miss",
             Behaviour::Slip => "slip",
             Behaviour::EmptyGrasp => "empty_grasp",

@@ -96,6 +96,7 @@ pub(crate) fn stages(
         Behaviour::Push => push(site, rng),
         Behaviour::Random | Behaviour::Fumble => fumble(site, rng),
         Behaviour::PushAround => contact_script::push_around(site, view, rng),
+        Behaviour::PushAndReturn => contact_script::push_and_return(site, view, rng),
         Behaviour::NearMiss => contact_script::near_miss(site, view, rng),
         Behaviour::Slip => contact_script::slip(site, view, rng),
         Behaviour::EmptyGrasp => contact_script::empty_grasp(site, view, rng),

@@ -40,6 +40,13 @@ pub(crate) struct ScriptGeometry {
     pub(crate) box_max_m: [f64; 3],
 }
 
+impl ScriptGeometry {
+    /// Whether a point of the table is in the box the hand may be in.
+    pub(crate) fn holds(&self, at_m: [f64; 2]) -> bool {
+        (0..2).all(|i| (self.box_min_m[i]..=self.box_max_m[i]).contains(&at_m[i]))
+    }
+}
+
 /// Where a stage goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Anchor {

@@ -148,7 +148,9 @@ impl EpisodeTrack {
         match behaviour {
             Behaviour::PickAndPlace | Behaviour::Carry => truth.placed_within(PLACED_WITHIN_M),
             Behaviour::Grasp => truth.held && last[2] > stood + LIFTED_BY_M,
-            Behaviour::Push | Behaviour::PushAround => moved > PUSHED_BY_M && !truth.held,
+            Behaviour::Push | Behaviour::PushAround | Behaviour::PushAndReturn => {
+                moved > PUSHED_BY_M && !truth.held
+            }
             Behaviour::NearMiss => moved < UNMOVED_M,
             Behaviour::Slip => !truth.held && self.simulator.held.contains(&true),
             Behaviour::EmptyGrasp => !self.simulator.held.contains(&true),

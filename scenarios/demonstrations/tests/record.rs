@@ -270,6 +270,20 @@ fn every_contact_behaviour_does_what_it_is_for() {
     });
     assert!(turned.count() as f64 > 0.5 * EPISODES as f64);
 
+    // Pushed by 5 cm and more, and the hand where it was when the object began to move.
+    let far = of(|mix| mix.push_and_return = 1.0);
+    let returned = far.iter().filter(|e| {
+        let (objects, hands) = (track(e).object_position_m, &e.trajectory.states);
+        let apart = |a: [f64; 3], b: [f64; 3]| (a[0] - b[0]).hypot(a[1] - b[1]);
+        let moved = |at: usize, by_m: f64| apart(objects[at], objects[0]) > by_m;
+        let begins = (1..objects.len()).find(|at| moved(*at, 0.005));
+        begins.is_some_and(|at| {
+            let from = hands[at - 1].position_m;
+            (at..hands.len()).any(|i| moved(i, 0.05) && apart(hands[i].position_m, from) < 0.03)
+        })
+    });
+    assert!(returned.count() as f64 > 0.5 * EPISODES as f64);
+
     let misses = of(|mix| mix.near_miss = 1.0);
     assert!(achieved(&misses) > 0.6, "{}", achieved(&misses));
     let slips = of(|mix| mix.slip = 1.0);
