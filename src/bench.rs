@@ -17,15 +17,9 @@ use serde_json::json;
 use crate::embed::EncoderArgs;
 use crate::overrides::{preset_change, SetArgs};
 
-/// Arguments of `foresight bench`.
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    #[command(subcommand)]
-    command: BenchCommand,
-}
-
+/// Commands of `foresight bench`.
 #[derive(Debug, Subcommand)]
-enum BenchCommand {
+pub(crate) enum BenchCommand {
     /// Time, FLOP/s, share of this machine's measured ceiling and memory of whole plans.
     Plan(PlanBench),
     /// Energy reached against evaluations and seconds, for every planner over many scenes.
@@ -46,8 +40,8 @@ enum BenchCommand {
 ///
 /// # Errors
 /// When a model, a scenario or a file can't be used.
-pub(crate) fn run(args: BenchArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: BenchCommand) -> Result<()> {
+    match command {
         BenchCommand::Plan(args) => plans(&args),
         BenchCommand::Search(args) => searches(&args),
         BenchCommand::Precision(args) => precisions(&args),
@@ -71,7 +65,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<()> {
 }
 
 #[derive(Debug, Args)]
-struct EncodeBench {
+pub(crate) struct EncodeBench {
     #[command(flatten)]
     encoder: EncoderArgs,
     /// A safetensors file with a tensor `clip` [1, 3, frames, height, width], normalised.
@@ -86,7 +80,7 @@ struct EncodeBench {
 }
 
 #[derive(Debug, Args)]
-struct PlanBench {
+pub(crate) struct PlanBench {
     /// Model folder whose architecture is measured. Weights are drawn at random: they don't
     /// matter for speed.
     #[arg(long, default_value = "models/tabletop")]
@@ -164,7 +158,7 @@ fn released_search(planner: &PlannerConfig) -> Result<CemConfig> {
 }
 
 #[derive(Debug, Args)]
-struct SearchBench {
+pub(crate) struct SearchBench {
     /// Scenario whose scenes and sub-goals are planned for.
     #[arg(long, default_value = "scenarios/pick_and_place.toml")]
     scenario: PathBuf,
@@ -218,7 +212,7 @@ fn searches(args: &SearchBench) -> Result<()> {
 }
 
 #[derive(Debug, Args)]
-struct PrecisionBench {
+pub(crate) struct PrecisionBench {
     /// Scenario whose scenes are planned for.
     #[arg(long, default_value = "scenarios/pick_and_place.toml")]
     scenario: PathBuf,
@@ -281,7 +275,7 @@ fn precisions(args: &PrecisionBench) -> Result<()> {
 }
 
 #[derive(Debug, Args)]
-struct ClipsBench {
+pub(crate) struct ClipsBench {
     /// A DROID-raw root, an index, a list of episode folders or a LeRobot v3 folder.
     data: PathBuf,
     /// Clips read, of as many draws.
@@ -333,7 +327,7 @@ fn clip_rate(args: &ClipsBench) -> Result<()> {
 }
 
 #[derive(Debug, Args)]
-struct ReplayBench {
+pub(crate) struct ReplayBench {
     /// Folder with case.json (predictor architecture, settings), predictor.safetensors and
     /// case.safetensors (context, goal, pose, noise), as bench/against_official.py writes it.
     case: PathBuf,

@@ -5,17 +5,11 @@ mod folder;
 mod predict;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-/// Arguments of `foresight classify`.
-#[derive(Debug, Args)]
-pub(crate) struct ClassifyArgs {
-    #[command(subcommand)]
-    command: ClassifyCommand,
-}
-
+/// Commands of `foresight classify`.
 #[derive(Debug, Subcommand)]
-enum ClassifyCommand {
+pub(crate) enum ClassifyCommand {
     /// Fit a probe on films whose class is known, and judge it on some that are held out.
     Fit(fit::FitArgs),
     /// Name films by a fitted probe.
@@ -26,8 +20,8 @@ enum ClassifyCommand {
 ///
 /// # Errors
 /// When the model, a film or a probe can't be used.
-pub(crate) fn run(args: ClassifyArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: ClassifyCommand) -> Result<()> {
+    match command {
         ClassifyCommand::Fit(args) => fit::run(&args),
         ClassifyCommand::Predict(args) => predict::run(&args),
     }

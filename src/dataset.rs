@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use foresight_datasets::alignment::FRAME_TOLERANCE;
 use foresight_datasets::doubts::Doubts;
 use foresight_datasets::index::{self, UnusableEntry};
@@ -16,15 +16,9 @@ mod convert;
 mod deep;
 mod info;
 
-/// Arguments of `foresight dataset`.
-#[derive(Debug, Args)]
-pub(crate) struct DatasetArgs {
-    #[command(subcommand)]
-    command: DatasetCommand,
-}
-
+/// Commands of `foresight dataset`.
 #[derive(Debug, Subcommand)]
-enum DatasetCommand {
+pub(crate) enum DatasetCommand {
     /// Find episodes and write an index of them: length, cameras, rates, success.
     Index {
         /// A dataset's root folder (DROID raw layout), or a list of episode folders as the
@@ -70,8 +64,8 @@ enum DatasetCommand {
 ///
 /// # Errors
 /// When the folder cannot be read, or `validate` finds unusable episodes.
-pub(crate) fn run(args: DatasetArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: DatasetCommand) -> Result<()> {
+    match command {
         DatasetCommand::Index {
             root,
             out,

@@ -76,7 +76,7 @@ enum Command {
     /// Record scripted demonstrations in the simulator, or what an arm does.
     Record(record::RecordArgs),
     /// Train an encoder on recorded frames.
-    Pretrain(pretrain::PretrainArgs),
+    Pretrain(training::TrainingArgs),
     /// Train an action-conditioned predictor on a frozen encoder.
     Train(train::TrainArgs),
     /// Fine-tune a model's predictor on DROID or on one's own episodes.
@@ -84,25 +84,31 @@ enum Command {
     /// Train a policy that imitates demonstrations: the baseline planning is held against.
     Clone(clone::CloneArgs),
     /// Train a compact model, encoder and predictor jointly.
-    TrainCompact(train_compact::TrainCompactArgs),
+    TrainCompact(training::TrainingArgs),
     /// Train what makes sentences a model's goals, from demonstrations with sentences.
     TrainGoals(train_goals::TrainGoalsArgs),
     /// Write features of videos and images from a model's encoder.
     Embed(embed::EmbedArgs),
     /// Tell classes of films apart by a probe on a frozen encoder.
-    Classify(classify::ClassifyArgs),
+    #[command(subcommand)]
+    Classify(classify::ClassifyCommand),
     /// Measure what a model sees and foresees.
     Probe(probe::ProbeArgs),
     /// List, check and summarise recorded episodes.
-    Dataset(dataset::DatasetArgs),
+    #[command(subcommand)]
+    Dataset(dataset::DatasetCommand),
     /// Look into, convert, check and make models.
-    Model(model::ModelArgs),
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Fit what watches runs for the unexpected, and try it on recorded ones.
-    Monitor(monitor::MonitorArgs),
+    #[command(subcommand)]
+    Monitor(monitor::MonitorCommand),
     /// Check scenario files, or print their JSON schema.
-    Scenario(scenario::ScenarioArgs),
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
     /// Measure planning: speed, quality for cost, bf16 against f32.
-    Bench(bench::BenchArgs),
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Serve the simulator on franka-node's and franka-cam's zenoh keys.
     Sim(sim::SimArgs),
     /// Offer a model's encoding and rollouts to planners on other machines.
@@ -110,7 +116,8 @@ enum Command {
     /// Check an arm, its node, its camera and a scenario before anything moves.
     Doctor(doctor::DoctorArgs),
     /// Look at an arm, stop it, home it, take goal images.
-    Robot(robot::RobotArgs),
+    #[command(subcommand)]
+    Robot(robot::RobotCommand),
     /// Measure how far the model sees the table turned.
     Calibrate(calibrate::CalibrateArgs),
 }
@@ -122,7 +129,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => return exit::with(run::run(args)),
         Command::Doctor(args) => return exit::with(doctor::run(&args)),
-        Command::Robot(args) => robot::run(args),
+        Command::Robot(command) => robot::run(command),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Replay(args) => return exit::with(replay::run(args)),
         Command::Eval(args) => eval::run(args),
@@ -130,20 +137,20 @@ fn main() -> ExitCode {
         Command::Energy(args) => energy::run(args),
         Command::Report(args) => report::run(args),
         Command::Record(args) => record::run(args),
-        Command::Pretrain(args) => pretrain::run(args.training).map(drop),
+        Command::Pretrain(args) => pretrain::run(args).map(drop),
         Command::Train(args) => train::run(args).map(drop),
         Command::Finetune(args) => finetune::run(args),
         Command::Clone(args) => clone::run(args),
         Command::TrainCompact(args) => train_compact::run(args),
         Command::TrainGoals(args) => train_goals::run(args),
-        Command::Classify(args) => classify::run(args),
+        Command::Classify(command) => classify::run(command),
         Command::Embed(args) => embed::run(args),
         Command::Probe(args) => probe::run(args),
-        Command::Dataset(args) => dataset::run(args),
-        Command::Model(args) => model::run(args),
-        Command::Monitor(args) => monitor::run(args),
-        Command::Scenario(args) => scenario::run(args),
-        Command::Bench(args) => bench::run(args),
+        Command::Dataset(command) => dataset::run(command),
+        Command::Model(command) => model::run(command),
+        Command::Monitor(command) => monitor::run(command),
+        Command::Scenario(command) => scenario::run(command),
+        Command::Bench(command) => bench::run(command),
         Command::Sim(args) => sim::run(args),
         Command::Serve(args) => serve::run(&args),
     };

@@ -11,17 +11,11 @@ mod verify;
 use std::path::Path;
 
 use anyhow::{bail, Result};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-/// Arguments of `foresight model`.
-#[derive(Debug, Args)]
-pub(crate) struct ModelArgs {
-    #[command(subcommand)]
-    command: ModelCommand,
-}
-
+/// Commands of `foresight model`.
 #[derive(Debug, Subcommand)]
-enum ModelCommand {
+pub(crate) enum ModelCommand {
     /// Say what a checkpoint holds: architecture, tensors, types, sizes, and what is missing.
     Inspect(inspect::InspectArgs),
     /// Write a checkpoint as a model folder.
@@ -52,8 +46,8 @@ fn must_be_new(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When a file can't be read or written, or a model is not what it should be.
-pub(crate) fn run(args: ModelArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: ModelCommand) -> Result<()> {
+    match command {
         ModelCommand::Inspect(args) => inspect::run(&args),
         ModelCommand::Convert(args) => convert::run(&args),
         ModelCommand::Verify(args) => verify::run(&args),

@@ -10,15 +10,9 @@ use foresight_scenarios::evaluate::Counted;
 use foresight_scenarios::monitor::{goal_file, own_file, Expectation, Fitted};
 use foresight_scenarios::ModelSource;
 
-/// Arguments of `foresight monitor`.
-#[derive(Debug, Args)]
-pub(crate) struct MonitorArgs {
-    #[command(subcommand)]
-    command: MonitorCommand,
-}
-
+/// Commands of `foresight monitor`.
 #[derive(Debug, Subcommand)]
-enum MonitorCommand {
+pub(crate) enum MonitorCommand {
     /// Fit a monitor to successful runs of one scenario.
     Fit(FitArgs),
     /// Count what a monitor would have noticed in recorded runs, by fault.
@@ -26,7 +20,7 @@ enum MonitorCommand {
 }
 
 #[derive(Debug, Args)]
-struct FitArgs {
+pub(crate) struct FitArgs {
     /// Run folders, or folders of run folders such as `eval --out` leaves.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
@@ -49,7 +43,7 @@ struct FitArgs {
 }
 
 #[derive(Debug, Args)]
-struct TestArgs {
+pub(crate) struct TestArgs {
     /// Run folders, or folders of run folders, with and without faults.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
@@ -84,8 +78,8 @@ enum ExpectName {
 ///
 /// # Errors
 /// When runs, model or file can't be used.
-pub(crate) fn run(args: MonitorArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: MonitorCommand) -> Result<()> {
+    match command {
         MonitorCommand::Fit(args) => fit(args),
         MonitorCommand::Test(args) => test(&args),
     }

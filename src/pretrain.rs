@@ -1,7 +1,6 @@
 //! `foresight pretrain`: an encoder from recorded frames.
 
 use anyhow::{Context, Result};
-use clap::Args;
 use foresight_training::mask_task::MaskTask;
 use foresight_training::pretrain::EncoderTask;
 use foresight_training::recipe::PretrainRecipe;
@@ -9,13 +8,6 @@ use foresight_training::run::Outcome;
 use foresight_training::settings::read_recipe;
 
 use crate::training::{train, TrainingArgs};
-
-/// Arguments of `foresight pretrain`.
-#[derive(Debug, Args)]
-pub(crate) struct PretrainArgs {
-    #[command(flatten)]
-    pub training: TrainingArgs,
-}
 
 /// Runs `foresight pretrain`.
 ///

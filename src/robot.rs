@@ -9,17 +9,13 @@ mod state;
 mod stop;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-/// Arguments of `foresight robot`.
-#[derive(Debug, Args)]
-pub(crate) struct RobotArgs {
-    #[command(subcommand)]
-    command: RobotCommand,
-}
+use crate::connection::Connection;
 
+/// Commands of `foresight robot`.
 #[derive(Debug, Subcommand)]
-enum RobotCommand {
+pub(crate) enum RobotCommand {
     /// What the arm reports: phase, lease, pose, joints, gripper.
     State(state::StateArgs),
     /// Move the joints to the ready pose, under a lease.
@@ -27,11 +23,12 @@ enum RobotCommand {
     /// Stop the arm now: no lease needed, whoever drives it.
     Stop(stop::StopArgs),
     /// Clear an error, once its cause is gone.
-    Recover(recover::RecoverArgs),
+    Recover(Connection),
     /// Home, open, close or stop the gripper.
     Gripper(gripper::GripperArgs),
     /// Take goal images.
-    Goal(goal::GoalArgs),
+    #[command(subcommand)]
+    Goal(goal::GoalCommand),
     /// Make certificates for node, camera, planner and viewer, and the node's access control.
     Certificates(certificates::CertificatesArgs),
 }
@@ -40,14 +37,14 @@ enum RobotCommand {
 ///
 /// # Errors
 /// When the arm can't be reached or refuses.
-pub(crate) fn run(args: RobotArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: RobotCommand) -> Result<()> {
+    match command {
         RobotCommand::State(args) => state::run(&args),
         RobotCommand::Home(args) => home::run(&args),
         RobotCommand::Stop(args) => stop::run(&args),
-        RobotCommand::Recover(args) => recover::run(&args),
+        RobotCommand::Recover(connection) => recover::run(&connection),
         RobotCommand::Gripper(args) => gripper::run(&args),
-        RobotCommand::Goal(args) => goal::run(&args),
+        RobotCommand::Goal(command) => goal::run(&command),
         RobotCommand::Certificates(args) => certificates::run(&args),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use foresight_planner::WaypointSource;
 use foresight_predictor::{LevelTwo, WorldModel};
 use foresight_robot::link::configuration;
@@ -13,15 +13,9 @@ use foresight_scenarios::schema::json_schema;
 
 use crate::overrides::read;
 
-/// Arguments of `foresight scenario`.
-#[derive(Debug, Args)]
-pub(crate) struct ScenarioArgs {
-    #[command(subcommand)]
-    command: ScenarioCommand,
-}
-
+/// Commands of `foresight scenario`.
 #[derive(Debug, Subcommand)]
-enum ScenarioCommand {
+pub(crate) enum ScenarioCommand {
     /// Check files: every fault with line and remedy.
     Check {
         /// The scenario files.
@@ -38,8 +32,8 @@ enum ScenarioCommand {
 ///
 /// # Errors
 /// When a file has faults.
-pub(crate) fn run(args: ScenarioArgs) -> Result<()> {
-    match args.command {
+pub(crate) fn run(command: ScenarioCommand) -> Result<()> {
+    match command {
         ScenarioCommand::Schema => print!("{}", json_schema()),
         ScenarioCommand::Reference => print!("{}", foresight_scenarios::reference::markdown()),
         ScenarioCommand::Check { files } => {

@@ -1,25 +1,16 @@
 //! `foresight train-compact`: a compact model's encoder and predictor, jointly.
 
 use anyhow::{Context, Result};
-use clap::Args;
 use foresight_training::compact_task::{CompactRecipe, CompactTask};
 use foresight_training::settings::read_recipe;
 
 use crate::training::{train, TrainingArgs};
 
-/// Arguments of `foresight train-compact`.
-#[derive(Debug, Args)]
-pub(crate) struct TrainCompactArgs {
-    #[command(flatten)]
-    training: TrainingArgs,
-}
-
 /// Runs `foresight train-compact`.
 ///
 /// # Errors
 /// When recipe or data can't be used, or training fails.
-pub(crate) fn run(args: TrainCompactArgs) -> Result<()> {
-    let args = args.training;
+pub(crate) fn run(args: TrainingArgs) -> Result<()> {
     let recipe: CompactRecipe = read_recipe(&args.recipe, &args.set)?;
     let (folder, options) = (args.out.join("model"), args.options(&recipe, &[])?);
     let mut task = CompactTask::new(&recipe, &args.data, args.validation.as_deref())

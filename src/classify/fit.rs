@@ -19,7 +19,7 @@ use crate::embed::{ClipArgs, EncoderArgs};
 const MISTAKES: usize = 24;
 
 #[derive(Debug, Args)]
-pub(super) struct FitArgs {
+pub(crate) struct FitArgs {
     /// A folder with a folder of films per class, or a CSV table with columns `path`, `class` and maybe
     /// `group`: films of one group, of one scene for example, are never parted. Films are videos,
     /// images, folders of images or of recorded episodes.

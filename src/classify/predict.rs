@@ -13,7 +13,7 @@ use serde_json::json;
 use super::folder::{encoder_sha256, ProbeFolder};
 
 #[derive(Debug, Args)]
-pub(super) struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// Videos, images, folders of images, or folders of recorded episodes.
     #[arg(required = true, value_name = "VIDEO|IMAGE")]
     films: Vec<PathBuf>,

@@ -11,7 +11,7 @@ use foresight_runs::episodes::{of_runs, run_folders};
 
 /// Arguments of `foresight dataset convert`.
 #[derive(Debug, Args)]
-pub(super) struct ConvertArgs {
+pub(crate) struct ConvertArgs {
     /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset; or run
     /// folders, as `run` and `eval --out` leave them, whose failures are kept as failures.
     #[arg(required = true, num_args = 1..)]
@@ -24,7 +24,7 @@ pub(super) struct ConvertArgs {
 
 /// Arguments of `foresight dataset merge`.
 #[derive(Debug, Args)]
-pub(super) struct MergeArgs {
+pub(crate) struct MergeArgs {
     /// Datasets, of any formats: root folders or indices, lists of episode folders, LeRobot
     /// datasets, run folders.
     #[arg(required = true, num_args = 2..)]

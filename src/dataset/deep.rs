@@ -14,7 +14,7 @@ use serde::Serialize;
 
 /// Arguments of the deep look.
 #[derive(Debug, Args)]
-pub(super) struct DeepArgs {
+pub(crate) struct DeepArgs {
     /// Also look at what the pictures show: whether they lag behind the states, whether the hand is
     /// where the recorded extrinsics put it, and how the actions fill a model's box. A picture of
     /// each camera is written.

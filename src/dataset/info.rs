@@ -8,7 +8,7 @@ use foresight_datasets::statistics::Statistics;
 
 /// Arguments of `foresight dataset info`.
 #[derive(Debug, Args)]
-pub(super) struct InfoArgs {
+pub(crate) struct InfoArgs {
     /// A dataset's root folder or index, a list of episode folders, or a LeRobot dataset.
     root: PathBuf,
     /// Steps a second the actions are measured over; every recorded step when absent.

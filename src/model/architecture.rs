@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// The architecture, where the checkpoint alone doesn't tell it.
 #[derive(Debug, Args)]
-pub(super) struct ArchitectureArgs {
+pub(crate) struct ArchitectureArgs {
     /// JSON with the architecture: a model folder's config.json, or an object with
     /// `encoder_config` and `predictor_config`.
     #[arg(long, value_name = "FILE")]

@@ -11,7 +11,7 @@ use foresight_predictor::{compact, EncoderLevel, ModelConfig};
 use super::architecture::ArchitectureArgs;
 
 #[derive(Debug, Args)]
-pub(super) struct ConvertArgs {
+pub(crate) struct ConvertArgs {
     /// A .pt, a .safetensors, or a folder with config.json and model.safetensors.
     source: PathBuf,
     /// The model folder to write; a new one.

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const MEASURED_SHARE: u64 = 5;
 
 #[derive(Debug, Args)]
-pub(super) struct ForeseesArgs {
+pub(crate) struct ForeseesArgs {
     /// Model folder.
     model: PathBuf,
     /// Recorded episodes: a root folder, an index, a list or a LeRobot dataset. Gauges are fitted

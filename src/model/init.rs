@@ -13,7 +13,7 @@ use super::architecture;
 use super::inspect::thousands;
 
 #[derive(Debug, Args)]
-pub(super) struct InitArgs {
+pub(crate) struct InitArgs {
     /// A named architecture: tiny, vitl, vith, vitg, vitg-384, vitg-ac (the full-size one), or
     /// V-JEPA 2.1's vjepa2_1_vit_base_384, _large_, _giant_ or _gigantic_384.
     #[arg(long, required_unless_present = "config", conflicts_with = "config")]

@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use super::architecture::{format_name, must_be_possible, ArchitectureArgs};
 
 #[derive(Debug, Args)]
-pub(super) struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// A .pt, a .safetensors, or a folder with config.json and model.safetensors.
     path: PathBuf,
     #[command(flatten)]

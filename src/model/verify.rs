@@ -16,7 +16,7 @@ use serde_json::{json, Value};
 use super::architecture::{must_be_possible, ArchitectureArgs};
 
 #[derive(Debug, Args)]
-pub(super) struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// A .pt, a .safetensors, or a folder with config.json and model.safetensors.
     path: PathBuf,
     #[command(flatten)]

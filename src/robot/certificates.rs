@@ -9,7 +9,7 @@ use foresight_robot::link::{ONE_THREAD, ZENOH_RUNTIME_ENV};
 
 /// Arguments of `foresight robot certificates`.
 #[derive(Debug, Args)]
-pub(super) struct CertificatesArgs {
+pub(crate) struct CertificatesArgs {
     /// Folder for the authority, the four roles' certificates and keys, and the zenoh
     /// configurations of node and camera.
     #[arg(long, value_name = "DIR", default_value = "certificates")]

@@ -11,21 +11,15 @@ use serde_json::json;
 
 use crate::connection::Connection;
 
-/// Arguments of `foresight robot goal`.
-#[derive(Debug, Args)]
-pub(super) struct GoalArgs {
-    #[command(subcommand)]
-    command: GoalCommand,
-}
-
+/// Commands of `foresight robot goal`.
 #[derive(Debug, Subcommand)]
-enum GoalCommand {
+pub(crate) enum GoalCommand {
     /// Save what the camera sees now, with the arm at rest, and the arm's pose.
     Capture(CaptureArgs),
 }
 
 #[derive(Debug, Args)]
-struct CaptureArgs {
+pub(crate) struct CaptureArgs {
     /// The sub-goal's name: lower-case letters, digits, `_` and `-`.
     name: String,
     #[command(flatten)]
@@ -42,8 +36,8 @@ struct CaptureArgs {
 ///
 /// # Errors
 /// When no frame arrives, the arm moves, or the folder can't be written to.
-pub(super) fn run(args: &GoalArgs) -> Result<()> {
-    let GoalCommand::Capture(args) = &args.command;
+pub(super) fn run(command: &GoalCommand) -> Result<()> {
+    let GoalCommand::Capture(args) = command;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if args.name.is_empty() || !args.name.chars().all(plain) {
         bail!(

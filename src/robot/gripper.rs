@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot gripper`.
 #[derive(Debug, Args)]
-pub(super) struct GripperArgs {
+pub(crate) struct GripperArgs {
     /// What it should do.
     #[arg(value_enum)]
     what: What,

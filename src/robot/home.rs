@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot home`.
 #[derive(Debug, Args)]
-pub(super) struct HomeArgs {
+pub(crate) struct HomeArgs {
     #[command(flatten)]
     connection: Connection,
     /// Fraction of the arm's joint limits to move at, 0.05 to 0.5. Keep it at 0.2 or below until

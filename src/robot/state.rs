@@ -15,7 +15,7 @@ use crate::overrides::interruption;
 
 /// Arguments of `foresight robot state`.
 #[derive(Debug, Args)]
-pub(super) struct StateArgs {
+pub(crate) struct StateArgs {
     #[command(flatten)]
     connection: Connection,
     /// Once a second until Ctrl-C.

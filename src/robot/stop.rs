@@ -9,7 +9,7 @@ use crate::connection::Connection;
 
 /// Arguments of `foresight robot stop`.
 #[derive(Debug, Args)]
-pub(super) struct StopArgs {
+pub(crate) struct StopArgs {
     #[command(flatten)]
     connection: Connection,
     /// Stop the gripper too; what it holds may fall.
