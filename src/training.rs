@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use clap::Args;
 use foresight_training::optimisation::Optimisation;
-use foresight_training::origin::RecipeOrigin;
+use foresight_training::origin::{plain, RecipeOrigin};
 use foresight_training::run::{run, Outcome, Parts, Progress, RunOptions, TrainingTask};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::de::DeserializeOwned;
@@ -103,9 +103,8 @@ pub(crate) fn enter<R: Clone + Serialize + DeserializeOwned>(
     folder: &Path,
     resume: bool,
 ) -> Result<bool> {
-    let given = inputs
-        .iter()
-        .filter_map(|(name, path)| Some(((*name).to_owned(), (*path)?.to_path_buf())));
+    let given = inputs.iter();
+    let given = given.filter_map(|(name, path)| Some(((*name).to_owned(), plain((*path)?))));
     RecipeOrigin {
         program_version: env!("CARGO_PKG_VERSION").into(),
         inputs: given.collect(),

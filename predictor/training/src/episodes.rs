@@ -7,6 +7,7 @@ use anyhow::{bail, Context, Result};
 use foresight_datasets::doubts::Doubts;
 use foresight_datasets::{ClipSampler, Draws, EpisodeStore, Split, Subset};
 
+use crate::origin::plain;
 use crate::settings::Data;
 
 /// Episodes whose poses are questioned, at most: whether a dataset is in degrees a few tell.
@@ -95,7 +96,7 @@ pub fn open(data: &Path, validation: Option<&Path>, settings: &Data) -> Result<E
             training: Subset::new(&store, usable, true),
             held_out: Subset::new(&other, held_out, true),
             held_out_root: path.to_path_buf(),
-            held_out_by: path.display().to_string(),
+            held_out_by: plain(path).display().to_string(),
         });
     }
     let (training, held_out, held_out_by) = if recorded.is_empty() {

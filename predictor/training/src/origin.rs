@@ -1,7 +1,7 @@
 //! What a run was started with, kept in its folder: a run is only resumed as what it is.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::state;
 use anyhow::{bail, Context, Result};
@@ -81,6 +81,16 @@ impl<R: Serialize + DeserializeOwned> RecipeOrigin<R> {
     pub fn enter(&self, folder: &Path, resume: bool) -> Result<bool> {
         let harmless = [&HARMLESS[..], &["schedule.total_steps"]].concat();
         enter(self, &harmless, false, folder, resume)
+    }
+}
+
+/// A path as it is written down: a shell's `./` and slashes at the end make no other of it.
+pub fn plain(path: &Path) -> PathBuf {
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    let plain: PathBuf = parts.collect();
+    match plain.as_os_str().is_empty() {
+        true => path.to_path_buf(),
+        false => plain,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::base::Base;
 use crate::card::{self, RunSummary};
 use crate::feed::{readers, Share};
 use crate::memory::{self, Estimate};
-use crate::origin::{Inputs, Origin};
+use crate::origin::{plain, Inputs, Origin};
 use crate::predictor_task::PredictorTask;
 use crate::run::{Outcome, Parts, RunOptions, TrainingTask};
 use crate::settings::Settings;
@@ -69,9 +69,9 @@ impl PredictorRun {
         let origin = Origin {
             program_version: env!("CARGO_PKG_VERSION").into(),
             inputs: Inputs {
-                model: files.model.clone(),
+                model: plain(&files.model),
                 model_sha256: checkpoint::sha256(&files.model.join(WEIGHTS_FILE))?,
-                data: files.data.clone(),
+                data: plain(&files.data),
                 episodes: episodes.training.episodes().len(),
                 validation: episodes.held_out_by.clone(),
                 validation_episodes: episodes.held_out.episodes().len(),

@@ -20,6 +20,19 @@ fn origin(changes: &[&str]) -> Origin {
 }
 
 #[test]
+fn a_path_is_the_same_however_it_was_typed() {
+    for (typed, written) in [
+        ("data/train/", "data/train"),
+        ("./data/./train", "data/train"),
+        ("/data/train//", "/data/train"),
+        ("../train", "../train"),
+        (".", "."),
+    ] {
+        assert_eq!(plain(Path::new(typed)).to_str(), Some(written));
+    }
+}
+
+#[test]
 fn a_run_goes_on_only_as_itself() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
