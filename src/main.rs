@@ -92,7 +92,8 @@ enum Command {
     /// Tell classes of films apart by a probe on a frozen encoder.
     #[command(subcommand)]
     Classify(classify::ClassifyCommand),
-    /// Measure what a model sees and foresees.
+    /// What `model foresees` was called.
+    #[command(hide = true)]
     Probe(probe::ProbeArgs),
     /// List, check and summarise recorded episodes.
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 mod architecture;
 mod build;
 mod convert;
-mod foresees;
+pub(crate) mod foresees;
 mod init;
 mod inspect;
 mod verify;

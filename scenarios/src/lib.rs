@@ -36,7 +36,6 @@ pub mod load;
 pub mod monitor;
 pub mod naming;
 pub mod physics;
-pub mod probe;
 mod reach;
 pub mod recovery;
 pub mod reference;

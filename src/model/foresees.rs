@@ -48,7 +48,11 @@ pub(crate) struct ForeseesArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &ForeseesArgs) -> Result<()> {
+/// Runs `foresight model foresees`.
+///
+/// # Errors
+/// When model or recordings can't be used, or there is nothing to measure.
+pub(crate) fn run(args: &ForeseesArgs) -> Result<()> {
     if args.steps == 0 || args.gauge_steps == 0 || args.episodes == 0 {
         bail!("--steps, --gauge-steps and --episodes must be at least 1");
     }

@@ -8,9 +8,10 @@ use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_predictor::WorldModel;
 use foresight_report::{run, RunOptions};
 use foresight_scenarios::episode::Unwatched;
-use foresight_scenarios::probe::ranks::{measure, RankOptions};
-use foresight_scenarios::probe::{prediction, Recordings};
+use foresight_scenarios::foreseen::{self, ForeseenOptions, GaugeOptions};
 use foresight_scenarios::{LoadedScenario, ModelSource};
+
+use crate::energy_ranks::{self, RankOptions};
 
 /// Number of the first episode of these tests inside the validation split: far from those that
 /// chose the weights.
@@ -58,10 +59,14 @@ fn foresees_a_step(model: &str, scenario_name: &str, share: f64) {
     let summary = record_all(&plan, seeds, folder.path(), 2, |_| {}).unwrap();
     assert_eq!(summary.recorded, 12);
     let episodes = Subset::of_split(folder.path(), Split::Validation, 12).unwrap();
-    let set = Recordings::read(&episodes).unwrap();
-
-    let errors = prediction::measure(&model, &set).unwrap().all;
-    let (predicted, still) = (errors.predicted, errors.persistence);
+    // Latents alone are measured: what reads them needs no fitting.
+    let options = ForeseenOptions {
+        steps_ahead: 1,
+        gauge: GaugeOptions { steps: 1, seed: 0 },
+        examples: 0,
+    };
+    let seen = foreseen::measure(&model, &episodes, &episodes, options, &|_| {}, &|| {}).unwrap();
+    let (predicted, still) = (seen.robot[0].l1, seen.robot[0].l1_persistence);
     println!("one step ahead: L1 {predicted:.4}, doing nothing {still:.4}");
     assert!(
         predicted <= share * still,
@@ -76,7 +81,7 @@ fn energies_order_hands_and_actions_by_their_distance() {
         scenes: 16,
         states: 24,
     };
-    let ranks = measure(&model("tabletop"), &options).unwrap();
+    let ranks = energy_ranks::measure(&model("tabletop"), &options).unwrap();
     println!("{ranks:?}");
     let all = [
         ("hand", ranks.hand, RANK),

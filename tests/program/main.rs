@@ -7,6 +7,7 @@ mod bundled_model;
 mod compact;
 mod deep;
 mod energy;
+mod energy_ranks;
 mod examples;
 mod films;
 mod finetune;

@@ -27,7 +27,7 @@ pub use self::displacement::{Displacements, FalseMotion, Fit, Kind};
 pub use self::estimate::Estimate;
 pub use self::gauge::GaugeOptions;
 pub use self::pictures::{Example, Moment};
-pub use self::ranking::Ranking;
+pub use self::ranking::{spearman, Ranking};
 
 /// Unit of positions for the gauge, m.
 const POSITION_M: f64 = 0.1;

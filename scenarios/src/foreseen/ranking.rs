@@ -9,7 +9,6 @@ use super::estimate::{Estimate, Sums};
 use super::gauge::Gauge;
 use super::track::{l1, Foresees, Track};
 use crate::error::RunResult;
-use crate::probe::ranks::spearman;
 
 /// Fewer actions from a state have no order worth the name.
 const LEAST_BRANCHES: usize = 4;
@@ -138,3 +137,43 @@ fn of_state(
     }
     Ok(goals)
 }
+
+/// Spearman's rank correlation; ties share their mean rank. 0 when either list is constant.
+pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (ranks_of(a), ranks_of(b));
+    let middle = (a.len() as f64 - 1.0) / 2.0;
+    let sum = |x: &[f64], y: &[f64]| -> f64 {
+        x.iter()
+            .zip(y)
+            .map(|(x, y)| (x - middle) * (y - middle))
+            .sum()
+    };
+    let spread = (sum(&a, &a) * sum(&b, &b)).sqrt();
+    if spread > 0.0 {
+        sum(&a, &b) / spread
+    } else {
+        0.0
+    }
+}
+
+fn ranks_of(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    while first < order.len() {
+        let mut last = first;
+        while last + 1 < order.len() && values[order[last + 1]] == values[order[first]] {
+            last += 1;
+        }
+        for i in &order[first..=last] {
+            ranks[*i] = (first + last) as f64 / 2.0;
+        }
+        first = last + 1;
+    }
+    ranks
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/foreseen_ranking.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! Unit tests of `src/probe/ranks.rs`.
+//! Unit tests of `src/foreseen/ranking.rs`.
 
 use super::*;
 

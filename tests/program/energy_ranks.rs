@@ -8,9 +8,11 @@ use foresight_sim::{goals, GoalState, Scene, SceneDistribution, Simulator};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::Serialize;
 
-use crate::error::{RunError, RunResult};
+use foresight_scenarios::foreseen::spearman;
+use foresight_scenarios::RunError;
+
+type RunResult<T> = Result<T, RunError>;
 
 /// Number of the first scene inside the validation split: far from what is recorded.
 const FIRST_SCENE: u64 = 800_000;
@@ -27,7 +29,7 @@ const STEP_M: f64 = 0.075;
 const ABOVE_M: [f64; 2] = [0.03, 0.10];
 
 /// How much is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct RankOptions {
     /// Scenes.
     pub scenes: u64,
@@ -35,17 +37,8 @@ pub struct RankOptions {
     pub states: usize,
 }
 
-impl Default for RankOptions {
-    fn default() -> Self {
-        RankOptions {
-            scenes: 40,
-            states: 32,
-        }
-    }
-}
-
 /// Rank correlations, averaged over scenes: 1 is perfect order, 0 none.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EnergyRanks {
     /// Scenes measured.
     pub scenes: u64,
@@ -181,43 +174,3 @@ fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
     squares.sum::<f64>().sqrt()
 }
-
-/// Spearman's rank correlation; ties share their mean rank. 0 when either list is constant.
-pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks_of(a), ranks_of(b));
-    let middle = (a.len() as f64 - 1.0) / 2.0;
-    let sum = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter()
-            .zip(y)
-            .map(|(x, y)| (x - middle) * (y - middle))
-            .sum()
-    };
-    let spread = (sum(&a, &a) * sum(&b, &b)).sqrt();
-    if spread > 0.0 {
-        sum(&a, &b) / spread
-    } else {
-        0.0
-    }
-}
-
-fn ranks_of(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut first = 0;
-    while first < order.len() {
-        let mut last = first;
-        while last + 1 < order.len() && values[order[last + 1]] == values[order[first]] {
-            last += 1;
-        }
-        for i in &order[first..=last] {
-            ranks[*i] = (first + last) as f64 / 2.0;
-        }
-        first = last + 1;
-    }
-    ranks
-}
-
-#[cfg(test)]
-#[path = "../../tests/unit/probe_ranks.rs"]
-mod tests;
