@@ -29,7 +29,7 @@ use options::{each_frame, lerobot_name, views};
 
 /// Share by which an episode's rate may differ from the dataset's and its frames still be taken
 /// one by one.
-const SAME_RATE: f64 = 0.05;
+pub(crate) const SAME_RATE: f64 = 0.05;
 
 /// What was converted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -159,10 +159,7 @@ fn sketch(
     let Some(&first) = plan.episodes.first() else {
         return Err(nothing(store, out, &plan.converted));
     };
-    let rate = match store.episodes()[first].rate_hz {
-        rate if rate > 0.0 => rate,
-        _ => crate::clips::ASSUMED_RATE_HZ,
-    };
+    let rate = store.episodes()[first].assumed_rate_hz();
     let mut cameras = Vec::new();
     for view in &plan.views {
         let shown = store.frames(first, view, &[0])?;
@@ -464,7 +461,7 @@ fn rows(
     }
     let mut captured_s = extras.captured_s;
     let mut trajectory = extras.trajectory;
-    trajectory.time_s = entry.times(trajectory.time_s);
+    trajectory.time_s = entry.assumed_times(trajectory.time_s);
     // What every camera has a frame of.
     let shared = tracks.iter().map(|(_, track)| track.frames);
     let shared = shared.min().unwrap_or(usize::MAX).min(trajectory.len());
@@ -475,10 +472,7 @@ fn rows(
         inside.collect()
     };
     let begin = trajectory.time_s.first().copied().unwrap_or(0.0);
-    let time_s = numbers.iter().enumerate().map(|(k, i)| {
-        let recorded = trajectory.time_s.get(*i).map(|t| t - begin);
-        recorded.unwrap_or(k as f64 / f64::from(fps))
-    });
+    let time_s = numbers.iter().map(|i| trajectory.time_s[*i] - begin);
     let extrinsics: BTreeMap<String, Vec<[f64; 6]>> = tracks
         .into_iter()
         .filter_map(|(name, track)| {
@@ -514,7 +508,7 @@ fn rows(
 /// The frames an episode has at a rate: all where that is its own.
 fn thinned(entry: &IndexEntry, time_s: &[f64], length: usize, fps: u32) -> Result<Vec<usize>> {
     let fps = f64::from(fps);
-    if time_s.is_empty() || (entry.rate_hz / fps - 1.0).abs() <= SAME_RATE {
+    if (entry.assumed_rate_hz() / fps - 1.0).abs() <= SAME_RATE {
         return Ok((0..length).collect());
     }
     let numbers = sampling::evenly(time_s, fps);
@@ -523,7 +517,7 @@ fn thinned(entry: &IndexEntry, time_s: &[f64], length: usize, fps: u32) -> Resul
             entry.path.as_ref(),
             format!(
                 "it was recorded at {:.2} Hz, which can't give {fps} frames a second",
-                entry.rate_hz
+                entry.assumed_rate_hz()
             ),
         ));
     }

@@ -27,11 +27,7 @@ pub(super) fn droid_episode(
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
     let length = extras.trajectory.len();
-    let rate = match entry.rate_hz > 0.0 {
-        true => entry.rate_hz,
-        false => crate::clips::ASSUMED_RATE_HZ,
-    };
-    let fps = (rate * 1000.0).round() / 1000.0;
+    let fps = (entry.assumed_rate_hz() * 1000.0).round() / 1000.0;
 
     let name = entry.path.rsplit('/').next().unwrap_or("episode");
     let placed = entry.path.split('/').count() >= 4 && !Path::new(&entry.path).is_absolute();
