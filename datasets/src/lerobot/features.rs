@@ -331,21 +331,25 @@ fn component_names(names: &Value) -> Vec<String> {
     }
 }
 
-/// Which camera is which, by the names LeRobot datasets use.
-pub fn roles(cameras: &[CameraEntry]) -> BTreeMap<String, String> {
-    let mut roles = BTreeMap::new();
-    let mut outside = Vec::new();
-    for camera in cameras {
-        if camera.name.contains("wrist") || camera.name.contains("hand") {
-            roles
-                .entry("wrist".to_owned())
-                .or_insert_with(|| camera.name.clone());
-        } else {
-            outside.push(&camera.name);
+/// Which of a dataset's cameras is which, by the names LeRobot datasets use; one that is called as
+/// a role is has it.
+pub fn roles(cameras: &[(String, CameraEntry)]) -> BTreeMap<String, String> {
+    let names = || cameras.iter().map(|(_, camera)| &camera.name);
+    let called = |role: &str| Some((role.to_owned(), names().find(|n| *n == role)?.clone()));
+    let mut roles: BTreeMap<String, String> = ["left", "right", "wrist"]
+        .into_iter()
+        .filter_map(called)
+        .collect();
+    for name in names() {
+        let lower = name.to_lowercase();
+        let fitting: &[&str] = match lower.contains("wrist") || lower.contains("hand") {
+            true => &["wrist"],
+            false => &["left", "right"],
+        };
+        let free = fitting.iter().find(|role| !roles.contains_key(**role));
+        if let (Some(role), false) = (free, roles.values().any(|taken| taken == name)) {
+            roles.insert((*role).to_owned(), name.clone());
         }
-    }
-    for (role, name) in ["left", "right"].into_iter().zip(outside) {
-        roles.insert(role.to_owned(), name.clone());
     }
     roles
 }

@@ -24,6 +24,20 @@ fn case(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// A copy, to be changed.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
 /// As `dataset validate` reads it.
 fn validated(path: &Path) -> Result<Box<dyn EpisodeStore>, DatasetError> {
     if is_lerobot(path) {
@@ -480,4 +494,22 @@ fn datasets_of_different_formats_become_one() {
             "{format} is not empty"
         );
     }
+}
+
+#[test]
+fn no_camera_takes_the_place_of_one_that_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("lerobot_gzip"), folder.path());
+    let info = folder.path().join("meta/info.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&info).unwrap()).unwrap();
+    let front = json["features"]["observation.images.front"].clone();
+    json["features"]["observation.images.a_first"] = front;
+    fs::write(&info, json.to_string()).unwrap();
+    let store = foresight_datasets::open(folder.path()).unwrap();
+    let entry = &store.episodes()[0];
+    assert_eq!((entry.cameras.len(), entry.faults.len()), (1, 1));
+    let of = |view: &str| entry.camera(&view.parse().unwrap()).map(|c| c.name.clone());
+    let missing = of("left").unwrap_err();
+    assert!(missing.contains("left (a_first by its"), "{missing}");
+    assert_eq!(of("right"), Ok("front".to_owned()));
 }
