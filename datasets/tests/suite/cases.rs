@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::doubts::Doubts;
@@ -17,6 +18,10 @@ use foresight_datasets::{
 };
 use foresight_planner::Pose;
 use image::RgbImage;
+use parquet::basic::{Repetition, Type as Physical};
+use parquet::data_type::{DoubleType, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -512,4 +517,87 @@ fn no_camera_takes_the_place_of_one_that_is_missing() {
     let missing = of("left").unwrap_err();
     assert!(missing.contains("left (a_first by its"), "{missing}");
     assert_eq!(of("right"), Ok("front".to_owned()));
+}
+
+/// Makes a case's copy whose data file holds its poses as lists of lists of `width`, and of times
+/// only the rows' numbers, the first two of them `swapped` or not. Returns its poses.
+fn rewritten(folder: &Path, width: i16, swapped: bool) -> Vec<Pose> {
+    let path = case("lerobot_gzip");
+    copy(&path, folder);
+    let store = foresight_datasets::open(&path).unwrap();
+    let episodes: Vec<Vec<Pose>> = (0..2).map(|at| states(store.as_ref(), at)).collect();
+    let leaf = |name: &str, kind: Physical| {
+        let leaf = Type::primitive_type_builder(name, kind).with_repetition(Repetition::REQUIRED);
+        Arc::new(leaf.build().unwrap())
+    };
+    let branch = |name: &str, repetition: Repetition, field: Arc<Type>| {
+        let branch = Type::group_type_builder(name).with_repetition(repetition);
+        Arc::new(branch.with_fields(vec![field]).build().unwrap())
+    };
+    let list = |inner: Arc<Type>| branch("list", Repetition::REPEATED, inner);
+    let row = list(leaf("element", Physical::DOUBLE));
+    let rows = list(branch("element", Repetition::REQUIRED, row));
+    let fields = vec![
+        leaf("episode_index", Physical::INT64),
+        leaf("frame_index", Physical::INT64),
+        branch("observation.state", Repetition::REQUIRED, rows),
+    ];
+    let schema = Type::group_type_builder("schema")
+        .with_fields(fields)
+        .build();
+    let file = fs::File::create(folder.join("data/chunk-000/file-000.parquet")).unwrap();
+    let schema = Arc::new(schema.unwrap());
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let numbers = episodes.iter().enumerate();
+    let numbers = numbers.flat_map(|(at, e)| (0..e.len()).map(move |row| [at as i64, row as i64]));
+    let mut numbers: Vec<[i64; 2]> = numbers.collect();
+    if swapped {
+        numbers.swap(0, 1);
+    }
+    for k in 0..2 {
+        let mut column = group.next_column().unwrap().unwrap();
+        let of: Vec<i64> = numbers.iter().map(|n| n[k]).collect();
+        column
+            .typed::<Int64Type>()
+            .write_batch(&of, None, None)
+            .unwrap();
+        column.close().unwrap();
+    }
+    let values: Vec<f64> = episodes.iter().flatten().flat_map(Pose::to_array).collect();
+    let levels: Vec<i16> = (0..values.len() as i16)
+        .map(|i| match (i % 7, i % width) {
+            (0, _) => 0,
+            (_, 0) => 1,
+            _ => 2,
+        })
+        .collect();
+    let there = vec![2; values.len()];
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<DoubleType>();
+    typed
+        .write_batch(&values, Some(&there), Some(&levels))
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    episodes.concat()
+}
+
+#[test]
+fn lists_of_lists_are_rows_and_rows_out_of_order_are_none() {
+    for width in [7, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = rewritten(folder.path(), width, false);
+        let store = foresight_datasets::open(folder.path()).unwrap();
+        let found: Vec<Pose> = (0..2).flat_map(|at| states(store.as_ref(), at)).collect();
+        assert_eq!(found, expected, "{width}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    rewritten(folder.path(), 7, true);
+    let mut store = LeRobotStore::open(folder.path()).unwrap();
+    store.validate(|_, _| {});
+    assert_eq!((store.episodes().len(), store.unusable().len()), (1, 1));
+    let reason = &store.unusable()[0].1;
+    assert!(reason.contains("do not increase from state 0"), "{reason}");
 }
