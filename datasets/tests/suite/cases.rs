@@ -14,7 +14,7 @@ use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
 use foresight_datasets::statistics::Statistics;
 use foresight_datasets::{
     of_index, ClipOptions, ClipSampler, DatasetError, EpisodeStore, Index, Joined, OnBadEpisode,
-    View,
+    Trajectory, View,
 };
 use foresight_planner::Pose;
 use image::RgbImage;
@@ -600,4 +600,32 @@ fn lists_of_lists_are_rows_and_rows_out_of_order_are_none() {
     assert_eq!((store.episodes().len(), store.unusable().len()), (1, 1));
     let reason = &store.unusable()[0].1;
     assert!(reason.contains("do not increase from state 0"), "{reason}");
+}
+
+#[test]
+fn an_index_is_looked_at_anew_and_held_against_what_it_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("meta_no_success"), folder.path());
+    let file = folder.path().join("index.json");
+    let index = Index::build(folder.path(), Depth::Quick, |_, _| {}).unwrap();
+    index.write(&file).unwrap();
+    let again = Index::of_list(&file, Depth::Quick, |_, _| {}).unwrap();
+    assert_eq!(again, index);
+
+    let changed = folder.path().join(&index.episodes[0].path);
+    let changed = changed.join("trajectory.h5");
+    let mut trajectory = Trajectory::read(&changed).unwrap();
+    trajectory.states.pop();
+    trajectory.time_s.pop();
+    trajectory.joints_rad.clear();
+    trajectory.commands.clear();
+    trajectory.write(&changed).unwrap();
+    let store = foresight_datasets::open(&file).unwrap();
+    for error in [
+        store.extras(0).err(),
+        store.proprioception(0, &View::default()).err(),
+    ] {
+        let words = error.unwrap().to_string();
+        assert!(words.contains("make the index anew"), "{words}");
+    }
 }
