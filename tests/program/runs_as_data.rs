@@ -125,6 +125,22 @@ fn runs_are_converted_with_their_outcomes_and_learned_from() {
         "data.validation_share=0.3",
     ]);
     assert!(work.path().join("tuned/model/model.safetensors").exists());
+
+    // Without one of its lines, pictures would go to other states.
+    let plan = folders[0].join("plan.jsonl");
+    let whole = fs::read_to_string(&plan).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let last = lines.len() - 1;
+    for (kept, words) in [
+        (&lines[1..], "step 0 belongs"),
+        (&lines[..last], "cut short"),
+    ] {
+        fs::write(&plan, kept.join("\n") + "\n").unwrap();
+        let store = foresight_runs::episodes::of_runs(&folders[..1]);
+        let (usable, unusable) = store.listed();
+        assert_eq!((usable.len(), unusable.len()), (0, 1));
+        assert!(unusable[0].1.contains(words), "{unusable:?}");
+    }
 }
 
 /// An episode's states and commands are those of one of the runs, in this order.
