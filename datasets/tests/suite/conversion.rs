@@ -227,6 +227,14 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     assert!(error.to_string().contains("trajectory.h5"), "{error}");
     let options = ConvertOptions {
         on_bad_episode: OnBadEpisode::Skip,
+        views: vec![View::default(); 2],
+        ..ConvertOptions::default()
+    };
+    let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
+        .expect_err("refused");
+    assert!(error.to_string().contains("left is named twice"), "{error}");
+    let options = ConvertOptions {
+        on_bad_episode: OnBadEpisode::Skip,
         fps: Some(2),
         size: Some((96, 80)),
         ..ConvertOptions::default()
