@@ -31,8 +31,8 @@ pub const EXTRINSICS: &str = "camera_extrinsics.";
 pub struct Info {
     /// The robot.
     pub robot_type: Option<String>,
-    /// Number of frames of all episodes, where that is said.
-    pub total_frames: Option<usize>,
+    /// Number of episodes, where that is said.
+    pub total_episodes: Option<usize>,
     /// Frames a second.
     pub fps: f64,
     /// Named ranges of episodes.
@@ -187,7 +187,7 @@ impl Info {
         let robot = text("robot_type", "");
         Ok(Info {
             robot_type: (!robot.is_empty()).then_some(robot),
-            total_frames: json_text::number(info.get("total_frames")).map(|n| n as usize),
+            total_episodes: json_text::number(info.get("total_episodes")).map(|n| n as usize),
             fps,
             splits,
             data_path: text("data_path", DATA_PATH),

@@ -100,6 +100,14 @@ impl LeRobotStore {
                 Err(error) => store.unusable.push((path, error.to_string())),
             }
         }
+        let listed = store.episodes.len() + store.unusable.len();
+        let said = store.info.total_episodes.filter(|said| *said > listed);
+        if let (Some(said), Some(entry)) = (said, store.episodes.last_mut()) {
+            entry.notes.push(format!(
+                "meta/episodes lists no more episodes than these {listed}, and meta/info.json says \
+                 total_episodes = {said}: is a file of meta/episodes missing?"
+            ));
+        }
         Ok(store)
     }
 

@@ -629,3 +629,23 @@ fn an_index_is_looked_at_anew_and_held_against_what_it_lists() {
         assert!(words.contains("make the index anew"), "{words}");
     }
 }
+
+#[test]
+fn episodes_that_are_counted_and_not_listed_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("lerobot_gzip"), folder.path());
+    let info = folder.path().join("meta/info.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&info).unwrap()).unwrap();
+    for (total, told) in [(2, false), (3, true), (0, false)] {
+        json["total_episodes"] = total.into();
+        fs::write(&info, json.to_string()).unwrap();
+        let store = foresight_datasets::open(folder.path()).unwrap();
+        let notes = &store.episodes()[1].notes;
+        assert_eq!(
+            notes.concat().contains("total_episodes = 3"),
+            told,
+            "{notes:?}"
+        );
+        assert_eq!((store.episodes().len(), store.unusable().len()), (2, 0));
+    }
+}

@@ -90,8 +90,8 @@ fn recordings_become_lerobot_and_droid_and_back() {
     assert_eq!((converted.episodes, converted.frames), (5, 5 * STEPS));
     let mut read = LeRobotStore::open(&lerobot).expect("a LeRobot dataset");
     assert_eq!(
-        (read.info().fps, read.info().total_frames),
-        (4.0, Some(5 * STEPS))
+        (read.info().fps, read.info().total_episodes),
+        (4.0, Some(5))
     );
     read.validate(|_, _| {});
     assert_eq!(read.unusable(), []);

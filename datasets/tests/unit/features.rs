@@ -46,7 +46,7 @@ fn pose_of(names: &[&str]) -> Result<[usize; 7], String> {
     };
     let info = Info {
         robot_type: None,
-        total_frames: None,
+        total_episodes: None,
         fps: 15.0,
         splits: BTreeMap::new(),
         data_path: DATA_PATH.to_owned(),
@@ -117,7 +117,7 @@ fn roles_go_by_name_first_and_then_by_order() {
         });
         let info = Info {
             robot_type: None,
-            total_frames: None,
+            total_episodes: None,
             fps: 15.0,
             splits: BTreeMap::new(),
             data_path: DATA_PATH.to_owned(),
