@@ -11,7 +11,6 @@ use crate::entry::IndexEntry;
 use crate::error::{DatasetError, Result};
 use crate::layout;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
-use crate::metadata::Metadata;
 use crate::sampling;
 use crate::store::OnBadEpisode;
 use crate::store::{EpisodeStore, Proprioception};
@@ -166,13 +165,10 @@ fn sketch(
         let size = options.size.unwrap_or((shown.width(), shown.height()));
         cameras.push((lerobot_name(view), size));
     }
-    // DROID's own episodes are called what LeRobot's edition of them calls them.
-    let ours = |m: Metadata| m.foresight.is_some().then_some(m.robot_serial);
-    let robot = store.extras(first)?.metadata.and_then(ours);
     Ok(Sketch {
         fps: options.fps.unwrap_or(rate.round().max(1.0) as u32),
         cameras,
-        robot: robot.unwrap_or_else(|| "Franka".to_owned()),
+        robot: store.extras(first)?.robot,
     })
 }
 

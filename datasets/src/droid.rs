@@ -115,13 +115,13 @@ impl EpisodeStore for DroidStore {
 
     fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
         let (file, trajectory) = self.trajectory(episode)?;
+        let metadata = Metadata::read(&layout::metadata_file(&self.folder(episode))?)?;
         Ok(EpisodeExtras {
             commanded: trajectory::read_commanded(&file, trajectory.len())?.unwrap_or_default(),
             trajectory,
             captured_s: BTreeMap::new(),
-            metadata: Some(Metadata::read(&layout::metadata_file(
-                &self.folder(episode),
-            )?)?),
+            robot: metadata.robot(),
+            metadata: Some(metadata),
         })
     }
 }

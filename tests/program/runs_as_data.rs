@@ -75,7 +75,15 @@ fn runs_are_converted_with_their_outcomes_and_learned_from() {
         let valid = done(&["dataset", "validate", &text(&out)]);
         assert!(valid.contains("4 episodes are usable"), "{valid}");
 
+        // Poses of runs are the fingertips', not DROID's flange's.
         let store = foresight_datasets::open(&out).unwrap();
+        let first = match format {
+            "droid" => out.join(&store.episodes()[0].path),
+            _ => out.clone(),
+        };
+        let replays = text(&work.path().join("replays"));
+        let said = done(&["replay", &text(&first), "--out", &replays]);
+        assert!(!said.contains("flange"), "{said}");
         let mut found = Vec::new();
         for (at, entry) in store.episodes().iter().enumerate() {
             found.push(entry.success);

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::options::{each_frame, lerobot_name, ConvertOptions};
 use crate::error::{DatasetError, Result};
 use crate::layout;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, DROID_ROBOT};
 use crate::store::EpisodeStore;
 use crate::video::VideoEncoder;
 use crate::view::View;
@@ -88,7 +88,9 @@ pub(super) fn droid_episode(
         ..Metadata::default()
     });
     if source.uuid.is_empty() {
-        source.uuid = format!("{lab}+converted+{name}");
+        let ours = extras.robot != DROID_ROBOT;
+        let who = if ours { "foresight" } else { "converted" };
+        source.uuid = format!("{lab}+{who}+{name}");
     }
     let camera = |role: &str| names.get(role).cloned().unwrap_or_default();
     let video = |role: &str| match names.get(role) {

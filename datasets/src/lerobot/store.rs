@@ -293,6 +293,7 @@ impl EpisodeStore for LeRobotStore {
             },
             commanded: commanded.map_or(Vec::new(), |(pose, gripper)| join(&pose, &gripper)),
             captured_s: BTreeMap::new(),
+            robot: self.info.robot_type.clone().unwrap_or("unknown".into()),
             metadata: None,
         })
     }

@@ -649,3 +649,23 @@ fn episodes_that_are_counted_and_not_listed_are_told() {
         assert_eq!((store.episodes().len(), store.unusable().len()), (2, 0));
     }
 }
+
+#[test]
+fn whose_poses_they_are_survives_a_conversion() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let options = ConvertOptions::default();
+    for (name, robot) in [("lerobot_gzip", "panda"), ("meta_no_success", "Franka")] {
+        let store = foresight_datasets::open(&case(name)).unwrap();
+        let [lerobot, droid] = ["lerobot", "droid"].map(|f| folder.path().join(name).join(f));
+        to_lerobot(store.as_ref(), &lerobot, &options, |_, _| {}).unwrap();
+        let again = LeRobotStore::open(&lerobot).unwrap();
+        assert_eq!(again.info().robot_type.as_deref(), Some(robot), "{name}");
+        to_droid(&again, &droid, &options, |_, _| {}).unwrap();
+        let metadata = foresight_datasets::open(&droid).unwrap().extras(0).unwrap();
+        let metadata = metadata.metadata.unwrap();
+        assert_eq!(metadata.is_of_tcp(), robot != "Franka", "{name}");
+    }
+}
