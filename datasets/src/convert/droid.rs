@@ -15,7 +15,7 @@ use crate::view::View;
 /// Writes one episode, `durable` so that it survives a power cut; its frames of one camera.
 ///
 /// # Errors
-/// When it can't be read, or its folder exists already.
+/// When it can't be read or written.
 pub(super) fn droid_episode(
     store: &dyn EpisodeStore,
     episode: usize,
@@ -38,13 +38,12 @@ pub(super) fn droid_episode(
             layout::outcome_folder(entry.success)
         ),
     };
+    // Episodes of several folders may have one name.
+    let numbered = (2..).map(|n| format!("{relative}-{n}"));
+    let mut names = std::iter::once(relative.clone()).chain(numbered);
+    let relative = names.find(|name| !out.join(name).exists());
+    let relative = relative.unwrap_or_default();
     let folder = out.join(&relative);
-    if folder.exists() {
-        return Err(DatasetError::Mismatch(format!(
-            "{} exists already; name a new folder for the converted dataset",
-            folder.display()
-        )));
-    }
     let parent = folder.parent().unwrap_or(out).to_path_buf();
     let partial = parent.join(format!("{}{name}", layout::PARTIAL_PREFIX));
     let videos = partial.join(layout::VIDEOS);

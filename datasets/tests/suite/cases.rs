@@ -669,3 +669,27 @@ fn whose_poses_they_are_survives_a_conversion() {
         assert_eq!(metadata.is_of_tcp(), robot != "Franka", "{name}");
     }
 }
+
+#[test]
+fn listed_episodes_of_one_name_are_all_converted() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for name in ["a", "b"] {
+        let root = folder.path().join(name);
+        copy(&case("meta_no_success"), &root);
+        let index = Index::build(&root, Depth::Quick, |_, _| {}).unwrap();
+        list += &format!("\"{}\"\n", root.join(&index.episodes[0].path).display());
+    }
+    let file = folder.path().join("lists/list.csv");
+    fs::create_dir_all(folder.path().join("lists")).unwrap();
+    fs::write(&file, list).unwrap();
+    let store = foresight_datasets::open(&file).unwrap();
+    let out = folder.path().join("out");
+    let refuse = options(OnBadEpisode::Refuse);
+    to_droid(store.as_ref(), &out, &refuse, |_, _| {}).unwrap();
+    let again = validated(&out).unwrap();
+    assert_eq!((again.episodes().len(), again.unusable()), (2, &[][..]));
+}
