@@ -511,10 +511,15 @@ fn thinned(entry: &IndexEntry, time_s: &[f64], length: usize, fps: u32) -> Resul
     if numbers.len() < 2 {
         return Err(DatasetError::episode(
             entry.path.as_ref(),
-            format!(
-                "it was recorded at {:.2} Hz, which can't give {fps} frames a second",
-                entry.assumed_rate_hz()
-            ),
+            match entry.assumed_rate_hz() {
+                rate if rate < fps => format!(
+                    "it was recorded at {rate:.2} Hz, which can't give {fps} frames a second"
+                ),
+                rate => format!(
+                    "it lasts {:.2} s, in which {fps} frames a second are fewer than two",
+                    length.saturating_sub(1) as f64 / rate
+                ),
+            },
         ));
     }
     Ok(numbers)

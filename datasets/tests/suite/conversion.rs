@@ -283,6 +283,8 @@ fn a_rate_is_that_of_the_times_or_of_droid_without_any() {
     episode.trajectory.write(&file).expect("without times");
     assert_eq!(convert(5).expect("every third of 15 Hz"), 4);
     assert_eq!(convert(15).expect("all"), 12);
+    let error = convert(1).expect_err("too short").to_string();
+    assert!(error.contains("it lasts 0.73 s"), "{error}");
     let store = foresight_datasets::open(&root).expect("a dataset");
     let statistics = Statistics::of(store.as_ref(), Some(5.0)).expect("statistics");
     assert!((statistics.actions[0].mean - 0.03).abs() < 1e-6);
