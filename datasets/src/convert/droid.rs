@@ -29,7 +29,8 @@ pub(super) fn droid_episode(
     let length = extras.trajectory.len();
     let fps = (entry.assumed_rate_hz() * 1000.0).round() / 1000.0;
 
-    let name = entry.path.rsplit('/').next().unwrap_or("episode");
+    let name = entry.path.rsplit('/').next().filter(|n| !n.is_empty());
+    let name = name.unwrap_or("episode");
     let placed = entry.path.split('/').count() >= 4 && !Path::new(&entry.path).is_absolute();
     let relative = match placed {
         true => entry.path.clone(),

@@ -692,4 +692,11 @@ fn listed_episodes_of_one_name_are_all_converted() {
     to_droid(store.as_ref(), &out, &refuse, |_, _| {}).unwrap();
     let again = validated(&out).unwrap();
     assert_eq!((again.episodes().len(), again.unusable()), (2, &[][..]));
+
+    // An episode's own folder as the dataset: it has no name in it.
+    let only = foresight_datasets::open(&out.join(&again.episodes()[0].path)).unwrap();
+    let out = folder.path().join("only");
+    to_droid(only.as_ref(), &out, &refuse, |_, _| {}).unwrap();
+    let path = validated(&out).unwrap().episodes()[0].path.clone();
+    assert!(path.ends_with("/undated/episode"), "{path}");
 }
