@@ -11,7 +11,6 @@ use crate::entry::IndexEntry;
 use crate::error::{DatasetError, Result};
 use crate::layout;
 use crate::lerobot::writer::{EpisodeRows, LeRobotWriter};
-use crate::metadata::Metadata;
 use crate::sampling;
 use crate::store::OnBadEpisode;
 use crate::store::{EpisodeStore, Proprioception};
@@ -29,7 +28,7 @@ use options::{each_frame, lerobot_name, views};
 
 /// Share by which an episode's rate may differ from the dataset's and its frames still be taken
 /// one by one.
-const SAME_RATE: f64 = 0.05;
+pub(crate) const SAME_RATE: f64 = 0.05;
 
 /// What was converted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -159,23 +158,17 @@ fn sketch(
     let Some(&first) = plan.episodes.first() else {
         return Err(nothing(store, out, &plan.converted));
     };
-    let rate = match store.episodes()[first].rate_hz {
-        rate if rate > 0.0 => rate,
-        _ => crate::clips::ASSUMED_RATE_HZ,
-    };
+    let rate = store.episodes()[first].assumed_rate_hz();
     let mut cameras = Vec::new();
     for view in &plan.views {
         let shown = store.frames(first, view, &[0])?;
         let size = options.size.unwrap_or((shown.width(), shown.height()));
         cameras.push((lerobot_name(view), size));
     }
-    // DROID's own episodes are called what LeRobot's edition of them calls them.
-    let ours = |m: Metadata| m.foresight.is_some().then_some(m.robot_serial);
-    let robot = store.extras(first)?.metadata.and_then(ours);
     Ok(Sketch {
         fps: options.fps.unwrap_or(rate.round().max(1.0) as u32),
         cameras,
-        robot: robot.unwrap_or_else(|| "Franka".to_owned()),
+        robot: store.extras(first)?.robot,
     })
 }
 
@@ -464,7 +457,7 @@ fn rows(
     }
     let mut captured_s = extras.captured_s;
     let mut trajectory = extras.trajectory;
-    trajectory.time_s = entry.times(trajectory.time_s);
+    trajectory.time_s = entry.assumed_times(trajectory.time_s);
     // What every camera has a frame of.
     let shared = tracks.iter().map(|(_, track)| track.frames);
     let shared = shared.min().unwrap_or(usize::MAX).min(trajectory.len());
@@ -475,10 +468,7 @@ fn rows(
         inside.collect()
     };
     let begin = trajectory.time_s.first().copied().unwrap_or(0.0);
-    let time_s = numbers.iter().enumerate().map(|(k, i)| {
-        let recorded = trajectory.time_s.get(*i).map(|t| t - begin);
-        recorded.unwrap_or(k as f64 / f64::from(fps))
-    });
+    let time_s = numbers.iter().map(|i| trajectory.time_s[*i] - begin);
     let extrinsics: BTreeMap<String, Vec<[f64; 6]>> = tracks
         .into_iter()
         .filter_map(|(name, track)| {
@@ -514,17 +504,22 @@ fn rows(
 /// The frames an episode has at a rate: all where that is its own.
 fn thinned(entry: &IndexEntry, time_s: &[f64], length: usize, fps: u32) -> Result<Vec<usize>> {
     let fps = f64::from(fps);
-    if time_s.is_empty() || (entry.rate_hz / fps - 1.0).abs() <= SAME_RATE {
+    if (entry.assumed_rate_hz() / fps - 1.0).abs() <= SAME_RATE {
         return Ok((0..length).collect());
     }
     let numbers = sampling::evenly(time_s, fps);
     if numbers.len() < 2 {
         return Err(DatasetError::episode(
             entry.path.as_ref(),
-            format!(
-                "it was recorded at {:.2} Hz, which can't give {fps} frames a second",
-                entry.rate_hz
-            ),
+            match entry.assumed_rate_hz() {
+                rate if rate < fps => format!(
+                    "it was recorded at {rate:.2} Hz, which can't give {fps} frames a second"
+                ),
+                rate => format!(
+                    "it lasts {:.2} s, in which {fps} frames a second are fewer than two",
+                    length.saturating_sub(1) as f64 / rate
+                ),
+            },
         ));
     }
     Ok(numbers)

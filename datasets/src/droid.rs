@@ -42,6 +42,22 @@ impl DroidStore {
         self.root.join(&self.episodes[episode].path)
     }
 
+    /// An episode's trajectory, which must be what was listed.
+    fn trajectory(&self, episode: usize) -> Result<(PathBuf, Trajectory)> {
+        let file = self.folder(episode).join(layout::TRAJECTORY);
+        let trajectory = Trajectory::read(&file)?;
+        match (trajectory.len(), self.episodes[episode].length) {
+            (found, listed) if found != listed => Err(DatasetError::corrupt(
+                &file,
+                format!(
+                    "it has {found} states, and the index says {listed}: it was changed since; \
+                     make the index anew with `foresight dataset index`"
+                ),
+            )),
+            _ => Ok((file, trajectory)),
+        }
+    }
+
     /// The camera a view means in an episode.
     fn camera(&self, episode: usize, view: &View) -> Result<&CameraEntry> {
         let entry = &self.episodes[episode];
@@ -58,8 +74,7 @@ impl EpisodeStore for DroidStore {
 
     fn proprioception(&self, episode: usize, view: &View) -> Result<Proprioception> {
         let camera = self.camera(episode, view)?;
-        let file = self.folder(episode).join(layout::TRAJECTORY);
-        let trajectory = Trajectory::read(&file)?;
+        let (file, trajectory) = self.trajectory(episode)?;
         let states = trajectory.len();
         let recorded = extrinsics::read(&file, &camera.name, view.half, states)?;
         let simulated = || {
@@ -99,15 +114,14 @@ impl EpisodeStore for DroidStore {
     }
 
     fn extras(&self, episode: usize) -> Result<EpisodeExtras> {
-        let file = self.folder(episode).join(layout::TRAJECTORY);
-        let trajectory = Trajectory::read(&file)?;
+        let (file, trajectory) = self.trajectory(episode)?;
+        let metadata = Metadata::read(&layout::metadata_file(&self.folder(episode))?)?;
         Ok(EpisodeExtras {
             commanded: trajectory::read_commanded(&file, trajectory.len())?.unwrap_or_default(),
             trajectory,
             captured_s: BTreeMap::new(),
-            metadata: Some(Metadata::read(&layout::metadata_file(
-                &self.folder(episode),
-            )?)?),
+            robot: metadata.robot(),
+            metadata: Some(metadata),
         })
     }
 }

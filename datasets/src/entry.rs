@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clips::ASSUMED_RATE_HZ;
 use crate::layout;
 use crate::split::Split;
 use crate::view::{Role, View};
@@ -84,6 +85,25 @@ impl IndexEntry {
             return recorded;
         }
         (0..self.length).map(|i| i as f64 / self.rate_hz).collect()
+    }
+
+    /// As [`IndexEntry::times`]; times that were not recorded count as DROID's.
+    pub(crate) fn assumed_times(&self, recorded: Vec<f64>) -> Vec<f64> {
+        let times = self.times(recorded);
+        match times.is_empty() {
+            true => (0..self.length)
+                .map(|i| i as f64 / self.assumed_rate_hz())
+                .collect(),
+            false => times,
+        }
+    }
+
+    /// States a second; of times that were not recorded, DROID's.
+    pub(crate) fn assumed_rate_hz(&self) -> f64 {
+        match self.rate_hz > 0.0 {
+            true => self.rate_hz,
+            false => ASSUMED_RATE_HZ,
+        }
     }
 
     /// The camera a view means.

@@ -66,7 +66,8 @@ impl Index {
 
     /// Looks at the episodes of a list as the official code has it: a line for each, separated
     /// by spaces, the episode's folder first; a folder with spaces in double quotes. Relative
-    /// folders start from the list's own, or from the current one where that exists.
+    /// folders start from the list's own, or from the current one where that exists. An index is a
+    /// list too: of all it names.
     ///
     /// # Errors
     /// [`DatasetError::Io`] when the list can't be read, [`DatasetError::Corrupt`] when it is no
@@ -80,6 +81,13 @@ impl Index {
         let text = String::from_utf8(bytes)
             .map_err(|_| DatasetError::corrupt(list, "it is not a text file of folders"))?;
         let root = list.parent().unwrap_or(Path::new("."));
+        if text.trim_start().starts_with('{') {
+            let index = Index::read(list)?;
+            let usable = index.episodes.into_iter().map(|entry| entry.path);
+            let unusable = index.unusable.into_iter().map(|entry| entry.path);
+            let folders: Vec<PathBuf> = usable.chain(unusable).map(|p| root.join(p)).collect();
+            return Ok(Index::of_folders(root, &folders, inspection.into(), done));
+        }
         let folders: Vec<PathBuf> = first_fields(&text)
             .map_err(|e| DatasetError::corrupt(list, format!("it is no list of folders: {e}")))?
             .into_iter()

@@ -189,6 +189,7 @@ impl EpisodeStore for LooseEpisodes {
             captured_s: known
                 .map(|c| (c.name.clone(), c.captured_s.clone()))
                 .collect(),
+            robot: metadata.robot(),
             metadata: Some(metadata.clone()),
         })
     }

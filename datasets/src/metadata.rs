@@ -11,6 +11,10 @@ use crate::json_text;
 use crate::layout;
 use crate::split::Split;
 
+/// DROID's robot as LeRobot's `robot_type` has it: poses of it are the flange's.
+pub const DROID_ROBOT: &str = "Franka";
+/// What the `uuid` of every episode has that this program took down.
+const OURS: &str = "+foresight+";
 /// Version of the `foresight` section this program writes.
 pub const SCHEMA: u32 = 1;
 
@@ -166,6 +170,22 @@ impl Metadata {
             wrist_mp4_path: text("wrist_mp4_path"),
             foresight,
         })
+    }
+
+    /// Whether poses are the fingertips', as this program takes them down; those of DROID's own
+    /// episodes are the flange's.
+    pub fn is_of_tcp(&self) -> bool {
+        self.foresight.is_some() || self.uuid.contains(OURS)
+    }
+
+    /// The robot as LeRobot's `robot_type` has it.
+    pub(crate) fn robot(&self) -> String {
+        let robot = match (self.is_of_tcp(), self.robot_serial.as_str()) {
+            (false, _) => DROID_ROBOT,
+            (true, "") => "fr3",
+            (true, serial) => serial,
+        };
+        robot.to_owned()
     }
 
     /// Writes a metadata file.

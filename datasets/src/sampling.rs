@@ -10,6 +10,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::convert::SAME_RATE;
+
 /// How a clip's frames are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,30 +134,32 @@ pub(crate) fn steps_by_time(
     numbers
 }
 
-/// Frames of a whole recording at `fps` a second, by time; behind a pause counted anew. Only the
-/// first where it is slower.
+/// Frames of a whole recording at `fps` a second, by time; counted anew behind a pause, and where
+/// its jitter gives two ticks one frame. Only the first where it is slower.
 pub(crate) fn evenly(time_s: &[f64], fps: f64) -> Vec<usize> {
     let tolerance = tolerance_s(time_s);
     let Some(mut begin) = time_s.first().copied() else {
         return Vec::new();
     };
     let mut numbers: Vec<usize> = vec![0];
-    let mut k = 0.0;
+    if rate_hz(time_s) < (1.0 - SAME_RATE) * fps {
+        return numbers;
+    }
+    let (mut last, mut k) = (0, 0.0);
     loop {
         k += 1.0;
         let wanted = begin + k / fps;
         match nearest(time_s, wanted, tolerance) {
-            Some(number) if Some(&number) > numbers.last() => numbers.push(number),
-            Some(_) => return numbers,
-            None => {
-                let after = time_s.partition_point(|t| *t < wanted);
-                let Some(next) = time_s.get(after) else {
+            Some(number) if number > last => last = number,
+            _ => {
+                last = time_s.partition_point(|t| *t < wanted).max(last + 1);
+                let Some(next) = time_s.get(last) else {
                     return numbers;
                 };
-                numbers.push(after);
                 (begin, k) = (*next, 0.0);
             }
         }
+        numbers.push(last);
     }
 }
 

@@ -169,13 +169,13 @@ pub(crate) fn actions(
     entry: &IndexEntry,
     fps: Option<f64>,
 ) -> Vec<[f64; 7]> {
-    trajectory.time_s = entry.times(trajectory.time_s);
+    trajectory.time_s = entry.assumed_times(trajectory.time_s);
     let states: Vec<Pose> = match fps {
-        Some(fps) if !trajectory.time_s.is_empty() => sampling::evenly(&trajectory.time_s, fps)
+        Some(fps) => sampling::evenly(&trajectory.time_s, fps)
             .iter()
             .map(|i| trajectory.states[*i])
             .collect(),
-        _ => trajectory.states,
+        None => trajectory.states,
     };
     let pairs = states.windows(2);
     pairs.map(|p| p[0].action_to(&p[1]).to_array()).collect()

@@ -8,7 +8,7 @@ use foresight_planner::Pose;
 use crate::entry::IndexEntry;
 use crate::error::Result;
 use crate::frames::FrameStack;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, DROID_ROBOT};
 use crate::trajectory::Trajectory;
 use crate::view::View;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ pub trait EpisodeStore: Send + Sync {
             },
             commanded: Vec::new(),
             captured_s: BTreeMap::new(),
+            robot: DROID_ROBOT.to_owned(),
             metadata: None,
         })
     }
@@ -82,6 +83,8 @@ pub struct EpisodeExtras {
     /// When each camera's picture was captured, s on the clock of the states' times, by the camera's
     /// name, `T` each; only of recordings that have just ended.
     pub captured_s: BTreeMap<String, Vec<f64>>,
+    /// The robot, as LeRobot's `robot_type` has it.
+    pub robot: String,
     /// Who recorded it, where that is known.
     pub metadata: Option<Metadata>,
 }

@@ -75,7 +75,15 @@ fn runs_are_converted_with_their_outcomes_and_learned_from() {
         let valid = done(&["dataset", "validate", &text(&out)]);
         assert!(valid.contains("4 episodes are usable"), "{valid}");
 
+        // Poses of runs are the fingertips', not DROID's flange's.
         let store = foresight_datasets::open(&out).unwrap();
+        let first = match format {
+            "droid" => out.join(&store.episodes()[0].path),
+            _ => out.clone(),
+        };
+        let replays = text(&work.path().join("replays"));
+        let said = done(&["replay", &text(&first), "--out", &replays]);
+        assert!(!said.contains("flange"), "{said}");
         let mut found = Vec::new();
         for (at, entry) in store.episodes().iter().enumerate() {
             found.push(entry.success);
@@ -125,6 +133,22 @@ fn runs_are_converted_with_their_outcomes_and_learned_from() {
         "data.validation_share=0.3",
     ]);
     assert!(work.path().join("tuned/model/model.safetensors").exists());
+
+    // Without one of its lines, pictures would go to other states.
+    let plan = folders[0].join("plan.jsonl");
+    let whole = fs::read_to_string(&plan).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let last = lines.len() - 1;
+    for (kept, words) in [
+        (&lines[1..], "step 0 belongs"),
+        (&lines[..last], "cut short"),
+    ] {
+        fs::write(&plan, kept.join("\n") + "\n").unwrap();
+        let store = foresight_runs::episodes::of_runs(&folders[..1]);
+        let (usable, unusable) = store.listed();
+        assert_eq!((usable.len(), unusable.len()), (0, 1));
+        assert!(unusable[0].1.contains(words), "{unusable:?}");
+    }
 }
 
 /// An episode's states and commands are those of one of the runs, in this order.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::options::{each_frame, lerobot_name, ConvertOptions};
 use crate::error::{DatasetError, Result};
 use crate::layout;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, DROID_ROBOT};
 use crate::store::EpisodeStore;
 use crate::video::VideoEncoder;
 use crate::view::View;
@@ -15,7 +15,7 @@ use crate::view::View;
 /// Writes one episode, `durable` so that it survives a power cut; its frames of one camera.
 ///
 /// # Errors
-/// When it can't be read, or its folder exists already.
+/// When it can't be read or written.
 pub(super) fn droid_episode(
     store: &dyn EpisodeStore,
     episode: usize,
@@ -27,13 +27,10 @@ pub(super) fn droid_episode(
     let entry = &store.episodes()[episode];
     let extras = store.extras(episode)?;
     let length = extras.trajectory.len();
-    let rate = match entry.rate_hz > 0.0 {
-        true => entry.rate_hz,
-        false => crate::clips::ASSUMED_RATE_HZ,
-    };
-    let fps = (rate * 1000.0).round() / 1000.0;
+    let fps = (entry.assumed_rate_hz() * 1000.0).round() / 1000.0;
 
-    let name = entry.path.rsplit('/').next().unwrap_or("episode");
+    let name = entry.path.rsplit('/').next().filter(|n| !n.is_empty());
+    let name = name.unwrap_or("episode");
     let placed = entry.path.split('/').count() >= 4 && !Path::new(&entry.path).is_absolute();
     let relative = match placed {
         true => entry.path.clone(),
@@ -42,13 +39,12 @@ pub(super) fn droid_episode(
             layout::outcome_folder(entry.success)
         ),
     };
+    // Episodes of several folders may have one name.
+    let numbered = (2..).map(|n| format!("{relative}-{n}"));
+    let mut names = std::iter::once(relative.clone()).chain(numbered);
+    let relative = names.find(|name| !out.join(name).exists());
+    let relative = relative.unwrap_or_default();
     let folder = out.join(&relative);
-    if folder.exists() {
-        return Err(DatasetError::Mismatch(format!(
-            "{} exists already; name a new folder for the converted dataset",
-            folder.display()
-        )));
-    }
     let parent = folder.parent().unwrap_or(out).to_path_buf();
     let partial = parent.join(format!("{}{name}", layout::PARTIAL_PREFIX));
     let videos = partial.join(layout::VIDEOS);
@@ -92,7 +88,9 @@ pub(super) fn droid_episode(
         ..Metadata::default()
     });
     if source.uuid.is_empty() {
-        source.uuid = format!("{lab}+converted+{name}");
+        let ours = extras.robot != DROID_ROBOT;
+        let who = if ours { "foresight" } else { "converted" };
+        source.uuid = format!("{lab}+{who}+{name}");
     }
     let camera = |role: &str| names.get(role).cloned().unwrap_or_default();
     let video = |role: &str| match names.get(role) {

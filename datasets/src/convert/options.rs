@@ -47,8 +47,14 @@ pub(super) fn views<'a>(
     mut entries: impl Iterator<Item = &'a IndexEntry> + Clone,
     options: &ConvertOptions,
 ) -> Result<Vec<View>> {
-    if !options.views.is_empty() {
-        return Ok(options.views.clone());
+    let named = &options.views;
+    if let Some((_, view)) = (named.iter().enumerate()).find(|(at, v)| named[..*at].contains(v)) {
+        return Err(DatasetError::Mismatch(format!(
+            "the camera {view} is named twice; name each once"
+        )));
+    }
+    if !named.is_empty() {
+        return Ok(named.clone());
     }
     let others = entries.clone();
     let Some(first) = entries.next() else {

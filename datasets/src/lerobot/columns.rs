@@ -339,8 +339,9 @@ fn records<T: DataType>(
         for level in repetitions {
             match (level, all.per_row.last_mut()) {
                 (0, _) => all.per_row.push(1),
-                (1, Some(count)) => *count += 1,
-                _ => return Err("it has lists of lists where plain lists belong".to_owned()),
+                // Also in a list of lists: a row of [1, 7] is one of 7.
+                (_, Some(count)) => *count += 1,
+                (_, None) => return Err("its first row has no beginning".to_owned()),
             }
         }
         let mut values = values.into_iter();

@@ -31,8 +31,8 @@ pub const EXTRINSICS: &str = "camera_extrinsics.";
 pub struct Info {
     /// The robot.
     pub robot_type: Option<String>,
-    /// Number of frames of all episodes, where that is said.
-    pub total_frames: Option<usize>,
+    /// Number of episodes, where that is said.
+    pub total_episodes: Option<usize>,
     /// Frames a second.
     pub fps: f64,
     /// Named ranges of episodes.
@@ -187,7 +187,7 @@ impl Info {
         let robot = text("robot_type", "");
         Ok(Info {
             robot_type: (!robot.is_empty()).then_some(robot),
-            total_frames: json_text::number(info.get("total_frames")).map(|n| n as usize),
+            total_episodes: json_text::number(info.get("total_episodes")).map(|n| n as usize),
             fps,
             splits,
             data_path: text("data_path", DATA_PATH),
@@ -331,21 +331,25 @@ fn component_names(names: &Value) -> Vec<String> {
     }
 }
 
-/// Which camera is which, by the names LeRobot datasets use.
-pub fn roles(cameras: &[CameraEntry]) -> BTreeMap<String, String> {
-    let mut roles = BTreeMap::new();
-    let mut outside = Vec::new();
-    for camera in cameras {
-        if camera.name.contains("wrist") || camera.name.contains("hand") {
-            roles
-                .entry("wrist".to_owned())
-                .or_insert_with(|| camera.name.clone());
-        } else {
-            outside.push(&camera.name);
+/// Which of a dataset's cameras is which, by the names LeRobot datasets use; one that is called as
+/// a role is has it.
+pub fn roles(cameras: &[(String, CameraEntry)]) -> BTreeMap<String, String> {
+    let names = || cameras.iter().map(|(_, camera)| &camera.name);
+    let called = |role: &str| Some((role.to_owned(), names().find(|n| *n == role)?.clone()));
+    let mut roles: BTreeMap<String, String> = ["left", "right", "wrist"]
+        .into_iter()
+        .filter_map(called)
+        .collect();
+    for name in names() {
+        let lower = name.to_lowercase();
+        let fitting: &[&str] = match lower.contains("wrist") || lower.contains("hand") {
+            true => &["wrist"],
+            false => &["left", "right"],
+        };
+        let free = fitting.iter().find(|role| !roles.contains_key(**role));
+        if let (Some(role), false) = (free, roles.values().any(|taken| taken == name)) {
+            roles.insert((*role).to_owned(), name.clone());
         }
-    }
-    for (role, name) in ["left", "right"].into_iter().zip(outside) {
-        roles.insert(role.to_owned(), name.clone());
     }
     roles
 }

@@ -35,6 +35,9 @@ pub struct LeRobotStore {
     unusable: Vec<(String, String)>,
 }
 
+/// A row's number in its episode: without times, its time at the dataset's rate.
+const COUNT: &str = "frame_index";
+
 /// Whether a folder is a LeRobot dataset.
 pub fn is_lerobot(root: &Path) -> bool {
     root.join(features::INFO).is_file()
@@ -96,6 +99,14 @@ impl LeRobotStore {
                 }
                 Err(error) => store.unusable.push((path, error.to_string())),
             }
+        }
+        let listed = store.episodes.len() + store.unusable.len();
+        let said = store.info.total_episodes.filter(|said| *said > listed);
+        if let (Some(said), Some(entry)) = (said, store.episodes.last_mut()) {
+            entry.notes.push(format!(
+                "meta/episodes lists no more episodes than these {listed}, and meta/info.json says \
+                 total_episodes = {said}: is a file of meta/episodes missing?"
+            ));
         }
         Ok(store)
     }
@@ -198,13 +209,16 @@ impl LeRobotStore {
 
     /// When an episode's rows were recorded, s: where that isn't said, at the dataset's rate.
     fn times(&self, columns: &Columns, place: &Place) -> Result<Vec<f64>> {
-        let named = [features::TIME, "timestamp"].into_iter();
+        let named = [features::TIME, "timestamp", COUNT].into_iter();
         let mut times =
             named.filter_map(|name| Some((name, usable(columns, name, 1, &place.rows)?)));
         let fps = self.info.fps;
-        let Some((name, time_s)) = times.next() else {
+        let Some((name, mut time_s)) = times.next() else {
             return Ok((0..place.rows.len()).map(|i| i as f64 / fps).collect());
         };
+        if name == COUNT {
+            time_s.iter_mut().for_each(|count| *count /= fps);
+        }
         let wrong = |reason: String| DatasetError::corrupt(&place.data, reason);
         sampling::check_times(&time_s, true).map_err(wrong)?;
         let rate = sampling::rate_hz(&time_s);
@@ -279,6 +293,7 @@ impl EpisodeStore for LeRobotStore {
             },
             commanded: commanded.map_or(Vec::new(), |(pose, gripper)| join(&pose, &gripper)),
             captured_s: BTreeMap::new(),
+            robot: self.info.robot_type.clone().unwrap_or("unknown".into()),
             metadata: None,
         })
     }

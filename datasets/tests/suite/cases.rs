@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
 use foresight_datasets::doubts::Doubts;
@@ -13,15 +14,33 @@ use foresight_datasets::lerobot::store::{is_lerobot, LeRobotStore};
 use foresight_datasets::statistics::Statistics;
 use foresight_datasets::{
     of_index, ClipOptions, ClipSampler, DatasetError, EpisodeStore, Index, Joined, OnBadEpisode,
-    View,
+    Trajectory, View,
 };
 use foresight_planner::Pose;
 use image::RgbImage;
+use parquet::basic::{Repetition, Type as Physical};
+use parquet::data_type::{DoubleType, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cases")
         .join(name)
+}
+
+/// A copy, to be changed.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
 }
 
 /// As `dataset validate` reads it.
@@ -480,4 +499,204 @@ fn datasets_of_different_formats_become_one() {
             "{format} is not empty"
         );
     }
+}
+
+#[test]
+fn no_camera_takes_the_place_of_one_that_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("lerobot_gzip"), folder.path());
+    let info = folder.path().join("meta/info.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&info).unwrap()).unwrap();
+    let front = json["features"]["observation.images.front"].clone();
+    json["features"]["observation.images.a_first"] = front;
+    fs::write(&info, json.to_string()).unwrap();
+    let store = foresight_datasets::open(folder.path()).unwrap();
+    let entry = &store.episodes()[0];
+    assert_eq!((entry.cameras.len(), entry.faults.len()), (1, 1));
+    let of = |view: &str| entry.camera(&view.parse().unwrap()).map(|c| c.name.clone());
+    let missing = of("left").unwrap_err();
+    assert!(missing.contains("left (a_first by its"), "{missing}");
+    assert_eq!(of("right"), Ok("front".to_owned()));
+}
+
+/// Makes a case's copy whose data file holds its poses as lists of lists of `width`, and of times
+/// only the rows' numbers, the first two of them `swapped` or not. Returns its poses.
+fn rewritten(folder: &Path, width: i16, swapped: bool) -> Vec<Pose> {
+    let path = case("lerobot_gzip");
+    copy(&path, folder);
+    let store = foresight_datasets::open(&path).unwrap();
+    let episodes: Vec<Vec<Pose>> = (0..2).map(|at| states(store.as_ref(), at)).collect();
+    let leaf = |name: &str, kind: Physical| {
+        let leaf = Type::primitive_type_builder(name, kind).with_repetition(Repetition::REQUIRED);
+        Arc::new(leaf.build().unwrap())
+    };
+    let branch = |name: &str, repetition: Repetition, field: Arc<Type>| {
+        let branch = Type::group_type_builder(name).with_repetition(repetition);
+        Arc::new(branch.with_fields(vec![field]).build().unwrap())
+    };
+    let list = |inner: Arc<Type>| branch("list", Repetition::REPEATED, inner);
+    let row = list(leaf("element", Physical::DOUBLE));
+    let rows = list(branch("element", Repetition::REQUIRED, row));
+    let fields = vec![
+        leaf("episode_index", Physical::INT64),
+        leaf("frame_index", Physical::INT64),
+        branch("observation.state", Repetition::REQUIRED, rows),
+    ];
+    let schema = Type::group_type_builder("schema")
+        .with_fields(fields)
+        .build();
+    let file = fs::File::create(folder.join("data/chunk-000/file-000.parquet")).unwrap();
+    let schema = Arc::new(schema.unwrap());
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let numbers = episodes.iter().enumerate();
+    let numbers = numbers.flat_map(|(at, e)| (0..e.len()).map(move |row| [at as i64, row as i64]));
+    let mut numbers: Vec<[i64; 2]> = numbers.collect();
+    if swapped {
+        numbers.swap(0, 1);
+    }
+    for k in 0..2 {
+        let mut column = group.next_column().unwrap().unwrap();
+        let of: Vec<i64> = numbers.iter().map(|n| n[k]).collect();
+        column
+            .typed::<Int64Type>()
+            .write_batch(&of, None, None)
+            .unwrap();
+        column.close().unwrap();
+    }
+    let values: Vec<f64> = episodes.iter().flatten().flat_map(Pose::to_array).collect();
+    let levels: Vec<i16> = (0..values.len() as i16)
+        .map(|i| match (i % 7, i % width) {
+            (0, _) => 0,
+            (_, 0) => 1,
+            _ => 2,
+        })
+        .collect();
+    let there = vec![2; values.len()];
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<DoubleType>();
+    typed
+        .write_batch(&values, Some(&there), Some(&levels))
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    episodes.concat()
+}
+
+#[test]
+fn lists_of_lists_are_rows_and_rows_out_of_order_are_none() {
+    for width in [7, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = rewritten(folder.path(), width, false);
+        let store = foresight_datasets::open(folder.path()).unwrap();
+        let found: Vec<Pose> = (0..2).flat_map(|at| states(store.as_ref(), at)).collect();
+        assert_eq!(found, expected, "{width}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    rewritten(folder.path(), 7, true);
+    let mut store = LeRobotStore::open(folder.path()).unwrap();
+    store.validate(|_, _| {});
+    assert_eq!((store.episodes().len(), store.unusable().len()), (1, 1));
+    let reason = &store.unusable()[0].1;
+    assert!(reason.contains("do not increase from state 0"), "{reason}");
+}
+
+#[test]
+fn an_index_is_looked_at_anew_and_held_against_what_it_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("meta_no_success"), folder.path());
+    let file = folder.path().join("index.json");
+    let index = Index::build(folder.path(), Depth::Quick, |_, _| {}).unwrap();
+    index.write(&file).unwrap();
+    let again = Index::of_list(&file, Depth::Quick, |_, _| {}).unwrap();
+    assert_eq!(again, index);
+
+    let changed = folder.path().join(&index.episodes[0].path);
+    let changed = changed.join("trajectory.h5");
+    let mut trajectory = Trajectory::read(&changed).unwrap();
+    trajectory.states.pop();
+    trajectory.time_s.pop();
+    trajectory.joints_rad.clear();
+    trajectory.commands.clear();
+    trajectory.write(&changed).unwrap();
+    let store = foresight_datasets::open(&file).unwrap();
+    for error in [
+        store.extras(0).err(),
+        store.proprioception(0, &View::default()).err(),
+    ] {
+        let words = error.unwrap().to_string();
+        assert!(words.contains("make the index anew"), "{words}");
+    }
+}
+
+#[test]
+fn episodes_that_are_counted_and_not_listed_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&case("lerobot_gzip"), folder.path());
+    let info = folder.path().join("meta/info.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&info).unwrap()).unwrap();
+    for (total, told) in [(2, false), (3, true), (0, false)] {
+        json["total_episodes"] = total.into();
+        fs::write(&info, json.to_string()).unwrap();
+        let store = foresight_datasets::open(folder.path()).unwrap();
+        let notes = &store.episodes()[1].notes;
+        assert_eq!(
+            notes.concat().contains("total_episodes = 3"),
+            told,
+            "{notes:?}"
+        );
+        assert_eq!((store.episodes().len(), store.unusable().len()), (2, 0));
+    }
+}
+
+#[test]
+fn whose_poses_they_are_survives_a_conversion() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let options = ConvertOptions::default();
+    for (name, robot) in [("lerobot_gzip", "panda"), ("meta_no_success", "Franka")] {
+        let store = foresight_datasets::open(&case(name)).unwrap();
+        let [lerobot, droid] = ["lerobot", "droid"].map(|f| folder.path().join(name).join(f));
+        to_lerobot(store.as_ref(), &lerobot, &options, |_, _| {}).unwrap();
+        let again = LeRobotStore::open(&lerobot).unwrap();
+        assert_eq!(again.info().robot_type.as_deref(), Some(robot), "{name}");
+        to_droid(&again, &droid, &options, |_, _| {}).unwrap();
+        let metadata = foresight_datasets::open(&droid).unwrap().extras(0).unwrap();
+        let metadata = metadata.metadata.unwrap();
+        assert_eq!(metadata.is_of_tcp(), robot != "Franka", "{name}");
+    }
+}
+
+#[test]
+fn listed_episodes_of_one_name_are_all_converted() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for name in ["a", "b"] {
+        let root = folder.path().join(name);
+        copy(&case("meta_no_success"), &root);
+        let index = Index::build(&root, Depth::Quick, |_, _| {}).unwrap();
+        list += &format!("\"{}\"\n", root.join(&index.episodes[0].path).display());
+    }
+    let file = folder.path().join("lists/list.csv");
+    fs::create_dir_all(folder.path().join("lists")).unwrap();
+    fs::write(&file, list).unwrap();
+    let store = foresight_datasets::open(&file).unwrap();
+    let out = folder.path().join("out");
+    let refuse = options(OnBadEpisode::Refuse);
+    to_droid(store.as_ref(), &out, &refuse, |_, _| {}).unwrap();
+    let again = validated(&out).unwrap();
+    assert_eq!((again.episodes().len(), again.unusable()), (2, &[][..]));
+
+    // An episode's own folder as the dataset: it has no name in it.
+    let only = foresight_datasets::open(&out.join(&again.episodes()[0].path)).unwrap();
+    let out = folder.path().join("only");
+    to_droid(only.as_ref(), &out, &refuse, |_, _| {}).unwrap();
+    let path = validated(&out).unwrap().episodes()[0].path.clone();
+    assert!(path.ends_with("/undated/episode"), "{path}");
 }

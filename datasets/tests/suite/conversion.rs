@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::support::episode;
 use foresight_datasets::convert::{to_droid, to_lerobot, ConvertOptions};
+use foresight_datasets::layout::metadata_file;
 use foresight_datasets::lerobot::store::LeRobotStore;
+use foresight_datasets::statistics::Statistics;
 use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
-    ClipOptions, ClipSampler, ClipShape, Episode, EpisodeStore, FrameStack, Recorder, Sampling,
-    Split, View,
+    ClipOptions, ClipSampler, ClipShape, Episode, EpisodeStore, FrameStack, Metadata, Recorder,
+    Sampling, Split, View,
 };
 
 const TRAIN: u64 = 1_000_000_000;
@@ -88,8 +90,8 @@ fn recordings_become_lerobot_and_droid_and_back() {
     assert_eq!((converted.episodes, converted.frames), (5, 5 * STEPS));
     let mut read = LeRobotStore::open(&lerobot).expect("a LeRobot dataset");
     assert_eq!(
-        (read.info().fps, read.info().total_frames),
-        (4.0, Some(5 * STEPS))
+        (read.info().fps, read.info().total_episodes),
+        (4.0, Some(5))
     );
     read.validate(|_, _| {});
     assert_eq!(read.unusable(), []);
@@ -225,6 +227,14 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     assert!(error.to_string().contains("trajectory.h5"), "{error}");
     let options = ConvertOptions {
         on_bad_episode: OnBadEpisode::Skip,
+        views: vec![View::default(); 2],
+        ..ConvertOptions::default()
+    };
+    let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
+        .expect_err("refused");
+    assert!(error.to_string().contains("left is named twice"), "{error}");
+    let options = ConvertOptions {
+        on_bad_episode: OnBadEpisode::Skip,
         fps: Some(2),
         size: Some((96, 80)),
         ..ConvertOptions::default()
@@ -237,4 +247,45 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     let read = LeRobotStore::open(&out).expect("a LeRobot dataset");
     let camera = &read.episodes()[0].cameras[0];
     assert_eq!((camera.width, camera.height, camera.frames), (96, 80, 6));
+}
+
+#[test]
+fn a_rate_is_that_of_the_times_or_of_droid_without_any() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("ours");
+    let recorder = Recorder::new(&root, "SIM").expect("a recorder");
+    let mut episode = recorded(TRAIN);
+    let written = recorder.write(&episode).expect("written");
+    // As DROID's own episodes are, which say no nominal rate.
+    let file = metadata_file(&written).expect("one");
+    let mut metadata = Metadata::read(&file).expect("metadata");
+    metadata.foresight = None;
+    metadata.write(&file).expect("without our part");
+    let options = |fps| ConvertOptions {
+        fps: Some(fps),
+        ..ConvertOptions::default()
+    };
+    let convert = |fps| {
+        let store = foresight_datasets::open(&root).expect("a dataset");
+        let out = folder.path().join(format!("at_{fps}"));
+        let _ = fs::remove_dir_all(&out);
+        to_lerobot(store.as_ref(), &out, &options(fps), |_, _| {}).map(|c| c.frames)
+    };
+    // Twelve states at 4 Hz: not as many as a second has at 5.
+    let error = convert(5).expect_err("it is slower").to_string();
+    assert!(error.contains("recorded at 4.00 Hz"), "{error}");
+    assert_eq!(convert(2).expect("every other"), 6);
+    episode.trajectory.time_s.clear();
+    let file = written.join("trajectory.h5");
+    episode.trajectory.write(&file).expect("without times");
+    assert_eq!(convert(5).expect("every third of 15 Hz"), 4);
+    assert_eq!(convert(15).expect("all"), 12);
+    let error = convert(1).expect_err("too short").to_string();
+    assert!(error.contains("it lasts 0.73 s"), "{error}");
+    let store = foresight_datasets::open(&root).expect("a dataset");
+    let statistics = Statistics::of(store.as_ref(), Some(5.0)).expect("statistics");
+    assert!((statistics.actions[0].mean - 0.03).abs() < 1e-6);
 }

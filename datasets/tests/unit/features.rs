@@ -46,7 +46,7 @@ fn pose_of(names: &[&str]) -> Result<[usize; 7], String> {
     };
     let info = Info {
         robot_type: None,
-        total_frames: None,
+        total_episodes: None,
         fps: 15.0,
         splits: BTreeMap::new(),
         data_path: DATA_PATH.to_owned(),
@@ -102,4 +102,43 @@ fn a_pose_is_found_by_its_names_and_never_guessed() {
     }
     let reason = pose(&[of("ee", 5), gripper]).unwrap_err();
     assert!(reason.contains("lacks yaw"), "{reason}");
+}
+
+#[test]
+fn roles_go_by_name_first_and_then_by_order() {
+    let found = |names: &[&str]| -> Vec<String> {
+        let features = names.iter().map(|name| {
+            let feature = Feature {
+                dtype: "video".to_owned(),
+                shape: vec![48, 64, 3],
+                names: Value::Null,
+            };
+            (format!("{IMAGES}{name}"), feature)
+        });
+        let info = Info {
+            robot_type: None,
+            total_episodes: None,
+            fps: 15.0,
+            splits: BTreeMap::new(),
+            data_path: DATA_PATH.to_owned(),
+            video_path: VIDEO_PATH.to_owned(),
+            features: features.collect(),
+        };
+        let roles = roles(&info.cameras()).into_iter();
+        roles.map(|(role, name)| format!("{role} {name}")).collect()
+    };
+    assert_eq!(found(&["front", "side"]), ["left front", "right side"]);
+    assert_eq!(
+        found(&["base", "left", "right"]),
+        ["left left", "right right"]
+    );
+    assert_eq!(found(&["right", "top"]), ["left top", "right right"]);
+    assert_eq!(
+        found(&["hand_cam", "wrist", "top"]),
+        ["left top", "wrist wrist"]
+    );
+    assert_eq!(
+        found(&["Wrist_cam", "top"]),
+        ["left top", "wrist Wrist_cam"]
+    );
 }

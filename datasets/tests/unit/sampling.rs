@@ -25,8 +25,26 @@ fn whole_recordings_are_thinned_to_their_end() {
         [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
     );
     assert_eq!(evenly(&time_s, 15.0).len(), 31);
-    assert_eq!(evenly(&time_s, 30.0), [0]);
+    for fps in [16.0, 20.0, 30.0] {
+        assert_eq!(evenly(&time_s, fps), [0], "{fps}");
+    }
     assert!(evenly(&[], 4.0).is_empty());
+}
+
+#[test]
+fn jitter_and_a_rate_a_little_lower_cost_no_end_of_a_recording() {
+    let mut time_s = even(15.0, 60);
+    for (i, t) in time_s.iter_mut().enumerate() {
+        *t += [0.0, 0.024, -0.021, 0.015][i % 4];
+    }
+    for fps in [14.0, 13.0, 12.0] {
+        let numbers = evenly(&time_s, fps);
+        assert!(numbers
+            .windows(2)
+            .all(|pair| (1..4).contains(&(pair[1] - pair[0]))));
+        assert!(numbers.last() >= Some(&58), "{fps}: {numbers:?}");
+    }
+    assert!(evenly(&even(3.9, 60), 4.0).len() >= 58);
 }
 
 #[test]

@@ -227,7 +227,7 @@ impl LeRobotStore {
             behaviour: String::new(),
             split: splits::of(&self.info.splits, number),
             seed: None,
-            roles: features::roles(&entries),
+            roles: features::roles(cameras),
             cameras: entries,
             faults,
             notes,

@@ -134,7 +134,7 @@ fn episode(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     let mut notes = Vec::new();
     let frames = frames(path, options, &trajectory, &mut notes)?;
     let frames = fitting(frames, trajectory.len(), &mut notes);
-    let own = if ours {
+    let own = if metadata.as_ref().is_some_and(Metadata::is_of_tcp) {
         PoseFrame::Tcp
     } else {
         PoseFrame::Flange
