@@ -101,6 +101,30 @@ fn a_changed_action_is_noticed() {
 }
 
 #[test]
+fn a_run_whose_lines_were_edited_is_refused_where_steps_no_longer_follow() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = a_run("reach", out.path());
+    let plan = folder.join("plan.jsonl");
+    let text = std::fs::read_to_string(&plan).expect("plan.jsonl");
+    let lines: Vec<&str> = text.lines().collect();
+    let without = [&lines[..2], &lines[3..]].concat();
+    let twice = [&lines[..2], &lines[1..]].concat();
+    for (edited, what) in [
+        (without, "step 3 stands where step 2"),
+        (twice, "step 1 stands"),
+    ] {
+        std::fs::write(&plan, edited.join("\n") + "\n").expect("written");
+        let error = play(&folder, &options()).expect_err("edited");
+        let said = error.to_string();
+        assert!(
+            error.is_input() && said.contains("plan.jsonl:3: "),
+            "{said}"
+        );
+        assert!(said.contains(what), "{said}");
+    }
+}
+
+#[test]
 fn recordings_of_every_beginning_are_reproduced_bit_for_bit() {
     let out = tempfile::tempdir().expect("a folder");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pick_and_place.toml");
