@@ -84,6 +84,8 @@ fn a_file_is_named_with_its_line() {
     assert_eq!(settings.inner.list, [1, 2]);
     let error = of("# mine\n[inner]\nrat = 2\n").expect_err("refused");
     assert!(error.to_string().contains("own.toml:3:1: "), "{error}");
+    let comma = of("name = \"a\"\n[inner]\nrate = 0,5\n").expect_err("refused");
+    assert!(comma.to_string().contains("TOML syntax"), "{comma}");
     let windows = of("name = \"C:\\models\"\n").expect_err("refused");
     assert!(windows.to_string().contains("single quotes"), "{windows}");
     std::fs::write(&file, b"name = \"\xdcbung\"\n").expect("written");
