@@ -208,8 +208,9 @@ fn eval_counts_and_gives_an_interval() {
     let reach = scenario("reach");
     // A setting changed on the command line arrives, and a wrong one is named.
     let eval = |change| {
-        let flags = ["--world", "oracle", "--episodes", "1", "--json", "--set"];
-        foresight(&[&["eval", &reach], &flags[..], &[change]].concat())
+        let flags = ["--world", "oracle", "--episodes", "1", "--json"];
+        let more = ["--jobs", "1000000", "--set", change];
+        foresight(&[&["eval", &reach], &flags[..], &more].concat())
     };
     let planned_by = object(&eval("planner.iterations=2"))["planned_by"].to_string();
     assert!(planned_by.contains("64 × 2"), "{planned_by}");
