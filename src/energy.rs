@@ -24,13 +24,13 @@ pub(crate) struct EnergyArgs {
     #[command(flatten)]
     task: TaskArgs,
     /// With --npz: from its last frame to its first.
-    #[arg(long, requires = "npz")]
+    #[arg(long, requires = "npz", conflicts_with_all = ["context", "run"])]
     reverse: bool,
     /// A step of a run instead: what was seen then, and the goal pursued.
     #[arg(long, value_name = "RUN", requires = "step")]
     run: Option<PathBuf>,
     /// The step of --run, from 1 as the report counts.
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "run", conflicts_with_all = ["context", "npz"])]
     step: Option<usize>,
     /// Grid points along each axis; an odd number has the plane Δz = 0.
     #[arg(long, default_value_t = 9)]

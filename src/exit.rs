@@ -35,7 +35,7 @@ fn failed(error: &anyhow::Error) -> bool {
 }
 
 /// The error with its causes; a cause whose words were said already is not repeated.
-fn in_full(error: &anyhow::Error) -> String {
+pub(crate) fn in_full(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| {
         let cause = cause.to_string();
         if said.contains(&cause) {

@@ -1,5 +1,7 @@
 //! `--mcap`, `--rerun`: a run or a replay as a recording for viewers.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Result};
@@ -12,6 +14,8 @@ use crate::stream::Stream;
 
 /// Where a viewer listens unless it was told otherwise.
 const VIEWER: &str = "rerun+http://127.0.0.1:9876/proxy";
+/// What an MCAP recording begins with.
+const MCAP: &[u8] = b"\x89MCAP";
 
 /// Recordings for viewers to write or show.
 #[derive(Debug, Clone, Args)]
@@ -33,7 +37,8 @@ impl ExportOptions {
     /// Makes sure, before anything is played, that what is asked for can be had.
     ///
     /// # Errors
-    /// When this program was built without Rerun, or a file's folder isn't there.
+    /// When this program was built without Rerun, a file's folder isn't there, or something else
+    /// would be overwritten.
     pub(crate) fn check(&self) -> Result<()> {
         if (self.rerun.is_some() || self.rerun_connect.is_some()) && !timeline::HAS_RERUN {
             return Err(TimelineError::WithoutRerun.into());
@@ -49,6 +54,14 @@ impl ExportOptions {
                     folder.display()
                 );
             }
+        }
+        let mut head = Vec::new();
+        let there = self.mcap.as_deref().filter(|file| file.is_file());
+        if let Some(file) = there.and_then(|file| File::open(file).ok()) {
+            file.take(MCAP.len() as u64).read_to_end(&mut head)?;
+        }
+        if !head.is_empty() && head != MCAP {
+            bail!("--mcap: the file is there and no MCAP recording; give another name");
         }
         Ok(())
     }

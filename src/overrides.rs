@@ -188,8 +188,10 @@ pub(crate) fn preset_change(name: &str) -> Change {
 fn read_map(file: &Path) -> Result<[[f64; 2]; 2], String> {
     let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let map: [[f64; 2]; 2] =
-        serde_json::from_value(value["action_map_xy"].clone()).map_err(|e| e.to_string())?;
+    let Some(map) = value.get("action_map_xy") else {
+        return Err("it has no action_map_xy".into());
+    };
+    let map: [[f64; 2]; 2] = serde_json::from_value(map.clone()).map_err(|e| e.to_string())?;
     let [[a, b], [c, d]] = map;
     if (a * d - b * c).abs() < 0.05 {
         return Err("its map is singular".into());

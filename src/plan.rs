@@ -197,6 +197,14 @@ fn asked(args: &PlanArgs) -> Result<(Vec<Change>, PlannerConfig)> {
     for hint in hints {
         tracing::warn!("{hint}");
     }
+    for (key, value) in [
+        ("box_m", settings.box_m),
+        ("rotation_rad", settings.rotation_rad),
+    ] {
+        if value > 0.5 {
+            bail!("planner.{key} is {value}; give a number up to 0.5: no arm is sent farther in one step");
+        }
+    }
     Ok((changes, settings))
 }
 

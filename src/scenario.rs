@@ -11,6 +11,7 @@ use foresight_scenarios::monitor::{own_file, Fitted};
 use foresight_scenarios::scenario::RobotKind;
 use foresight_scenarios::schema::json_schema;
 
+use crate::exit::in_full;
 use crate::overrides::read;
 
 /// Commands of `foresight scenario`.
@@ -43,7 +44,7 @@ pub(crate) fn run(command: ScenarioCommand) -> Result<()> {
                     Ok(name) => println!("{}: {name} is fine", file.display()),
                     Err(error) => {
                         faulty += 1;
-                        eprintln!("{error:#}");
+                        eprintln!("{}", in_full(&error));
                     }
                 }
             }

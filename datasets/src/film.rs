@@ -64,8 +64,8 @@ impl FilmSampling {
     /// [`DatasetError::Mismatch`] naming what must change.
     pub fn check(&self) -> Result<()> {
         let wrong = |what: &str| Err(DatasetError::Mismatch(what.to_owned()));
-        if self.frames == 0 || self.stride == 0 {
-            return wrong("clips need at least one frame, and a stride of at least one");
+        if !(1..=MOST_FRAMES).contains(&self.frames) || self.stride == 0 {
+            return wrong("clips have 1 to 4096 frames, and a stride of at least one");
         }
         match self.rate_hz {
             Some(rate) if !(rate.is_finite() && rate > 0.0) => {
@@ -211,6 +211,9 @@ impl Film {
 /// Ticks of one film beyond which nothing is sampled: at 60 Hz more than four hours.
 const MOST_TICKS: usize = 1 << 20;
 
+/// Frames of a clip beyond which it is a slip: all of them are held in memory.
+const MOST_FRAMES: usize = 4096;
+
 /// Whether a file's name is that of an image.
 pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
@@ -232,7 +235,7 @@ fn shown_s(path: &Path) -> Result<Vec<f64>> {
     Ok(times_s.into_iter().map(|t| t - first).collect())
 }
 
-/// Stored frames or the video of an episode, or a folder's images in name order.
+/// Stored frames or the video of an episode, or a folder's images in the order of their names.
 fn of_folder(path: &Path) -> Result<(Source, Option<Vec<f64>>)> {
     if let Some((_, file)) = layout::frame_files(path)?.into_iter().next() {
         let trajectory = Trajectory::read(&path.join(layout::TRAJECTORY)).ok();
@@ -250,7 +253,9 @@ fn of_folder(path: &Path) -> Result<(Source, Option<Vec<f64>>)> {
     let mut images = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| DatasetError::io("list", path, e))?;
-        if is_image(&entry.path()) {
+        // A hidden one is macOS's or a viewer's.
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && is_image(&entry.path()) {
             images.push(entry.path());
         }
     }
@@ -262,7 +267,15 @@ fn of_folder(path: &Path) -> Result<(Source, Option<Vec<f64>>)> {
         ));
     }
     images.sort();
+    images.sort_by_key(|image| counted(image));
     Ok((Source::Images(images), None))
+}
+
+/// A file's name, its numbers filled up with zeros, so that 10 comes after 9.
+fn counted(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let parts = name.split_inclusive(|c: char| !c.is_ascii_digit());
+    parts.map(|part| format!("{part:0>20}")).collect()
 }
 
 #[cfg(test)]

@@ -39,10 +39,17 @@ pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
 /// # Errors
 /// [`PictureError`] when it is no PNG or JPEG.
 pub fn decode(name: &Path, bytes: &[u8]) -> Result<RgbImage, PictureError> {
-    turned(bytes).map_err(|e| PictureError {
+    let wrong = |reason: String| PictureError {
         path: name.to_owned(),
-        reason: format!("{e}; give a PNG or JPEG"),
-    })
+        reason,
+    };
+    // The decoder fills what is missing with grey. A thumbnail before the last scan has its own end.
+    let scan = bytes.windows(2).rposition(|m| m == [0xff, 0xda]);
+    let ends = |from: usize| bytes[from..].windows(2).any(|m| m == [0xff, 0xd9]);
+    if bytes.starts_with(&[0xff, 0xd8]) && scan.is_some_and(|from| !ends(from)) {
+        return Err(wrong("the JPEG was cut short; copy it again".into()));
+    }
+    turned(bytes).map_err(|e| wrong(format!("{e}; give a PNG or JPEG")))
 }
 
 fn turned(bytes: &[u8]) -> image::ImageResult<RgbImage> {

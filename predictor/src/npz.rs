@@ -207,6 +207,12 @@ impl Trajectory {
         if h == 0 || w == 0 || t == 0 {
             return Err(wrong("`observations` is empty".into()));
         }
+        if pixels.iter().all(|value| *value <= 1) {
+            let what =
+                "`observations` has no value above 1, so every picture is black; is it a mask, \
+                        or were pictures from 0 to 1 cast?";
+            return Err(wrong(what.into()));
+        }
         let values: Vec<f64> = match states.values {
             ArrayValues::F32(v) => v.into_iter().map(f64::from).collect(),
             ArrayValues::F64(v) => v,

@@ -15,6 +15,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -38,13 +39,8 @@ pub enum CertificateError {
     #[error("{} exists; give an empty folder: replacing an authority locks out everything it signed", .0.display())]
     Exists(PathBuf),
     /// A host name or address that can't be one.
-    #[error("{host:?} is no host name or address: {reason}")]
-    Host {
-        /// What was given.
-        host: String,
-        /// Why not.
-        reason: String,
-    },
+    #[error("{0:?} is no host name or address; give one such as robot.local or 192.168.1.5, without tls/ and port")]
+    Host(String),
     /// The library refused.
     #[error("making the certificate of '{name}': {reason}")]
     Make {
@@ -76,6 +72,15 @@ pub fn create(
     hosts: &[String],
     days: u32,
 ) -> Result<Vec<PathBuf>, CertificateError> {
+    let part = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        (1..=63).contains(&part.len()) && part.chars().all(plain)
+    };
+    let named = |host: &str| host.split('.').all(part) && host.contains(char::is_alphabetic);
+    let is_one = |host: &str| host.parse::<IpAddr>().is_ok() || named(host);
+    if let Some(host) = hosts.iter().find(|host| !is_one(host)) {
+        return Err(CertificateError::Host(host.clone()));
+    }
     let authority_file = folder.join("ca.pem");
     if authority_file.exists() {
         return Err(CertificateError::Exists(authority_file));
@@ -169,12 +174,6 @@ fn certificate(
     issuer: &Issuer<'static, KeyPair>,
 ) -> Result<(String, String), CertificateError> {
     let fail = failed(role);
-    for host in hosts {
-        CertificateParams::new(vec![host.clone()]).map_err(|e| CertificateError::Host {
-            host: host.clone(),
-            reason: e.to_string(),
-        })?;
-    }
     let mut params = CertificateParams::new(hosts.to_vec()).map_err(&fail)?;
     params.distinguished_name.push(DnType::CommonName, role);
     params.use_authority_key_identifier_extension = true;

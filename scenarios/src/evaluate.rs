@@ -141,8 +141,10 @@ pub fn evaluate_with(
     source.controller(&first, &first.goal_images()?)?;
     Env::for_evaluation(&first)?;
 
+    let most = if served { 1 } else { options.episodes };
+    let jobs = usize::try_from(most).map_or(options.jobs, |most| options.jobs.min(most));
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(if served { 1 } else { options.jobs.max(1) })
+        .num_threads(jobs.max(1))
         .build()
         .map_err(|e| RunError::Input(format!("no worker threads: {e}")))?;
     let judged = |number: u32| -> RunResult<EvaluatedEpisode> {

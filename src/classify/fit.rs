@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use clap::Args;
 use foresight_datasets::Film;
 use foresight_report::classification::{Classification, Mistake};
@@ -76,7 +76,7 @@ fn split(args: &FitArgs) -> Result<[FilmList; 3]> {
         ("stopping", args.stopping_share),
     ] {
         if !(share > 0.0 && share < 1.0) {
-            anyhow::bail!("--{name}-share must lie between 0 and 1, not be {share}");
+            bail!("--{name}-share must lie between 0 and 1, not be {share}");
         }
     }
     let all = FilmList::read(&args.films)?;
@@ -84,6 +84,12 @@ fn split(args: &FitArgs) -> Result<[FilmList; 3]> {
     let (rest, held_out) = match &args.held_out {
         Some(path) => {
             let held_out = FilmList::read(path)?.numbered_as(&all.classes)?;
+            if let Some(film) = FilmList::twice(&[&all, &held_out]) {
+                bail!(
+                    "{} would be learned from and judged on; take it out of one of the two lists",
+                    film.display()
+                );
+            }
             (all, held_out)
         }
         None => {

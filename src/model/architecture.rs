@@ -44,6 +44,9 @@ impl ArchitectureArgs {
         }
         let tell =
             |told: Option<usize>, known: &mut bool, heads: &mut usize, size: &mut [usize; 2]| {
+                if let Some(told) = told.filter(|told| *known && *told != *heads) {
+                    tracing::warn!("{told} heads are taken, as given; the checkpoint says {heads}");
+                }
                 (*heads, *known) = told.map_or((*heads, *known), |told| (told, true));
                 *size = self.img_size.map_or(*size, |side| [side; 2]);
             };

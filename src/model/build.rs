@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Result};
 use clap::Args;
 use foresight_datasets::Split;
+use foresight_training::recipe::PretrainRecipe;
+use foresight_training::settings::{read_recipe, Settings};
 use serde::Deserialize;
 
 use crate::record::{self, RecordArgs};
@@ -57,6 +59,9 @@ struct Episodes {
 pub(crate) fn run(args: &BuildArgs) -> Result<()> {
     let recipe = read(&args.recipe)?;
     let beside = args.recipe.parent().unwrap_or(Path::new("."));
+    // What later stages read, before hours of recording.
+    read_recipe::<PretrainRecipe>(&beside.join(&recipe.encoder), &[])?;
+    Settings::recipe(&beside.join(&recipe.predictor), &[])?.check(1)?;
     let [training, validation] = ["train", "validation"].map(|name| args.out.join(name));
     let [encoder, predictor] = ["encoder", "predictor"].map(|name| args.out.join(name));
     let record = |split, episodes, out: &Path| {

@@ -1,5 +1,6 @@
 //! `foresight robot certificates`: who may connect, and what they may do.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{bail, Result};
@@ -35,7 +36,10 @@ pub(super) fn run(args: &CertificatesArgs) -> Result<()> {
         println!("{}", path.display());
     }
     let folder = args.out.canonicalize().unwrap_or_else(|_| args.out.clone());
-    let host = &args.host[0];
+    let host = match args.host[0].parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => args.host[0].clone(),
+    };
     eprintln!(
         "
 franka-node's configuration, on its host:

@@ -82,3 +82,37 @@ fn the_official_example_trajectory_gives_a_picture() {
         assert!(image::open(out.path().join("energy.png")).is_ok());
     }
 }
+
+#[test]
+fn what_belongs_to_another_source_of_pictures_is_refused_and_so_are_millimetres() {
+    let out = tempfile::tempdir().expect("a folder");
+    let picture = out.path().join("now.png").display().to_string();
+    image::RgbImage::new(64, 64)
+        .save(&picture)
+        .expect("written");
+    for (command, flag, said) in [
+        ("energy", &["--reverse"][..], "--reverse"),
+        ("energy", &["--step", "2"], "--step"),
+        (
+            "plan",
+            &["--max-step-m", "75"],
+            "box_m is 75; give a number up to 0.5",
+        ),
+        (
+            "plan",
+            &["--set", "planner.rotation_rad=30"],
+            "rotation_rad is 30",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_foresight"))
+            .args([command, "--model", &model(), "--context", &picture])
+            .args(["--goal", &picture, "--state", "0.5,0,0.3,3.1,0,0,0"])
+            .args(flag)
+            .current_dir(out.path())
+            .output()
+            .expect("the program starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
+}

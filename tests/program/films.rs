@@ -224,6 +224,21 @@ fn a_probe_tells_films_apart_and_names_new_ones() {
         weights
     );
 
+    let wrong = |more: &[&str]| refused(&[&fit[..], &["--clip-length", "4"], more].concat());
+    let same = wrong(&["--held-out", text(&films)]);
+    assert!(
+        same.contains("would be learned from and judged on"),
+        "{same}"
+    );
+    for (flag, said) in [
+        ("--rates=NaN", "above 0, up to 1"),
+        ("--rates=1e-3,-1", "rate is -1"),
+        ("--weight-decay=NaN", "from 0 to 1"),
+    ] {
+        let told = wrong(&[flag]);
+        assert!(told.contains(said), "{told}");
+    }
+
     for (name, right) in [("red", true), ("blue", false)] {
         let new = folder.path().join("new").join(name);
         film(&new, 4, right, 77);

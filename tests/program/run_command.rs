@@ -204,12 +204,30 @@ fn a_device_that_is_not_there_is_named_with_its_remedy() {
 }
 
 #[test]
+fn a_recording_for_viewers_overwrites_nothing_but_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (csv, mcap, out) = (path("poses.csv"), path("a.mcap"), path("replays"));
+    let poses = "0.45,0,0.25,3.1,0,0,0\n0.46,0,0.25,3.1,0,0,0\n";
+    std::fs::write(&csv, poses).expect("written");
+    for (file, code) in [(&mcap, 0), (&mcap, 0), (&csv, 2)] {
+        let output = foresight(&["replay", &csv, "--mcap", file, "--out", &out]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert_eq!(code == 2, errors.contains("no MCAP recording"), "{errors}");
+    }
+    let there = std::fs::read_to_string(&csv).expect("the poses");
+    assert_eq!(there, poses);
+}
+
+#[test]
 fn eval_counts_and_gives_an_interval() {
     let reach = scenario("reach");
     // A setting changed on the command line arrives, and a wrong one is named.
     let eval = |change| {
-        let flags = ["--world", "oracle", "--episodes", "1", "--json", "--set"];
-        foresight(&[&["eval", &reach], &flags[..], &[change]].concat())
+        let flags = ["--world", "oracle", "--episodes", "1", "--json"];
+        let more = ["--jobs", "1000000", "--set", change];
+        foresight(&[&["eval", &reach], &flags[..], &more].concat())
     };
     let planned_by = object(&eval("planner.iterations=2"))["planned_by"].to_string();
     assert!(planned_by.contains("64 × 2"), "{planned_by}");

@@ -152,7 +152,9 @@ fn no_look_at_a_model_passes_what_cannot_be_loaded() {
         }
     }
     let (done, said) = foresight(&["model", "inspect", &model]);
-    assert!(done, "{said}");
+    assert!(done && !said.contains("as given"), "{said}");
+    let (done, said) = foresight(&["model", "inspect", &model, "--encoder-heads", "8"]);
+    assert!(done && said.contains("the checkpoint says 4"), "{said}");
 }
 
 #[test]

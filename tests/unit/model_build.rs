@@ -1,8 +1,6 @@
 //! Unit tests of `src/model/build.rs`.
 
 use super::*;
-use foresight_training::recipe::PretrainRecipe;
-use foresight_training::settings::{read_recipe, Settings};
 
 #[test]
 fn the_recipes_here_are_whole() {
@@ -22,6 +20,30 @@ fn the_recipes_here_are_whole() {
         assert_eq!(encoder.picture_size(), [recipe.image_px as usize; 2]);
         let predictor = Settings::recipe(&beside.join(&recipe.predictor), &[]).unwrap();
         predictor.check(1).unwrap();
+    }
+}
+
+#[test]
+fn recipes_of_later_stages_are_read_before_anything_is_recorded() {
+    let tabletop = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tabletop");
+    let folder = tempfile::tempdir().unwrap();
+    let args = BuildArgs {
+        recipe: folder.path().join("build.toml"),
+        out: folder.path().join("out"),
+    };
+    let files = [
+        "build.toml",
+        "recordings.toml",
+        "pretrain.toml",
+        "train.toml",
+    ];
+    for (there, missing) in [(2, "pretrain.toml"), (3, "train.toml")] {
+        for name in &files[..there] {
+            std::fs::copy(tabletop.join(name), folder.path().join(name)).unwrap();
+        }
+        let error = run(&args).unwrap_err().to_string();
+        assert!(error.contains(missing), "{error}");
+        assert!(!args.out.exists());
     }
 }
 

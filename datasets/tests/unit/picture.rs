@@ -34,3 +34,20 @@ fn a_photograph_is_turned_as_its_camera_was_held_and_told_from_its_content() {
         .to_string();
     assert!(nowhere.contains("none.png"), "{nowhere}");
 }
+
+#[test]
+fn a_photograph_that_was_cut_short_is_refused_and_bytes_behind_one_are_not() {
+    let whole = turned_jpeg();
+    let of = |bytes: &[u8]| decode(Path::new("photo.jpg"), bytes).map_err(|e| e.to_string());
+    assert!(of(&[&whole[..], b"and more"].concat()).is_ok());
+    // What comes before the scan may hold a thumbnail with an end of its own.
+    let thumbnail = [&whole[..2], &[0xff, 0xfe, 0, 4, 0xff, 0xd9], &whole[2..]].concat();
+    assert!(of(&thumbnail).is_ok());
+    for picture in [whole, thumbnail] {
+        let cut = of(&picture[..picture.len() - 4]).unwrap_err();
+        assert!(
+            cut.contains("photo.jpg") && cut.contains("cut short"),
+            "{cut}"
+        );
+    }
+}

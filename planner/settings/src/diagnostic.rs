@@ -238,8 +238,13 @@ impl Remedies {
         if what.starts_with("invalid type") || what.starts_with("invalid value") {
             return self.wrong_type.into();
         }
+        if what.contains("escape") {
+            return "write the \\ of a path as / or \\\\, or put it between single quotes".into();
+        }
         let mut quoted = what.split('`').skip(1).step_by(2);
-        let Some(first) = quoted.next() else {
+        // Elsewhere what is quoted is syntax.
+        let names = what.starts_with("unknown ") || what.starts_with("missing field");
+        let Some(first) = quoted.next().filter(|_| names) else {
             return "check the TOML syntax here, and in the reference what this key takes".into();
         };
         if what.starts_with("missing field") {

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use toml::de::DeValue;
+use toml::Spanned;
 
 use crate::change::Change;
 use crate::diagnostic::{Diagnostic, Located, Location, Remedies, SettingsError};
@@ -34,7 +36,7 @@ impl Dialect<'_> {
         let (path, text) = file.unwrap_or((Path::new(""), ""));
         let mut hints = Vec::new();
         let mut table = SourceTable::default();
-        let mut value = None;
+        let mut latest = None;
         for change in std::iter::once(None).chain(changes.iter().map(Some)) {
             let locate = |fault: Diagnostic| match change {
                 Some(change) => fault.at(change.location()),
@@ -54,11 +56,57 @@ impl Dialect<'_> {
             let mut whole = table.clone();
             let completed = (self.complete)(&mut whole);
             completed.map_err(|fault| SettingsError::Content(vec![locate(fault)]))?;
-            value = Some(read(whole).map_err(refused)?);
+            latest = Some((read(whole.clone()).map_err(refused)?, whole));
         }
         // There always is a first layer.
         let nothing = || SettingsError::Content(Vec::new());
-        Ok((value.ok_or_else(nothing)?, hints))
+        let (value, whole) = latest.ok_or_else(nothing)?;
+        let still = |other: DeValue<'_>| match other {
+            DeValue::Table(table) => read::<T>(table).is_ok(),
+            _ => false,
+        };
+        let overlong = overlong(&DeValue::Table(whole), "", &still);
+        check(overlong.into_iter().collect(), file, changes, self.renamed)?;
+        Ok((value, hints))
+    }
+}
+
+/// The first list within `value` that holds more than it is read into: the reader takes the beginning
+/// and passes over the rest, whatever stands there. `still` says whether all is read with another
+/// value in this one's place.
+fn overlong<'a>(
+    value: &DeValue<'a>,
+    path: &str,
+    still: &dyn Fn(DeValue<'a>) -> bool,
+) -> Option<Diagnostic> {
+    let inside = |key: &str| format!("{path}.{key}").trim_matches('.').to_owned();
+    match value {
+        DeValue::Table(table) => table.iter().find_map(|(key, item)| {
+            overlong(item.get_ref(), &inside(key.get_ref()), &|other| {
+                let mut table = table.clone();
+                table.insert(key.clone(), Spanned::new(0..0, other));
+                still(DeValue::Table(table))
+            })
+        }),
+        DeValue::Array(items) => {
+            let with = |i: usize, other: DeValue<'a>| {
+                let other = Spanned::new(0..0, other);
+                let put = items.iter().enumerate();
+                let put = put.map(|(k, item)| if k == i { &other } else { item });
+                still(DeValue::Array(put.cloned().collect()))
+            };
+            let passed_over = |i: &usize| with(*i, DeValue::Boolean(true));
+            let last = items.len().checked_sub(1)?;
+            if items[last].get_ref().is_bool() || !passed_over(&last) {
+                return items.iter().enumerate().find_map(|(i, item)| {
+                    overlong(item.get_ref(), &inside(&i.to_string()), &|o| with(i, o))
+                });
+            }
+            let read = (0..last).find(passed_over).unwrap_or(last);
+            let what = format!("{path} has {} values, where {read} belong", items.len());
+            (read > 0).then(|| Diagnostic::new(path, what, format!("give {read}")))
+        }
+        _ => None,
     }
 }
 
@@ -121,8 +169,14 @@ pub fn check(
 /// # Errors
 /// [`SettingsError::Read`].
 pub fn read_text(file: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(file).map_err(|source| SettingsError::Read {
-        path: file.to_owned(),
-        source,
+    std::fs::read_to_string(file).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::InvalidData {
+            let fault = Diagnostic::new("", "its text is not UTF-8", "save it as UTF-8");
+            return SettingsError::Content(vec![fault.at(Location::file(file))]);
+        }
+        SettingsError::Read {
+            path: file.to_owned(),
+            source,
+        }
     })
 }

@@ -17,6 +17,8 @@ struct Outer {
 struct Inner {
     rate: f64,
     list: Vec<usize>,
+    #[serde(default)]
+    pairs: Vec<[f64; 2]>,
 }
 
 const DEFAULTS: &str = "name = \"a\"\n[inner]\nrate = 0.5\nlist = [1, 2]\n";
@@ -37,6 +39,7 @@ fn changes_apply_in_order_and_wrong_ones_are_named() {
     let inner = Inner {
         rate: 6.0,
         list: vec![3],
+        pairs: vec![],
     };
     let name = "b c".to_owned();
     assert_eq!(settings.expect("settings"), Outer { name, inner });
@@ -55,6 +58,19 @@ fn changes_apply_in_order_and_wrong_ones_are_named() {
 }
 
 #[test]
+fn a_list_of_more_values_than_are_read_is_refused() {
+    let pairs = |given: &str| set(&["inner.list=[1, 2, 3, 4]", &format!("inner.pairs={given}")]);
+    let settings = pairs("[[1, 2], [3, 4.5], [5, 6]]").expect("settings");
+    assert_eq!(settings.inner.list, [1, 2, 3, 4]);
+    assert_eq!(settings.inner.pairs, [[1.0, 2.0], [3.0, 4.5], [5.0, 6.0]]);
+    for wrong in ["[[1, 2], [3, 4, 5]]", "[[1, 2], [3, 4, \"five\"]]"] {
+        let error = pairs(wrong).expect_err("refused").to_string();
+        let said = error.contains(wrong) && error.contains("inner.pairs.1 has ");
+        assert!(said && error.contains("values, where 2 belong"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_is_named_with_its_line() {
     let folder = std::env::temp_dir().join(format!("foresight-settings-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -68,6 +84,16 @@ fn a_file_is_named_with_its_line() {
     assert_eq!(settings.inner.list, [1, 2]);
     let error = of("# mine\n[inner]\nrat = 2\n").expect_err("refused");
     assert!(error.to_string().contains("own.toml:3:1: "), "{error}");
+    let comma = of("name = \"a\"\n[inner]\nrate = 0,5\n").expect_err("refused");
+    assert!(comma.to_string().contains("TOML syntax"), "{comma}");
+    let windows = of("name = \"C:\\models\"\n").expect_err("refused");
+    assert!(windows.to_string().contains("single quotes"), "{windows}");
+    std::fs::write(&file, b"name = \"\xdcbung\"\n").expect("written");
+    let latin = layered(Some(&file), &[]).expect_err("refused").to_string();
+    assert!(
+        latin.contains("own.toml:1:1: its text is not UTF-8"),
+        "{latin}"
+    );
     let missing = layered(Some(&folder.join("none.toml")), &[]);
     let error = missing.expect_err("refused").to_string();
     assert!(error.contains("none.toml"), "{error}");

@@ -255,6 +255,8 @@ impl ModelConfig {
         positive("encoder.tubelet_size", e.tubelet_size)?;
         positive("encoder.depth", e.depth)?;
         self.action_space.validate()?;
+        let ratio = |ratio: f64| [("mlp_ratio", ratio, [ABOVE_0[0], 64.0])];
+        check_numbers("encoder.", &ratio(e.mlp_ratio))?;
         heads("encoder", e.embed_dim, e.num_heads)?;
         grid("encoder", e.img_size, e.patch_size)?;
         if e.stem == Stem::TwoLevel
@@ -274,6 +276,7 @@ impl ModelConfig {
         encoder::vjepa2_1(e)?;
         if let Some(m) = &self.mask_predictor {
             m.validate()?;
+            check_numbers("mask_predictor.", &ratio(m.mlp_ratio))?;
             if m.embed_dim != e.embed_dim {
                 return Err(format!(
                     "mask_predictor.embed_dim is {} but the encoder's tokens are {} wide",
@@ -285,6 +288,7 @@ impl ModelConfig {
             positive("predictor.patch_size", p.patch_size)?;
             positive("predictor.depth", p.depth)?;
             check_around(p.euler_around_rad)?;
+            check_numbers("predictor.", &ratio(p.mlp_ratio))?;
             heads("predictor", p.predictor_embed_dim, p.num_heads)?;
             grid("predictor", p.img_size, p.patch_size)?;
             if p.embed_dim != e.latent_dim() {
@@ -306,15 +310,19 @@ impl ModelConfig {
     }
 }
 
+/// Sizes beyond this are slips; products of them would be no sizes.
+const MOST_SIZE: usize = 1 << 16;
+
 fn positive(field: &str, value: usize) -> Result<(), String> {
-    if value == 0 {
-        return Err(format!("{field} must be at least 1"));
+    if !(1..=MOST_SIZE).contains(&value) {
+        return Err(format!("{field} = {value} must be from 1 to {MOST_SIZE}"));
     }
     Ok(())
 }
 
 fn heads(network: &str, width: usize, heads: usize) -> Result<(), String> {
-    if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
+    positive(&format!("{network}'s width"), width)?;
+    if heads == 0 || !width.is_multiple_of(heads) {
         return Err(format!(
             "{network}: a width of {width} can't be cut into {heads} heads"
         ));
@@ -330,5 +338,6 @@ fn grid(network: &str, size: [usize; 2], patch: usize) -> Result<(), String> {
             "{network}: img_size {height}×{width} is not a whole number of {patch} px patches"
         ));
     }
-    Ok(())
+    size.into_iter()
+        .try_for_each(|side| positive(&format!("{network}.img_size"), side))
 }

@@ -36,6 +36,13 @@ fn a_model_in_other_units_is_refused_by_the_field() {
     }
     let error = degrees.validate().unwrap_err();
     assert!(error.contains("euler_around_rad = 180"), "{error}");
+    for (ratio, side) in [(0.0, 64), (-4.0, 64), (1e300, 64), (4.0, 1 << 40)] {
+        let mut slip = tiny.clone();
+        (slip.encoder.mlp_ratio, slip.encoder.img_size) = (ratio, [side; 2]);
+        let error = slip.validate().unwrap_err();
+        let named = ["encoder.mlp_ratio", "encoder.img_size"];
+        assert!(error.contains(named[usize::from(ratio == 4.0)]), "{error}");
+    }
     let mut empty = tiny.clone();
     if let Some(predictor) = &mut empty.predictor {
         predictor.depth = 0;

@@ -15,13 +15,16 @@ fn npy(kind: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat()
 }
 
-fn archive(states: &[f64; 14]) -> Vec<u8> {
+fn archive(states: &[f64; 14], shade: u8) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let states: Vec<u8> = states.iter().flat_map(|v| v.to_le_bytes()).collect();
     let arrays = [
-        ("observations.npy", npy("|u1", "(1, 2, 4, 4, 3)", &[7; 96])),
+        (
+            "observations.npy",
+            npy("|u1", "(1, 2, 4, 4, 3)", &[shade; 96]),
+        ),
         ("states.npy", npy("<f8", "(1, 2, 7)", &states)),
     ];
     for (name, bytes) in arrays {
@@ -43,7 +46,7 @@ fn states_in_other_units_are_refused_by_name() {
     let read = |at: usize, value: f64| {
         let mut states = STATES;
         states[at] = value;
-        std::fs::write(&path, archive(&states)).expect("written");
+        std::fs::write(&path, archive(&states, 7)).expect("written");
         Trajectory::read(&path)
     };
     let good = read(0, 0.4).expect("m, rad and closedness");
@@ -62,10 +65,19 @@ fn states_in_other_units_are_refused_by_name() {
 }
 
 #[test]
+fn pictures_from_0_to_1_are_none() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("example.npz");
+    std::fs::write(&path, archive(&STATES, 1)).expect("written");
+    let error = Trajectory::read(&path).expect_err("black").to_string();
+    assert!(error.contains("no value above 1"), "{error}");
+}
+
+#[test]
 fn damaged_archives_are_refused_by_name() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("example.npz");
-    let whole = archive(&STATES);
+    let whole = archive(&STATES, 7);
     std::fs::write(&path, &whole).expect("written");
     let read = Trajectory::read(&path).expect("the good archive");
     assert_eq!((read.frames.len(), read.states.len()), (2, 2));

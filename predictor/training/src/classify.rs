@@ -302,6 +302,13 @@ pub fn fit(
     if options.rates.is_empty() || options.epochs == 0 || options.batch_size == 0 {
         bail!("a probe needs a learning rate, an epoch and a clip a step at least");
     }
+    let (decay, mut rates) = (options.weight_decay, options.rates.iter());
+    if let Some(rate) = rates.find(|rate| !(**rate > 0.0 && **rate <= 1.0)) {
+        bail!("the learning rate is {rate}; give numbers above 0, up to 1");
+    }
+    if !(0.0..=1.0).contains(&decay) {
+        bail!("the weight decay is {decay}; give a number from 0 to 1");
+    }
     let samples = tokens.samples(&films.films)?;
     let mut best: Option<(Epoch, Vec<f32>)> = None;
     let mut epochs = Vec::new();
@@ -323,10 +330,8 @@ pub fn fit(
             };
             see(&seen);
             epochs.push(seen);
-            if best
-                .as_ref()
-                .is_none_or(|(b, _)| stopping_loss < b.stopping_loss)
-            {
+            let better = |(b, _): &(Epoch, _)| stopping_loss < b.stopping_loss;
+            if stopping_loss.is_finite() && best.as_ref().is_none_or(better) {
                 best = Some((seen, state.parameters()?.values().to_vec()));
             }
             since_best += 1;
@@ -390,7 +395,9 @@ pub fn judged(verdicts: &[Verdict]) -> (f64, f64) {
     let (mut loss, mut right, mut count) = (0.0, 0.0, 0.0);
     for verdict in verdicts {
         let Some(class) = verdict.class else { continue };
-        let p = f64::from(verdict.probabilities[class]).max(1e-12);
+        // Not `max`, which makes a number of what is none.
+        let p = f64::from(verdict.probabilities[class]);
+        let p = if p < 1e-12 { 1e-12 } else { p };
         loss -= p.ln();
         right += f64::from(u8::from(verdict.predicted() == class));
         count += 1.0;

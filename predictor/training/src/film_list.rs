@@ -1,6 +1,6 @@
 //! Films with their classes: a folder per class, or a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
@@ -50,7 +50,24 @@ impl FilmList {
             path,
         });
         let films = films.collect();
-        Ok(FilmList { classes, films })
+        let list = FilmList { classes, films };
+        if let Some(film) = FilmList::twice(&[&list]) {
+            bail!(
+                "{}: {} is listed twice; a film has one line and one class",
+                path.display(),
+                film.display()
+            );
+        }
+        Ok(list)
+    }
+
+    /// A film that stands in these lists more than once, by whatever path.
+    pub fn twice<'a>(lists: &[&'a Self]) -> Option<&'a Path> {
+        let mut seen = BTreeSet::new();
+        let mut films = lists.iter().flat_map(|list| &list.films);
+        let known = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let film = films.find(|film| !seen.insert(known(&film.path)))?;
+        Some(&film.path)
     }
 
     /// The films, whose classes must be among `classes`, numbered as those.

@@ -50,6 +50,29 @@ fn drive(arm: &mut ZenohArm, action: &foresight_planner::Action) {
 }
 
 #[test]
+fn what_is_no_host_gets_no_certificate_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = folder.path().join("lab");
+    for wrong in [
+        "",
+        "tcp/1.2.3.4:7447",
+        "robot.local:7447",
+        "a b",
+        "*",
+        "192.168.1.300",
+        "röbot",
+    ] {
+        let error = create(&made, &["robot.local".into(), wrong.into()], 2).expect_err("no host");
+        assert!(
+            error.to_string().contains("without tls/ and port"),
+            "{error}"
+        );
+        assert!(!made.exists(), "{wrong}");
+    }
+    create(&made, &["my-arm_1.local".into(), "::1".into()], 2).expect("certificates");
+}
+
+#[test]
 fn a_viewer_watches_and_stops_and_drives_nothing_and_strangers_see_nothing() {
     let _alone = crate::alone();
     link::arrange_threads();

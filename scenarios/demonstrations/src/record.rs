@@ -160,7 +160,7 @@ pub fn record_all(
     let summary = Mutex::new(RecordingSummary::default());
     let start = Instant::now();
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs.max(1))
+        .num_threads(jobs.min(seeds.len()).max(1))
         .build()
         .map_err(|e| RecordError::Plan(format!("no worker threads: {e}")))?;
     pool.install(|| {

@@ -65,7 +65,7 @@ pub fn of_runs(folders: &[PathBuf]) -> LooseEpisodes {
 fn episode(folder: &Path) -> Result<LooseEpisode, String> {
     let steps = trace::read(&folder.join("plan.jsonl"))?;
     let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let record: Option<RunRecord> = serde_json::from_str(&text("result.json")).ok();
+    let record = RunRecord::read(folder)?;
     let scenario: Option<Scenario> = toml::from_str(&text("scenario.resolved.toml")).ok();
     let frame = |number: usize| folder.join(format!("frames/{number:04}.png"));
 

@@ -1,6 +1,6 @@
 //! Monitors fitted to recorded runs, and tried on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use foresight_planner::{Action, Pose};
@@ -60,6 +60,9 @@ impl WatchedRun {
             inner.sort();
             found.extend(inner);
         }
+        // A run that is named twice is one.
+        let mut seen = BTreeSet::new();
+        found.retain(|run| seen.insert(run.canonicalize().unwrap_or_else(|_| run.clone())));
         let runs: Vec<Self> = found
             .par_iter()
             .map(|f| WatchedRun::read(f))

@@ -37,7 +37,7 @@ impl RunData {
     /// Reads a run folder.
     ///
     /// # Errors
-    /// What is wrong with `plan.jsonl`; without it there is no run.
+    /// What is wrong with `plan.jsonl`, without which there is no run, or with `result.json`.
     pub fn read(run: &Path) -> Result<Self, String> {
         let steps = trace::read(&run.join("plan.jsonl"))?;
         let count = steps.len();
@@ -53,7 +53,7 @@ impl RunData {
         };
         Ok(RunData {
             waypoints: (0..count).map(waypoints).collect(),
-            record: serde_json::from_str(&text("result.json")).ok(),
+            record: RunRecord::read(run)?,
             frames: (0..=count).map(|i| numbered("frames", i)).collect(),
             views: (0..=count)
                 .map(|i| fs::read(run.join(format!("views/{i:04}.jpg"))).ok())

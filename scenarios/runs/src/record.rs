@@ -115,6 +115,23 @@ pub struct RunEnd {
 }
 
 impl RunRecord {
+    /// What the run in this folder came to; `None` where it was interrupted before that was written,
+    /// or another version wrote it.
+    ///
+    /// # Errors
+    /// When the file is cut short or edited: the run isn't taken for one that nobody judged.
+    pub fn read(run: &Path) -> Result<Option<Self>, String> {
+        let path = run.join("result.json");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        match serde_json::from_str(&text) {
+            Err(e) if !text.is_empty() && !e.is_data() => Err(format!(
+                "{}: what the run came to can't be read ({e}); copy the file again",
+                path.display()
+            )),
+            read => Ok(read.ok()),
+        }
+    }
+
     /// The record of a run that came to its end.
     pub fn finished(
         result: RunResult,

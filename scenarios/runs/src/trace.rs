@@ -229,7 +229,7 @@ fn arrays(actions: &[Action]) -> Vec<[f64; 7]> {
 /// Reads `plan.jsonl`. A last line cut short by an interrupted run is left out.
 ///
 /// # Errors
-/// The line that is no step, with its number and the reason.
+/// The line that is no step or not the next one, with its number and the reason.
 pub fn read(path: &Path) -> Result<Vec<StepTrace>, String> {
     let text =
         std::fs::read_to_string(path).map_err(|e| format!("can't read {}: {e}", path.display()))?;
@@ -237,7 +237,17 @@ pub fn read(path: &Path) -> Result<Vec<StepTrace>, String> {
     let whole = text.ends_with('\n');
     let lines: Vec<&str> = text.lines().collect();
     for (number, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
+        match serde_json::from_str::<StepTrace>(line) {
+            Ok(step) if step.step as usize != steps.len() => {
+                return Err(format!(
+                    "{}:{}: step {} stands where step {} belongs: lines were left out, repeated or \
+                     moved; take the file as `run` wrote it",
+                    path.display(),
+                    number + 1,
+                    step.step,
+                    steps.len()
+                ))
+            }
             Ok(step) => steps.push(step),
             Err(_) if !whole && number + 1 == lines.len() => {}
             Err(e) => {

@@ -34,6 +34,16 @@ const ALSO: [&[&str]; 7] = [
     &["g"],
 ];
 const TIME: [&str; 4] = ["time_s", "t_s", "time", "t"];
+/// Columns that say which arm or episode a row is of.
+const WHICH: [&str; 7] = [
+    "arm",
+    "robot",
+    "side",
+    "episode",
+    "episode_index",
+    "episode_id",
+    "trajectory",
+];
 /// What other columns of times begin with.
 const LIKE_TIME: [&str; 9] = [
     "time", "t_s", "t_ms", "t_us", "t_ns", "t [", "t(", "stamp", "sec",
@@ -124,12 +134,15 @@ impl PoseTable {
                 let columns = match (named.next(), fault) {
                     (Some(columns), _) => columns,
                     (None, Some(fault)) => return Err(fault),
-                    (None, None) => Columns::plain(first.len()).map_err(|what| (line, what))?,
+                    (None, None) => {
+                        Columns::plain(first.len(), &rows).map_err(|what| (line, what))?
+                    }
                 };
                 (columns, &rows[..])
             }
         };
         columns.check_unnamed(rows).map_err(|what| (line, what))?;
+        columns.check_one(rows)?;
         let mut table = PoseTable::default();
         let mut ended = None;
         for (line, row) in rows {
@@ -162,6 +175,11 @@ impl PoseTable {
             return Err((line, what));
         }
         if let (Some(start), Some(end)) = (table.time_s.first(), table.time_s.last()) {
+            if end == start {
+                let what =
+                    format!("every pose has the time {start} s; give times that run, or none");
+                return Err((line, what));
+            }
             let step_s = (end - start) / (table.time_s.len() - 1) as f64;
             let longest = match table.actions.is_empty() {
                 true => LONGEST_PLAIN_STEP_S,
@@ -202,6 +220,8 @@ struct Columns {
     action: Option<[usize; 7]>,
     /// A column whose name is empty.
     unnamed: Option<usize>,
+    /// A column that says which of several a row is of.
+    which: Option<usize>,
     /// Cells in a row.
     count: usize,
 }
@@ -267,8 +287,29 @@ impl Columns {
             time,
             action: action.ok(),
             unnamed: names.iter().position(|n| n.is_empty() || n == "unnamed: 0"),
+            which: names.iter().position(|n| WHICH.contains(&n.as_str())),
             count: names.len(),
         })
+    }
+
+    /// Rows of several arms or episodes are no one's path.
+    fn check_one(&self, rows: &[csv_rows::Row]) -> Result<(), (usize, String)> {
+        let Some(column) = self.which else {
+            return Ok(());
+        };
+        let cell = |row: &csv_rows::Row| row.1.get(column).unwrap_or_default().to_owned();
+        let first = rows.first().map(cell).unwrap_or_default();
+        match rows.iter().find(|row| cell(row) != first) {
+            None => Ok(()),
+            Some(row) => Err((
+                row.0,
+                format!(
+                    "column {} says {:?} here and {first:?} above: give each its own file",
+                    column + 1,
+                    cell(row)
+                ),
+            )),
+        }
     }
 
     /// pandas writes its index without a name; one that isn't the rows' numbers is of times.
@@ -294,18 +335,30 @@ impl Columns {
         Ok(())
     }
 
-    fn plain(count: usize) -> Result<Self, String> {
+    fn plain(count: usize, rows: &[csv_rows::Row]) -> Result<Self, String> {
         if !(6..=8).contains(&count) {
             return Err(format!(
                 "{count} numbers in a row without column names; give x, y, z in metres, rx, ry, \
                  rz in radians, then gripper and time if known"
             ));
         }
+        let is_unit = |(_, row): &csv_rows::Row| {
+            let cells = (3..7).filter_map(|i| csv_rows::number(row.get(i)?));
+            (cells.map(|v| v * v).sum::<f64>() - 1.0).abs() < 2e-3
+        };
+        if count > 6 && rows.iter().all(is_unit) {
+            return Err(
+                "numbers 4 to 7 of every row are a quaternion; give rx, ry, rz in radians \
+                 (extrinsic xyz Euler angles), then the gripper, or name the columns"
+                    .into(),
+            );
+        }
         Ok(Columns {
             pose: std::array::from_fn(|i| (i < count).then_some(i)),
             time: (count == 8).then_some(7),
             action: None,
             unnamed: None,
+            which: None,
             count,
         })
     }

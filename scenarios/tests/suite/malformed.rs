@@ -135,6 +135,11 @@ fn the_workspace_box_is_required_and_must_make_sense() {
     assert!(fault(&without)
         .1
         .contains("[safety.workspace] with min_m and max_m"));
+    replaced(
+        "max_m = [0.65, 0.22, 0.35]",
+        "max_m = [0.65, 0.22, 0.35, 0.5]",
+        &["safety.workspace.max_m has 4 values, where 3 belong"],
+    );
     let inside_out = GOOD.replace("max_m = [0.65", "max_m = [0.25");
     let (line, message) = fault(&inside_out);
     assert_eq!(line, 6, "{message}");

@@ -49,6 +49,10 @@ fn what_is_wrong_with_a_list_is_said() {
         ("film,label\na,b\n", "columns `path` and `class`"),
         ("path,class\na.mp4,\n", "line 2"),
         ("path,class\n", "lists no films"),
+        (
+            "path,class\na.mp4,x\nb.mp4,y\na.mp4,y\n",
+            "a.mp4 is listed twice",
+        ),
     ] {
         std::fs::write(&table, text).unwrap();
         let error = FilmList::read(&table).unwrap_err().to_string();

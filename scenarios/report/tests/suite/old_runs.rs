@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use foresight_report::run_page;
 use foresight_report::timeline::mcap::McapFile;
 use foresight_report::timeline::{exporter, Sink};
+use foresight_runs::monitoring::WatchedRun;
 use foresight_runs::read::RunData;
 use foresight_runs::record::RunRecord;
 use foresight_runs::replay::Place;
@@ -48,6 +49,34 @@ fn everything_in_an_old_folder_is_found() {
     ] {
         assert!(page.contains(words), "{words}");
     }
+}
+
+#[test]
+fn a_record_that_was_cut_short_is_refused_and_one_that_is_missing_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied = |name: &str| std::fs::read_to_string(old_run().join(name)).expect("text");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        RunData::read(folder.path())
+    };
+    let interrupted = put("plan.jsonl", &copied("plan.jsonl")).expect("a run");
+    assert!(interrupted.record.is_none());
+    let record = copied("result.json");
+    let error = put("result.json", &record[..record.len() / 2]).err();
+    let error = error.expect("cut short");
+    assert!(
+        error.contains("result.json") && error.contains("copy"),
+        "{error}"
+    );
+    let whole = put("result.json", &record).expect("a run");
+    assert_eq!(whole.record.map(|r| r.result.success), Some(Some(true)));
+}
+
+#[test]
+fn a_run_that_is_named_twice_is_watched_once() {
+    let named = [old_run(), old_run().join("../old_run")];
+    let runs = WatchedRun::read_all(&named).expect("a run");
+    assert_eq!(runs.len(), 1);
 }
 
 #[test]

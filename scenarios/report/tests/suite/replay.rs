@@ -9,7 +9,9 @@ use foresight_datasets::{layout, Metadata, Split, View};
 use foresight_demonstrations::{record_all, RecordingPlan};
 use foresight_report::{replay_pictures as pictures, run, RunOptions};
 use foresight_runs::replay::Place;
-use foresight_runs::replay::{open, replay, OpenOptions, Replay, ReplayOptions, Tolerance};
+use foresight_runs::replay::{
+    open, replay, OpenOptions, PoseFrame, Replay, ReplayOptions, Tolerance,
+};
 use foresight_runs::trajectory_csv::PoseTable;
 use foresight_scenarios::episode::Unwatched;
 use foresight_scenarios::{LoadedScenario, ModelSource, RunError};
@@ -98,6 +100,30 @@ fn a_changed_action_is_noticed() {
     std::fs::write(&csv, table.to_csv()).expect("written");
     let replayed = play(&folder, &options()).expect("a replay");
     assert!(!replayed.within_tolerance, "{:?}", replayed.worst);
+}
+
+#[test]
+fn a_run_whose_lines_were_edited_is_refused_where_steps_no_longer_follow() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = a_run("reach", out.path());
+    let plan = folder.join("plan.jsonl");
+    let text = std::fs::read_to_string(&plan).expect("plan.jsonl");
+    let lines: Vec<&str> = text.lines().collect();
+    let without = [&lines[..2], &lines[3..]].concat();
+    let twice = [&lines[..2], &lines[1..]].concat();
+    for (edited, what) in [
+        (without, "step 3 stands where step 2"),
+        (twice, "step 1 stands"),
+    ] {
+        std::fs::write(&plan, edited.join("\n") + "\n").expect("written");
+        let error = play(&folder, &options()).expect_err("edited");
+        let said = error.to_string();
+        assert!(
+            error.is_input() && said.contains("plan.jsonl:3: "),
+            "{said}"
+        );
+        assert!(said.contains(what), "{said}");
+    }
 }
 
 #[test]
@@ -259,6 +285,40 @@ fn a_gripper_in_metres_is_asked_about() {
         notes.iter().any(|n| n.contains("opening in m")),
         "{notes:?}"
     );
+}
+
+#[test]
+fn a_table_of_the_flange_is_led_by_the_tcp_and_options_of_other_recordings_are_refused() {
+    let out = tempfile::tempdir().expect("a folder");
+    let csv = out.path().join("flange.csv");
+    std::fs::write(&csv, "0.4,0,0.4,3.1416,0,0,0\n0.42,0,0.4,3.1416,0,0,0\n").expect("written");
+    let of_flange = OpenOptions {
+        frame: Some(PoseFrame::Flange),
+        ..OpenOptions::default()
+    };
+    let below = open(&csv, &of_flange).expect("a table");
+    assert!((below.poses[0].position_m[2] - 0.2966).abs() < 1e-3);
+    assert!(below.notes.iter().any(|n| n.contains("flange")));
+    let camera = OpenOptions {
+        camera: Some("left".into()),
+        ..OpenOptions::default()
+    };
+    let episode = OpenOptions {
+        episode: 3,
+        ..OpenOptions::default()
+    };
+    let run = a_run("reach", out.path());
+    for (recording, options, flag) in [
+        (&csv, &camera, "--camera"),
+        (&csv, &episode, "--episode"),
+        (&run, &of_flange, "--frame"),
+    ] {
+        let error = open(recording, options).expect_err("not its own");
+        assert!(
+            error.is_input() && error.to_string().contains(flag),
+            "{error}"
+        );
+    }
 }
 
 #[test]

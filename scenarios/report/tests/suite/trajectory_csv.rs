@@ -128,6 +128,28 @@ fn cells_that_are_lost_or_shifted_are_faults() {
 }
 
 #[test]
+fn what_is_no_path_of_one_arm_s_poses_is_refused() {
+    let refused = |text: &str| PoseTable::parse(text).expect_err("refused");
+    let head = "side,x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,time_s";
+    let row = |side: &str, t: f64| format!("{side},0.4,0,0.3,3.1,0,0,{t}\n");
+    let arms = |other: &str| {
+        let rows = [row("left", 0.0), row(other, 0.0), row("left", 0.1)].concat();
+        format!("{head}\n{rows}")
+    };
+    assert!(PoseTable::parse(&arms("left")).is_ok());
+    let (line, what) = refused(&arms("right"));
+    assert!(line == 3 && what.contains("own file"), "{line} {what}");
+    let (_, what) = refused(&format!("{head}\n{}{}", row("left", 2.0), row("left", 2.0)));
+    assert!(what.contains("every pose has the time 2 s"), "{what}");
+    let half = std::f64::consts::FRAC_1_SQRT_2;
+    for more in ["", ",0.5"] {
+        let row = |x: f64| format!("{x},0,0.3,{half},{half},0,0{more}\n");
+        let (_, what) = refused(&[row(0.4), row(0.41)].concat());
+        assert!(what.contains("quaternion"), "{what}");
+    }
+}
+
+#[test]
 fn columns_of_times_are_never_dropped() {
     let head = "x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,gripper";
     let row = "0.45,0.05,0.25,3.1,0.01,0.1,0.5";

@@ -37,7 +37,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     } else if is_lerobot(path) {
         lerobot::open(path, options)?
     } else if path.is_file() {
-        table(path)?
+        table(path, options)?
     } else {
         return Err(RunError::Input(format!(
             "{} can't be replayed: give a run folder (with plan.jsonl), an episode folder (with \
@@ -45,6 +45,22 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
             path.display()
         )));
     };
+    let needless = match recording.kind {
+        RecordingKind::Run if options.frame == Some(PoseFrame::Flange) => {
+            Some("--frame: a run's poses are the TCP's")
+        }
+        RecordingKind::Run | RecordingKind::Csv if options.camera.is_some() => {
+            Some("--camera: its pictures are of no camera that has a name")
+        }
+        kind if kind != RecordingKind::Lerobot && options.episode > 0 => {
+            Some("--episode: it is one episode")
+        }
+        _ => None,
+    };
+    if let Some(needless) = needless {
+        let path = path.display();
+        return Err(RunError::Input(format!("{path}: leave out {needless}")));
+    }
     if let Some(loaded) = &options.scenario {
         // Exact recordings bring their own scene; a scenario replaces it and the exactness.
         let instance = EpisodeSpec::new(loaded, options.seed.unwrap_or(loaded.scenario.seed));
@@ -101,11 +117,16 @@ fn run(path: &Path) -> Result<Recording, RunError> {
     })
 }
 
-fn table(path: &Path) -> Result<Recording, RunError> {
-    let table = PoseTable::read(path).map_err(RunError::Input)?;
+fn table(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
+    let mut table = PoseTable::read(path).map_err(RunError::Input)?;
     let name = name_of(path);
     let mut doubts = Doubts::default();
     doubts.look(&name, &table.poses);
+    let mut notes = doubts.words();
+    if options.frame == Some(PoseFrame::Flange) {
+        table.poses = table.poses.iter().map(tcp_of_flange).collect();
+        notes.push(FLANGE_NOTE.into());
+    }
     Ok(Recording {
         name,
         kind: RecordingKind::Csv,
@@ -114,7 +135,7 @@ fn table(path: &Path) -> Result<Recording, RunError> {
         actions: Vec::new(),
         frames: Vec::new(),
         replay_scene: None,
-        notes: doubts.words(),
+        notes,
     })
 }
 
