@@ -233,6 +233,14 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
         .expect_err("refused");
     assert!(error.to_string().contains("left is named twice"), "{error}");
+    let file = folder.path().join("file");
+    fs::write(&file, b"a file").expect("written");
+    let options = ConvertOptions {
+        on_bad_episode: OnBadEpisode::Skip,
+        ..ConvertOptions::default()
+    };
+    let error = to_lerobot(ours.as_ref(), &file, &options, |_, _| {}).expect_err("refused");
+    assert!(error.to_string().contains("is not empty"), "{error}");
     let options = ConvertOptions {
         on_bad_episode: OnBadEpisode::Skip,
         fps: Some(2),
