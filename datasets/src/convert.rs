@@ -125,7 +125,10 @@ pub fn check_appendable(out: &Path) -> Result<()> {
 
 /// Whether nothing lies at a path, or an empty folder.
 fn is_free(out: &Path) -> bool {
-    !fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some())
+    match fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !out.exists(),
+    }
 }
 
 fn not_free(out: &Path) -> DatasetError {

@@ -61,6 +61,8 @@ pub(super) fn droid_episode(
             None => camera.name.clone(),
             Some(_) => lerobot_name(view),
         };
+        // It names a file.
+        let camera = camera.replace('/', "_");
         let track = store.proprioception(episode, view)?;
         let numbers: Vec<usize> = (0..length.min(track.frames)).collect();
         if let Some(poses) = track.extrinsics {
@@ -109,7 +111,8 @@ pub(super) fn droid_episode(
         wrist_mp4_path: video("wrist"),
         ..source
     };
-    metadata.write(&partial.join(format!("metadata_{}.json", metadata.uuid)))?;
+    let uuid = metadata.uuid.replace('/', "_");
+    metadata.write(&partial.join(format!("metadata_{uuid}.json")))?;
     if durable {
         super::durable::sync(&partial)?;
     }

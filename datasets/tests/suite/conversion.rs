@@ -10,8 +10,8 @@ use foresight_datasets::lerobot::store::LeRobotStore;
 use foresight_datasets::statistics::Statistics;
 use foresight_datasets::OnBadEpisode;
 use foresight_datasets::{
-    ClipOptions, ClipSampler, ClipShape, Episode, EpisodeStore, FrameStack, Metadata, Recorder,
-    Sampling, Split, View,
+    ClipOptions, ClipSampler, ClipShape, Episode, EpisodeStore, FrameStack, LooseCamera,
+    LooseEpisode, LooseEpisodes, Metadata, Recorder, Role, Sampling, Split, Trajectory, View,
 };
 
 const TRAIN: u64 = 1_000_000_000;
@@ -233,6 +233,14 @@ fn what_can_t_be_converted_is_refused_or_listed() {
     let error = to_lerobot(ours.as_ref(), &folder.path().join("a"), &options, |_, _| {})
         .expect_err("refused");
     assert!(error.to_string().contains("left is named twice"), "{error}");
+    let file = folder.path().join("file");
+    fs::write(&file, b"a file").expect("written");
+    let options = ConvertOptions {
+        on_bad_episode: OnBadEpisode::Skip,
+        ..ConvertOptions::default()
+    };
+    let error = to_lerobot(ours.as_ref(), &file, &options, |_, _| {}).expect_err("refused");
+    assert!(error.to_string().contains("is not empty"), "{error}");
     let options = ConvertOptions {
         on_bad_episode: OnBadEpisode::Skip,
         fps: Some(2),
@@ -288,4 +296,44 @@ fn a_rate_is_that_of_the_times_or_of_droid_without_any() {
     let store = foresight_datasets::open(&root).expect("a dataset");
     let statistics = Statistics::of(store.as_ref(), Some(5.0)).expect("statistics");
     assert!((statistics.actions[0].mean - 0.03).abs() < 1e-6);
+}
+
+#[test]
+fn names_with_slashes_become_files() {
+    if !crate::require::ffmpeg() {
+        return;
+    }
+    let camera = LooseCamera {
+        name: "arm/front".to_owned(),
+        role: Some(Role::Left),
+        size: (SIDE, SIDE),
+        extrinsics: None,
+        captured_s: Vec::new(),
+        pictures: Box::new(|_| Ok(image::RgbImage::new(SIDE, SIDE))),
+    };
+    let trajectory = Trajectory {
+        joints_rad: Vec::new(),
+        commands: Vec::new(),
+        simulator: None,
+        ..recorded(TRAIN).trajectory
+    };
+    let mut episodes = LooseEpisodes::default();
+    episodes.push(LooseEpisode {
+        path: "LAB/unknown/undated/first".to_owned(),
+        trajectory,
+        commanded: Vec::new(),
+        metadata: Metadata {
+            uuid: "LAB/2024/first".to_owned(),
+            ..Metadata::default()
+        },
+        step_rate_hz: None,
+        cameras: vec![camera],
+    });
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("droid");
+    to_droid(&episodes, &out, &ConvertOptions::default(), |_, _| {}).expect("converted");
+    let read = foresight_datasets::open(&out).expect("a dataset");
+    assert_eq!(read.episodes()[0].cameras[0].name, "arm_front");
+    let metadata = read.extras(0).expect("extras").metadata.expect("read");
+    assert_eq!(metadata.uuid, "LAB/2024/first");
 }
