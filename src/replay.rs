@@ -58,9 +58,9 @@ pub(crate) struct ReplayArgs {
     /// Which camera's frames to compare with; the first when absent.
     #[arg(long)]
     camera: Option<String>,
-    /// Which episode of a LeRobot dataset, counted from 0.
-    #[arg(long, default_value_t = 0)]
-    episode: usize,
+    /// Which episode of a LeRobot dataset, by its number there; the first that can be used when absent.
+    #[arg(long)]
+    episode: Option<usize>,
     /// Largest position error that counts as reproduced, mm.
     #[arg(long, default_value_t = 10.0, value_name = "MM")]
     tolerance_mm: f64,

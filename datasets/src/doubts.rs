@@ -19,6 +19,8 @@ const WIDEST_M: f64 = 0.12;
 pub struct Doubts {
     episodes: usize,
     begin_closed: usize,
+    /// Whose pose never changes.
+    still: usize,
     /// Least and largest closedness.
     gripper: Option<[f64; 2]>,
     doubtful: usize,
@@ -47,6 +49,7 @@ impl Doubts {
         };
         self.episodes += 1;
         self.begin_closed += usize::from(first.gripper > CLOSED);
+        self.still += usize::from(states.iter().all(|pose| pose == first));
         // The farthest position, the largest angle, the gripper farthest from half closed.
         let mut worst = first.to_array();
         let far = |p: &[f64; 7]| p[..3].iter().map(|v| v * v).sum::<f64>();
@@ -76,6 +79,7 @@ impl Doubts {
     pub(crate) fn join(&mut self, other: Doubts) {
         self.episodes += other.episodes;
         self.begin_closed += other.begin_closed;
+        self.still += other.still;
         self.doubtful += other.doubtful;
         if let (Some([a, b]), Some([c, d])) = (self.gripper, other.gripper) {
             self.gripper = Some([a.min(c), b.max(d)]);
@@ -92,6 +96,12 @@ impl Doubts {
                 "{} of {} episodes have poses that can't be in metres, radians and closedness \
                  from 0 (open) to 1 (closed); {path}: {doubt}",
                 self.doubtful, self.episodes
+            ));
+        }
+        if self.episodes > 0 && self.still == self.episodes {
+            words.push(format!(
+                "no pose of {} episodes ever changes: perhaps their columns were made and never filled",
+                self.episodes
             ));
         }
         if self.begin_closed as f64 > MOST * self.episodes as f64 {

@@ -22,4 +22,5 @@ fn other_units_and_meanings_are_named() {
     open[6] = 1.0;
     assert!(words(&[open, good]).contains("1 means open"));
     assert_eq!(words(&[]), "");
+    assert!(words(&[good, good]).contains("never filled"));
 }

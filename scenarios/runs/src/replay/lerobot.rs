@@ -18,13 +18,21 @@ use foresight_scenarios::RunError;
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
     let input = |e: foresight_datasets::DatasetError| RunError::Input(e.to_string());
     let store = LeRobotStore::open(path).map_err(input)?;
-    let count = store.episodes().len();
-    let Some(entry) = store.episodes().get(options.episode) else {
-        let reason = store.unusable().first();
+    // By its own number: unusable episodes count too.
+    let wanted = options.episode.map(|n| format!("episode_{n:06}"));
+    let mut entries = store.episodes().iter().enumerate();
+    let Some((at, entry)) = entries.find(|(_, e)| wanted.as_ref().is_none_or(|w| *w == e.path))
+    else {
+        let unusable = store.unusable().iter();
+        let reason = unusable
+            .clone()
+            .find(|(name, _)| Some(name) == wanted.as_ref())
+            .or(unusable.clone().next());
         return Err(RunError::Input(format!(
-            "{} has {count} usable episodes, numbered from 0; there is no episode {}{}",
+            "{} has {} usable episodes; there is no usable {}{}",
             path.display(),
-            options.episode,
+            store.episodes().len(),
+            wanted.as_deref().unwrap_or("one"),
             reason.map_or(String::new(), |(name, why)| format!(" ({name}: {why})"))
         )));
     };
@@ -39,9 +47,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunE
             _ => View::default(),
         },
     };
-    let track = store
-        .proprioception(options.episode, &view)
-        .map_err(input)?;
+    let track = store.proprioception(at, &view).map_err(input)?;
     let mut poses = track.states;
     check_units(path, &poses)?;
     let mut notes = Vec::new();
@@ -57,7 +63,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunE
         notes.push(FLANGE_NOTE.into());
     }
     let all: Vec<usize> = (0..poses.len().min(track.frames)).collect();
-    let frames = match store.frames(options.episode, &view, &all) {
+    let frames = match store.frames(at, &view, &all) {
         Ok(stack) => stack.images().collect(),
         Err(error) => {
             notes.push(format!("{error}; only poses are replayed"));

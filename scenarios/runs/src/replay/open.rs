@@ -52,7 +52,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Recording, RunError> {
         RecordingKind::Run | RecordingKind::Csv if options.camera.is_some() => {
             Some("--camera: its pictures are of no camera that has a name")
         }
-        kind if kind != RecordingKind::Lerobot && options.episode > 0 => {
+        kind if kind != RecordingKind::Lerobot && options.episode.is_some() => {
             Some("--episode: it is one episode")
         }
         _ => None,

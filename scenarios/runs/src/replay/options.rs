@@ -34,8 +34,8 @@ pub struct OpenOptions {
     pub rate_hz: f64,
     /// Which camera's frames; the first when absent.
     pub camera: Option<String>,
-    /// Which episode of a dataset of many.
-    pub episode: usize,
+    /// Which episode of a dataset of many, by its number there; the first that can be used when absent.
+    pub episode: Option<usize>,
 }
 
 pub(super) fn name_of(path: &Path) -> String {
