@@ -204,7 +204,10 @@ fn lerobot_episodes_are_followed_and_filmed() {
         ..OpenOptions::default()
     };
     let error = open(&dataset, &missing).expect_err("no such episode");
-    assert!(error.to_string().contains("no usable episode_000007"), "{error}");
+    assert!(
+        error.to_string().contains("no usable episode_000007"),
+        "{error}"
+    );
 }
 
 #[test]
