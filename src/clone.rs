@@ -45,10 +45,10 @@ pub(crate) fn run(args: CloneArgs) -> Result<()> {
         false => training.out.join("model"),
     };
     let inputs = [("encoder", Some(&*encoder)), ("start", start.as_deref())];
-    let options = training.options(&recipe, &inputs)?;
     let (data, validation) = (&training.data, training.validation.as_deref());
     let mut task = PolicyTask::new(&recipe, &encoder, data, validation, start.as_deref())
         .with_context(|| format!("with the recipe {}", training.recipe.display()))?;
+    let options = training.options(&recipe, &inputs)?;
     let outcome = train(&mut task, &recipe.optimisation, &options)?;
     task.save(&folder)?;
     training.tell(["policy", "error"], &outcome, &folder);

@@ -18,19 +18,19 @@ pub(crate) fn run(args: TrainingArgs) -> Result<Outcome> {
     let with = || format!("with the recipe {}", args.recipe.display());
     let (data, validation) = (&args.data, args.validation.as_deref());
     let folder = args.out.join("model");
-    let (optimisation, options) = (&recipe.optimisation, args.options(&recipe, &[])?);
+    let (optimisation, options) = (&recipe.optimisation, || args.options(&recipe, &[]));
     let outcome = match &recipe.mask_prediction {
         None => {
             let task = EncoderTask::new(&recipe, data, validation);
             let mut task = task.with_context(with)?;
-            let outcome = train(&mut task, optimisation, &options)?;
+            let outcome = train(&mut task, optimisation, &options()?)?;
             task.save(&folder)?;
             outcome
         }
         Some(masked) => {
             let task = MaskTask::new(&recipe, masked, data, validation);
             let mut task = task.with_context(with)?;
-            let outcome = train(&mut task, optimisation, &options)?;
+            let outcome = train(&mut task, optimisation, &options()?)?;
             task.save(&folder)?;
             outcome
         }

@@ -12,9 +12,10 @@ use crate::training::{train, TrainingArgs};
 /// When recipe or data can't be used, or training fails.
 pub(crate) fn run(args: TrainingArgs) -> Result<()> {
     let recipe: CompactRecipe = read_recipe(&args.recipe, &args.set)?;
-    let (folder, options) = (args.out.join("model"), args.options(&recipe, &[])?);
+    let folder = args.out.join("model");
     let mut task = CompactTask::new(&recipe, &args.data, args.validation.as_deref())
         .with_context(|| format!("with the recipe {}", args.recipe.display()))?;
+    let options = args.options(&recipe, &[])?;
     let outcome = train(&mut task, &recipe.optimisation, &options)?;
     task.save(&folder)?;
     args.tell(["compact model", "loss"], &outcome, &folder);

@@ -71,10 +71,10 @@ pub(crate) fn run(args: TrainGoalsArgs) -> Result<()> {
         let there = there.display();
         bail!("{there} is there already: move it away, or train for a copy of the model folder");
     }
-    enter(&options, &inputs, &args.out, args.resume)?;
     let began = Instant::now();
     let mut task = GoalHeadTask::new(&options, model, &args.data, validation)
         .with_context(|| format!("with {}", args.data.display()))?;
+    enter(&options, &inputs, &args.out, args.resume)?;
     eprintln!("{}", task.describe());
     let mut run = RunOptions::new(&args.out);
     run.resume = args.resume;

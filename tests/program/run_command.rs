@@ -108,6 +108,10 @@ fn bad_input_exits_with_2_and_names_line_and_remedy() {
     let gone = there.replace("connect = [", "zenoh_config = \"gone.json5\"\nconnect = [");
     let gone = gone.replace("\"../../models/tabletop\"", &format!("{model:?}"));
     std::fs::write(&file, gone).expect("written");
+    let goals = folder.path().join("goals");
+    std::fs::create_dir(&goals).expect("a folder");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/one-goal-waypoints.png");
+    std::fs::copy(picture, goals.join("reach.png")).expect("copied");
     let output = foresight(&["scenario", "check", &path]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");

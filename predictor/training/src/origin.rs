@@ -103,7 +103,7 @@ fn enter<O: Serialize + DeserializeOwned>(
 ) -> Result<bool> {
     let path = folder.join(FILE);
     let begun = state::begun(folder, resume)?;
-    if begun && path.exists() {
+    if resume && path.exists() {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
         let before: O = toml::from_str(&text).with_context(|| {
@@ -121,7 +121,7 @@ fn enter<O: Serialize + DeserializeOwned>(
                 differences.join("\n  ")
             );
         }
-        return Ok(true);
+        return Ok(begun);
     }
     if begun && written_always {
         bail!(

@@ -18,7 +18,7 @@ use crate::predictor_task::PredictorTask;
 use crate::run::{Outcome, Parts, RunOptions, TrainingTask};
 use crate::settings::Settings;
 use crate::workers::Workers;
-use crate::{episodes, level_two, log, state, surprise, PredictorTrainer, TrainingDevice};
+use crate::{episodes, level_two, log, surprise, PredictorTrainer, TrainingDevice};
 
 /// Files a run reads and writes.
 #[derive(Debug, Clone)]
@@ -78,10 +78,9 @@ impl PredictorRun {
             },
             settings: settings.clone(),
         };
-        let begun = match workers.rank() {
-            0 => origin.enter(&files.out, files.resume)?,
-            _ => state::begun(&files.out, files.resume)?,
-        };
+        if workers.rank() == 0 {
+            origin.enter(&files.out, files.resume)?;
+        }
         let cache = files
             .cache
             .clone()
@@ -108,8 +107,8 @@ impl PredictorRun {
             size: workers.size(),
             micro_batch: shape.clips,
         };
-        let kept = [begun, workers.rank() == 0];
-        let directions = surprise::directions(&settings, &training, &files.out, kept)?;
+        let begins = [files.resume, workers.rank() == 0];
+        let directions = surprise::directions(&settings, &training, &files.out, begins)?;
         if let Some(directions) = &directions {
             surprise::emphasise(&settings, &mut training, directions)?;
         }

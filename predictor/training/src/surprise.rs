@@ -28,13 +28,13 @@ pub(crate) fn directions(
     settings: &Settings,
     training: &LatentClips,
     folder: &Path,
-    [begun, leads]: [bool; 2],
+    [resume, leads]: [bool; 2],
 ) -> Result<Option<ChangeDirections>> {
     if settings.loss.metric != LatentMetric::Whitened {
         return Ok(None);
     }
     let file = folder.join(DIRECTIONS_FILE);
-    if begun && file.exists() {
+    if resume && file.exists() {
         return Ok(Some(ChangeDirections::load(&file)?));
     }
     let pairs = settings.data.frames - 1;
